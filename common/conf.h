@@ -1,0 +1,91 @@
+/*
+ * common/conf.h - a table of options applied to a libconfig file.
+ *
+ * One row per option; the same rows feed the loader, `-n`, `--options` and the
+ * test that every option is in the manual. After loading, the file is walked
+ * and every name that no row claimed is refused. All errors are collected,
+ * none stops the reading, so that an administrator sees them at once.
+ */
+#ifndef SALLYPORT_COMMON_CONF_H
+#define SALLYPORT_COMMON_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+enum conf_type {
+	CONF_BOOL,	/* bool */
+	CONF_INT,	/* int, min..max */
+	CONF_STR,	/* char * (owned by the loaded struct; never NULL after loading unless "optional") */
+	CONF_CHOICE,	/* int: index into choices[] */
+	CONF_STRS,	/* struct conf_strs: an array or list of strings; a lone string counts as one */
+	CONF_GROUPS	/* struct conf_groups: a list of groups, each read by sub[] into size bytes */
+};
+
+enum {
+	CONF_REQUIRED	= 1 << 0,	/* no default: its absence is an error */
+	CONF_OPTIONAL	= 1 << 1,	/* CONF_STR: absent is NULL */
+	CONF_RELOADS	= 1 << 2,	/* takes effect on reload; others need a restart */
+	CONF_NONEMPTY	= 1 << 3	/* CONF_STRS, CONF_GROUPS, CONF_STR: at least one */
+};
+
+struct conf_item {
+	const char		*path;		/* "outer.listen"; in sub[]: relative to the group; NULL ends the table */
+	enum conf_type		 type;
+	size_t			 at;		/* offsetof() in the struct */
+	unsigned		 flags;
+	long			 dflt, min, max; /* CONF_BOOL, CONF_INT, CONF_CHOICE (dflt) */
+	const char		*text;		/* CONF_STR: default */
+	const char *const	*choices;	/* CONF_CHOICE: NULL-ended */
+	const struct conf_item	*sub;		/* CONF_GROUPS */
+	size_t			 size;		/* CONF_GROUPS: size of one element */
+	const char		*help;		/* one sentence, units named */
+};
+
+struct conf_str {
+	char	*s;
+	int	 line;
+};
+struct conf_strs {
+	struct conf_str	*v;
+	size_t		 n;
+};
+struct conf_groups {
+	void	*v;		/* n elements of item->size bytes */
+	size_t	 n;
+	int	*line;		/* line of each */
+};
+
+/* Errors, in the order found. */
+struct conf_errors;
+struct conf_errors *conf_errors_new(void);
+void	 conf_errors_free(struct conf_errors *);
+size_t	 conf_errors_count(const struct conf_errors *);
+/* "edge.conf:12: outer.max: expects a number from 1 to 65536"; borrowed, valid until freed. */
+const char *conf_errors_get(const struct conf_errors *, size_t i);
+/* line 0: the file as a whole. file NULL: no place. */
+void	 conf_error(struct conf_errors *, const char *file, int line, const char *fmt, ...)
+	    __attribute__((format(printf, 4, 5)));
+/* All of them, one a line. */
+void	 conf_errors_print(const struct conf_errors *, FILE *);
+
+/*
+ * Read file by items into *out (zeroed by the caller, of the struct that the
+ * offsets belong to). SP_OK, or SP_EINVAL with every error added to errs; *out
+ * is filled as far as possible in either case and must go to conf_unload().
+ */
+int	 conf_load(const char *file, const struct conf_item *items, void *out, struct conf_errors *errs);
+/* Free what conf_load() put into *out. Strings are wiped first: some are secrets. */
+void	 conf_unload(const struct conf_item *items, void *out);
+
+/*
+ * The line where conf_load() saw an option, by its full path ("limits.users",
+ * "outer[0].listen"), so that checks that span options can name both lines.
+ * 0 when the file does not have it.
+ */
+int	 conf_line_of(const struct conf_errors *, const char *path);
+
+/* Every row as "path<TAB>type<TAB>default<TAB>help", groups as "list[].name". */
+void	 conf_print_options(const struct conf_item *items, FILE *);
+
+#endif

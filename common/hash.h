@@ -1,0 +1,24 @@
+/*
+ * common/hash.h - keyed hashing for tables that outsiders fill.
+ *
+ * SipHash-1-3 under a key drawn at process start, so that nobody outside can
+ * choose names that collide. Not a signature: see sip/flow.h for those.
+ */
+#ifndef SALLYPORT_COMMON_HASH_H
+#define SALLYPORT_COMMON_HASH_H
+
+#include <stdint.h>
+
+#include "common/span.h"
+
+/* Draw the key; once, before the first thread. Tests may skip it (key zero). */
+void	 hash_seed(void);
+uint64_t hash_bytes(const void *, size_t n);
+/* As hash_bytes() of the ASCII lower-case form. */
+uint64_t hash_nocase(struct span);
+/* Mix b into a, for keys of several parts. */
+uint64_t hash_mix(uint64_t a, uint64_t b);
+/* Unkeyed and the same in every process and release: for choosing among next hops. */
+uint64_t hash_stable(struct span);
+
+#endif

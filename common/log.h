@@ -1,0 +1,70 @@
+/*
+ * common/log.h - one record per event, key=value, the same keys everywhere.
+ *
+ *	struct logrec r = log_begin(SP_LOG_NOTICE, "refused");
+ *	log_uint(&r, "conn", id);
+ *	log_word(&r, "reason", policy_reason_name(reason));
+ *	log_outside(&r, "from", uri);
+ *	log_end(&r);
+ *
+ * gives one line:  event=refused conn=47 reason=domain-blocked from="sip:eve@bad.example"
+ *
+ * Bytes from outside have one entrance, log_outside(), which quotes, escapes
+ * and cuts. Everything else writes words of ours. A record is one write(2) and
+ * never blocks the caller on anything but that. Safe in several threads.
+ */
+#ifndef SALLYPORT_COMMON_LOG_H
+#define SALLYPORT_COMMON_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/span.h"
+#include "common/strbuf.h"
+
+/* syslog's numbers; named apart because <syslog.h> takes LOG_*. */
+enum log_level {
+	SP_LOG_ERROR	= 3,
+	SP_LOG_WARNING	= 4,
+	SP_LOG_NOTICE	= 5,
+	SP_LOG_INFO	= 6,
+	SP_LOG_DEBUG	= 7
+};
+
+#define LOG_LINE_MAX	2048	/* a longer record is cut and ends in "..." */
+#define LOG_OUTSIDE_MAX	160	/* bytes of one outside value that are shown */
+
+struct logrec {
+	struct strbuf	 sb;
+	char		 line[LOG_LINE_MAX];
+	enum log_level	 level;
+	bool		 on;	/* level is shown; otherwise every call is a no-op */
+};
+
+/*
+ * path NULL: standard error. Otherwise appended to, created 0640. The program's
+ * name starts each line of a file. SP_EIO with errno when it can't be opened
+ * (then the earlier target stays).
+ */
+int	log_open(const char *program, const char *path, enum log_level);
+/* Close and open the file again, after rotation. Keeps the old one on failure. */
+int	log_reopen(void);
+void	log_set_level(enum log_level);
+bool	log_shows(enum log_level);
+/* "error" … "debug" to its level; false if it is none of them. */
+bool	log_level_parse(const char *, enum log_level *);
+
+struct logrec log_begin(enum log_level, const char *event);
+void	log_word(struct logrec *, const char *key, const char *word);	/* ours: no quotes needed */
+void	log_text(struct logrec *, const char *key, const char *text);	/* ours, quoted (may hold spaces) */
+void	log_uint(struct logrec *, const char *key, uint64_t);
+void	log_int(struct logrec *, const char *key, int64_t);
+void	log_hex(struct logrec *, const char *key, uint64_t);
+void	log_outside(struct logrec *, const char *key, struct span);
+void	log_end(struct logrec *);
+
+/* A record with one text: for start-up and shut-down. The format is ours; outside bytes never pass here. */
+void	log_say(enum log_level, const char *event, const char *fmt, ...)
+	    __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * common/strbuf.h - a bounded text writer over the caller's storage.
+ *
+ * What does not fit marks the buffer as failed, and failed it stays: callers
+ * write as much as they like and ask once at the end. The text is always
+ * NUL-terminated. Nothing is allocated.
+ */
+#ifndef SALLYPORT_COMMON_STRBUF_H
+#define SALLYPORT_COMMON_STRBUF_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/span.h"
+
+struct strbuf {
+	char	*p;		/* storage, borrowed from the caller */
+	size_t	 len;		/* bytes written, without the NUL */
+	size_t	 max;		/* size of the storage, the NUL included */
+	bool	 failed;	/* something did not fit */
+};
+
+/* size must be at least 1. */
+void	strbuf_init(struct strbuf *, char *storage, size_t size);
+/* Empty again, no longer failed. */
+void	strbuf_reset(struct strbuf *);
+
+void	strbuf_add(struct strbuf *, const void *p, size_t n);
+void	strbuf_span(struct strbuf *, struct span);
+void	strbuf_puts(struct strbuf *, const char *);
+void	strbuf_putc(struct strbuf *, char);
+void	strbuf_uint(struct strbuf *, uint64_t);
+/* Two digits a byte; upper-case digits if upper. */
+void	strbuf_hex(struct strbuf *, const void *p, size_t n, bool upper);
+void	strbuf_printf(struct strbuf *, const char *fmt, ...)
+	    __attribute__((format(printf, 2, 3)));
+/* The bytes as an outsider's text may be shown: quotes, controls and 8-bit bytes escaped as \xHH, cut after max bytes. */
+void	strbuf_quoted(struct strbuf *, struct span outside, size_t max);
+
+static inline bool
+strbuf_ok(const struct strbuf *sb)
+{
+	return !sb->failed;
+}
+
+static inline struct span
+strbuf_span_of(const struct strbuf *sb)
+{
+	return span_of(sb->p, sb->len);
+}
+
+#endif

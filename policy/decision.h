@@ -1,0 +1,111 @@
+/*
+ * policy/decision.h - what the policy engine answers, and why.
+ *
+ * A decision is a plain value: it owns nothing, may be copied, and stays
+ * valid after the facts it was made from are gone (as long as the rules live).
+ */
+#ifndef SALLYPORT_POLICY_DECISION_H
+#define SALLYPORT_POLICY_DECISION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/strbuf.h"
+#include "policy/facts.h"
+#include "policy/reason.h"
+
+struct policy_rules;
+
+/* Deny is zero on purpose: a decision nobody filled in refuses. */
+enum policy_verdict {
+	POLICY_DENY = 0,
+	POLICY_ASK_DNS,		/* ask for dns_domain, put the answer into the facts, decide again */
+	POLICY_ALLOW
+};
+
+/* Where an allowed message goes. */
+enum policy_hop {
+	POLICY_HOP_NONE = 0,
+	POLICY_HOP_DIRECTOR,	/* one of the configured inside next hops */
+	POLICY_HOP_FLOW,	/* the connection that the verified token names */
+	POLICY_HOP_PARTNER	/* a direct partner's server: policy_partner_get(rules, partner) */
+};
+
+/* How sure the outer side is about the sender (MS 7.2); also what the mark says. */
+enum policy_verification {
+	POLICY_UNVERIFIED = 0,
+	POLICY_VERIFIED
+};
+
+/* The steps of the fixed order, named in trails and by `sallyportctl policy order`. */
+enum policy_step {
+	POLICY_STEP_NONE = 0,
+	POLICY_STEP_PEER,		/* which class the connection can be */
+	POLICY_STEP_DOMAINS,		/* are the domains host names at all */
+	POLICY_STEP_BLOCKED,		/* block list, both domains and the peer */
+	POLICY_STEP_CLASS,		/* which class it is */
+	POLICY_STEP_SWITCH,		/* is this class switched on */
+	POLICY_STEP_METHOD,		/* may this class send this method */
+	POLICY_STEP_ROUTE,		/* Route headers: ours, forged, foreign */
+	POLICY_STEP_SPOOF,		/* is the sender's domain the peer's to use */
+	POLICY_STEP_ADDRESSEE,		/* is the addressee's domain ours */
+	POLICY_STEP_FLOW,		/* outward: a remote user's connection */
+	POLICY_STEP_STATIC_ROUTE,	/* outward: a configured route */
+	POLICY_STEP_DIRECT,		/* outward: a direct partner */
+	POLICY_STEP_CLEARINGHOUSE,	/* outward: the default route */
+	POLICY_STEP_PROVIDER,		/* outward: an enabled provider */
+	POLICY_STEP_ENHANCED,		/* outward: discovered by DNS */
+	POLICY_STEP_MARKS,		/* which marks are written */
+	POLICY_NSTEPS
+};
+
+#define POLICY_TRAIL_MAX	16
+
+struct policy_trail {
+	enum policy_step	 step;
+	bool			 settled;	/* this step ended the decision */
+	int			 line;		/* line of the rule that matched; 0: none */
+	const char		*file;		/* borrowed from the rules; NULL: none */
+};
+
+struct policy_decision {
+	enum policy_verdict	 verdict;
+	enum policy_reason	 reason;
+	enum policy_class	 class;
+	enum policy_hop		 hop;
+	uint32_t		 partner;	/* POLICY_HOP_PARTNER, and the peer's own entry if class is direct */
+	enum policy_verification verification;	/* inward: ms-source-verified-user */
+	bool			 mark_inward;	/* write ms-edge-proxy-message-trust */
+	bool			 mark_verifiable; /* outward: ms-asserted-verification-level says verified */
+	bool			 mark_archiving; /* outward: ms-archiving */
+	unsigned		 ntrail;
+	struct policy_trail	 trail[POLICY_TRAIL_MAX];
+};
+
+/*
+ * Decide about one message. Cannot fail, allocates nothing, reads no clock:
+ * equal rules and facts give equal decisions. A fact the caller could not
+ * establish is "unknown" and satisfies no allowing rule.
+ */
+struct policy_decision policy_decide(const struct policy_rules *,
+	    const struct policy_facts *);
+
+/* The class that a connection alone proves, for logs and limits before any message. */
+enum policy_class policy_class_of_peer(const struct policy_rules *,
+	    const struct policy_facts *);
+
+/* Append the sentence an operator would want to read. Borrows both inputs. */
+void	policy_explain(const struct policy_decision *,
+	    const struct policy_facts *, struct strbuf *out);
+/* Append the trail, one step a line, each with the file and line that settled it. */
+void	policy_explain_trail(const struct policy_decision *, struct strbuf *out);
+/* Append the fixed order, one step a line, as `sallyportctl policy order` prints it. */
+void	policy_print_order(struct strbuf *out);
+
+const char *policy_step_name(enum policy_step);
+const char *policy_verdict_name(enum policy_verdict);
+const char *policy_hop_name(enum policy_hop);
+/* The ms-source-type token for an inward mark (MS 7.1): "InternetUser", "DirectPartner", … NULL: none. */
+const char *policy_source_token(enum policy_class);
+
+#endif

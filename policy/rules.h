@@ -1,0 +1,66 @@
+/*
+ * policy/rules.h - the organisation's policy as one immutable value.
+ *
+ * Built from (key, value) text with the place each stood at, then finished:
+ * finishing checks everything, conflicts included, and either gives rules or a
+ * list of all errors. Finished rules never change; a new policy is a new value
+ * that is swapped whole. Many threads may read one.
+ *
+ * Keys (a list's elements are added in order; partners open with "partner"):
+ *	domain                   one of our own SIP domains
+ *	blocked                  a blocked domain; covers its sub-domains, always
+ *	remote-users             "on" | "off"
+ *	federation               "on" | "off"
+ *	ip-literals              "on" | "off": domains given as IP addresses
+ *	internal-server          a name that may come in by the inner door
+ *	mark-verifiable          "on" | "off" (MS 7.2, outward)
+ *	archiving-notice         "on" | "off" (MS 7.7, outward)
+ *	refuse-method            a method that no server peer may send (FilterVerbs)
+ *	partner                  opens a direct partner; the value is its display name
+ *	partner.server           its server's name, which its certificate must prove
+ *	partner.port             1..65535, default 5061
+ *	partner.domain           one of its domains (exact; ".d" for d's sub-domains)
+ *	partner.verification     "always-verifiable" | "always-unverifiable" |
+ *	                         "use-source-verification" (default)
+ *	partner.cn               "on" | "off": accept the subject CN as a name (old peers)
+ */
+#ifndef SALLYPORT_POLICY_RULES_H
+#define SALLYPORT_POLICY_RULES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct policy_builder;
+struct policy_rules;
+
+/* A new builder with the closed defaults (remote users on, all else off or empty). */
+struct policy_builder *policy_builder_new(void);
+void	policy_builder_free(struct policy_builder *);
+/* Keep one (key, value). Errors of the pair are kept too and come out of finish. Strings are copied. */
+void	policy_builder_add(struct policy_builder *, const char *file, int line, const char *key, const char *value);
+/*
+ * The rules (the caller owns one reference), or NULL when there was any error;
+ * report is called for each, in file order, in both cases. The builder is empty
+ * afterwards and still to be freed.
+ */
+struct policy_rules *policy_builder_finish(struct policy_builder *,
+	    void (*report)(void *arg, const char *file, int line, const char *text), void *arg);
+
+struct policy_rules *policy_rules_ref(struct policy_rules *);
+void	policy_rules_unref(struct policy_rules *);	/* NULL: nothing; any thread */
+
+/* What a connection pool needs to know of a direct partner; index from a decision. */
+struct policy_partner {
+	const char	*name;		/* display name */
+	const char	*server;	/* lower-case; certificate must prove it */
+	uint16_t	 port;
+	bool		 accept_cn;
+};
+size_t	policy_partner_count(const struct policy_rules *);
+/* Borrowed from the rules; i < count. */
+const struct policy_partner *policy_partner_get(const struct policy_rules *, size_t i);
+/* Is this one of our own domains? Lower-case A-label form. */
+bool	policy_is_internal_domain(const struct policy_rules *, const char *p, size_t n);
+
+#endif
