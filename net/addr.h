@@ -1,0 +1,33 @@
+/*
+ * net/addr.h - a socket address as text and back.
+ */
+#ifndef SALLYPORT_NET_ADDR_H
+#define SALLYPORT_NET_ADDR_H
+
+#include <sys/socket.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/span.h"
+
+struct net_addr {
+	struct sockaddr_storage	 ss;
+	socklen_t		 len;	/* 0: none */
+};
+
+#define NET_ADDR_TEXT	64	/* room for any of the texts below, with the NUL */
+
+/* "192.0.2.1:443" or "[2001:db8::1]:443"; dflt_port when there is no port (0: then it is an error). */
+int	 net_addr_parse(struct net_addr *, struct span text, uint16_t dflt_port);
+/* Back again: with port, and the host alone (v6 without brackets). */
+const char *net_addr_format(const struct net_addr *, char out[NET_ADDR_TEXT]);
+const char *net_addr_host(const struct net_addr *, char out[NET_ADDR_TEXT]);
+uint16_t net_addr_port(const struct net_addr *);
+void	 net_addr_set_port(struct net_addr *, uint16_t);
+/* Same host, whatever the port. */
+bool	 net_addr_same_host(const struct net_addr *, const struct net_addr *);
+/* 0.0.0.0 or [::]: no door is bound to it. */
+bool	 net_addr_is_any(const struct net_addr *);
+
+#endif

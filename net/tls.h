@@ -1,0 +1,84 @@
+/*
+ * net/tls.h - TLS contexts, verification, and the peer's proven names as plain strings.
+ *
+ * Material (certificate chain, key, trust anchors, CRLs) is read from files
+ * once, checked completely, and is immutable then; each worker makes its own
+ * contexts from it in its own OSSL_LIB_CTX (facts: shared contexts cost locks).
+ * A renewal is new material and new contexts; connections keep what they have.
+ *
+ * TLS 1.2 and 1.3; tickets, session cache, compression and renegotiation off.
+ */
+#ifndef SALLYPORT_NET_TLS_H
+#define SALLYPORT_NET_TLS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "common/span.h"
+
+enum net_tls_ask {
+	NET_TLS_ASK_NONE = 0,	/* users: no certificate is asked for */
+	NET_TLS_ASK_OPTIONAL,	/* asked for, not required; one that is shown must verify */
+	NET_TLS_ASK_REQUIRED	/* mutual TLS */
+};
+
+/* Where material comes from. Strings are borrowed during load. */
+struct net_tls_files {
+	const char	*certificate;	/* PEM: our chain, leaf first */
+	const char	*key;		/* PEM, unencrypted, not readable by others than owner and group */
+	const char	*trust;		/* PEM bundle of anchors; NULL: nobody is trusted */
+	const char	*crl;		/* PEM file, or directory of PEM files; NULL: no revocation check */
+};
+
+struct net_tls_material;
+
+/*
+ * Read and check: the chain parses, the key fits the leaf, anchors and CRLs
+ * parse. report is called for each problem with a text that names the file;
+ * fatal says whether it prevents loading (an expired own certificate does not:
+ * it starts, says so, and goes on). SP_OK with one reference for the caller in
+ * *out, else SP_ECERT or SP_EIO and *out NULL.
+ */
+int	 net_tls_material_load(struct net_tls_material **out, const struct net_tls_files *,
+	    void (*report)(void *arg, bool fatal, const char *text), void *arg);
+struct net_tls_material *net_tls_material_ref(struct net_tls_material *);	/* any thread */
+void	 net_tls_material_unref(struct net_tls_material *);			/* wipes the key; NULL: nothing */
+/* Own leaf's end, for status and warnings. */
+time_t	 net_tls_material_not_after(const struct net_tls_material *);
+/* SHA-256 over all its bytes: did a reload change anything? */
+void	 net_tls_material_digest(const struct net_tls_material *, unsigned char out[32]);
+
+/* One worker's OpenSSL library context. */
+struct net_tls_lib;
+struct net_tls_lib *net_tls_lib_new(void);
+void	 net_tls_lib_free(struct net_tls_lib *);
+
+/* One role of one identity in one worker. Connections hold references of their own. */
+struct net_tls_ctx;
+struct net_tls_ctx *net_tls_server(struct net_tls_lib *, struct net_tls_material *, enum net_tls_ask);
+struct net_tls_ctx *net_tls_client(struct net_tls_lib *, struct net_tls_material *);
+void	 net_tls_ctx_unref(struct net_tls_ctx *);
+/* Accept a subject CN when the certificate has no dNSName (old peers). Default: no. */
+void	 net_tls_ctx_accept_cn(struct net_tls_ctx *, bool);
+
+#define NET_PEER_NAMES_MAX	64	/* names kept of one certificate */
+
+/* What a verified connection proved. Owned by the stream, valid until it is freed. */
+struct net_peer {
+	bool			 has_certificate; /* shown, and chain, dates, usage and CRL verified */
+	const struct span	*names;		/* dNSName and host of sip: URI SANs (RFC 5922 7.1), lower-case, no wildcards */
+	unsigned		 nnames;
+	unsigned char		 fingerprint[32]; /* SHA-256 of the certificate */
+	time_t			 not_after;
+	char			 subject[256];	/* one line, escaped by us */
+	char			 issuer[256];
+	char			 serial[64];	/* hex */
+	char			 protocol[16];	/* "TLSv1.3" */
+	char			 sni[256];	/* inbound: name the peer asked for, lower-case; "" if none */
+};
+
+/* Is name (lower-case) among the proven names, exactly (RFC 9525; never by wildcard)? */
+bool	 net_peer_proves(const struct net_peer *, struct span name);
+
+#endif
