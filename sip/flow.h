@@ -1,0 +1,58 @@
+/*
+ * sip/flow.h - flow tokens and signed routes: how a later message finds back.
+ *
+ * Every Record-Route and Path URI that we write carries a token (which of our
+ * connections, and what kind of far end) and a signature over the token, our
+ * host name and, for dialogs, the Call-ID: HMAC-SHA-256 cut to 18 bytes, base64url, in
+ * ms-route-sig (MS 7.4). Nothing outside can make one, change one or move one to another
+ * dialog. Keys are a ring: the newest signs, all verify.
+ *
+ *	sip:ap-int.example.com:5061;transport=tls;opaque=state:Ci.R0100000a00000007;lr;ms-route-sig=AQ...
+ */
+#ifndef SALLYPORT_SIP_FLOW_H
+#define SALLYPORT_SIP_FLOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/span.h"
+#include "common/strbuf.h"
+#include "sip/grammar.h"
+
+enum sip_flow_kind {
+	SIP_FLOW_NONE = 0,
+	SIP_FLOW_USER,		/* link is a client's connection: only that connection will do */
+	SIP_FLOW_PEER,		/* link is a server's connection: another to the same server will do as well */
+	SIP_FLOW_HERE		/* no connection: the message is routed anew by whoever wrote the token */
+};
+
+struct sip_flow {
+	enum sip_flow_kind	 kind;
+	bool			 path;		/* of a Path: not bound to a Call-ID */
+	uint64_t		 link;		/* sip_link_id() */
+	uint32_t		 extra;		/* the owner's, e.g. which next hop */
+};
+
+struct sip_flow_keys;
+#define SIP_FLOW_KEYS_MAX	8
+#define SIP_FLOW_KEY_SIZE	32
+
+/* A ring with one random key. */
+struct sip_flow_keys *sip_flow_keys_new(void);
+/* A ring from n stored keys (32 bytes each), the last one signs; 1 <= n <= SIP_FLOW_KEYS_MAX. */
+struct sip_flow_keys *sip_flow_keys_from(const unsigned char *keys, unsigned n);
+struct sip_flow_keys *sip_flow_keys_ref(struct sip_flow_keys *);	/* any thread; immutable */
+void	 sip_flow_keys_unref(struct sip_flow_keys *);			/* wipes */
+
+/* A signer for one thread (keeps a keyed context; 0.2 us a signature). */
+struct sip_flow_signer;
+struct sip_flow_signer *sip_flow_signer_new(struct sip_flow_keys *);
+void	 sip_flow_signer_free(struct sip_flow_signer *);
+
+/* Append "<sip:host:port;transport=tls;opaque=...;lr;ms-route-sig=...>". call_id is ignored for a path. */
+void	 sip_flow_write(struct sip_flow_signer *, const struct sip_flow *, const char *host, uint16_t port,
+	    struct span call_id, struct strbuf *out);
+/* Does this URI carry a token whose signature is ours? Then *flow is filled. */
+bool	 sip_flow_read(struct sip_flow_signer *, const struct sip_uri *, struct span call_id, struct sip_flow *flow);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * sip/hop.h - a next hop by name: resolve, connect, keep, fail over, break.
+ *
+ * One per (name, port, face) and worker. It holds at most one outbound link
+ * and may use an inbound one whose certificate proves the same name (RFC 5923).
+ * A hop that failed is passed over until its breaker lets one probe through.
+ */
+#ifndef SALLYPORT_SIP_HOP_H
+#define SALLYPORT_SIP_HOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sip/link.h"
+
+struct sip_hop;
+
+struct sip_hop_spec {
+	const char	*name;		/* dialled, sent as SNI, and proved by the certificate; lower-case */
+	uint16_t	 port;
+	const char	*address;	/* "192.0.2.1": dial this instead of asking DNS; NULL: DNS */
+	struct sip_face	*face;		/* our side of it */
+	bool		 reuse_inbound;	/* an inbound link that proves name will do */
+};
+
+/* Find or make. Owned by the relay and kept until the relay goes or it is idle and over the relay's bound. Never NULL. */
+struct sip_hop *sip_hop_get(struct sip_relay *, const struct sip_hop_spec *);
+const char *sip_hop_name(const struct sip_hop *);
+/* Has a link that is open, or may be tried now. False while the breaker holds it back. */
+bool	sip_hop_usable(const struct sip_hop *);
+bool	sip_hop_is_up(const struct sip_hop *);
+/* Begin to connect if nothing is up, so that the first request need not wait. */
+void	sip_hop_warm(struct sip_hop *);
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * sip/link.h - framer on top of a net stream: whole messages in and out, with deadlines.
+ *
+ * A link is one connection, inbound or outbound, of one worker. Its id names
+ * worker, slot and generation, so it can be kept in tokens and records and
+ * never names a later connection by mistake.
+ */
+#ifndef SALLYPORT_SIP_LINK_H
+#define SALLYPORT_SIP_LINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "net/stream.h"
+#include "policy/facts.h"
+#include "sip/framer.h"
+
+struct sip_link;
+struct sip_relay;
+
+struct sip_link_limits {
+	struct net_stream_limits stream;
+	struct sip_frame_limits	 frame;
+	unsigned	 first_message_ms;	/* handshake done, nothing came; 0: no such deadline */
+	unsigned	 message_ms;		/* a message begun must be whole in this time */
+	unsigned	 signin_ms;		/* until sip_link_signed_in(); 0: no such deadline */
+	unsigned	 idle_ms;		/* nothing came, not even a ping; 0: no such deadline */
+};
+
+/*
+ * How we appear on one side: a door, or the way out. Owned by the daemon,
+ * one per worker, outlives its links. Contexts are replaced on renewal.
+ */
+struct sip_face {
+	const char		*name;		/* host in our Via, Record-Route and Path on this side */
+	uint16_t		 port;
+	enum policy_side	 side;
+	struct net_tls_ctx	*server;	/* NULL: no door, only outbound */
+	struct net_tls_ctx	*client;	/* NULL: never dials */
+	struct sip_link_limits	 limits;
+	unsigned		 tag;		/* the owner's: which door */
+};
+
+uint64_t	 sip_link_id(const struct sip_link *);
+unsigned	 sip_link_worker_of(uint64_t id);
+struct sip_face	*sip_link_face(const struct sip_link *);
+bool		 sip_link_is_inbound(const struct sip_link *);
+const struct net_peer *sip_link_peer(const struct sip_link *);
+const struct net_addr *sip_link_remote(const struct sip_link *);
+const struct net_addr *sip_link_local(const struct sip_link *);
+/* Eight words of the owner's about this connection, zero at first (class, director, authenticated user …). */
+uint64_t	*sip_link_words(struct sip_link *);
+#define SIP_LINK_WORDS	8
+/* Somebody signed in over it: the sign-in deadline is off. */
+void		 sip_link_signed_in(struct sip_link *);
+void		 sip_link_close(struct sip_link *, enum policy_reason, const char *detail);
+
+#endif

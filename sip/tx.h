@@ -1,0 +1,38 @@
+/*
+ * sip/tx.h - the record of a request in flight, and the table that finds it.
+ *
+ * Two ways lead to a record: our own branch (worker, id, try) when a response
+ * comes back, and the sender's key when CANCEL, ACK or a copy of the request
+ * comes: the top Via's branch and sent-by, or, where old clients send no
+ * branch, what RFC 2543 compares (RFC 3261 17.2.3).
+ */
+#ifndef SALLYPORT_SIP_TX_H
+#define SALLYPORT_SIP_TX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/strbuf.h"
+#include "sip/relay.h"
+
+struct sip_branch {
+	unsigned	 worker;
+	uint64_t	 tx;		/* 0: sent without a record (ACK, BENOTIFY) */
+	unsigned	 attempt;
+	uint32_t	 loop;		/* what would be the same if this message came again */
+};
+
+#define SIP_BRANCH_TEXT	40	/* room for the text, NUL included */
+
+/* "z9hG4bK" and our own text; always SIP_BRANCH_LEN bytes long. */
+#define SIP_BRANCH_LEN	35
+void	sip_branch_format(const struct sip_branch *, char out[SIP_BRANCH_TEXT]);
+/* False if it is not ours. */
+bool	sip_branch_parse(struct span text, struct sip_branch *);
+
+/* The sender's key (never 0): equal for an INVITE, its CANCEL and the ACK of its failure. */
+uint64_t sip_tx_key(uint64_t link, const struct sip_message *);
+/* Equal when the message comes again with nothing changed that routing looks at (RFC 5393 4.2). */
+uint32_t sip_tx_loop_hash(enum policy_side, const struct sip_message *);
+
+#endif
