@@ -13,6 +13,8 @@ uint64_t clock_ms(void);
 uint64_t clock_us(void);
 /* Seconds since 1970, UTC; may jump. */
 time_t	 clock_wall(void);
+/* The same in milliseconds. */
+uint64_t clock_wall_ms(void);
 
 /* Tests: from now on the monotonic clock is *ms and the wall clock *wall (NULL: the real one again). */
 void	 clock_fake(const uint64_t *ms, const time_t *wall);

@@ -19,14 +19,14 @@ enum conf_type {
 	CONF_STR,	/* char * (owned by the loaded struct; never NULL after loading unless "optional") */
 	CONF_CHOICE,	/* int: index into choices[] */
 	CONF_STRS,	/* struct conf_strs: an array or list of strings; a lone string counts as one */
-	CONF_GROUPS	/* struct conf_groups: a list of groups, each read by sub[] into size bytes */
+	CONF_GROUPS	/* struct conf_groups: a list of groups (or one group), each read by sub[] into size bytes */
 };
 
 enum {
 	CONF_REQUIRED	= 1 << 0,	/* no default: its absence is an error */
 	CONF_OPTIONAL	= 1 << 1,	/* CONF_STR: absent is NULL */
 	CONF_RELOADS	= 1 << 2,	/* takes effect on reload; others need a restart */
-	CONF_NONEMPTY	= 1 << 3	/* CONF_STRS, CONF_GROUPS, CONF_STR: at least one */
+	CONF_NONEMPTY	= 1 << 3	/* CONF_STRS, CONF_GROUPS, CONF_STR: at least one, if given */
 };
 
 struct conf_item {
@@ -34,8 +34,8 @@ struct conf_item {
 	enum conf_type		 type;
 	size_t			 at;		/* offsetof() in the struct */
 	unsigned		 flags;
-	long			 dflt, min, max; /* CONF_BOOL, CONF_INT, CONF_CHOICE (dflt) */
-	const char		*text;		/* CONF_STR: default */
+	long			 dflt, min, max; /* CONF_BOOL, CONF_INT, CONF_CHOICE (dflt); min = max: 0 to INT_MAX */
+	const char		*text;		/* CONF_STR: default, "" if NULL; CONF_STRS: the one default, none if NULL */
 	const char *const	*choices;	/* CONF_CHOICE: NULL-ended */
 	const struct conf_item	*sub;		/* CONF_GROUPS */
 	size_t			 size;		/* CONF_GROUPS: size of one element */
@@ -56,7 +56,7 @@ struct conf_groups {
 	int	*line;		/* line of each */
 };
 
-/* Errors, in the order found. */
+/* Errors; those of one conf_load() in the order of the file. Also the places of what was read. */
 struct conf_errors;
 struct conf_errors *conf_errors_new(void);
 void	 conf_errors_free(struct conf_errors *);
@@ -70,6 +70,8 @@ void	 conf_error(struct conf_errors *, const char *file, int line, const char *f
 void	 conf_errors_print(const struct conf_errors *, FILE *);
 
 /*
+ * Files that file includes are found relative to its directory.
+ *
  * Read file by items into *out (zeroed by the caller, of the struct that the
  * offsets belong to). SP_OK, or SP_EINVAL with every error added to errs; *out
  * is filled as far as possible in either case and must go to conf_unload().
@@ -84,6 +86,8 @@ void	 conf_unload(const struct conf_item *items, void *out);
  * 0 when the file does not have it.
  */
 int	 conf_line_of(const struct conf_errors *, const char *path);
+/* The file of the same: the one that was loaded or one that it includes. Borrowed; NULL when not there. */
+const char *conf_file_of(const struct conf_errors *, const char *path);
 
 /* Every row as "path<TAB>type<TAB>default<TAB>help", groups as "list[].name". */
 void	 conf_print_options(const struct conf_item *items, FILE *);

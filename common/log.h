@@ -8,6 +8,7 @@
  *	log_end(&r);
  *
  * gives one line:  event=refused conn=47 reason=domain-blocked from="sip:eve@bad.example"
+ * after the time (UTC), the program and the level:  2026-11-20T11:41:12.123Z sallyport-edge notice
  *
  * Bytes from outside have one entrance, log_outside(), which quotes, escapes
  * and cuts. Everything else writes words of ours. A record is one write(2) and
@@ -43,7 +44,8 @@ struct logrec {
 
 /*
  * path NULL: standard error. Otherwise appended to, created 0640. The program's
- * name starts each line of a file. SP_EIO with errno when it can't be opened
+ * name (copied, at most 31 bytes of it) is in each line. From one thread at a time,
+ * while others may be writing records. SP_EIO with errno when it can't be opened
  * (then the earlier target stays).
  */
 int	log_open(const char *program, const char *path, enum log_level);

@@ -43,7 +43,7 @@ void	 frame_reader_init(struct frame_reader *, const struct frame *);
 uint8_t	 frame_u8(struct frame_reader *);
 uint32_t frame_u32(struct frame_reader *);
 uint64_t frame_u64(struct frame_reader *);
-/* A counted string (2-byte length), borrowed. */
+/* A counted string (2-byte length), borrowed, without a NUL; "" and 0 when it fails. */
 const char *frame_text(struct frame_reader *, size_t *n);
 /* True if all was read, nothing failed and nothing is left. */
 int	 frame_done(const struct frame_reader *);
@@ -62,8 +62,8 @@ void	 frame_put_text(struct frame_writer *, const char *, size_t n);
 
 /*
  * Become user (its uid, gid and groups) for good, with no way back; verified.
- * SP_ENOENT: no such user; SP_EIO: the system refused (errno). user NULL or ""
- * while not root: SP_OK, nothing to drop.
+ * SP_ENOENT: no such user; SP_EIO: the system refused (errno). user NULL or "":
+ * SP_OK while not root, nothing to drop; SP_EINVAL for root.
  */
 int	 proc_drop_to(const char *user);
 /* No new privileges, no core dumps with secrets. Best effort, for every process of ours. */

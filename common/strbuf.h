@@ -3,7 +3,8 @@
  *
  * What does not fit marks the buffer as failed, and failed it stays: callers
  * write as much as they like and ask once at the end. The text is always
- * NUL-terminated. Nothing is allocated.
+ * NUL-terminated; of what did not fit, the beginning is there. Nothing is
+ * allocated.
  */
 #ifndef SALLYPORT_COMMON_STRBUF_H
 #define SALLYPORT_COMMON_STRBUF_H
@@ -36,7 +37,11 @@ void	strbuf_uint(struct strbuf *, uint64_t);
 void	strbuf_hex(struct strbuf *, const void *p, size_t n, bool upper);
 void	strbuf_printf(struct strbuf *, const char *fmt, ...)
 	    __attribute__((format(printf, 2, 3)));
-/* The bytes as an outsider's text may be shown: quotes, controls and 8-bit bytes escaped as \xHH, cut after max bytes. */
+/*
+ * An outsider's text as it may be shown: in double quotes, with quotes, back
+ * slashes, controls and 8-bit bytes as \xHH; only max bytes of it are shown,
+ * and three dots after the closing quote say that it was cut.
+ */
 void	strbuf_quoted(struct strbuf *, struct span outside, size_t max);
 
 static inline bool

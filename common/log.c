@@ -1,0 +1,277 @@
+/*
+ * common/log.c - one record per event.
+ *
+ * A record is put together on the caller's stack and leaves in one write(2),
+ * so records of several threads never mix and no lock is held.
+ */
+#include "common/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/mem.h"
+
+#define TAIL	4	/* room for "...\n" after the longest record */
+
+/*
+ * Until a file is opened this is standard error. From then on it is one
+ * descriptor of our own for ever, and dup3() puts another file behind it: a
+ * thread that is about to write never meets a closed or foreign descriptor.
+ */
+static atomic_int target = STDERR_FILENO;
+static atomic_int shown = SP_LOG_NOTICE;
+
+static char name[32] = "sallyport";
+static char *file;	/* of the last log_open(); NULL: standard error */
+
+static const struct {
+	const char	*name;
+	enum log_level	 level;
+} levels[] = {
+	{ "error", SP_LOG_ERROR },
+	{ "warning", SP_LOG_WARNING },
+	{ "notice", SP_LOG_NOTICE },
+	{ "info", SP_LOG_INFO },
+	{ "debug", SP_LOG_DEBUG },
+};
+#define NLEVELS	(sizeof(levels) / sizeof(levels[0]))
+
+/* From here on records go to fd, which is ours to close. */
+static int
+aim_at(int fd)
+{
+	int was = atomic_load(&target);
+	int saved;
+
+	if (was == STDERR_FILENO) {
+		atomic_store(&target, fd);
+		return SP_OK;
+	}
+	if (dup3(fd, was, O_CLOEXEC) == -1) {
+		saved = errno;
+		close(fd);
+		errno = saved;
+		return SP_EIO;
+	}
+	close(fd);
+	return SP_OK;
+}
+
+static int
+open_file(const char *path)
+{
+	int fd;
+
+	if (path == NULL && atomic_load(&target) == STDERR_FILENO)
+		return SP_OK;
+	fd = path != NULL ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640) :
+	    fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	/* With standard error closed, open() may have taken its number. */
+	if (fd != -1 && fd <= STDERR_FILENO) {
+		int high = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+		close(fd);
+		fd = high;
+	}
+	return fd != -1 ? aim_at(fd) : SP_EIO;
+}
+
+int
+log_open(const char *program, const char *path, enum log_level level)
+{
+	char *copy;
+
+	if (open_file(path) != SP_OK)
+		return SP_EIO;
+	copy = path != NULL ? xstrdup(path) : NULL;
+	free(file);
+	file = copy;
+	snprintf(name, sizeof(name), "%s", program);
+	atomic_store(&shown, level);
+	return SP_OK;
+}
+
+int
+log_reopen(void)
+{
+	return file != NULL ? open_file(file) : SP_OK;
+}
+
+void
+log_set_level(enum log_level level)
+{
+	atomic_store(&shown, level);
+}
+
+bool
+log_shows(enum log_level level)
+{
+	return (int)level <= atomic_load_explicit(&shown, memory_order_relaxed);
+}
+
+bool
+log_level_parse(const char *s, enum log_level *level)
+{
+	for (size_t i = 0; i < NLEVELS; i++)
+		if (strcmp(s, levels[i].name) == 0) {
+			*level = levels[i].level;
+			return true;
+		}
+	return false;
+}
+
+static const char *
+level_name(enum log_level level)
+{
+	for (size_t i = 0; i < NLEVELS; i++)
+		if (levels[i].level == level)
+			return levels[i].name;
+	return "unknown";
+}
+
+static void
+put_time(struct strbuf *sb)
+{
+	uint64_t ms = clock_wall_ms();
+	time_t t = (time_t)(ms / 1000);
+	struct tm tm;
+
+	if (gmtime_r(&t, &tm) == NULL)
+		return;
+	strbuf_printf(sb, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+	    tm.tm_hour, tm.tm_min, tm.tm_sec, (unsigned)(ms % 1000));
+}
+
+/* The record was perhaps copied since the last call: its text moved with it. */
+static struct strbuf *
+text_of(struct logrec *r)
+{
+	r->sb.p = r->line;
+	return &r->sb;
+}
+
+static struct strbuf *
+put_key(struct logrec *r, const char *key)
+{
+	struct strbuf *sb = text_of(r);
+
+	strbuf_putc(sb, ' ');
+	strbuf_puts(sb, key);
+	strbuf_putc(sb, '=');
+	return sb;
+}
+
+struct logrec
+log_begin(enum log_level level, const char *event)
+{
+	struct logrec r;
+
+	strbuf_init(&r.sb, r.line, sizeof(r.line) - TAIL);
+	r.level = level;
+	r.on = log_shows(level);
+	if (r.on) {
+		put_time(&r.sb);
+		strbuf_puts(&r.sb, name);
+		strbuf_putc(&r.sb, ' ');
+		strbuf_puts(&r.sb, level_name(level));
+		strbuf_puts(&r.sb, " event=");
+		strbuf_puts(&r.sb, event);
+	}
+	return r;
+}
+
+void
+log_word(struct logrec *r, const char *key, const char *word)
+{
+	if (r->on)
+		strbuf_puts(put_key(r, key), word != NULL ? word : "-");
+}
+
+void
+log_text(struct logrec *r, const char *key, const char *text)
+{
+	/* Ours, but what it was made of may not be: the same quotes, only no cut. */
+	if (r->on)
+		strbuf_quoted(put_key(r, key), span_str(text), LOG_LINE_MAX);
+}
+
+void
+log_uint(struct logrec *r, const char *key, uint64_t v)
+{
+	if (r->on)
+		strbuf_uint(put_key(r, key), v);
+}
+
+void
+log_int(struct logrec *r, const char *key, int64_t v)
+{
+	struct strbuf *sb;
+
+	if (!r->on)
+		return;
+	sb = put_key(r, key);
+	if (v < 0)
+		strbuf_putc(sb, '-');
+	strbuf_uint(sb, v < 0 ? 0 - (uint64_t)v : (uint64_t)v);
+}
+
+void
+log_hex(struct logrec *r, const char *key, uint64_t v)
+{
+	if (r->on)
+		strbuf_printf(put_key(r, key), "%016llx", (unsigned long long)v);
+}
+
+void
+log_outside(struct logrec *r, const char *key, struct span value)
+{
+	if (r->on)
+		strbuf_quoted(put_key(r, key), value, LOG_OUTSIDE_MAX);
+}
+
+void
+log_end(struct logrec *r)
+{
+	struct strbuf *sb = text_of(r);
+	ssize_t n;
+
+	if (!r->on)
+		return;
+	r->on = false;
+	if (sb->failed) {
+		memcpy(sb->p + sb->len, "...", 3);
+		sb->len += 3;
+	}
+	sb->p[sb->len++] = '\n';
+	/* A log that can't be written has nobody to complain to. */
+	do
+		n = write(atomic_load(&target), sb->p, sb->len);
+	while (n == -1 && errno == EINTR);
+}
+
+void
+log_say(enum log_level level, const char *event, const char *fmt, ...)
+{
+	int saved = errno;
+	struct logrec r = log_begin(level, event);
+	char text[LOG_LINE_MAX];
+	va_list ap;
+
+	if (!r.on)
+		return;
+	errno = saved;	/* for %m */
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_text(&r, "text", text);
+	log_end(&r);
+	errno = saved;
+}
