@@ -18,16 +18,20 @@ struct net_addr {
 
 #define NET_ADDR_TEXT	64	/* room for any of the texts below, with the NUL */
 
-/* "192.0.2.1:443" or "[2001:db8::1]:443"; dflt_port when there is no port (0: then it is an error). */
+/*
+ * "192.0.2.1:443" or "[2001:db8::1]:443"; dflt_port when there is no port (0:
+ * then it is an error). A v6 address without brackets has no port. Port 0,
+ * scopes and names are refused. SP_OK or SP_EINVAL (then *out is empty).
+ */
 int	 net_addr_parse(struct net_addr *, struct span text, uint16_t dflt_port);
-/* Back again: with port, and the host alone (v6 without brackets). */
+/* Back again: with port, and the host alone (v6 without brackets); "none" of an empty one. Both return out. */
 const char *net_addr_format(const struct net_addr *, char out[NET_ADDR_TEXT]);
 const char *net_addr_host(const struct net_addr *, char out[NET_ADDR_TEXT]);
 uint16_t net_addr_port(const struct net_addr *);
 void	 net_addr_set_port(struct net_addr *, uint16_t);
 /* Same host, whatever the port. */
 bool	 net_addr_same_host(const struct net_addr *, const struct net_addr *);
-/* 0.0.0.0 or [::]: no door is bound to it. */
+/* 0.0.0.0 or [::] (or the one mapped into the other): no door is bound to it. */
 bool	 net_addr_is_any(const struct net_addr *);
 
 #endif

@@ -21,15 +21,19 @@ struct net_door_ops {
 	 * callee's to close. Refusing it is closing it.
 	 */
 	void	(*accepted)(void *arg, int fd, const struct net_addr *from);
-	/* accept() failed for want of descriptors or memory; the door pauses 100 ms by itself. */
+	/* accept() failed for want of descriptors or memory; the door pauses 100 ms by itself. May be NULL. */
 	void	(*starved)(void *arg, int error);
 };
 
-/* n sockets on addr into fds[]; SP_OK, or SP_EINVAL (unspecified address), SP_EIO (errno). */
+/*
+ * n listening sockets on addr into fds[]; port 0 takes any, the same for all
+ * (tests). SP_OK, or SP_EINVAL (unspecified address), SP_EIO (errno; also when
+ * anybody else listens there); after an error all of fds[] is -1.
+ */
 int	 net_door_bind(const struct net_addr *addr, unsigned n, int *fds);
-/* Accept on fd (taken over) in this loop. */
+/* Accept on fd (taken over) in this loop; ops is borrowed while the door is open. NULL: fd cannot be watched (errno). */
 struct net_door *net_door_open(struct net_loop *, int fd, const struct net_door_ops *, void *arg);
-/* Stop accepting and close the socket. */
+/* Stop accepting and close the socket; also from accepted() and starved(). NULL: nothing. */
 void	 net_door_close(struct net_door *);
 /* Stop and go on accepting (draining, connection limit). The socket stays open. */
 void	 net_door_pause(struct net_door *, bool paused);
