@@ -1,0 +1,294 @@
+/*
+ * tests/bench/far.c - the far end: a TLS server that answers every request at
+ * once, as the Director or a home pool would, at the least cost.
+ *
+ * It also counts what the proxy before it did (marks written, forged marks let
+ * through, Record-Route), so that nobody wins by leaving work out.
+ */
+#define _GNU_SOURCE 1
+#include "tests/bench/wire.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MARK	"ms-edge-proxy-message-trust"
+#define ANSWER_MAX	16384	/* more than any answer to a message we accept */
+
+struct counts {
+	unsigned long	 connections;
+	unsigned long	 requests;
+	unsigned long	 marked;	/* carried exactly one trust mark */
+	unsigned long	 forged;	/* carried the mark the client forged */
+	unsigned long	 routed;	/* carried Record-Route or Path */
+	unsigned long	 refused;	/* handshakes that failed */
+};
+
+struct peer {
+	struct wire	 w;
+	bool		 up;
+};
+
+static struct counts counts;
+static volatile sig_atomic_t stop;
+
+static void
+on_signal(int sig)
+{
+	(void)sig;
+	stop = 1;
+}
+
+/* Header lines that a response repeats; compact forms included. */
+static bool
+is_echoed(const char *line, size_t len)
+{
+	static const char *const names[] = { "Via:", "From:", "Call-ID:",
+	    "CSeq:", "Record-Route:", "v:", "f:", "i:" };
+	size_t i, n;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		n = strlen(names[i]);
+		if (len > n && (line[0] | 32) == (names[i][0] | 32) &&
+		    strncasecmp(line, names[i], n) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_to(const char *line, size_t len)
+{
+	return len > 3 && (strncasecmp(line, "To:", 3) == 0 ||
+	    strncasecmp(line, "t:", 2) == 0);
+}
+
+static char *
+put(char *out, const char *p, size_t len)
+{
+	memcpy(out, p, len);
+	return out + len;
+}
+
+#define PUT(out, text)	put((out), (text), sizeof(text) - 1)
+
+/* What the proxy did to this request, seen in one of its header lines. */
+static void
+inspect(const char *line, size_t len, unsigned *marks, bool *routed)
+{
+	if ((line[0] | 32) == 'm' && len > sizeof(MARK) &&
+	    strncasecmp(line, MARK, sizeof(MARK) - 1) == 0) {
+		++*marks;
+		if (memmem(line, len, "forged", 6) != NULL)
+			counts.forged++;
+	} else if (((line[0] | 32) == 'r' &&
+	    strncasecmp(line, "Record-Route:", 13) == 0) ||
+	    ((line[0] | 32) == 'p' && strncasecmp(line, "Path:", 5) == 0)) {
+		*routed = true;
+	}
+}
+
+/* Append the answer to the request at p to out; nothing for ACK or answers. */
+static char *
+answer(const char *p, size_t head, char *out)
+{
+	const char *line = memchr(p, '\n', head), *end = p + head - 2, *next;
+	bool routed = false;
+	unsigned marks = 0;
+	size_t len;
+
+	if (line == NULL || head > ANSWER_MAX - 256 ||
+	    strncmp(p, "SIP/2.0 ", 8) == 0)
+		return out;
+	counts.requests++;
+	if (strncmp(p, "ACK ", 4) == 0)
+		return out;
+	out = PUT(out, "SIP/2.0 200 OK\r\n");
+	for (line++; line < end; line = next) {
+		next = memchr(line, '\n', (size_t)(end - line));
+		next = next == NULL ? end : next + 1;
+		len = (size_t)(next - line);
+		if (is_echoed(line, len)) {
+			out = put(out, line, len);
+		} else if (is_to(line, len)) {
+			out = put(out, line, len - 2);
+			if (memmem(line, len, ";tag=", 5) == NULL)
+				out = PUT(out, ";tag=far5e0d");
+			out = PUT(out, "\r\n");
+		}
+		inspect(line, len, &marks, &routed);
+	}
+	counts.marked += marks == 1;
+	counts.routed += routed;
+	if (strncmp(p, "REGISTER ", 9) == 0)
+		out = PUT(out, "Expires: 3600\r\n");
+	else if (strncmp(p, "INVITE ", 7) == 0)
+		out = PUT(out, "Contact: <sip:far@127.0.0.1;transport=tls>\r\n");
+	return PUT(out, "Content-Length: 0\r\n\r\n");
+}
+
+static int
+serve(struct peer *peer)
+{
+	static char in[WIRE_CHUNK], out[WIRE_CHUNK + ANSWER_MAX];
+	char *to = out;
+	size_t at = 0, skip, head;
+	long n, len;
+
+	do {
+		at = 0;
+		if ((n = wire_read(&peer->w, in)) == -1)
+			return -1;
+		while ((len = sip_frame(in + at, (size_t)n - at, &skip,
+		    &head)) > 0) {
+			to = answer(in + at + skip, head, to);
+			at += skip + (size_t)len;
+			if (to - out > WIRE_CHUNK) {
+				if (wire_write(&peer->w, out,
+				    (size_t)(to - out)) == -1)
+					return -1;
+				to = out;
+			}
+		}
+		if (len == -1 ||
+		    wire_hold(&peer->w, in + at, (size_t)n - at) == -1)
+			return -1;
+	} while (wire_pending(&peer->w));
+	if (to == out)
+		return 0;
+	return wire_write(&peer->w, out, (size_t)(to - out));
+}
+
+static int
+on_peer(struct peer *peer, uint32_t events)
+{
+	int r;
+
+	if (!peer->up) {
+		if ((r = wire_shake(&peer->w)) == -1)
+			counts.refused++;
+		if (r != 1)
+			return r;
+		peer->up = true;
+		counts.connections++;
+		/* What came with the handshake's last flight is not announced. */
+		return serve(peer);
+	}
+	if ((events & EPOLLOUT) != 0 && wire_flush(&peer->w) == -1)
+		return -1;
+	if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
+		return serve(peer);
+	return 0;
+}
+
+static void
+on_door(int door, SSL_CTX *ctx, int epfd)
+{
+	struct peer *peer;
+	int fd, i;
+
+	for (i = 0; i < 64; i++) {
+		fd = accept4(door, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd == -1)
+			return;
+		if ((peer = calloc(1, sizeof(*peer))) == NULL)
+			die("memory");
+		(void)wire_adopt(&peer->w, ctx, epfd, peer, fd);
+	}
+}
+
+static int
+open_door(const char *text)
+{
+	struct sockaddr_in sin = wire_address(text);
+	int fd, one = 1;
+
+	if ((fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    0)) == -1 ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == -1 ||
+	    bind(fd, (struct sockaddr *)&sin, sizeof(sin)) == -1 ||
+	    listen(fd, 4096) == -1)
+		die("listen on %s", text);
+	return fd;
+}
+
+static void
+run(int door, SSL_CTX *ctx)
+{
+	struct epoll_event ev[256] = { { .events = EPOLLIN, .data.ptr = NULL } };
+	int epfd = epoll_create1(EPOLL_CLOEXEC), i, n;
+	struct peer *peer;
+
+	if (epfd == -1 || epoll_ctl(epfd, EPOLL_CTL_ADD, door, &ev[0]) == -1)
+		die("epoll");
+	puts("ready");
+	fflush(stdout);
+	while (!stop) {
+		if ((n = epoll_wait(epfd, ev, 256, -1)) == -1 && errno != EINTR)
+			die("epoll_wait");
+		for (i = 0; i < n; i++) {
+			peer = ev[i].data.ptr;
+			if (peer == NULL) {
+				on_door(door, ctx, epfd);
+			} else if (on_peer(peer, ev[i].events) == -1) {
+				wire_close(&peer->w);
+				free(peer);
+			}
+		}
+	}
+}
+
+static void
+usage(void)
+{
+	fputs("usage: far --listen ADDRESS:PORT --cert FILE --key FILE "
+	    "[--ca FILE]\n"
+	    "With --ca the peer must prove itself (mutual TLS). Answers until "
+	    "TERM, then prints counts.\n", stderr);
+	exit(64);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "listen", required_argument, NULL, 'l' },
+		{ "cert", required_argument, NULL, 'c' },
+		{ "key", required_argument, NULL, 'k' },
+		{ "ca", required_argument, NULL, 'a' },
+		{ NULL, 0, NULL, 0 }
+	};
+	struct sigaction sa = { .sa_handler = on_signal };
+	struct wire_tls tls = { .server = true };
+	const char *where = NULL;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (c) {
+		case 'l': where = optarg; break;
+		case 'c': tls.cert = optarg; break;
+		case 'k': tls.key = optarg; break;
+		case 'a': tls.ca = optarg; break;
+		default: usage();
+		}
+	}
+	if (where == NULL || tls.cert == NULL || tls.key == NULL)
+		usage();
+	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGINT, &sa, NULL);
+	wire_raise_files();
+	run(open_door(where), wire_ctx(&tls));
+	printf("{\"connections\": %lu, \"requests\": %lu, \"marked\": %lu, "
+	    "\"forged\": %lu, \"routed\": %lu, \"refused\": %lu}\n",
+	    counts.connections, counts.requests, counts.marked, counts.forged,
+	    counts.routed, counts.refused);
+	return 0;
+}

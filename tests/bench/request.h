@@ -1,0 +1,49 @@
+/*
+ * tests/bench/request.h - the requests that the load generator sends: built
+ * once, then only a few digits are written over for each one sent.
+ */
+#ifndef SALLYPORT_TESTS_BENCH_REQUEST_H
+#define SALLYPORT_TESTS_BENCH_REQUEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define REQUEST_MAX	66000	/* bytes of the longest one */
+#define REQUEST_SPOTS	8	/* places of one kind in a text */
+
+/* Who sends, as which of its transactions, for the how-manieth time. */
+struct request_id {
+	uint32_t	 user;
+	uint32_t	 slot;		/* below 65536 */
+	uint32_t	 turn;
+};
+
+struct request {
+	char		 text[REQUEST_MAX];
+	size_t		 len;
+	size_t		 id_at[REQUEST_SPOTS];
+	size_t		 user_at[REQUEST_SPOTS];
+	size_t		 cseq_at[REQUEST_SPOTS];
+	int		 ids;
+	int		 users;
+	int		 cseqs;
+};
+
+/*
+ * Prepare a request by its method's name ("MESSAGE", "REGISTER", "OPTIONS")
+ * between users of domain, with a body of about that many bytes (MESSAGE).
+ * Returns 0, or -1: no such request, or too long.
+ */
+int	request_prepare(struct request *, const char *method,
+	    const char *domain, size_t body);
+
+/* Write who, which and when over the text: request->text is then to be sent. */
+void	request_stamp(struct request *, const struct request_id *);
+
+/*
+ * The status of the response at p and the request it answers. Returns the
+ * status, 0 for a request, -1 when it answers nothing that we sent.
+ */
+int	request_answered(const char *p, size_t head, struct request_id *);
+
+#endif

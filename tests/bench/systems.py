@@ -1,0 +1,186 @@
+"""The programs that `run` and `instructions` measure: how each is started and stopped.
+
+Every system is an edge between remote users (TLS, no client certificate) and the far end (mutual
+TLS), with the same certificates and the same work on headers. All live on loopback addresses.
+"""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+DOMAIN = "example.com"
+OUTER = ("127.70.0.2", 4443)
+INNER = ("127.70.0.3", 5061)
+FAR = ("127.70.0.4", 5061)
+SOURCES = "127.70.8.1/32"       # clients come from 32 addresses
+OUTER_NAME = "sip.example.com"
+START_SECONDS = 20
+
+
+class Failed(Exception):
+    """A program that did not start or ended early; the text says which and what it said."""
+
+
+class Lab:
+    """Where things are: the source tree, the build, and a folder for this run."""
+
+    def __init__(self, source, build, work):
+        self.source, self.build, self.work = source, build, work
+        self.pki = os.path.join(work, "pki")
+        self.load = os.path.join(build, "tests/bench/load")
+        self.far = os.path.join(build, "tests/bench/far")
+        self.edge = os.path.join(build, "sallyport-edge")
+
+    def make_pki(self):
+        made = subprocess.run([os.path.join(self.source, "certs-example/make-pki"), self.pki,
+                               "--domain", DOMAIN], capture_output=True, text=True)
+        if made.returncode != 0:
+            raise Failed(f"make-pki: {made.stderr.strip()}")
+
+    def cert(self, name):
+        return os.path.join(self.pki, f"{name}.pem")
+
+    def key(self, name):
+        return os.path.join(self.pki, f"{name}.key")
+
+    def run_load(self, to, *options, name=OUTER_NAME, pids=None, seconds=60):
+        """One run of the load generator; what it printed, as a dictionary."""
+        args = [self.load, "--to", "%s:%d" % to, "--name", name, "--domain", DOMAIN,
+                "--from", SOURCES, *map(str, options)]
+        if pids:
+            args += ["--pids", ",".join(map(str, pids))]
+        try:
+            done = subprocess.run(args, capture_output=True, text=True, timeout=seconds + 90)
+        except subprocess.TimeoutExpired:
+            raise Failed("load: did not end") from None
+        if done.returncode != 0:
+            raise Failed(done.stderr.strip() or f"load: status {done.returncode}")
+        return json.loads(done.stdout)
+
+
+def wait_for_port(address, process, what):
+    """Until someone listens there; by connecting, which every server has to bear."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise Failed(f"{what}: ended with status {process.returncode}")
+        with socket.socket() as s:
+            s.settimeout(1)
+            if s.connect_ex(address) == 0:
+                return
+        time.sleep(0.02)
+    raise Failed(f"{what}: does not listen on {address[0]}:{address[1]}")
+
+
+class Program:
+    """A process of ours with its output in a file; ended with everything it started."""
+
+    def __init__(self, lab, name, args, **env):
+        self.name = name
+        self.log = os.path.join(lab.work, f"{name}.log")
+        with open(self.log, "wb") as out:
+            self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                            cwd=lab.work, env=dict(os.environ, **env),
+                                            start_new_session=True)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def last_words(self):
+        with open(self.log, errors="replace") as f:
+            return "\n".join(f.read().splitlines()[-8:])
+
+    def wait_for(self, address):
+        try:
+            wait_for_port(address, self.process, self.name)
+        except Failed as e:
+            self.stop()
+            raise Failed(f"{e}\n{self.last_words()}") from None
+
+    def stop(self, patience=5):
+        """TERM to the head; whoever of its session stays after that is killed."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(patience)
+            except subprocess.TimeoutExpired:
+                pass
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+
+class Far(Program):
+    """The far end. After stop(), counts says what arrived."""
+
+    def __init__(self, lab, address=FAR, certificate="director", mutual=True):
+        args = [lab.far, "--listen", "%s:%d" % address, "--cert", lab.cert(certificate),
+                "--key", lab.key(certificate)]
+        if mutual:
+            args += ["--ca", lab.cert("ca")]
+        super().__init__(lab, "far", args)
+        self.address = address
+        self.counts = {}
+        self.wait_for(address)
+
+    def stop(self, patience=5):
+        super().stop(patience)
+        with open(self.log) as f:
+            lines = [line for line in f if line.startswith("{")]
+        self.counts = json.loads(lines[-1]) if lines else {}
+
+
+class Kamailio:
+    """Kamailio from Debian; see kamailio.cfg for what it is asked to do."""
+
+    package = "kamailio kamailio-tls-modules"
+    program = "/usr/sbin/kamailio"
+    workers = 1
+
+    def __init__(self, lab, transactions, workers):
+        self.lab, self.transactions, self.workers = lab, transactions, workers
+        self.name = "kamailio tm" if transactions else "kamailio stateless"
+
+    @classmethod
+    def missing(cls):
+        modules = ("/usr/lib/x86_64-linux-gnu/kamailio/modules/tls.so",
+                   "/usr/lib/aarch64-linux-gnu/kamailio/modules/tls.so",
+                   "/usr/lib64/kamailio/modules/tls.so")
+        return not (os.access(cls.program, os.X_OK) and any(map(os.path.exists, modules)))
+
+    def tls_profile(self, title, certificate, verify):
+        lab = self.lab
+        return (f"[{title}]\nmethod = TLSv1.2+\n"
+                f"verify_certificate = {verify}\nrequire_certificate = {verify}\n"
+                f"certificate = {lab.cert(certificate)}\nprivate_key = {lab.key(certificate)}\n"
+                + (f"ca_list = {lab.cert('ca')}\n" if verify == "yes" else ""))
+
+    def start(self):
+        lab = self.lab
+        run = os.path.join(lab.work, "kamailio")
+        shutil.rmtree(run, ignore_errors=True)
+        os.makedirs(run)
+        tls = os.path.join(run, "tls.cfg")
+        with open(tls, "w") as f:
+            f.write(self.tls_profile("server:default", "edge-outer", "no"))
+            f.write(self.tls_profile("server:%s:%d" % INNER, "edge-inner", "yes"))
+            f.write(self.tls_profile("client:default", "edge-inner", "yes"))
+        inner = "tls:%s:%d" % INNER
+        words = [f"OUTER=tls:{OUTER[0]}:{OUTER[1]}", f"OUTERPORT={OUTER[1]}", f"INNER={inner}",
+                 f'FROM="{inner}"', 'NEXT="sip:%s:%d;transport=tls"' % FAR,
+                 f"WORKERS={self.workers}", f'TLSCFG="{tls}"']
+        words += ["TM"] if self.transactions else []
+        args = [self.program, "-f", os.path.join(lab.source, "tests/bench/kamailio.cfg"),
+                "-DD", "-E", "-X", "tlsf", "-x", "tlsf", "-m", "2048", "-M", "64",
+                "-w", run, "-Y", run, "-P", os.path.join(run, "pid")]
+        for word in words:
+            args += ["-A", word]
+        program = Program(lab, self.name.replace(" ", "-"), args)
+        program.wait_for(OUTER)
+        return program
