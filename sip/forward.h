@@ -26,8 +26,8 @@ void	sip_forward_path(struct sip_message *, struct sip_flow_signer *, const stru
 
 /*
  * The Route headers from the top that name one of our faces: taken out of the
- * message. The first one's token tells where to go on. At most two belong to
- * one passage (RFC 5658).
+ * message. The first one's token tells where to go on, and whether a second one
+ * belongs to the same passage (RFC 5658).
  */
 struct sip_routed {
 	enum policy_route	 route;		/* NONE, OURS, FORGED, FOREIGN */

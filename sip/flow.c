@@ -1,0 +1,228 @@
+/*
+ * sip/flow.c - see flow.h.
+ */
+#include "sip/flow.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "common/mem.h"
+#include "net/digest.h"
+
+#define SIG_BYTES	19	/* key id and 18 bytes of the HMAC */
+#define SIG_TEXT	26	/* the same in base64url, no padding */
+
+struct sip_flow_keys {
+	_Atomic unsigned	 refs;
+	unsigned		 n;
+	unsigned char		 id[SIP_FLOW_KEYS_MAX];	/* names the key in a signature */
+	unsigned char		 key[SIP_FLOW_KEYS_MAX][SIP_FLOW_KEY_SIZE];
+};
+
+struct sip_flow_signer {
+	struct sip_flow_keys	*keys;
+	struct net_hmac		*hmac[SIP_FLOW_KEYS_MAX];
+};
+
+struct sip_flow_keys *
+sip_flow_keys_from(const unsigned char *keys, unsigned n)
+{
+	struct sip_flow_keys *k = xcalloc(1, sizeof(*k));
+
+	atomic_init(&k->refs, 1);
+	k->n = n < SIP_FLOW_KEYS_MAX ? n : SIP_FLOW_KEYS_MAX;
+	for (unsigned i = 0; i < k->n; i++) {
+		unsigned char digest[NET_DIGEST_MAX];
+		struct span part;
+
+		memcpy(k->key[i], keys + (size_t)i * SIP_FLOW_KEY_SIZE, SIP_FLOW_KEY_SIZE);
+		part = span_of((const char *)k->key[i], SIP_FLOW_KEY_SIZE);
+		net_digest(NET_DIGEST_SHA256, &part, 1, digest);
+		k->id[i] = digest[0];
+	}
+	return k;
+}
+
+struct sip_flow_keys *
+sip_flow_keys_new(void)
+{
+	unsigned char key[SIP_FLOW_KEY_SIZE];
+	struct sip_flow_keys *k;
+
+	mem_random(key, sizeof(key));
+	k = sip_flow_keys_from(key, 1);
+	mem_wipe(key, sizeof(key));
+	return k;
+}
+
+struct sip_flow_keys *
+sip_flow_keys_ref(struct sip_flow_keys *k)
+{
+	atomic_fetch_add_explicit(&k->refs, 1, memory_order_relaxed);
+	return k;
+}
+
+void
+sip_flow_keys_unref(struct sip_flow_keys *k)
+{
+	if (k != NULL && atomic_fetch_sub_explicit(&k->refs, 1, memory_order_acq_rel) == 1)
+		mem_wipe_free(k, sizeof(*k));
+}
+
+struct sip_flow_signer *
+sip_flow_signer_new(struct sip_flow_keys *keys)
+{
+	struct sip_flow_signer *s = xcalloc(1, sizeof(*s));
+
+	s->keys = sip_flow_keys_ref(keys);
+	for (unsigned i = 0; i < keys->n; i++)
+		s->hmac[i] = net_hmac_new(keys->key[i], SIP_FLOW_KEY_SIZE);
+	return s;
+}
+
+void
+sip_flow_signer_free(struct sip_flow_signer *s)
+{
+	if (s == NULL)
+		return;
+	for (unsigned i = 0; i < s->keys->n; i++)
+		net_hmac_free(s->hmac[i]);
+	sip_flow_keys_unref(s->keys);
+	free(s);
+}
+
+/* What the signature covers. Each part ends in a byte that it cannot contain. */
+static void
+sign(struct sip_flow_signer *s, unsigned key, bool path, struct span host, uint16_t port, struct span opaque,
+    struct span call_id, unsigned char out[SIG_BYTES])
+{
+	char lower[256], head[16];
+	unsigned char mac[32];
+	struct strbuf sb;
+	struct span parts[5];
+	size_t n = host.n < sizeof(lower) ? host.n : sizeof(lower);
+
+	for (size_t i = 0; i < n; i++)
+		lower[i] = (char)span_lower((unsigned char)host.p[i]);
+	strbuf_init(&sb, head, sizeof(head));
+	strbuf_puts(&sb, path ? "path " : "dialog ");
+	strbuf_uint(&sb, port);
+	strbuf_putc(&sb, '\n');
+	parts[0] = strbuf_span_of(&sb);
+	parts[1] = span_of(lower, n);
+	parts[2] = SPAN_LIT("\n");
+	parts[3] = opaque;
+	parts[4] = path ? SPAN_NONE : call_id;
+	/* opaque is ours and has no '\n'; Call-ID comes last and may hold anything */
+	net_hmac(s->hmac[key], parts, 5, mac);
+	out[0] = s->keys->id[key];
+	memcpy(out + 1, mac, SIG_BYTES - 1);
+}
+
+static const char b64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+static void
+b64_format(const unsigned char *in, size_t n, struct strbuf *out)
+{
+	uint32_t bits = 0;
+	unsigned have = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		bits = bits << 8 | in[i];
+		for (have += 8; have >= 6; have -= 6)
+			strbuf_putc(out, b64url[bits >> (have - 6) & 63]);
+	}
+	if (have > 0)
+		strbuf_putc(out, b64url[bits << (6 - have) & 63]);
+}
+
+/* The token: kind; P for a path, D for one of a pair, R for a route alone; link; the owner's word. */
+static const char kinds[] = { [SIP_FLOW_USER] = 'C', [SIP_FLOW_PEER] = 'S', [SIP_FLOW_HERE] = 'H' };
+
+static void
+token_format(const struct sip_flow *f, struct strbuf *out)
+{
+	strbuf_printf(out, "state:%ci.%c%016llx.%x", kinds[f->kind], f->path ? 'P' : f->paired ? 'D' : 'R',
+	    (unsigned long long)f->link, f->extra);
+}
+
+static bool
+hex_parse(struct span s, size_t max, uint64_t *out)
+{
+	uint64_t v = 0;
+
+	if (s.n == 0 || s.n > max)
+		return false;
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c >= '0' && c <= '9')
+			v = v << 4 | (c - '0');
+		else if (c >= 'a' && c <= 'f')
+			v = v << 4 | (c - 'a' + 10);
+		else
+			return false;
+	}
+	*out = v;
+	return true;
+}
+
+static bool
+token_parse(struct span s, struct sip_flow *f)
+{
+	uint64_t link, extra;
+
+	/* "state:" kind "i." path-or-route 16 digits "." digits */
+	if (s.n < 6 + 4 + 16 + 2 || !span_eq(span_head(s, 6), SPAN_LIT("state:")) || s.p[7] != 'i' ||
+	    s.p[8] != '.' || s.p[26] != '.' || strchr("RDP", s.p[9]) == NULL || s.p[9] == '\0' ||
+	    !hex_parse(span_of(s.p + 10, 16), 16, &link) || !hex_parse(span_tail(s, 27), 8, &extra))
+		return false;
+	*f = (struct sip_flow){ .path = s.p[9] == 'P', .paired = s.p[9] == 'D', .link = link, .extra = (uint32_t)extra };
+	for (unsigned k = SIP_FLOW_USER; k <= SIP_FLOW_HERE; k++)
+		if (kinds[k] == s.p[6])
+			f->kind = (enum sip_flow_kind)k;
+	return f->kind != SIP_FLOW_NONE;
+}
+
+void
+sip_flow_write(struct sip_flow_signer *s, const struct sip_flow *f, const char *host, uint16_t port,
+    struct span call_id, struct strbuf *out)
+{
+	char text[64];
+	unsigned char sig[SIG_BYTES];
+	struct strbuf token;
+
+	strbuf_init(&token, text, sizeof(text));
+	token_format(f, &token);
+	sign(s, s->keys->n - 1, f->path, span_str(host), port, strbuf_span_of(&token), call_id, sig);
+	strbuf_puts(out, "<sip:");
+	strbuf_puts(out, host);
+	strbuf_putc(out, ':');
+	strbuf_uint(out, port);
+	strbuf_puts(out, ";transport=tls;opaque=");
+	strbuf_span(out, strbuf_span_of(&token));
+	strbuf_puts(out, ";lr;ms-route-sig=");
+	b64_format(sig, sizeof(sig), out);
+	strbuf_putc(out, '>');
+}
+
+bool
+sip_flow_read(struct sip_flow_signer *s, const struct sip_uri *uri, struct span call_id, struct sip_flow *flow)
+{
+	struct span opaque, sig;
+	unsigned char want[SIG_BYTES];
+	char text[SIG_TEXT + 1];
+	struct strbuf sb;
+
+	if (!sip_param(uri->params, "opaque", &opaque) || !sip_param(uri->params, "ms-route-sig", &sig) ||
+	    sig.n != SIG_TEXT || !token_parse(opaque, flow))
+		return false;
+	for (unsigned i = s->keys->n; i-- > 0; ) {
+		sign(s, i, flow->path, uri->host, uri->port, opaque, call_id, want);
+		strbuf_init(&sb, text, sizeof(text));
+		b64_format(want, sizeof(want), &sb);
+		if (mem_equal_secret(text, sig.p, SIG_TEXT))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,112 @@
+/*
+ * sip/tx.c - see tx.h.
+ */
+#include "sip/tx.h"
+
+#include "common/hash.h"
+
+/*
+ * "z9hG4bK" "sp" worker(2) record(14) attempt(2) loop(8): 35 characters, all
+ * but the first nine in lower-case hex.
+ */
+#define COOKIE	"z9hG4bKsp"
+
+static const char hexdigit[] = "0123456789abcdef";
+
+static char *
+put_hex(char *p, uint64_t v, unsigned digits)
+{
+	for (unsigned i = digits; i-- > 0; v >>= 4)
+		p[i] = hexdigit[v & 15];
+	return p + digits;
+}
+
+void
+sip_branch_format(const struct sip_branch *b, char out[SIP_BRANCH_TEXT])
+{
+	char *p = out;
+
+	memcpy(p, COOKIE, sizeof(COOKIE) - 1);
+	p = put_hex(p + sizeof(COOKIE) - 1, b->worker, 2);
+	p = put_hex(p, b->tx, 14);
+	p = put_hex(p, b->attempt, 2);
+	p = put_hex(p, b->loop, 8);
+	*p = '\0';
+}
+
+static bool
+get_hex(const char **p, unsigned digits, uint64_t *v)
+{
+	*v = 0;
+	while (digits-- > 0) {
+		char c = *(*p)++;
+
+		if (c >= '0' && c <= '9')
+			*v = *v << 4 | (uint64_t)(c - '0');
+		else if (c >= 'a' && c <= 'f')
+			*v = *v << 4 | (uint64_t)(c - 'a' + 10);
+		else
+			return false;
+	}
+	return true;
+}
+
+bool
+sip_branch_parse(struct span text, struct sip_branch *b)
+{
+	const char *p = text.p;
+	uint64_t worker, tx, attempt, loop;
+
+	if (text.n != SIP_BRANCH_LEN || memcmp(p, COOKIE, sizeof(COOKIE) - 1) != 0)
+		return false;
+	p += sizeof(COOKIE) - 1;
+	if (!get_hex(&p, 2, &worker) || !get_hex(&p, 14, &tx) || !get_hex(&p, 2, &attempt) || !get_hex(&p, 8, &loop))
+		return false;
+	*b = (struct sip_branch){ (unsigned)worker, tx, (unsigned)attempt, (uint32_t)loop };
+	return true;
+}
+
+static uint64_t
+mix_span(uint64_t h, struct span s)
+{
+	return hash_mix(h, hash_bytes(s.p, s.n));
+}
+
+uint64_t
+sip_tx_key(uint64_t link, const struct sip_message *m)
+{
+	uint64_t h = hash_mix(link, m->cseq);
+	struct span branch = m->via.branch;
+
+	/* ACK and CANCEL carry the method INVITE's number; other methods are told apart by their name */
+	if (m->method_id != POLICY_METHOD_ACK && m->method_id != POLICY_METHOD_CANCEL &&
+	    m->method_id != POLICY_METHOD_INVITE)
+		h = mix_span(h, m->method);
+	if (branch.n > 7 && memcmp(branch.p, "z9hG4bK", 7) == 0) {
+		h = mix_span(h, branch);
+		h = mix_span(h, m->via.host);
+		h = hash_mix(h, m->via.port);
+	} else {
+		/* RFC 3261 17.2.3, last part; the To tag is left out because an ACK brings the response's */
+		h = mix_span(h, m->uri);
+		h = mix_span(h, m->from.tag);
+		h = mix_span(h, m->call_id);
+		h = mix_span(h, m->via.whole);
+	}
+	return h != 0 ? h : 1;
+}
+
+uint32_t
+sip_tx_loop_hash(enum policy_side side, const struct sip_message *m)
+{
+	uint64_t h = hash_mix((uint64_t)side, m->cseq);
+
+	h = mix_span(h, m->uri);
+	h = mix_span(h, m->call_id);
+	h = mix_span(h, m->from.tag);
+	h = mix_span(h, m->to.tag);
+	h = mix_span(h, m->method);
+	for (int i = sip_message_next(m, SIP_H_ROUTE, -1); i >= 0; i = sip_message_next(m, SIP_H_ROUTE, i))
+		h = mix_span(h, sip_header_value(m, i));
+	return (uint32_t)(h ^ h >> 32);
+}
