@@ -9,142 +9,27 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include <libconfig.h>
 
+#include "common/conf_report.h"
 #include "common/err.h"
 #include "common/mem.h"
 #include "common/strbuf.h"
 
-#define PATH_MAX_TEXT	256	/* of an option's full path in messages */
 #define INCLUDE_DEPTH	10	/* libconfig's own limit */
-
-struct conf_error {
-	char	*file;		/* NULL: no place */
-	int	 line;
-	char	*text;		/* whole message, place included */
-};
-
-struct conf_place {
-	char	*path;
-	char	*file;
-	int	 line;
-};
-
-struct conf_errors {
-	struct conf_error	*v;
-	size_t			 n;
-	struct conf_place	*places;
-	size_t			 nplaces;
-};
 
 /* One conf_load() on its way. */
 struct reading {
 	const char		*file;	/* as the caller named it */
+	char			*dir;	/* of file, where included files are; NULL: the working directory */
+	char			 at[2 * PATH_MAX]; /* file_of()'s answer for an included file */
 	struct conf_errors	*errs;
 	bool			 partial; /* the file broke off: what is missing is not known to be missing */
 };
-
-/* --- errors and places ---------------------------------------------------- */
-
-struct conf_errors *
-conf_errors_new(void)
-{
-	return xcalloc(1, sizeof(struct conf_errors));
-}
-
-void
-conf_errors_free(struct conf_errors *errs)
-{
-	if (errs == NULL)
-		return;
-	for (size_t i = 0; i < errs->n; i++) {
-		free(errs->v[i].file);
-		free(errs->v[i].text);
-	}
-	for (size_t i = 0; i < errs->nplaces; i++) {
-		free(errs->places[i].path);
-		free(errs->places[i].file);
-	}
-	free(errs->v);
-	free(errs->places);
-	free(errs);
-}
-
-size_t
-conf_errors_count(const struct conf_errors *errs)
-{
-	return errs->n;
-}
-
-const char *
-conf_errors_get(const struct conf_errors *errs, size_t i)
-{
-	return errs->v[i].text;
-}
-
-void
-conf_errors_print(const struct conf_errors *errs, FILE *out)
-{
-	for (size_t i = 0; i < errs->n; i++)
-		fprintf(out, "%s\n", errs->v[i].text);
-}
-
-void
-conf_error(struct conf_errors *errs, const char *file, int line, const char *fmt, ...)
-{
-	struct conf_error *e;
-	char text[2048];
-	struct strbuf sb;
-	va_list ap;
-
-	strbuf_init(&sb, text, sizeof(text));
-	if (file != NULL && line > 0)
-		strbuf_printf(&sb, "%s:%d: ", file, line);
-	else if (file != NULL)
-		strbuf_printf(&sb, "%s: ", file);
-	if (strbuf_ok(&sb)) {
-		va_start(ap, fmt);
-		vsnprintf(text + sb.len, sizeof(text) - sb.len, fmt, ap);
-		va_end(ap);
-	}
-	errs->v = xreallocarray(errs->v, errs->n + 1, sizeof(*errs->v));
-	e = &errs->v[errs->n++];
-	e->file = file != NULL ? xstrdup(file) : NULL;
-	e->line = line;
-	e->text = xstrdup(text);
-}
-
-static const struct conf_place *
-place_of(const struct conf_errors *errs, const char *path)
-{
-	/* The latest: after a reload the file may have changed. */
-	for (size_t i = errs->nplaces; i > 0; i--)
-		if (strcmp(errs->places[i - 1].path, path) == 0)
-			return &errs->places[i - 1];
-	return NULL;
-}
-
-int
-conf_line_of(const struct conf_errors *errs, const char *path)
-{
-	const struct conf_place *p = place_of(errs, path);
-
-	return p != NULL ? p->line : 0;
-}
-
-const char *
-conf_file_of(const struct conf_errors *errs, const char *path)
-{
-	const struct conf_place *p = place_of(errs, path);
-
-	return p != NULL ? p->file : NULL;
-}
 
 static int
 line_of(const config_setting_t *s)
@@ -152,122 +37,32 @@ line_of(const config_setting_t *s)
 	return s != NULL ? (int)config_setting_source_line(s) : 0;
 }
 
+/* name as an @include of rd's file has it, to where it is. */
 static const char *
-file_of(const struct reading *rd, const config_setting_t *s)
+included(const struct reading *rd, const char *name, char *out, size_t size)
+{
+	if (rd->dir == NULL)
+		snprintf(out, size, "%s", name);
+	else
+		snprintf(out, size, "%s/%s", rd->dir, name);
+	return out;
+}
+
+/* Valid until the next call. */
+static const char *
+file_of(struct reading *rd, const config_setting_t *s)
 {
 	const char *file = s != NULL ? config_setting_source_file(s) : NULL;
 
-	return file != NULL ? file : rd->file;
+	if (file == NULL || strcmp(file, rd->file) == 0)
+		return rd->file;
+	return included(rd, file, rd->at, sizeof(rd->at));
 }
 
 static void
 remember(struct reading *rd, const config_setting_t *s, const char *path)
 {
-	struct conf_errors *errs = rd->errs;
-	struct conf_place *p;
-
-	errs->places = xreallocarray(errs->places, errs->nplaces + 1, sizeof(*errs->places));
-	p = &errs->places[errs->nplaces++];
-	p->path = xstrdup(path);
-	p->file = xstrdup(file_of(rd, s));
-	p->line = line_of(s);
-}
-
-/* Errors of included files after those of the file itself, lines ascending. */
-static bool
-comes_before(const char *file, const struct conf_error *a, const struct conf_error *b)
-{
-	bool main_a = strcmp(a->file, file) == 0, main_b = strcmp(b->file, file) == 0;
-	int c;
-
-	if (main_a != main_b)
-		return main_a;
-	c = strcmp(a->file, b->file);
-	return c != 0 ? c < 0 : a->line < b->line;
-}
-
-static void
-sort_errors(struct conf_errors *errs, size_t from, const char *file)
-{
-	for (size_t i = from + 1; i < errs->n; i++) {
-		struct conf_error e = errs->v[i];
-		size_t at = i;
-
-		for (; at > from && comes_before(file, &e, &errs->v[at - 1]); at--)
-			errs->v[at] = errs->v[at - 1];
-		errs->v[at] = e;
-	}
-}
-
-/* --- did you mean ---------------------------------------------------------- */
-
-#define NAME_MAX_COMPARED	63
-
-/* Changes of one letter (put in, left out, replaced) that lead from a to b. */
-static size_t
-distance(const char *a, const char *b)
-{
-	size_t row[NAME_MAX_COMPARED + 1];
-	size_t la = strlen(a), lb = strlen(b);
-
-	if (la > NAME_MAX_COMPARED || lb > NAME_MAX_COMPARED)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= lb; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= la; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= lb; j++) {
-			size_t best = diagonal + (a[i - 1] != b[j - 1]);
-
-			diagonal = row[j];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-		}
-	}
-	return row[lb];
-}
-
-static bool
-is_near(const char *a, const char *b)
-{
-	size_t allowed = strlen(a) < 4 ? 1 : strlen(a) < 8 ? 2 : 3;
-
-	return distance(a, b) <= allowed;
-}
-
-static const char *
-last_name(const char *path)
-{
-	const char *dot = strrchr(path, '.');
-
-	return dot != NULL ? dot + 1 : path;
-}
-
-/* The option that was probably meant: a like spelling, or the same name in another group. */
-static const char *
-suggest(const struct conf_item *items, const char *path)
-{
-	const char *best = NULL;
-	size_t least = SIZE_MAX;
-
-	for (const struct conf_item *it = items; it->path != NULL; it++) {
-		size_t d = distance(it->path, path);
-
-		if (is_near(it->path, path) && d < least) {
-			least = d;
-			best = it->path;
-		}
-	}
-	for (const struct conf_item *it = items; best == NULL && it->path != NULL; it++)
-		if (strcmp(last_name(it->path), last_name(path)) == 0 ||
-		    strcmp(last_name(it->path), path) == 0)
-			best = it->path;
-	return best;
+	conf_remember(rd->errs, path, file_of(rd, s), line_of(s));
 }
 
 /* --- values ----------------------------------------------------------------- */
@@ -287,15 +82,6 @@ complain_missing(struct reading *rd, const config_setting_t *group, const struct
 	if (!rd->partial)
 		conf_error(rd->errs, file_of(rd, group), line, "%s: is missing and has no default: %s", path,
 		    it->help != NULL ? it->help : "it must be set");
-}
-
-static void
-range_of(const struct conf_item *it, long *min, long *max)
-{
-	bool given = it->min != it->max;
-
-	*min = given ? it->min : 0;
-	*max = given ? it->max : INT_MAX;
 }
 
 static void
@@ -320,7 +106,7 @@ take_int(struct reading *rd, const config_setting_t *s, const struct conf_item *
 	*out = (int)it->dflt;
 	if (s == NULL)
 		return;
-	range_of(it, &min, &max);
+	conf_range_of(it, &min, &max);
 	v = config_setting_get_int64(s);
 	if ((type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64) && v >= min && v <= max)
 		*out = (int)v;
@@ -347,7 +133,7 @@ take_choice(struct reading *rd, const config_setting_t *s, const struct conf_ite
 			*out = i;
 			return;
 		}
-		if (given != NULL && near == NULL && is_near(given, it->choices[i]))
+		if (given != NULL && near == NULL && conf_is_near(given, it->choices[i]))
 			near = it->choices[i];
 		strbuf_printf(&sb, "%s \"%s\"", i != 0 ? "," : "", it->choices[i]);
 	}
@@ -381,11 +167,11 @@ append_str(struct conf_strs *out, const char *s, int line)
 }
 
 static void
-element_path(char out[PATH_MAX_TEXT], const char *path, size_t i)
+element_path(char out[CONF_PATH_MAX], const char *path, size_t i)
 {
 	struct strbuf sb;
 
-	strbuf_init(&sb, out, PATH_MAX_TEXT);
+	strbuf_init(&sb, out, CONF_PATH_MAX);
 	strbuf_printf(&sb, "%s[%zu]", path, i);
 }
 
@@ -393,7 +179,7 @@ static void
 take_strs(struct reading *rd, const config_setting_t *s, const struct conf_item *it, struct conf_strs *out,
     const char *path)
 {
-	char element[PATH_MAX_TEXT];
+	char element[CONF_PATH_MAX];
 
 	if (s == NULL) {
 		if (it->text != NULL)
@@ -430,7 +216,7 @@ static void
 take_groups(struct reading *rd, const config_setting_t *s, const struct conf_item *it, struct conf_groups *out,
     const char *path)
 {
-	char element[PATH_MAX_TEXT];
+	char element[CONF_PATH_MAX];
 	bool lone = s != NULL && config_setting_is_group(s);
 	int n;
 
@@ -469,11 +255,11 @@ take_groups(struct reading *rd, const config_setting_t *s, const struct conf_ite
 
 /* prefix.path into out; a path too long for messages is cut in them. */
 static void
-full_path(char out[PATH_MAX_TEXT], const char *prefix, const char *path)
+full_path(char out[CONF_PATH_MAX], const char *prefix, const char *path)
 {
 	struct strbuf sb;
 
-	strbuf_init(&sb, out, PATH_MAX_TEXT);
+	strbuf_init(&sb, out, CONF_PATH_MAX);
 	if (prefix[0] != '\0')
 		strbuf_printf(&sb, "%s.", prefix);
 	strbuf_puts(&sb, path);
@@ -485,7 +271,7 @@ lookup(const config_setting_t *group, const char *path)
 {
 	while (group != NULL && config_setting_is_group(group)) {
 		size_t n = strcspn(path, ".");
-		char step[PATH_MAX_TEXT];
+		char step[CONF_PATH_MAX];
 
 		if (n >= sizeof(step))
 			return NULL;
@@ -538,7 +324,7 @@ static void
 read_group(struct reading *rd, const config_setting_t *group, const struct conf_item *items, char *out,
     const char *prefix)
 {
-	char path[PATH_MAX_TEXT];
+	char path[CONF_PATH_MAX];
 
 	for (const struct conf_item *it = items; it->path != NULL; it++) {
 		full_path(path, prefix, it->path);
@@ -568,11 +354,10 @@ static void
 refuse_unknown(struct reading *rd, const config_setting_t *s, const struct conf_item *items, const char *prefix,
     const char *local)
 {
-	const char *meant = suggest(items, local);
-	char path[PATH_MAX_TEXT], better[PATH_MAX_TEXT];
+	char path[CONF_PATH_MAX], meant[CONF_PATH_MAX], better[CONF_PATH_MAX];
 
 	full_path(path, prefix, local);
-	if (meant == NULL) {
+	if (!conf_suggest(items, local, meant)) {
 		complain(rd, s, path, "there is no such option");
 		return;
 	}
@@ -586,7 +371,7 @@ static void
 refuse_unknowns(struct reading *rd, const config_setting_t *group, const struct conf_item *items,
     const char *prefix, const char *within)
 {
-	char local[PATH_MAX_TEXT], path[PATH_MAX_TEXT], element[PATH_MAX_TEXT];
+	char local[CONF_PATH_MAX], path[CONF_PATH_MAX], element[CONF_PATH_MAX];
 
 	for (int i = 0; i < config_setting_length(group); i++) {
 		const config_setting_t *s = config_setting_get_elem(group, (unsigned)i);
@@ -620,91 +405,156 @@ refuse_unknowns(struct reading *rd, const config_setting_t *group, const struct 
 
 /* --- the file ------------------------------------------------------------------ */
 
-/* The directory of file, as libconfig wants it; to be freed. */
-static char *
-directory_of(const char *file)
-{
-	const char *slash = strrchr(file, '/');
-
-	if (slash == NULL)
-		return xstrdup(".");
-	return xmemdup(file, slash == file ? 1 : (size_t)(slash - file));
-}
-
 /* SP_OK with *out open, or the error said. libconfig ends the process when it is given a directory. */
 static int
 open_regular(struct conf_errors *errs, const char *file, const char *by, int line, FILE **out)
 {
 	struct stat st;
+	const char *why = NULL;
 	FILE *f = NULL;
-	int why = 0;
 
-	if (stat(file, &st) != 0)
-		why = errno;
-	else if (!S_ISREG(st.st_mode))
-		why = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+	if (stat(file, &st) == 0 && !S_ISREG(st.st_mode))
+		why = "it is not a file";
 	else if ((f = fopen(file, "re")) == NULL)
-		why = errno;
+		why = strerror(errno);
 	*out = f;
 	if (f != NULL)
 		return SP_OK;
 	if (by != NULL)
-		conf_error(errs, by, line, "@include: cannot read %s: %s", file, strerror(why));
+		conf_error(errs, by, line, "@include: cannot read %s: %s", file, why);
 	else
-		conf_error(errs, file, 0, "cannot be read: %s", strerror(why));
+		conf_error(errs, file, 0, "cannot be read: %s", why);
 	return SP_EINVAL;
 }
 
-/* The name in a line like  @include "users.conf"  into out; false when it is none. */
-static bool
-include_name(const char *line, char *out, size_t size)
+/*
+ * libconfig 1.5 takes the low 32 bits of a number that has no L at its end and
+ * ends the process when it is told to include a directory. So every file is
+ * looked through before: what is outside of comments and strings.
+ */
+struct scan {
+	struct reading	*rd;
+	const char	*file;
+	int		 line;
+	int		 depth;
+	bool		 comment;	/* between the slash-star of an earlier line and its end */
+	bool		 string;
+	bool		 bad;
+};
+
+static void	scan_file(struct reading *, const char *, const char *, int, int, bool *);
+
+/* From a quote to behind the closing one, or to the end of the line. */
+static const char *
+skip_string(struct scan *sc, const char *p)
 {
+	for (; *p != '\0'; p++) {
+		if (*p == '\\' && p[1] != '\0')
+			p++;
+		else if (*p == '"') {
+			sc->string = false;
+			return p + 1;
+		}
+	}
+	sc->string = true;
+	return p;
+}
+
+static const char *
+skip_comment(struct scan *sc, const char *p)
+{
+	const char *end = strstr(p, "*/");
+
+	sc->comment = end == NULL;
+	return end != NULL ? end + 2 : p + strlen(p);
+}
+
+/* Behind a name or a number; a number that libconfig would cut is refused. */
+static const char *
+scan_word(struct scan *sc, const char *p)
+{
+	size_t n = strspn(p, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_*.-");
+	bool hex = p[0] == '0' && (p[1] == 'x' || p[1] == 'X');
+	char *end;
+
+	if (*p >= '0' && *p <= '9') {
+		errno = 0;
+		if ((strtoull(p, &end, hex ? 16 : 10) > INT_MAX || errno == ERANGE) && end == p + n) {
+			conf_error(sc->rd->errs, sc->file, sc->line, "%.*s is too large: no number is over %d",
+			    n < 40 ? (int)n : 40, p, INT_MAX);
+			sc->bad = true;
+		}
+	}
+	return p + (n != 0 ? n : 1);
+}
+
+/* p stands behind "@include". */
+static const char *
+scan_include(struct scan *sc, const char *p)
+{
+	char name[PATH_MAX], path[2 * PATH_MAX];
 	const char *end;
 	size_t n;
 
-	line += strspn(line, " \t");
-	if (strncmp(line, "@include", 8) != 0)
-		return false;
-	line += 8;
-	n = strspn(line, " \t");
-	if (n == 0 || line[n] != '"')
-		return false;
-	line += n + 1;
-	if ((end = strchr(line, '"')) == NULL || (n = (size_t)(end - line)) >= size)
-		return false;
-	memcpy(out, line, n);
-	out[n] = '\0';
-	return true;
+	p += strspn(p, " \t");
+	if (*p != '"' || (end = strchr(p + 1, '"')) == NULL)
+		return p;	/* libconfig will say what it expects */
+	n = (size_t)(end - p) - 1;
+	if (n < sizeof(name)) {
+		memcpy(name, p + 1, n);
+		name[n] = '\0';
+		scan_file(sc->rd, included(sc->rd, name, path, sizeof(path)), sc->file, sc->line, sc->depth + 1,
+		    &sc->bad);
+	}
+	return end + 1;
 }
 
-/* Are the file and all that it includes there to be read? Says every one that is not. */
-static int
-check_files(struct conf_errors *errs, const char *dir, const char *file, const char *by, int at, int depth)
+static void
+scan_line(struct scan *sc, const char *p)
 {
+	while (*p != '\0') {
+		if (sc->comment)
+			p = skip_comment(sc, p);
+		else if (sc->string)
+			p = skip_string(sc, p);
+		else if (*p == '#' || strncmp(p, "//", 2) == 0)
+			return;
+		else if (strncmp(p, "/*", 2) == 0)
+			p = skip_comment(sc, p + 2);
+		else if (*p == '"')
+			p = skip_string(sc, p + 1);
+		else if (strncmp(p, "@include", 8) == 0)
+			p = scan_include(sc, p + 8);
+		else
+			p = scan_word(sc, p);
+	}
+}
+
+/* Look through file, included by line at of by (NULL: the first), and all that it includes; *bad: it won't do. */
+static void
+scan_file(struct reading *rd, const char *file, const char *by, int at, int depth, bool *bad)
+{
+	struct scan sc = { .rd = rd, .file = file, .depth = depth };
 	char *line = NULL;
 	size_t size = 0;
-	int err = SP_OK;
 	FILE *f;
 
 	if (depth > INCLUDE_DEPTH) {
-		conf_error(errs, by, at, "@include: more than %d files deep", INCLUDE_DEPTH);
-		return SP_EINVAL;
+		conf_error(rd->errs, by, at, "@include: more than %d files deep", INCLUDE_DEPTH);
+		*bad = true;
+		return;
 	}
-	if (open_regular(errs, file, by, at, &f) != SP_OK)
-		return SP_EINVAL;
-	for (int n = 1; getline(&line, &size, f) != -1; n++) {
-		char name[PATH_MAX], path[2 * PATH_MAX];
-
-		if (!include_name(line, name, sizeof(name)))
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", dir, name);
-		if (check_files(errs, dir, path, file, n, depth + 1) != SP_OK)
-			err = SP_EINVAL;
+	if (open_regular(rd->errs, file, by, at, &f) != SP_OK) {
+		*bad = true;
+		return;
 	}
-	if (line != NULL)
-		mem_wipe_free(line, size);
+	while (getline(&line, &size, f) != -1) {
+		sc.line++;
+		scan_line(&sc, line);
+	}
+	*bad = *bad || sc.bad;
+	mem_wipe_free(line, size);
 	fclose(f);
-	return err;
 }
 
 /* Some strings are secrets; libconfig frees them as they are. */
@@ -755,11 +605,16 @@ first_of_name(const config_setting_t *group, const char *file, int line)
 static void
 complain_syntax(struct reading *rd, const config_t *cfg)
 {
-	const char *file = config_error_file(cfg) != NULL ? config_error_file(cfg) : rd->file;
+	const char *name = config_error_file(cfg) != NULL ? config_error_file(cfg) : rd->file;
 	const char *text = config_error_text(cfg) != NULL ? config_error_text(cfg) : "cannot be read";
 	int line = config_error_line(cfg);
 	const config_setting_t *first;
+	char file[2 * PATH_MAX];
 
+	if (strcmp(name, rd->file) == 0)
+		snprintf(file, sizeof(file), "%s", name);
+	else
+		included(rd, name, file, sizeof(file));
 	if (strcmp(text, "duplicate setting name") == 0 &&
 	    (first = first_of_name(config_root_setting(cfg), file, line)) != NULL)
 		conf_error(rd->errs, file, line, "%s: is set a second time, first in %s:%d; reading ends here",
@@ -773,28 +628,28 @@ int
 conf_load(const char *file, const struct conf_item *items, void *out, struct conf_errors *errs)
 {
 	struct reading rd = { .file = file, .errs = errs };
-	size_t before = errs->n;
-	char *dir = directory_of(file);
+	const char *slash = strrchr(file, '/');
+	size_t before = conf_errors_count(errs);
 	config_t cfg;
 
 	config_init(&cfg);
-	config_set_include_dir(&cfg, dir);
-	if (check_files(errs, dir, file, NULL, 0, 0) != SP_OK) {
-		rd.partial = true;
-	} else if (config_read_file(&cfg, file) != CONFIG_TRUE) {
+	if (slash != NULL) {
+		rd.dir = xmemdup(file, slash == file ? 1 : (size_t)(slash - file));
+		config_set_include_dir(&cfg, rd.dir);
+	}
+	scan_file(&rd, file, NULL, 0, 0, &rd.partial);
+	if (!rd.partial && config_read_file(&cfg, file) != CONFIG_TRUE) {
 		rd.partial = true;
 		complain_syntax(&rd, &cfg);
 	}
 	/* What was read before the file broke off is checked too; a file that can't be read gives the defaults. */
 	read_group(&rd, config_root_setting(&cfg), items, out, "");
-	if (config_root_setting(&cfg) != NULL) {
-		refuse_unknowns(&rd, config_root_setting(&cfg), items, "", "");
-		wipe_strings(config_root_setting(&cfg));
-	}
+	refuse_unknowns(&rd, config_root_setting(&cfg), items, "", "");
+	wipe_strings(config_root_setting(&cfg));
 	config_destroy(&cfg);
-	free(dir);
-	sort_errors(errs, before, file);
-	return errs->n == before ? SP_OK : SP_EINVAL;
+	free(rd.dir);
+	conf_errors_sort(errs, before, file);
+	return conf_errors_count(errs) == before ? SP_OK : SP_EINVAL;
 }
 
 /* --- afterwards ------------------------------------------------------------------ */
@@ -832,87 +687,4 @@ conf_unload(const struct conf_item *items, void *out)
 			*groups = (struct conf_groups){ NULL, 0, NULL };
 		}
 	}
-}
-
-static void
-print_type(const struct conf_item *it, FILE *out)
-{
-	long min, max;
-
-	switch (it->type) {
-	case CONF_BOOL:
-		fputs("true or false", out);
-		break;
-	case CONF_INT:
-		range_of(it, &min, &max);
-		fprintf(out, "number %ld to %ld", min, max);
-		break;
-	case CONF_STR:
-		fputs("text", out);
-		break;
-	case CONF_CHOICE:
-		for (size_t i = 0; it->choices[i] != NULL; i++)
-			fprintf(out, "%s\"%s\"", i != 0 ? "|" : "", it->choices[i]);
-		break;
-	case CONF_STRS:
-		fputs("texts", out);
-		break;
-	case CONF_GROUPS:
-		fputs("list of groups", out);
-		break;
-	}
-}
-
-static void
-print_default(const struct conf_item *it, FILE *out)
-{
-	if (it->flags & CONF_REQUIRED) {
-		fputs("(required)", out);
-		return;
-	}
-	switch (it->type) {
-	case CONF_BOOL:
-		fputs(it->dflt ? "true" : "false", out);
-		break;
-	case CONF_INT:
-		fprintf(out, "%ld", it->dflt);
-		break;
-	case CONF_CHOICE:
-		fprintf(out, "\"%s\"", it->choices[it->dflt]);
-		break;
-	case CONF_STR:
-	case CONF_STRS:
-		if (it->text != NULL)
-			fprintf(out, "\"%s\"", it->text);
-		else
-			fputs("(none)", out);
-		break;
-	case CONF_GROUPS:
-		fputs("(none)", out);
-		break;
-	}
-}
-
-static void
-print_rows(const struct conf_item *items, const char *prefix, FILE *out)
-{
-	char below[PATH_MAX_TEXT];
-
-	for (const struct conf_item *it = items; it->path != NULL; it++) {
-		fprintf(out, "%s%s\t", prefix, it->path);
-		print_type(it, out);
-		fputc('\t', out);
-		print_default(it, out);
-		fprintf(out, "\t%s\n", it->help != NULL ? it->help : "");
-		if (it->type == CONF_GROUPS) {
-			snprintf(below, sizeof(below), "%s%s[].", prefix, it->path);
-			print_rows(it->sub, below, out);
-		}
-	}
-}
-
-void
-conf_print_options(const struct conf_item *items, FILE *out)
-{
-	print_rows(items, "", out);
 }

@@ -1,8 +1,6 @@
-#include <check.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "common/strbuf.h"
+
+#include "tests/unit/unit.h"
 
 START_TEST(writes_in_order)
 {
@@ -113,19 +111,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("strbuf");
-	TCase *tc = tcase_create("strbuf");
-	SRunner *sr;
-	int failed;
+	const TTest *tests[] = { writes_in_order, full_stays_failed, printf_at_the_edge,
+		quotes_what_comes_from_outside };
 
-	tcase_add_test(tc, writes_in_order);
-	tcase_add_test(tc, full_stays_failed);
-	tcase_add_test(tc, printf_at_the_edge);
-	tcase_add_test(tc, quotes_what_comes_from_outside);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return unit_run("strbuf", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -1,0 +1,419 @@
+#include "common/conf.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "common/span.h"
+#include "tests/unit/unit.h"
+
+enum { CLIENT_NEVER, CLIENT_ASK, CLIENT_REQUIRE };
+static const char *const client[] = { "never", "ask", "require", NULL };
+
+struct name {
+	char	*text;
+};
+
+struct door {
+	char			*address;
+	int			 port;
+	int			 client;
+	struct conf_groups	 names;
+};
+
+struct settings {
+	bool			 on;
+	int			 users;
+	int			 any;
+	char			*title;
+	char			*note;
+	struct conf_strs	 domains;
+	struct conf_strs	 trusted;
+	struct conf_groups	 doors;
+};
+
+static const struct conf_item name_items[] = {
+	{ .path = "text", .type = CONF_STR, .at = offsetof(struct name, text), .help = "A text." },
+	{ .path = NULL }
+};
+
+static const struct conf_item door_items[] = {
+	{ .path = "address", .type = CONF_STR, .at = offsetof(struct door, address),
+	    .flags = CONF_REQUIRED | CONF_NONEMPTY, .help = "Where it listens." },
+	{ .path = "port", .type = CONF_INT, .at = offsetof(struct door, port), .dflt = 5061, .min = 1, .max = 65535,
+	    .help = "Port number." },
+	{ .path = "tls.client", .type = CONF_CHOICE, .at = offsetof(struct door, client), .dflt = CLIENT_ASK,
+	    .choices = client, .help = "Ask for a certificate?" },
+	{ .path = "names", .type = CONF_GROUPS, .at = offsetof(struct door, names), .sub = name_items,
+	    .size = sizeof(struct name), .help = "Names." },
+	{ .path = NULL }
+};
+
+static const struct conf_item items[] = {
+	{ .path = "on", .type = CONF_BOOL, .at = offsetof(struct settings, on), .dflt = 1, .help = "Is it on?" },
+	{ .path = "limits.users", .type = CONF_INT, .at = offsetof(struct settings, users), .dflt = 10, .min = 1,
+	    .max = 100, .help = "Users at once." },
+	{ .path = "limits.any", .type = CONF_INT, .at = offsetof(struct settings, any), .help = "Any number." },
+	{ .path = "title", .type = CONF_STR, .at = offsetof(struct settings, title), .text = "none",
+	    .help = "A title." },
+	{ .path = "note", .type = CONF_STR, .at = offsetof(struct settings, note), .flags = CONF_OPTIONAL,
+	    .help = "A note." },
+	{ .path = "domains", .type = CONF_STRS, .at = offsetof(struct settings, domains), .flags = CONF_NONEMPTY,
+	    .help = "Our domains." },
+	{ .path = "trusted", .type = CONF_STRS, .at = offsetof(struct settings, trusted), .text = "127.0.0.1",
+	    .help = "Whom to trust." },
+	{ .path = "door", .type = CONF_GROUPS, .at = offsetof(struct settings, doors), .flags = CONF_NONEMPTY,
+	    .sub = door_items, .size = sizeof(struct door), .help = "The doors." },
+	{ .path = NULL }
+};
+
+static char dir[] = "/tmp/check_conf.XXXXXX";
+static struct conf_errors *errs;
+static struct settings got;
+
+static void
+write_file(const char *name, const char *text)
+{
+	FILE *f = fopen(name, "w");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_ge(fputs(text, f), 0);
+	ck_assert_int_eq(fclose(f), 0);
+}
+
+/* Read text as t.conf, in a directory of the test's own. */
+static int
+load(const char *text)
+{
+	if (errs == NULL) {
+		ck_assert_ptr_nonnull(mkdtemp(dir));
+		ck_assert_int_eq(chdir(dir), 0);
+		errs = conf_errors_new();
+	}
+	write_file("t.conf", text);
+	conf_unload(items, &got);
+	memset(&got, 0, sizeof(got));
+	return conf_load("t.conf", items, &got, errs);
+}
+
+static void
+done(void)
+{
+	conf_unload(items, &got);
+	conf_errors_free(errs);
+	unlink("t.conf");
+	unlink("sub/u.conf");
+	rmdir("sub");
+	ck_assert_int_eq(chdir("/"), 0);
+	ck_assert_int_eq(rmdir(dir), 0);
+}
+
+/* Exactly these errors, one a line. */
+static void
+expect_errors(const char *want)
+{
+	char *text;
+	size_t n;
+	FILE *f = open_memstream(&text, &n);
+
+	conf_errors_print(errs, f);
+	fclose(f);
+	ck_assert_str_eq(text, want);
+	free(text);
+}
+
+static const struct door *
+door(size_t i)
+{
+	ck_assert_uint_lt(i, got.doors.n);
+	return (const struct door *)got.doors.v + i;
+}
+
+START_TEST(empty_file_gives_defaults)
+{
+	ck_assert_int_eq(load(""), SP_OK);
+	ck_assert(got.on);
+	ck_assert_int_eq(got.users, 10);
+	ck_assert_str_eq(got.title, "none");
+	ck_assert_ptr_null(got.note);
+	ck_assert_uint_eq(got.domains.n, 0);
+	ck_assert_uint_eq(got.trusted.n, 1);
+	ck_assert_str_eq(got.trusted.v[0].s, "127.0.0.1");
+	ck_assert_uint_eq(got.doors.n, 0);
+	ck_assert_uint_eq(conf_errors_count(errs), 0);
+	ck_assert_int_eq(conf_line_of(errs, "on"), 0);
+	ck_assert_ptr_null(conf_file_of(errs, "on"));
+	done();
+}
+END_TEST
+
+START_TEST(reads_every_type)
+{
+	ck_assert_int_eq(load(
+	    "# a comment\n"
+	    "on = false;\n"
+	    "limits: { users = 0x10; any = 2147483647; };\n"
+	    "title = \"a \" \"b\";\n"
+	    "note = \"\";\n"
+	    "domains = [ \"a.example\",\n"
+	    "    \"b.example\" ];\n"
+	    "trusted = \"::1\";\n"
+	    "door = (\n"
+	    "  { address = \"192.0.2.1\"; port = 1; tls: { client = \"require\"; }; },\n"
+	    "  { address = \"192.0.2.2\";\n"
+	    "    port = 65535L;\n"
+	    "    names = { text = \"x\"; }; } );\n"), SP_OK);
+	ck_assert(!got.on);
+	ck_assert_int_eq(got.users, 16);
+	ck_assert_int_eq(got.any, INT_MAX);
+	ck_assert_str_eq(got.title, "a b");
+	ck_assert_str_eq(got.note, "");
+	ck_assert_uint_eq(got.domains.n, 2);
+	ck_assert_str_eq(got.domains.v[1].s, "b.example");
+	ck_assert_int_eq(got.domains.v[1].line, 7);
+	ck_assert_str_eq(got.trusted.v[0].s, "::1");
+	ck_assert_int_eq(got.trusted.v[0].line, 8);
+	ck_assert_uint_eq(got.doors.n, 2);
+	ck_assert_int_eq(got.doors.line[1], 11);
+	ck_assert_int_eq(door(0)->port, 1);
+	ck_assert_int_eq(door(0)->client, CLIENT_REQUIRE);
+	ck_assert_int_eq(door(1)->port, 65535);
+	ck_assert_int_eq(door(1)->client, CLIENT_ASK);
+	ck_assert_uint_eq(door(1)->names.n, 1);
+	ck_assert_str_eq(((const struct name *)door(1)->names.v)->text, "x");
+	ck_assert_int_eq(conf_line_of(errs, "limits.users"), 3);
+	ck_assert_int_eq(conf_line_of(errs, "domains[1]"), 7);
+	ck_assert_int_eq(conf_line_of(errs, "door[1].port"), 12);
+	ck_assert_str_eq(conf_file_of(errs, "door[1].port"), "t.conf");
+	ck_assert_int_eq(conf_line_of(errs, "door[0].names"), 0);
+	done();
+}
+END_TEST
+
+START_TEST(reports_every_error_at_once)
+{
+	ck_assert_int_eq(load(
+	    "on = 1;\n"
+	    "limit = { users = 5; };\n"
+	    "limits = { users = 101; usres = 5; };\n"
+	    "title = 5;\n"
+	    "domains = [ ];\n"
+	    "trusted = ( \"a\", 7 );\n"
+	    "door = (\n"
+	    "  { port = 0; tls = { client = \"requir\"; }; },\n"
+	    "  \"x\",\n"
+	    "  { address = \"\"; adress = \"\"; names = ( { txt = \"\"; } ); } );\n"
+	    "zzzzz = { a = 1; };\n"
+	    "users = 9;\n"), SP_EINVAL);
+	expect_errors(
+	    "t.conf:1: on: expects true or false\n"
+	    "t.conf:2: limit: there is no such option; did you mean limits?\n"
+	    "t.conf:3: limits.users: expects a number from 1 to 100\n"
+	    "t.conf:3: limits.usres: there is no such option; did you mean limits.users?\n"
+	    "t.conf:4: title: expects a text in double quotes\n"
+	    "t.conf:5: domains: needs at least one text\n"
+	    "t.conf:6: trusted[1]: expects a text in double quotes\n"
+	    "t.conf:8: door[0].address: is missing and has no default: Where it listens.\n"
+	    "t.conf:8: door[0].port: expects a number from 1 to 65535\n"
+	    "t.conf:8: door[0].tls.client: expects one of \"never\", \"ask\", \"require\"; did you mean \"require\"?\n"
+	    "t.conf:9: door[1]: expects a group: { ... }\n"
+	    "t.conf:10: door[2].address: must not be empty\n"
+	    "t.conf:10: door[2].adress: there is no such option; did you mean door[2].address?\n"
+	    "t.conf:10: door[2].names[0].txt: there is no such option; did you mean door[2].names[0].text?\n"
+	    "t.conf:11: zzzzz: there is no such option\n"
+	    "t.conf:12: users: there is no such option; did you mean limits.users?\n");
+	/* What was right is there, what was wrong has its default. */
+	ck_assert(got.on);
+	ck_assert_int_eq(got.users, 10);
+	ck_assert_str_eq(got.title, "none");
+	done();
+}
+END_TEST
+
+START_TEST(refuses_numbers_at_the_edge)
+{
+	static const struct {
+		const char	*value;
+		bool		 good;
+	} rows[] = {
+		{ "1", true }, { "100", true }, { "0", false }, { "101", false }, { "-1", false }, { "1.0", false },
+		{ "4294967297L", false }, { "9223372036854775807L", false },
+		{ "\"5\"", false }, { "true", false }, { "[ 5 ]", false }, { "{ }", false },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		size_t before = errs != NULL ? conf_errors_count(errs) : 0;
+		char text[100];
+
+		snprintf(text, sizeof(text), "limits = { users = %s; };\n", rows[i].value);
+		ck_assert_int_eq(load(text), rows[i].good ? SP_OK : SP_EINVAL);
+		if (!rows[i].good) {
+			ck_assert_uint_eq(conf_errors_count(errs), before + 1);
+			ck_assert_str_eq(conf_errors_get(errs, before),
+			    "t.conf:1: limits.users: expects a number from 1 to 100");
+		}
+	}
+	done();
+}
+END_TEST
+
+/* libconfig itself would take 4294967297 for 1. */
+START_TEST(refuses_numbers_too_large)
+{
+	ck_assert_int_eq(load("limits = { users = 4294967297;\n any = 0x100000001; };\n"
+	    "# 99999999999\ntitle = \"99999999999 \\\" 99999999999\"; /* 99999999999\n"
+	    "99999999999 */ note = \"x\"; // 99999999999\n"), SP_EINVAL);
+	expect_errors(
+	    "t.conf:1: 4294967297 is too large: no number is over 2147483647\n"
+	    "t.conf:2: 0x100000001 is too large: no number is over 2147483647\n");
+	done();
+}
+END_TEST
+
+START_TEST(refuses_wrong_shapes)
+{
+	ck_assert_int_eq(load("limits = 4;\ndoor = \"x\";\ndomains = { a = \"x\"; };\nnote = [ \"a\" ];\n"
+	    "on = \"true\";\n"), SP_EINVAL);
+	expect_errors(
+	    "t.conf:1: limits: expects a group: { ... }\n"
+	    "t.conf:2: door: expects a list of groups: ( { ... }, { ... } )\n"
+	    "t.conf:3: domains: expects texts in double quotes: [ \"one\", \"two\" ]\n"
+	    "t.conf:4: note: expects a text in double quotes\n"
+	    "t.conf:5: on: expects true or false\n");
+	done();
+}
+END_TEST
+
+START_TEST(says_where_a_name_stands_twice)
+{
+	ck_assert_int_eq(load("on = true;\nlimits = {\n  users = 500;\n  any = 1;\n  users = 6;\n};\n"),
+	    SP_EINVAL);
+	expect_errors(
+	    "t.conf:3: limits.users: expects a number from 1 to 100\n"
+	    "t.conf:5: users: is set a second time, first in t.conf:3; reading ends here\n");
+	done();
+}
+END_TEST
+
+START_TEST(syntax_error_has_its_line)
+{
+	/* What stands before it is checked; what would come after it is not "missing". */
+	ck_assert_int_eq(load("\nlimits = { users = 0; };\ntitle = on;\ndoor = ();\n"), SP_EINVAL);
+	expect_errors(
+	    "t.conf:2: limits.users: expects a number from 1 to 100\n"
+	    "t.conf:3: syntax error; expects settings like  name = value;  (reading ends here)\n");
+	done();
+}
+END_TEST
+
+START_TEST(included_files_have_places_of_their_own)
+{
+	ck_assert_int_eq(load(""), SP_OK);
+	ck_assert_int_eq(mkdir("sub", 0700), 0);
+	write_file("sub/u.conf", "\n\ntitle = 4;\nnote = \"n\";\nwhat = 1;\n");
+	ck_assert_int_eq(load("# first\n@include \"sub/u.conf\"\non = 3;\n"), SP_EINVAL);
+	expect_errors(
+	    "t.conf:3: on: expects true or false\n"
+	    "sub/u.conf:3: title: expects a text in double quotes\n"
+	    "sub/u.conf:5: what: there is no such option\n");
+	ck_assert_str_eq(got.note, "n");
+	ck_assert_str_eq(conf_file_of(errs, "note"), "sub/u.conf");
+	ck_assert_int_eq(conf_line_of(errs, "note"), 4);
+	done();
+}
+END_TEST
+
+START_TEST(unreadable_files_are_named)
+{
+	ck_assert_int_eq(load("on = true;\n@include \"nobody.conf\"\n/*\n@include \"x\"\n*/ # @include \"x\"\n  @include \".\"\n"), SP_EINVAL);
+	ck_assert_int_eq(conf_load("nothing.conf", items, &(struct settings){ 0 }, errs), SP_EINVAL);
+	expect_errors(
+	    "t.conf:2: @include: cannot read nobody.conf: No such file or directory\n"
+	    "t.conf:6: @include: cannot read .: it is not a file\n"
+	    "nothing.conf: cannot be read: No such file or directory\n");
+	done();
+}
+END_TEST
+
+START_TEST(a_file_that_includes_itself_ends)
+{
+	ck_assert_int_eq(load("@include \"t.conf\"\n"), SP_EINVAL);
+	expect_errors("t.conf:1: @include: more than 10 files deep\n");
+	done();
+}
+END_TEST
+
+START_TEST(what_is_required_is_asked_for)
+{
+	static const struct conf_item required[] = {
+		{ .path = "domains", .type = CONF_STRS, .at = offsetof(struct settings, domains),
+		    .flags = CONF_REQUIRED, .help = "Our domains." },
+		{ .path = "title", .type = CONF_STR, .at = offsetof(struct settings, title),
+		    .flags = CONF_REQUIRED, .help = "A title." },
+		{ .path = NULL }
+	};
+	struct settings s = { 0 };
+
+	ck_assert_int_eq(load(""), SP_OK);
+	ck_assert_int_eq(conf_load("t.conf", required, &s, errs), SP_EINVAL);
+	expect_errors(
+	    "t.conf: domains: is missing and has no default: Our domains.\n"
+	    "t.conf: title: is missing and has no default: A title.\n");
+	ck_assert_str_eq(s.title, "");
+	conf_unload(required, &s);
+	ck_assert_ptr_null(s.title);
+	done();
+}
+END_TEST
+
+START_TEST(errors_have_places_or_none)
+{
+	ck_assert_int_eq(load(""), SP_OK);
+	conf_error(errs, "a.conf", 3, "x %d", 1);
+	conf_error(errs, "a.conf", 0, "y");
+	conf_error(errs, NULL, 0, "z");
+	expect_errors("a.conf:3: x 1\na.conf: y\nz\n");
+	ck_assert_str_eq(conf_errors_get(errs, 1), "a.conf: y");
+	done();
+}
+END_TEST
+
+START_TEST(options_are_listed)
+{
+	char *text;
+	size_t n;
+	FILE *f = open_memstream(&text, &n);
+
+	conf_print_options(items, f);
+	fclose(f);
+	ck_assert_str_eq(text,
+	    "on\ttrue or false\ttrue\tIs it on?\n"
+	    "limits.users\tnumber 1 to 100\t10\tUsers at once.\n"
+	    "limits.any\tnumber 0 to 2147483647\t0\tAny number.\n"
+	    "title\ttext\t\"none\"\tA title.\n"
+	    "note\ttext\t(none)\tA note.\n"
+	    "domains\ttexts\t(none)\tOur domains.\n"
+	    "trusted\ttexts\t\"127.0.0.1\"\tWhom to trust.\n"
+	    "door\tlist of groups\t(none)\tThe doors.\n"
+	    "door[].address\ttext\t(required)\tWhere it listens.\n"
+	    "door[].port\tnumber 1 to 65535\t5061\tPort number.\n"
+	    "door[].tls.client\t\"never\"|\"ask\"|\"require\"\t\"ask\"\tAsk for a certificate?\n"
+	    "door[].names\tlist of groups\t(none)\tNames.\n"
+	    "door[].names[].text\ttext\t(none)\tA text.\n");
+	free(text);
+}
+END_TEST
+
+int
+main(void)
+{
+	const TTest *tests[] = { empty_file_gives_defaults, reads_every_type, reports_every_error_at_once,
+		refuses_numbers_at_the_edge, refuses_numbers_too_large, refuses_wrong_shapes, says_where_a_name_stands_twice,
+		syntax_error_has_its_line, included_files_have_places_of_their_own, unreadable_files_are_named,
+		a_file_that_includes_itself_ends, what_is_required_is_asked_for, errors_have_places_or_none,
+		options_are_listed };
+
+	return unit_run("conf", tests, sizeof(tests) / sizeof(tests[0]));
+}

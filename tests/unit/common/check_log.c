@@ -1,0 +1,244 @@
+#include "common/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "tests/unit/unit.h"
+
+/* 2023-11-14T22:13:20Z */
+static const time_t wall = 1700000000;
+static char dir[] = "/tmp/check_log.XXXXXX";
+static char text[1 << 20];
+
+static void
+start(void)
+{
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_int_eq(chdir(dir), 0);
+	clock_fake(NULL, &wall);
+	ck_assert_int_eq(log_open("check", "log", SP_LOG_INFO), SP_OK);
+}
+
+static void
+done(void)
+{
+	unlink("log");
+	unlink("log.1");
+	ck_assert_int_eq(chdir("/"), 0);
+	ck_assert_int_eq(rmdir(dir), 0);
+}
+
+static const char *
+content(const char *file)
+{
+	FILE *f = fopen(file, "r");
+	size_t n;
+
+	ck_assert_ptr_nonnull(f);
+	n = fread(text, 1, sizeof(text) - 1, f);
+	ck_assert_uint_lt(n, sizeof(text) - 1);
+	text[n] = '\0';
+	fclose(f);
+	return text;
+}
+
+START_TEST(one_line_for_one_record)
+{
+	struct logrec r;
+
+	start();
+	r = log_begin(SP_LOG_NOTICE, "refused");
+	log_uint(&r, "conn", 47);
+	log_int(&r, "low", INT64_MIN);
+	log_int(&r, "n", 5);
+	log_hex(&r, "id", 0xabc);
+	log_word(&r, "reason", "domain-blocked");
+	log_word(&r, "none", NULL);
+	log_text(&r, "note", "two words");
+	log_outside(&r, "from", SPAN_LIT("sip:eve@bad.example\r\nevent=allowed \"x\""));
+	log_end(&r);
+	log_end(&r);	/* is over */
+	log_say(SP_LOG_ERROR, "stopped", "%s %d", "by", 3);
+	ck_assert_str_eq(content("log"),
+	    "2023-11-14T22:13:20.000Z check notice event=refused conn=47 low=-9223372036854775808 n=5 "
+	    "id=0000000000000abc reason=domain-blocked none=- note=\"two words\" "
+	    "from=\"sip:eve@bad.example\\x0d\\x0aevent=allowed \\x22x\\x22\"\n"
+	    "2023-11-14T22:13:20.000Z check error event=stopped text=\"by 3\"\n");
+	done();
+}
+END_TEST
+
+START_TEST(levels_are_kept)
+{
+	struct logrec r;
+	enum log_level level = SP_LOG_ERROR;
+
+	start();
+	r = log_begin(SP_LOG_DEBUG, "quiet");
+	log_word(&r, "a", "b");
+	log_outside(&r, "c", SPAN_LIT("d"));
+	log_end(&r);
+	log_say(SP_LOG_DEBUG, "quiet", "x");
+	ck_assert_str_eq(content("log"), "");
+	ck_assert(log_shows(SP_LOG_INFO) && !log_shows(SP_LOG_DEBUG));
+	log_set_level(SP_LOG_DEBUG);
+	ck_assert(log_shows(SP_LOG_DEBUG));
+	log_say(SP_LOG_DEBUG, "loud", "x");
+	ck_assert_str_eq(content("log"), "2023-11-14T22:13:20.000Z check debug event=loud text=\"x\"\n");
+	ck_assert(log_level_parse("warning", &level) && level == SP_LOG_WARNING);
+	ck_assert(!log_level_parse("Warning", &level) && !log_level_parse("", &level));
+	ck_assert_int_eq(level, SP_LOG_WARNING);
+	done();
+}
+END_TEST
+
+START_TEST(long_values_are_cut)
+{
+	char value[LOG_OUTSIDE_MAX + 1];
+	struct logrec r;
+
+	start();
+	memset(value, 'a', sizeof(value));
+	r = log_begin(SP_LOG_NOTICE, "e");
+	log_outside(&r, "v", span_of(value, LOG_OUTSIDE_MAX));
+	log_outside(&r, "w", span_of(value, LOG_OUTSIDE_MAX + 1));
+	log_end(&r);
+	ck_assert_ptr_nonnull(strstr(content("log"), "a\" w=\"a"));
+	ck_assert_ptr_nonnull(strstr(text, "a\"...\n"));
+	ck_assert_uint_eq(strlen(text), strlen("2023-11-14T22:13:20.000Z check notice event=e v=\"\" w=\"\"...\n") +
+	    2 * LOG_OUTSIDE_MAX);
+	done();
+}
+END_TEST
+
+START_TEST(long_records_are_cut)
+{
+	struct logrec r;
+	size_t n;
+
+	start();
+	r = log_begin(SP_LOG_NOTICE, "e");
+	for (int i = 0; i < 1000; i++)
+		log_uint(&r, "key", 123456);
+	log_end(&r);
+	log_say(SP_LOG_NOTICE, "f", "%04000d", 1);
+	n = strcspn(content("log"), "\n");
+	ck_assert_uint_lt(n, LOG_LINE_MAX);
+	ck_assert_uint_gt(n, LOG_LINE_MAX - 8);
+	ck_assert_mem_eq(text + n - 3, "...\n", 4);
+	ck_assert_uint_lt(strcspn(text + n + 1, "\n"), LOG_LINE_MAX);
+	ck_assert_str_eq(text + strlen(text) - 4, "...\n");
+	done();
+}
+END_TEST
+
+START_TEST(reopens_after_rotation)
+{
+	struct stat st;
+
+	start();
+	ck_assert_int_eq(stat("log", &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777 & ~0640u, 0);
+	log_say(SP_LOG_NOTICE, "one", "x");
+	ck_assert_int_eq(rename("log", "log.1"), 0);
+	log_say(SP_LOG_NOTICE, "two", "x");
+	ck_assert_int_eq(log_reopen(), SP_OK);
+	log_say(SP_LOG_NOTICE, "three", "x");
+	ck_assert_ptr_nonnull(strstr(content("log.1"), "event=two"));
+	ck_assert_ptr_null(strstr(text, "event=three"));
+	ck_assert_ptr_nonnull(strstr(content("log"), "event=three"));
+	done();
+}
+END_TEST
+
+START_TEST(keeps_the_old_file_when_a_new_one_fails)
+{
+	start();
+	ck_assert_int_eq(log_open("other", "no/such/dir/log", SP_LOG_DEBUG), SP_EIO);
+	ck_assert_int_eq(errno, ENOENT);
+	log_say(SP_LOG_NOTICE, "still", "x");
+	log_say(SP_LOG_DEBUG, "quiet", "x");
+	ck_assert_str_eq(content("log"), "2023-11-14T22:13:20.000Z check notice event=still text=\"x\"\n");
+	done();
+}
+END_TEST
+
+START_TEST(goes_to_standard_error)
+{
+	int fd;
+
+	start();
+	fd = open("log.1", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	ck_assert_int_eq(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+	close(fd);
+	ck_assert_int_eq(log_open("check", NULL, SP_LOG_NOTICE), SP_OK);
+	log_say(SP_LOG_NOTICE, "here", "x");
+	ck_assert_int_eq(log_reopen(), SP_OK);
+	ck_assert_str_eq(content("log"), "");
+	ck_assert_ptr_nonnull(strstr(content("log.1"), "event=here"));
+	done();
+}
+END_TEST
+
+#define THREADS	4
+#define RECORDS	500
+
+static void *
+write_records(void *arg)
+{
+	for (unsigned i = 0; i < RECORDS; i++) {
+		struct logrec r = log_begin(SP_LOG_NOTICE, "t");
+
+		log_uint(&r, "thread", *(const unsigned *)arg);
+		log_uint(&r, "i", i);
+		log_text(&r, "pad", "................................................................");
+		log_end(&r);
+	}
+	return NULL;
+}
+
+START_TEST(threads_do_not_mix)
+{
+	pthread_t th[THREADS];
+	unsigned number[THREADS], expect[THREADS] = { 0 }, lines = 0;
+
+	start();
+	for (unsigned i = 0; i < THREADS; i++) {
+		number[i] = i;
+		ck_assert_int_eq(pthread_create(&th[i], NULL, write_records, &number[i]), 0);
+	}
+	for (int i = 0; i < 20; i++)
+		ck_assert_int_eq(log_reopen(), SP_OK);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(th[i], NULL);
+	content("log");
+	for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"), lines++) {
+		unsigned t, i;
+		char pad[80];
+
+		ck_assert_int_eq(sscanf(line, "2023-11-14T22:13:20.000Z check notice event=t thread=%u i=%u pad=%79s",
+		    &t, &i, pad), 3);
+		ck_assert_uint_lt(t, THREADS);
+		ck_assert_uint_eq(i, expect[t]++);
+		ck_assert_uint_eq(strlen(pad), 66);
+	}
+	ck_assert_uint_eq(lines, THREADS * RECORDS);
+	done();
+}
+END_TEST
+
+int
+main(void)
+{
+	const TTest *tests[] = { one_line_for_one_record, levels_are_kept, long_values_are_cut,
+		long_records_are_cut, reopens_after_rotation, keeps_the_old_file_when_a_new_one_fails,
+		goes_to_standard_error, threads_do_not_mix };
+
+	return unit_run("log", tests, sizeof(tests) / sizeof(tests[0]));
+}
