@@ -5,6 +5,7 @@ TLS), with the same certificates and the same work on headers. All live on loopb
 """
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -17,7 +18,7 @@ INNER = ("127.70.0.3", 5061)
 FAR = ("127.70.0.4", 5061)
 SOURCES = "127.70.8.1/32"       # clients come from 32 addresses
 OUTER_NAME = "sip.example.com"
-START_SECONDS = 20
+START_SECONDS = 30
 
 
 class Failed(Exception):
@@ -33,6 +34,7 @@ class Lab:
         self.load = os.path.join(build, "tests/bench/load")
         self.far = os.path.join(build, "tests/bench/far")
         self.edge = os.path.join(build, "sallyport-edge")
+        self.wrap = []          # put before the command of the system under test
 
     def make_pki(self):
         made = subprocess.run([os.path.join(self.source, "certs-example/make-pki"), self.pki,
@@ -141,7 +143,7 @@ class Kamailio:
 
     package = "kamailio kamailio-tls-modules"
     program = "/usr/sbin/kamailio"
-    workers = 1
+    same_work = True
 
     def __init__(self, lab, transactions, workers):
         self.lab, self.transactions, self.workers = lab, transactions, workers
@@ -181,6 +183,61 @@ class Kamailio:
                 "-w", run, "-Y", run, "-P", os.path.join(run, "pid")]
         for word in words:
             args += ["-A", word]
-        program = Program(lab, self.name.replace(" ", "-"), args)
+        program = Program(lab, self.name.replace(" ", "-"), lab.wrap + args)
         program.wait_for(OUTER)
         return program
+
+
+class HAProxy:
+    """HAProxy in TCP mode, TLS on both sides: what moving the bytes costs, SIP left out."""
+
+    name = "haproxy bytes only"
+    package = "haproxy"
+    program = "/usr/sbin/haproxy"
+    same_work = False
+
+    def __init__(self, lab, workers):
+        self.lab, self.workers = lab, workers
+
+    @classmethod
+    def missing(cls):
+        return not os.access(cls.program, os.X_OK)
+
+    def together(self, certificate):
+        """Certificate and key in one file, as it wants them."""
+        path = os.path.join(self.lab.work, f"haproxy-{certificate}.pem")
+        with open(path, "w") as out:
+            for part in (self.lab.cert(certificate), self.lab.key(certificate)):
+                with open(part) as f:
+                    out.write(f.read())
+        os.chmod(path, 0o600)
+        return path
+
+    def start(self):
+        conf = os.path.join(self.lab.work, "haproxy.cfg")
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        with open(conf, "w") as f:
+            f.write(f"""global
+    nbthread {self.workers}
+    maxconn {min(70000, files // 2 - 100)}
+    tune.ssl.cachesize 0
+    tune.ssl.default-dh-param 2048
+    ssl-default-bind-options no-tls-tickets
+    ssl-default-server-options no-tls-tickets
+defaults
+    mode tcp
+    timeout client 1h
+    timeout server 1h
+    timeout connect 5s
+listen edge
+    bind {OUTER[0]}:{OUTER[1]} ssl crt {self.together("edge-outer")}
+    server far {FAR[0]}:{FAR[1]} ssl crt {self.together("edge-inner")} ca-file {self.lab.cert("ca")} verify required
+""")
+        program = Program(self.lab, "haproxy", self.lab.wrap + [self.program, "-db", "-f", conf])
+        program.wait_for(OUTER)
+        return program
+
+
+def everyone(lab, workers):
+    """Every system there is, in the order of the table."""
+    return [Kamailio(lab, False, workers), Kamailio(lab, True, workers), HAProxy(lab, workers)]
