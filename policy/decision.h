@@ -2,7 +2,8 @@
  * policy/decision.h - what the policy engine answers, and why.
  *
  * A decision is a plain value: it owns nothing, may be copied, and stays
- * valid after the facts it was made from are gone (as long as the rules live).
+ * valid after the facts it was made from are gone (as long as the rules live;
+ * dns_domain alone borrows from the facts).
  */
 #ifndef SALLYPORT_POLICY_DECISION_H
 #define SALLYPORT_POLICY_DECISION_H
@@ -23,7 +24,7 @@ enum policy_verdict {
 	POLICY_ALLOW
 };
 
-/* Where an allowed message goes. */
+/* Where an allowed request goes. An allowed response has no hop: it goes back by its transaction. */
 enum policy_hop {
 	POLICY_HOP_NONE = 0,
 	POLICY_HOP_DIRECTOR,	/* one of the configured inside next hops */
@@ -49,17 +50,19 @@ enum policy_step {
 	POLICY_STEP_ROUTE,		/* Route headers: ours, forged, foreign */
 	POLICY_STEP_SPOOF,		/* is the sender's domain the peer's to use */
 	POLICY_STEP_ADDRESSEE,		/* is the addressee's domain ours */
+	POLICY_STEP_LIMITS,		/* inward: limits of a discovered partner */
 	POLICY_STEP_FLOW,		/* outward: a remote user's connection */
 	POLICY_STEP_STATIC_ROUTE,	/* outward: a configured route */
 	POLICY_STEP_DIRECT,		/* outward: a direct partner */
 	POLICY_STEP_CLEARINGHOUSE,	/* outward: the default route */
 	POLICY_STEP_PROVIDER,		/* outward: an enabled provider */
 	POLICY_STEP_ENHANCED,		/* outward: discovered by DNS */
+	POLICY_STEP_HOP,		/* outward: did any of these say where to */
 	POLICY_STEP_MARKS,		/* which marks are written */
 	POLICY_NSTEPS
 };
 
-#define POLICY_TRAIL_MAX	16
+#define POLICY_TRAIL_MAX	POLICY_NSTEPS	/* no step is taken twice */
 
 struct policy_trail {
 	enum policy_step	 step;
@@ -73,6 +76,7 @@ struct policy_decision {
 	enum policy_reason	 reason;
 	enum policy_class	 class;
 	enum policy_hop		 hop;
+	struct span		 dns_domain;	/* POLICY_ASK_DNS: ask for this domain's partner record */
 	uint32_t		 partner;	/* POLICY_HOP_PARTNER, and the peer's own entry if class is direct */
 	enum policy_verification verification;	/* inward: ms-source-verified-user */
 	bool			 mark_inward;	/* write ms-edge-proxy-message-trust */
@@ -90,7 +94,11 @@ struct policy_decision {
 struct policy_decision policy_decide(const struct policy_rules *,
 	    const struct policy_facts *);
 
-/* The class that a connection alone proves, for logs and limits before any message. */
+/*
+ * The class that a connection alone proves, for logs and limits before any
+ * message: UNKNOWN for a certificate that no rule names. Looks only at the
+ * connection's facts.
+ */
 enum policy_class policy_class_of_peer(const struct policy_rules *,
 	    const struct policy_facts *);
 
@@ -99,7 +107,11 @@ void	policy_explain(const struct policy_decision *,
 	    const struct policy_facts *, struct strbuf *out);
 /* Append the trail, one step a line, each with the file and line that settled it. */
 void	policy_explain_trail(const struct policy_decision *, struct strbuf *out);
-/* Append the fixed order, one step a line, as `sallyportctl policy order` prints it. */
+/*
+ * Append the fixed order, outer door and inner door, one step a line, as
+ * `sallyportctl policy order` prints it. Steps that no rule of this version
+ * can concern are listed in their place and say so. Wants 4 KiB of room.
+ */
 void	policy_print_order(struct strbuf *out);
 
 const char *policy_step_name(enum policy_step);

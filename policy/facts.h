@@ -69,7 +69,7 @@ enum policy_flow {
 	POLICY_FLOW_NONE = 0,
 	POLICY_FLOW_USER,	/* to a remote user's or branch's connection that lives */
 	POLICY_FLOW_USER_GONE,	/* to one that does not live any more */
-	POLICY_FLOW_PEER,	/* to a server's connection that lives */
+	POLICY_FLOW_PEER,	/* to a server's connection that lives; does not change the decision: domains do */
 	POLICY_FLOW_PEER_GONE
 };
 
@@ -104,15 +104,20 @@ struct policy_facts {
 	bool			 has_certificate; /* one was shown and its chain verified */
 	const struct span	*names;		/* its proven names, lower-case */
 	unsigned		 nnames;
+	struct span		 common_name;	/* subject CN, lower-case; not among names; counts only where policy says so */
 
 	/* the message */
-	bool			 is_response;	/* then the request's own facts are below */
+	bool			 is_response;	/* then the request's own facts are below, and the connection is the response's */
 	enum policy_method	 method;
 	struct span		 method_name;
 	struct span		 from_domain;
 	struct span		 to_domain;
 	struct span		 ruri_domain;
 	bool			 in_dialog;	/* has a To tag */
+	/*
+	 * CANCEL and ACK carry the facts of their INVITE and get its answer. Of a
+	 * domain that policy_domain_canon() refused nothing is known: SPAN_NONE.
+	 */
 	enum policy_route	 route;
 	enum policy_flow	 flow;
 	enum policy_assertion	 assertion;
@@ -124,6 +129,9 @@ struct policy_facts {
 /* Static lower-case names ("remote-user"); "unknown" for anything else. */
 const char *policy_class_name(enum policy_class);
 const char *policy_side_name(enum policy_side);
+const char *policy_route_name(enum policy_route);
+const char *policy_flow_name(enum policy_flow);
+/* As on the wire ("INVITE"); "other" for anything else. Static. */
 const char *policy_method_name(enum policy_method);
 /* The method of a token, letter case significant (RFC 3261 7.1). */
 enum policy_method policy_method_of(struct span token);

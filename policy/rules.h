@@ -7,13 +7,14 @@
  * that is swapped whole. Many threads may read one.
  *
  * Keys (a list's elements are added in order; partners open with "partner"):
- *	domain                   one of our own SIP domains
+ *	domain                   one of our own SIP domains (exact; ".d" for d's sub-domains)
  *	blocked                  a blocked domain; covers its sub-domains, always
  *	remote-users             "on" | "off"
  *	federation               "on" | "off"
  *	ip-literals              "on" | "off": domains given as IP addresses
- *	internal-server          a name that may come in by the inner door
- *	mark-verifiable          "on" | "off" (MS 7.2, outward)
+ *	internal-server          a name that may come in by the inner door; "*" stands for
+ *	                         any characters of one label, not for the last label
+ *	mark-verifiable          "on" (default) | "off" (MS 7.2, outward)
  *	archiving-notice         "on" | "off" (MS 7.7, outward)
  *	refuse-method            a method that no server peer may send (FilterVerbs)
  *	partner                  opens a direct partner; the value is its display name
@@ -23,6 +24,12 @@
  *	partner.verification     "always-verifiable" | "always-unverifiable" |
  *	                         "use-source-verification" (default)
  *	partner.cn               "on" | "off": accept the subject CN as a name (old peers)
+ *
+ * What may not stand together, each refused with both places named: one of our
+ * domains, a partner's domain or a server in a blocked domain; a domain both
+ * ours and a partner's; one domain with the same reach, or one server, in two
+ * partners; a partner's server that is an internal server; a switch set twice.
+ * Of ".d" and "x.d" in two partners the closer one counts.
  */
 #ifndef SALLYPORT_POLICY_RULES_H
 #define SALLYPORT_POLICY_RULES_H
@@ -34,21 +41,26 @@
 struct policy_builder;
 struct policy_rules;
 
-/* A new builder with the closed defaults (remote users on, all else off or empty). */
+/*
+ * A new builder with the closed defaults: remote users on, every other door off
+ * or empty. mark-verifiable is on: it opens nothing.
+ */
 struct policy_builder *policy_builder_new(void);
 void	policy_builder_free(struct policy_builder *);
 /* Keep one (key, value). Errors of the pair are kept too and come out of finish. Strings are copied. */
 void	policy_builder_add(struct policy_builder *, const char *file, int line, const char *key, const char *value);
 /*
  * The rules (the caller owns one reference), or NULL when there was any error;
- * report is called for each, in file order, in both cases. The builder is empty
- * afterwards and still to be freed.
+ * report (may be NULL) is called for each, by file (in the order first seen) and
+ * line, in both cases. The builder is empty afterwards and still to be freed.
  */
 struct policy_rules *policy_builder_finish(struct policy_builder *,
 	    void (*report)(void *arg, const char *file, int line, const char *text), void *arg);
 
 struct policy_rules *policy_rules_ref(struct policy_rules *);
 void	policy_rules_unref(struct policy_rules *);	/* NULL: nothing; any thread */
+
+#define POLICY_RULES_MAX	1000000	/* pairs in one policy */
 
 /* What a connection pool needs to know of a direct partner; index from a decision. */
 struct policy_partner {

@@ -1,0 +1,63 @@
+/*
+ * policy/order.c - the order in which everything is asked (MS 8.2 to 8.4).
+ *
+ * Blocked comes before everything that could allow. A row without a function
+ * is the place of a kind of rule that this version does not have.
+ */
+#include "policy/order.h"
+
+#define END	{ POLICY_STEP_NONE, NULL, false, NULL }
+
+const struct policy_stage policy_order_outer[] = {
+	{ POLICY_STEP_PEER, step_peer, false, "what the connection proves about the peer" },
+	{ POLICY_STEP_DOMAINS, step_domains, false, "are the domains valid names, and no addresses" },
+	{ POLICY_STEP_BLOCKED, step_blocked, false, "is the sender, the addressee or the peer blocked" },
+	{ POLICY_STEP_CLASS, step_class, false, "which class of peer is it" },
+	{ POLICY_STEP_SWITCH, step_switch, false, "is this class switched on, and admitted by this door" },
+	{ POLICY_STEP_METHOD, step_method_outer, false, "may this class send this method" },
+	{ POLICY_STEP_ROUTE, step_route_outer, false, "are the Route headers ours" },
+	{ POLICY_STEP_SPOOF, step_spoof_outer, false, "may this peer speak for the sender's domain" },
+	{ POLICY_STEP_ADDRESSEE, step_addressee_outer, false, "is the addressee one of ours" },
+	{ POLICY_STEP_LIMITS, NULL, false, "is a discovered partner within its limits" },
+	{ POLICY_STEP_MARKS, step_marks_outer, false, "what the inside is told" },
+	END
+};
+
+const struct policy_stage policy_order_inner[] = {
+	{ POLICY_STEP_PEER, step_peer, false, "what the connection proves about the peer" },
+	{ POLICY_STEP_DOMAINS, step_domains, false, "are the domains valid names, and no addresses" },
+	{ POLICY_STEP_BLOCKED, step_blocked, false, "is the sender, the addressee or the peer blocked" },
+	{ POLICY_STEP_CLASS, step_class, false, "is the peer an internal server" },
+	{ POLICY_STEP_METHOD, step_method_inner, false, "may this method leave" },
+	{ POLICY_STEP_ROUTE, step_route_inner, false, "are the Route headers ours" },
+	{ POLICY_STEP_SPOOF, step_spoof_inner, false, "is the sender one of ours" },
+	{ POLICY_STEP_ADDRESSEE, step_addressee_inner, false, "would it come straight back" },
+	{ POLICY_STEP_FLOW, step_flow, true, "a remote user's own connection" },
+	{ POLICY_STEP_STATIC_ROUTE, NULL, true, "a configured route" },
+	{ POLICY_STEP_DIRECT, step_direct, true, "a direct partner" },
+	{ POLICY_STEP_CLEARINGHOUSE, NULL, true, "the default route" },
+	{ POLICY_STEP_PROVIDER, NULL, true, "an enabled provider" },
+	{ POLICY_STEP_ENHANCED, NULL, true, "a partner found by DNS" },
+	{ POLICY_STEP_HOP, step_hop, false, "is the next hop known" },
+	{ POLICY_STEP_MARKS, step_marks_inner, false, "what the partner is told" },
+	END
+};
+
+/* A response belongs to a request that was allowed; it goes back by the record of that. */
+const struct policy_stage policy_response_outer[] = {
+	{ POLICY_STEP_PEER, step_peer, false, "what the connection proves about the peer" },
+	{ POLICY_STEP_DOMAINS, step_domains, false, "are the domains valid names, and no addresses" },
+	{ POLICY_STEP_BLOCKED, step_blocked, false, "is the sender, the addressee or the peer blocked" },
+	{ POLICY_STEP_CLASS, step_class, false, "which class of peer is it" },
+	{ POLICY_STEP_MARKS, step_marks_outer, false, "what the inside is told" },
+	END
+};
+
+const struct policy_stage policy_response_inner[] = {
+	{ POLICY_STEP_PEER, step_peer, false, "what the connection proves about the peer" },
+	{ POLICY_STEP_DOMAINS, step_domains, false, "are the domains valid names, and no addresses" },
+	{ POLICY_STEP_BLOCKED, step_blocked, false, "is the sender, the addressee or the peer blocked" },
+	{ POLICY_STEP_CLASS, step_class, false, "is the peer an internal server" },
+	{ POLICY_STEP_MARKS, step_marks_inner, false, "what the partner is told" },
+	END
+};
