@@ -99,6 +99,8 @@ ruri_routes(const struct policy_facts *f)
 		return false;
 	if (f->in_dialog && f->route == POLICY_ROUTE_OURS)
 		return false;
+	if (f->route == POLICY_ROUTE_FORGED)
+		return false;	/* refused for that, and the sender has to hear it: its dialog is over */
 	return f->side != POLICY_SIDE_INNER ||
 	    (f->flow != POLICY_FLOW_USER && f->flow != POLICY_FLOW_USER_GONE);
 }

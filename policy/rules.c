@@ -100,7 +100,7 @@ build_error(struct build *b, struct place at, const char *fmt, ...)
 		b->errors = xreallocarray(b->errors, b->maxerrors, sizeof(*b->errors));
 	}
 	e = &b->errors[b->nerrors];
-	*e = (struct build_error){ at, b->nerrors, xstrdup(n < 0 ? "error" : text) };
+	*e = (struct build_error){ at, b->nerrors, xstrdup(n < 0 ? fmt : text), 0 };
 	b->nerrors++;
 }
 
