@@ -34,6 +34,8 @@ enum net_dns_status {
 	NET_DNS_FOUND
 };
 
+#define NET_DNS_FAILED_TTL	5	/* seconds that a failure is remembered */
+#define NET_DNS_FLIGHT_MAX	256	/* names asked for at once; beyond, a question fails at once */
 #define NET_DNS_ADDRS_MAX	16
 #define NET_DNS_SRV_MAX		16
 #define NET_DNS_NAME_MAX	256
@@ -56,15 +58,24 @@ struct net_dns_answer {
 };
 typedef void (*net_dns_fn)(void *arg, const struct net_dns_answer *);
 
-struct net_dns *net_dns_new(struct net_loop *, const struct net_dns_config *);
-void	 net_dns_free(struct net_dns *);	/* outstanding queries never call back */
 /*
- * Ask. fn is called exactly once unless cancelled, never before this returns.
- * An IP literal is answered without asking anybody. Equal questions in flight share one query.
+ * The configuration is copied; a number of 0 and a config of NULL mean the
+ * defaults. Reads the system's files only here. NULL: a server is no address,
+ * or the system's cannot be read (logged).
+ */
+struct net_dns *net_dns_new(struct net_loop *, const struct net_dns_config *);
+void	 net_dns_free(struct net_dns *);	/* outstanding queries never call back; also from a callback; NULL: nothing */
+/*
+ * Ask. fn is called exactly once unless cancelled, never before this returns;
+ * what is returned lives until then. An IP literal (v6 also in brackets) is
+ * answered without asking anybody, and so is what is no host name: NONE.
+ * Equal questions in flight share one query. For addresses, A and AAAA are
+ * both asked; when one has answered, the other gets 200 ms more.
  */
 struct net_dns_query *net_dns_addresses(struct net_dns *, const char *name, net_dns_fn, void *arg);
 struct net_dns_query *net_dns_srv(struct net_dns *, const char *name, net_dns_fn, void *arg);
 void	 net_dns_cancel(struct net_dns_query *);
+/* Forget every answer, also those still under way (their askers get them all the same). */
 void	 net_dns_flush(struct net_dns *);
 
 #endif
