@@ -27,7 +27,8 @@ struct counts {
 	unsigned long	 requests;
 	unsigned long	 marked;	/* carried exactly one trust mark */
 	unsigned long	 forged;	/* carried the mark the client forged */
-	unsigned long	 routed;	/* carried Record-Route or Path */
+	unsigned long	 initial;	/* were not inside a dialog */
+	unsigned long	 routed;	/* of these: carried Record-Route or Path */
 	unsigned long	 refused;	/* handshakes that failed */
 };
 
@@ -100,7 +101,8 @@ static char *
 answer(const char *p, size_t head, char *out)
 {
 	const char *line = memchr(p, '\n', head), *end = p + head - 2, *next;
-	bool routed = false;
+	bool routed = false, initial = true;
+	char *start = out;
 	unsigned marks = 0;
 	size_t len;
 
@@ -108,8 +110,6 @@ answer(const char *p, size_t head, char *out)
 	    strncmp(p, "SIP/2.0 ", 8) == 0)
 		return out;
 	counts.requests++;
-	if (strncmp(p, "ACK ", 4) == 0)
-		return out;
 	out = PUT(out, "SIP/2.0 200 OK\r\n");
 	for (line++; line < end; line = next) {
 		next = memchr(line, '\n', (size_t)(end - line));
@@ -121,12 +121,17 @@ answer(const char *p, size_t head, char *out)
 			out = put(out, line, len - 2);
 			if (memmem(line, len, ";tag=", 5) == NULL)
 				out = PUT(out, ";tag=far5e0d");
+			else
+				initial = false;
 			out = PUT(out, "\r\n");
 		}
 		inspect(line, len, &marks, &routed);
 	}
 	counts.marked += marks == 1;
-	counts.routed += routed;
+	counts.initial += initial;
+	counts.routed += initial && routed;
+	if (strncmp(p, "ACK ", 4) == 0)
+		return start;
 	if (strncmp(p, "REGISTER ", 9) == 0)
 		out = PUT(out, "Expires: 3600\r\n");
 	else if (strncmp(p, "INVITE ", 7) == 0)
@@ -287,7 +292,8 @@ main(int argc, char **argv)
 	wire_raise_files();
 	run(open_door(where), wire_ctx(&tls));
 	printf("{\"connections\": %lu, \"requests\": %lu, \"marked\": %lu, "
-	    "\"forged\": %lu, \"routed\": %lu, \"refused\": %lu}\n",
+	    "\"forged\": %lu, \"initial\": %lu, \"routed\": %lu, "
+	    "\"refused\": %lu}\n",
 	    counts.connections, counts.requests, counts.marked, counts.forged,
 	    counts.routed, counts.refused);
 	return 0;

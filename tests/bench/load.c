@@ -92,6 +92,7 @@ static struct load {
 	unsigned	 next_user;
 	unsigned long	 late;		/* fixed rate: found no free slot in time */
 	bool		 flowing;	/* requests are being sent */
+	bool		 dialogs;	/* INVITE, ACK and BYE make one */
 } L;
 
 static unsigned
@@ -160,28 +161,50 @@ compose(struct user *u, char *out, uint64_t since)
 	return out + L.request.len;
 }
 
+/* What goes out on one connection in one go. One is enough: one thread. */
+static char batch[WIRE_CHUNK + REQUEST_MAX];
+static char *batch_end = batch;
+
+static int
+batch_send(struct user *u)
+{
+	size_t len = (size_t)(batch_end - batch);
+
+	batch_end = batch;
+	return len == 0 ? 0 : wire_write(&u->w, batch, len);
+}
+
 /* Closed loop: whatever slot is free sends again. */
 static int
 refill(struct user *u)
 {
-	static char out[WIRE_CHUNK + REQUEST_MAX];
-	char *to = out, *next;
 	uint64_t now = now_ns();
+	char *next;
 
 	while (u->busy < L.o.window && may_send()) {
-		if ((next = compose(u, to, now)) == NULL)
+		if ((next = compose(u, batch_end, now)) == NULL)
 			break;
-		to = next;
-		if (to - out > BATCH_MAX) {
-			if (wire_write(&u->w, out, (size_t)(to - out)) == -1)
-				return -1;
-			to = out;
-		}
+		batch_end = next;
+		if (batch_end - batch > BATCH_MAX && batch_send(u) == -1)
+			return -1;
 	}
-	return to == out ? 0 : wire_write(&u->w, out, (size_t)(to - out));
+	return batch_send(u);
 }
 
-static void
+/* A 200 to INVITE: acknowledge, and hang up; the slot waits for that. */
+static int
+follow(struct user *u, const char *p, size_t head, const struct request_id *id)
+{
+	char *next = request_follow(p, head, id, batch_end,
+	    (size_t)(batch + sizeof(batch) - batch_end));
+
+	if (next == NULL)
+		give_up("a 200 to INVITE makes no dialog: %.*s", (int)head, p);
+	batch_end = next;
+	return batch_end - batch > BATCH_MAX ? batch_send(u) : 0;
+}
+
+static int
 answered(struct user *u, const char *p, size_t head, uint64_t now)
 {
 	struct request_id id = { 0 };
@@ -189,12 +212,14 @@ answered(struct user *u, const char *p, size_t head, uint64_t now)
 	struct slot *s;
 
 	if (status >= 100 && status < 200)
-		return;
+		return 0;
 	if (status < 200 || id.user != u->number || id.slot >= L.o.window ||
 	    !u->slot[id.slot].busy || u->slot[id.slot].turn != id.turn) {
 		L.tally.strange++;
-		return;
+		return 0;
 	}
+	if (status < 300 && L.dialogs && request_was_invite(p, head))
+		return follow(u, p, head, &id);
 	s = &u->slot[id.slot];
 	s->busy = false;
 	u->busy--;
@@ -206,6 +231,7 @@ answered(struct user *u, const char *p, size_t head, uint64_t now)
 		L.tally.errors++;
 		L.tally.worst = status;
 	}
+	return 0;
 }
 
 static int
@@ -223,7 +249,8 @@ read_answers(struct user *u)
 		now = now_ns();
 		while ((len = sip_frame(in + at, (size_t)n - at, &skip,
 		    &head)) > 0) {
-			answered(u, in + at + skip, head, now);
+			if (answered(u, in + at + skip, head, now) == -1)
+				return -1;
 			at += skip + (size_t)len;
 		}
 		if (len == -1 ||
@@ -232,7 +259,7 @@ read_answers(struct user *u)
 	} while (wire_pending(&u->w));
 	if (L.o.mode == MODE_TRAFFIC && L.o.rate == 0)
 		return refill(u);
-	return 0;
+	return batch_send(u);
 }
 
 static void
@@ -309,6 +336,7 @@ gone(struct user *u)
 {
 	bool complete = u->leaving;
 
+	batch_end = batch;	/* it was this connection's */
 	close_user(u);
 	if (L.o.mode != MODE_HANDSHAKE) {
 		L.tally.lost++;
@@ -331,7 +359,6 @@ gone(struct user *u)
 static void
 send_due(uint64_t now)
 {
-	static char out[REQUEST_MAX];
 	unsigned tries;
 	struct user *u;
 	char *end;
@@ -339,14 +366,15 @@ send_due(uint64_t now)
 	while (L.next_send <= now && may_send()) {
 		for (end = NULL, tries = 0; tries < L.o.users; tries++) {
 			u = &L.user[L.next_user++ % L.o.users];
-			if (u->up && (end = compose(u, out, L.next_send)) != NULL)
+			if (u->up && (end = compose(u, batch, L.next_send)) != NULL)
 				break;
 		}
 		if (end == NULL) {
 			L.late++;
 			return;
 		}
-		if (wire_write(&u->w, out, (size_t)(end - out)) == -1)
+		batch_end = end;
+		if (batch_send(u) == -1)
 			gone(u);
 		L.next_send += SECOND / L.o.rate;
 	}
@@ -520,7 +548,8 @@ usage(void)
 {
 	fputs("usage: load --to ADDRESS:PORT --name SERVER [options]\n"
 	    "  --mode traffic|idle|handshake\n"
-	    "  --method MESSAGE|REGISTER|OPTIONS   --domain DOMAIN   --body N\n"
+	    "  --method MESSAGE|REGISTER|OPTIONS|INVITE (a whole dialog)\n"
+	    "  --domain DOMAIN  --body N\n"
 	    "  --connections N  --window N (in flight on each)\n"
 	    "  --rate N (per second; 0: closed loop)  --count N\n"
 	    "  --warmup SECONDS  --time SECONDS\n"
@@ -600,6 +629,7 @@ prepare(void)
 
 	if (request_prepare(&L.request, L.o.method, L.o.domain, L.o.body) == -1)
 		give_up("no such request as %s, or too long", L.o.method);
+	L.dialogs = strcmp(L.o.method, "INVITE") == 0;
 	if ((L.user = calloc(L.o.users, sizeof(*L.user))) == NULL)
 		die("memory");
 	for (i = 0; i < L.o.users; i++) {

@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define ID_LEN		20	/* user 8, slot 4, turn 8 hexadecimal digits */
+#define REQUEST_ROUTES	8
 #define CALL_ID		"\r\nCall-ID: "
 
 /*
@@ -43,6 +45,25 @@ static const char *const texts[][2] = {
 	    "Expires: 3600\r\n"
 	    "User-Agent: UCCP/2.0.6362.111 OC/2.0.6362.111 (Communicator)\r\n"
 	    "Content-Length: %L\r\n\r\n" },
+	{ "INVITE",
+	    "INVITE sip:bob@%D SIP/2.0\r\n"
+	    "Via: SIP/2.0/TLS 192.168.1.5:51234;branch=z9hG4bK%I\r\n"
+	    "Max-Forwards: 70\r\n"
+	    "From: \"A. User\" <sip:user%U@%D>;tag=%I;epid=1a2b3c4d5e\r\n"
+	    "To: <sip:bob@%D>\r\n"
+	    "Call-ID: %I\r\n"
+	    "CSeq: %C INVITE\r\n"
+	    "Contact: <sip:user%U@192.168.1.5:51234;transport=tls>\r\n"
+	    "User-Agent: UCCP/2.0.6362.111 OC/2.0.6362.111 (Communicator)\r\n"
+	    "Supported: ms-delayed-accept, gruu-10, timer\r\n"
+	    "ms-edge-proxy-message-trust: ms-source-type=forged\r\n"
+	    "Content-Type: application/sdp\r\n"
+	    "Content-Length: 201\r\n\r\n"
+	    "v=0\r\no=- 0 0 IN IP4 192.168.1.5\r\ns=session\r\n"
+	    "c=IN IP4 192.168.1.5\r\nt=0 0\r\n"
+	    "m=audio 26000 RTP/SAVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\n"
+	    "a=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
+	    "a=fmtp:101 0-16\r\n" },
 	{ "OPTIONS",
 	    "OPTIONS sip:bob@%D SIP/2.0\r\n"
 	    "Via: SIP/2.0/TLS 192.168.1.5:51234;branch=z9hG4bK%I\r\n"
@@ -139,6 +160,14 @@ hex(char *to, uint32_t v, int digits)
 	}
 }
 
+static void
+id_write(char *to, const struct request_id *id)
+{
+	hex(to, id->user, 8);
+	hex(to + 8, id->slot, 4);
+	hex(to + 12, id->turn, 8);
+}
+
 static long
 unhex(const char *p, int digits)
 {
@@ -162,9 +191,7 @@ request_stamp(struct request *r, const struct request_id *id)
 	char text[ID_LEN], cseq[8];
 	int i;
 
-	hex(text, id->user, 8);
-	hex(text + 8, id->slot, 4);
-	hex(text + 12, id->turn, 8);
+	id_write(text, id);
 	for (i = 7; i >= 0; i--, n /= 10)
 		cseq[i] = (char)('0' + n % 10);
 	for (i = 0; i < r->ids; i++)
@@ -197,4 +224,140 @@ request_answered(const char *p, size_t head, struct request_id *id)
 	*id = (struct request_id){ .user = (uint32_t)user,
 	    .slot = (uint32_t)slot, .turn = (uint32_t)turn };
 	return atoi(p + 8);
+}
+
+bool
+request_was_invite(const char *p, size_t head)
+{
+	static const char cseq[] = "\r\nCSeq: ";
+	const char *at = memmem(p, head, cseq, sizeof(cseq) - 1);
+	const char *end = p + head;
+
+	if (at == NULL)
+		return false;
+	at += sizeof(cseq) - 1;
+	while (at < end && *at >= '0' && *at <= '9')
+		at++;
+	return end - at > 7 && memcmp(at, " INVITE", 7) == 0;
+}
+
+struct text {
+	const char	*p;
+	size_t		 len;
+};
+
+/* What a dialog is made of, as the 200 to its INVITE gives it. */
+struct dialog {
+	struct text	 route[REQUEST_ROUTES];	/* as recorded: nearest last */
+	int		 routes;
+	struct text	 from, to, call_id;	/* header lines with their ends */
+	struct text	 contact;
+	unsigned long	 cseq;
+};
+
+/* The addresses in angle brackets of a line, each with its brackets. */
+static int
+addresses(struct text line, struct text *out, int max)
+{
+	const char *at = line.p, *end = line.p + line.len, *close;
+	int n = 0;
+
+	while (n < max && (at = memchr(at, '<', (size_t)(end - at))) != NULL &&
+	    (close = memchr(at, '>', (size_t)(end - at))) != NULL) {
+		out[n++] = (struct text){ at, (size_t)(close + 1 - at) };
+		at = close + 1;
+	}
+	return n;
+}
+
+static bool
+is_header(struct text line, const char *name)
+{
+	size_t n = strlen(name);
+
+	return line.len > n && line.p[n] == ':' &&
+	    strncasecmp(line.p, name, n) == 0;
+}
+
+static bool
+dialog_read(const char *p, size_t head, struct dialog *d)
+{
+	const char *at = memchr(p, '\n', head), *end = p + head - 2, *nl;
+	struct text line;
+
+	*d = (struct dialog){ .routes = 0 };
+	if (at == NULL)
+		return false;
+	for (at++; at < end; at = nl + 1) {
+		if ((nl = memchr(at, '\n', (size_t)(end - at))) == NULL)
+			break;
+		line = (struct text){ at, (size_t)(nl + 1 - at) };
+		if (is_header(line, "From"))
+			d->from = line;
+		else if (is_header(line, "To"))
+			d->to = line;
+		else if (is_header(line, "Call-ID"))
+			d->call_id = line;
+		else if (is_header(line, "CSeq"))
+			d->cseq = strtoul(at + 5, NULL, 10);
+		else if (is_header(line, "Contact"))
+			(void)addresses(line, &d->contact, 1);
+		else if (is_header(line, "Record-Route"))
+			d->routes += addresses(line, d->route + d->routes,
+			    REQUEST_ROUTES - d->routes);
+	}
+	return d->from.len > 0 && d->to.len > 0 && d->call_id.len > 0 &&
+	    d->contact.len > 2 && d->cseq > 0;
+}
+
+/* Append; NULL once there was no room, and from then on. */
+static char *
+append(char *to, const char *end, const char *p, size_t len)
+{
+	if (to == NULL || (size_t)(end - to) < len)
+		return NULL;
+	memcpy(to, p, len);
+	return to + len;
+}
+
+static char *
+in_dialog(const struct dialog *d, const char *method, unsigned long cseq,
+    const char *id, char *to, const char *end)
+{
+	char line[160];
+	int i, n;
+
+	to = append(to, end, method, strlen(method));
+	to = append(to, end, " ", 1);
+	to = append(to, end, d->contact.p + 1, d->contact.len - 2);
+	n = snprintf(line, sizeof(line), " SIP/2.0\r\n"
+	    "Via: SIP/2.0/TLS 192.168.1.5:51234;branch=z9hG4bK%.*s%c\r\n"
+	    "Max-Forwards: 70\r\n", ID_LEN, id, method[0]);
+	to = append(to, end, line, (size_t)n);
+	for (i = d->routes - 1; i >= 0; i--) {
+		to = append(to, end, "Route: ", 7);
+		to = append(to, end, d->route[i].p, d->route[i].len);
+		to = append(to, end, "\r\n", 2);
+	}
+	to = append(to, end, d->from.p, d->from.len);
+	to = append(to, end, d->to.p, d->to.len);
+	to = append(to, end, d->call_id.p, d->call_id.len);
+	n = snprintf(line, sizeof(line), "CSeq: %lu %s\r\n"
+	    "Content-Length: 0\r\n\r\n", cseq, method);
+	return append(to, end, line, (size_t)n);
+}
+
+char *
+request_follow(const char *p, size_t head, const struct request_id *id,
+    char *out, size_t room)
+{
+	const char *end = out + room;
+	struct dialog d;
+	char text[ID_LEN];
+
+	if (!dialog_read(p, head, &d))
+		return NULL;
+	id_write(text, id);
+	out = in_dialog(&d, "ACK", d.cseq, text, out, end);
+	return in_dialog(&d, "BYE", d.cseq + 1, text, out, end);
 }

@@ -5,6 +5,7 @@
 #ifndef SALLYPORT_TESTS_BENCH_REQUEST_H
 #define SALLYPORT_TESTS_BENCH_REQUEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,8 +31,8 @@ struct request {
 };
 
 /*
- * Prepare a request by its method's name ("MESSAGE", "REGISTER", "OPTIONS")
- * between users of domain, with a body of about that many bytes (MESSAGE).
+ * Prepare a request by its method's name ("MESSAGE", "REGISTER", "OPTIONS",
+ * "INVITE") between users of domain; body: bytes of it, for a MESSAGE.
  * Returns 0, or -1: no such request, or too long.
  */
 int	request_prepare(struct request *, const char *method,
@@ -45,5 +46,16 @@ void	request_stamp(struct request *, const struct request_id *);
  * status, 0 for a request, -1 when it answers nothing that we sent.
  */
 int	request_answered(const char *p, size_t head, struct request_id *);
+
+/* Does the response at p answer an INVITE? */
+bool	request_was_invite(const char *p, size_t head);
+
+/*
+ * The ACK and the BYE that follow the 200 at p to an INVITE, along the route
+ * that it names, written to out. Returns the end of them, or NULL when the 200
+ * lacks what a dialog needs or room is too small.
+ */
+char	*request_follow(const char *p, size_t head, const struct request_id *,
+	    char *out, size_t room);
 
 #endif
