@@ -16,6 +16,7 @@
 #ifndef SALLYPORT_SIP_RELAY_H
 #define SALLYPORT_SIP_RELAY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -35,6 +36,7 @@ struct sip_note {
 	uint64_t	 word[SIP_TX_WORDS];
 	uint64_t	 from;		/* link the request came on (set by the relay) */
 	uint64_t	 to;		/* link it went to; 0 before it went (set by the relay) */
+	bool		 made;		/* a response of our own making (set by the relay) */
 	uint32_t	 cseq;		/* set by the relay */
 	enum policy_method method;	/* set by the relay */
 };
@@ -57,8 +59,10 @@ struct sip_relay_ops {
 	 */
 	void	(*request)(struct sip_relay *, struct sip_link *from, struct sip_message *msg);
 	/*
-	 * A response about to go back on `to`: strip, mark, sign. from NULL: of
-	 * our own making, for reason (else ALLOWED). The top Via is gone already.
+	 * A response about to go back on `to`: strip, mark, sign. note->made: of our
+	 * own making, for reason (ALLOWED: the owner's own answer). from is NULL then, and
+	 * when the response came over another worker's connection. That our own
+	 * Via goes is an edit made already.
 	 */
 	void	(*response)(struct sip_relay *, const struct sip_note *, struct sip_link *from, struct sip_link *to,
 		    struct sip_message *msg, enum policy_reason reason);
@@ -77,6 +81,7 @@ struct sip_relay_limits {
 	uint32_t	 transactions;		/* in flight, of this worker */
 	uint32_t	 hops;			/* next hops remembered */
 	uint32_t	 hop_queue;		/* requests waiting for one hop to come up */
+	unsigned	 failover_ms;		/* silence of one target while another is left; default 8000 */
 	unsigned	 request_ms;		/* non-INVITE without final response: 504; default 30000 */
 	unsigned	 invite_first_ms;	/* INVITE without any response; default 30000 */
 	unsigned	 invite_ms;		/* INVITE after a provisional (timer C); default 200000 */
@@ -84,7 +89,7 @@ struct sip_relay_limits {
 	unsigned	 retry_min_ms, retry_max_ms; /* breaker: first and longest pause; 500, 30000 */
 };
 #define SIP_RELAY_LIMITS_DEFAULT \
-	((struct sip_relay_limits){ 50000, 100000, 2000, 1000, 30000, 30000, 200000, 6000, 500, 30000 })
+	((struct sip_relay_limits){ 50000, 100000, 2000, 1000, 8000, 30000, 30000, 200000, 6000, 500, 30000 })
 
 struct sip_counters {		/* written by one worker, read by anybody (relaxed) */
 	_Atomic uint64_t	 requests_in, responses_in, forwarded, answered, dropped, malformed;

@@ -1,0 +1,185 @@
+/*
+ * sip/engine.h - what link.c, hop.c, relay.c and transact.c share, and nobody else.
+ */
+#ifndef SALLYPORT_SIP_ENGINE_H
+#define SALLYPORT_SIP_ENGINE_H
+
+#include "common/slots.h"
+#include "sip/relay.h"
+#include "sip/tx.h"
+
+/* ---- transactions ---- */
+
+enum tx_state {
+	TX_WAITING = 0,		/* for a hop to come up */
+	TX_SENT,		/* no response yet */
+	TX_PROCEEDING,		/* a provisional response came */
+	TX_ACCEPTED,		/* INVITE: a 2xx went back; others may follow (RFC 6026) */
+	TX_COMPLETED		/* INVITE: a failure went back; the sender's ACK is awaited */
+};
+
+struct sip_tx {
+	struct sip_relay	*relay;
+	uint64_t		 id;		/* slots' id, without the worker */
+	uint64_t		 key;		/* sip_tx_key() */
+	struct sip_tx		*chain;		/* next of the same bucket; next free one */
+	enum tx_state		 state;
+	bool			 oneway;	/* ACK, BENOTIFY: gone once sent */
+	bool			 cancelled;	/* the sender sent CANCEL, or timer C ran out */
+	bool			 cancel_sent;
+	bool			 answered;	/* the sender got its final response from us */
+	uint8_t			 attempt;
+	uint8_t			 nhops, next;	/* of hop[]; next one to try */
+	uint32_t		 loop;
+	struct sip_note		 note;
+	struct sip_hop		*hop[SIP_TARGETS_MAX];
+	enum policy_reason	 gone;		/* what to say when the wanted connection is gone */
+	enum policy_reason	 failure;	/* of the last target */
+	uint64_t		 sent_at;
+	struct net_timer	 timer;
+	struct sip_tx		*hop_next, **hop_prev;	/* waiting in a hop's queue */
+	struct sip_tx		*link_next, **link_prev; /* sent on a link of ours, unanswered */
+	struct sip_hop		*queued_on;
+	char			*copy;		/* as sent: for the next target, CANCEL, ACK, our own answers */
+	uint32_t		 copy_n;
+	uint32_t		 branch_at;	/* where our branch begins in copy */
+};
+
+/* ---- links ---- */
+
+#define LINK_AWAITED	16	/* other workers' requests on a link that are told when it closes */
+
+struct sip_link {
+	struct sip_relay	*relay;
+	struct sip_face		*face;
+	struct net_stream	*stream;
+	struct sip_hop		*hop;		/* outbound: whose it is */
+	uint64_t		 id;
+	struct sip_framer	 framer;
+	char			*partial;	/* the unfinished message */
+	uint32_t		 partial_n, partial_max;
+	struct net_timer	 timer;
+	uint64_t		 opened_at, heard_at, begun_at;	/* begun_at: of the unfinished message; 0: none */
+	struct sip_tx		*sent;		/* unanswered requests on it */
+	uint64_t		*feeders;	/* links that are paused because of this one */
+	unsigned		 nfeeders;
+	unsigned		 held_back;	/* how many links hold this one back */
+	uint64_t		 awaited[LINK_AWAITED];	/* worker<<56 | tx */
+	unsigned		 awaited_n;
+	bool			 inbound, open, closing, heard, signed_in;
+	uint64_t		 words[SIP_LINK_WORDS];
+};
+
+#define ID_WORKER(w)	((uint64_t)(w) << 56)
+#define ID_LOCAL(id)	((id) & 0x00ffffffffffffffULL)
+
+struct sip_link *link_accept(struct sip_relay *, int fd, const struct net_addr *from, struct sip_face *);
+struct sip_link *link_connect(struct sip_relay *, struct sip_hop *, const struct net_addr *to);
+/* Render msg onto it; false when an edit had failed (nothing was written). */
+bool	 link_render(struct sip_link *, struct sip_message *);
+void	 link_write(struct sip_link *, const char *p, size_t n);
+/* Hold `feeder` back until `link` has drained. */
+void	 link_hold_back(struct sip_link *link, struct sip_link *feeder);
+void	 link_free_all(struct sip_relay *);
+
+/* ---- hops ---- */
+
+enum hop_state { HOP_IDLE = 0, HOP_RESOLVING, HOP_CONNECTING, HOP_UP, HOP_DOWN };
+
+struct sip_hop {
+	struct sip_relay	*relay;
+	struct sip_hop		*chain;
+	char			*name, *address;
+	uint16_t		 port;
+	struct sip_face		*face;
+	bool			 reuse_inbound;
+	enum hop_state		 state;
+	struct sip_link		*link;		/* outbound */
+	uint64_t		 alias;		/* inbound link that proves the name; 0: none */
+	struct net_dns_query	*query;
+	struct net_addr		 addrs[NET_DNS_ADDRS_MAX];
+	unsigned		 naddrs, next_addr;
+	struct net_timer	 timer;		/* connect deadline */
+	uint64_t		 failed_at, down_until, used_at;
+	unsigned		 pause_ms;
+	enum policy_reason	 failure;
+	struct sip_tx		*waiting, **waiting_tail;
+	unsigned		 nwaiting;
+};
+
+/* A link that can take a message now, or NULL. */
+struct sip_link *hop_link(struct sip_hop *);
+/* Queue tx and connect if need be. SP_OK; SP_ELIMIT (queue full); SP_ECLOSED (the breaker holds it back). */
+int	 hop_submit(struct sip_hop *, struct sip_tx *, bool even_if_down);
+void	 hop_unqueue(struct sip_tx *);
+void	 hop_link_opened(struct sip_hop *, struct sip_link *);
+void	 hop_link_closed(struct sip_hop *, struct sip_link *, enum policy_reason, const char *detail);
+/* An inbound link has proved its names: hops of those names may use it. */
+void	 hop_offer_alias(struct sip_relay *, struct sip_link *);
+void	 hop_free_all(struct sip_relay *);
+
+/* ---- the relay ---- */
+
+#define HOP_BUCKETS	256
+
+struct sip_relay {
+	struct net_worker	*worker;
+	struct net_tls_lib	*lib;
+	struct net_dns		*dns;
+	struct sip_flow_signer	*signer;
+	struct sip_relay_limits	 limits;
+	const struct sip_relay_ops *ops;
+	void			*owner;
+	struct net_streams	*streams;
+	struct slots		*links, *txs;
+	struct sip_tx		**bucket;	/* by key */
+	uint32_t		 nbuckets;
+	struct sip_tx		*free_tx;
+	struct sip_hop		*hops[HOP_BUCKETS];
+	uint32_t		 nhops;
+	struct sip_relay_set	*set;
+	struct sip_message	**spare;	/* messages not in use */
+	unsigned		 nspare;
+	bool			 draining, freeing;
+	struct sip_counters	 counters;
+};
+
+static inline void
+count(_Atomic uint64_t *c)
+{
+	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+/* A message to work with; give it back. */
+struct sip_message *relay_message_take(struct sip_relay *);
+void	 relay_message_give(struct sip_relay *, struct sip_message *);
+void	 relay_refused(struct sip_relay *, struct sip_link *, const struct sip_message *, enum policy_reason, const char *);
+
+/* One whole message came over link; error: the framer gave up on it. */
+void	 relay_message_in(struct sip_relay *, struct sip_link *, struct sip_message *);
+void	 relay_bad_frame(struct sip_relay *, struct sip_link *, struct sip_message *, enum sip_check);
+
+/* ---- transact.c ---- */
+void	 tx_request(struct sip_relay *, struct sip_link *, struct sip_message *);
+void	 tx_response(struct sip_relay *, struct sip_link *, uint64_t source, struct sip_message *);
+void	 tx_forward(struct sip_relay *, struct sip_link *, struct sip_message *, const struct sip_plan *);
+/* The hop it waited for is up: send. */
+void	 tx_send(struct sip_tx *, struct sip_link *);
+/* Its target is gone, for that reason: the next one, or the sender hears of it. */
+void	 tx_target_failed(struct sip_tx *, enum policy_reason);
+void	 tx_free_all(struct sip_relay *);
+/*
+ * Build an answer to req, let the owner edit it, send it to `to`. skip: how many
+ * Vias on top of req are ours.
+ */
+void	 tx_answer(struct sip_relay *, struct sip_link *to, const struct sip_message *req, unsigned status,
+	    const char *phrase, struct span extra, enum policy_reason, struct sip_note *, unsigned skip);
+void	 tx_await_ack(struct sip_relay *, struct sip_link *, const struct sip_message *);
+struct sip_tx *tx_find(const struct sip_relay *, uint64_t id);
+
+/* ---- mail between workers ---- */
+void	 mail_send(struct sip_relay *, uint64_t to_link, const struct sip_tx *, const char *p, size_t n);
+void	 mail_failed(struct sip_relay *, uint64_t worker_and_tx, enum policy_reason);
+void	 mail_response(struct sip_relay *, unsigned worker, uint64_t source, const struct sip_message *);
+
+#endif

@@ -1,0 +1,399 @@
+/*
+ * sip/link.c - see link.h.
+ *
+ * Bytes are framed where the stream put them; only the unfinished rest of a
+ * message is kept, in a buffer of the link's own that goes when it is whole.
+ */
+#include "sip/link.h"
+
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "sip/engine.h"
+
+#define FEEDERS_MAX	1024
+
+uint64_t
+sip_link_id(const struct sip_link *l)
+{
+	return l->id;
+}
+
+unsigned
+sip_link_worker_of(uint64_t id)
+{
+	return (unsigned)(id >> 56);
+}
+
+struct sip_face *
+sip_link_face(const struct sip_link *l)
+{
+	return l->face;
+}
+
+bool
+sip_link_is_inbound(const struct sip_link *l)
+{
+	return l->inbound;
+}
+
+const struct net_peer *
+sip_link_peer(const struct sip_link *l)
+{
+	return net_stream_peer(l->stream);
+}
+
+const struct net_addr *
+sip_link_remote(const struct sip_link *l)
+{
+	return net_stream_remote(l->stream);
+}
+
+const struct net_addr *
+sip_link_local(const struct sip_link *l)
+{
+	return net_stream_local(l->stream);
+}
+
+uint64_t *
+sip_link_words(struct sip_link *l)
+{
+	return l->words;
+}
+
+/* ---- deadlines: one timer a link, set for whichever comes first ---- */
+
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+	return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+static uint64_t
+after(uint64_t since, unsigned ms)
+{
+	return ms != 0 ? since + ms : 0;
+}
+
+/* Which deadlines are on, and when the first of them ends; 0: none. */
+static uint64_t
+next_deadline(const struct sip_link *l)
+{
+	const struct sip_link_limits *lim = &l->face->limits;
+	uint64_t at = 0;
+
+	if (l->inbound && !l->heard)
+		at = earlier(at, after(l->opened_at, lim->first_message_ms));
+	if (l->inbound && !l->signed_in)
+		at = earlier(at, after(l->opened_at, lim->signin_ms));
+	if (l->begun_at != 0)
+		at = earlier(at, after(l->begun_at, lim->message_ms));
+	if (l->inbound)
+		at = earlier(at, after(l->heard_at, lim->idle_ms));
+	return at;
+}
+
+static void
+arm(struct sip_link *l)
+{
+	struct net_loop *loop = l->relay->worker->loop;
+	uint64_t at = next_deadline(l), now = net_loop_now(loop);
+
+	if (at == 0)
+		net_timer_cancel(loop, &l->timer);
+	else
+		net_timer_set(loop, &l->timer, at > now ? at - now : 1);
+}
+
+static void
+deadline(struct net_timer *t)
+{
+	struct sip_link *l = (struct sip_link *)((char *)t - offsetof(struct sip_link, timer));
+	const struct sip_link_limits *lim = &l->face->limits;
+	uint64_t now = net_loop_now(l->relay->worker->loop);
+
+	if (l->begun_at != 0 && lim->message_ms != 0 && now >= l->begun_at + lim->message_ms)
+		sip_link_close(l, POLICY_REASON_MESSAGE_TIMEOUT, NULL);
+	else if (l->inbound && !l->heard && lim->first_message_ms != 0 && now >= l->opened_at + lim->first_message_ms)
+		sip_link_close(l, POLICY_REASON_FIRST_MESSAGE_TIMEOUT, NULL);
+	else if (l->inbound && !l->signed_in && lim->signin_ms != 0 && now >= l->opened_at + lim->signin_ms)
+		sip_link_close(l, POLICY_REASON_UNAUTHENTICATED_TIMEOUT, NULL);
+	else if (l->inbound && lim->idle_ms != 0 && now >= l->heard_at + lim->idle_ms)
+		sip_link_close(l, POLICY_REASON_IDLE_TIMEOUT, NULL);
+	else
+		arm(l);
+}
+
+void
+sip_link_signed_in(struct sip_link *l)
+{
+	l->signed_in = true;	/* the timer finds out by itself */
+}
+
+void
+sip_link_close(struct sip_link *l, enum policy_reason why, const char *detail)
+{
+	if (l->closing)
+		return;
+	l->closing = true;
+	net_timer_cancel(l->relay->worker->loop, &l->timer);
+	net_stream_close(l->stream, why, detail);
+}
+
+/* ---- bytes in ---- */
+
+/* Frame what lies at p; returns how much was used up. */
+static size_t
+consume(struct sip_link *l, const char *p, size_t n)
+{
+	size_t done = 0, used = 0;
+
+	while (done < n && !l->closing) {
+		struct sip_message *m = relay_message_take(l->relay);
+		enum sip_frame what = sip_framer_next(&l->framer, &l->face->limits.frame, p + done, n - done, &used, m);
+
+		if (what == SIP_FRAME_MESSAGE) {
+			l->heard = true;
+			l->begun_at = 0;
+			done += used;
+			relay_message_in(l->relay, l, m);
+		} else if (what == SIP_FRAME_PING) {
+			/* RFC 5626 4.4.1: a double CRLF is answered with one */
+			if (used >= 4)
+				link_write(l, "\r\n", 2);
+			done += used;
+		} else if (what == SIP_FRAME_BAD) {
+			relay_bad_frame(l->relay, l, m, l->framer.error);
+			done = n;
+		}
+		relay_message_give(l->relay, m);
+		if (what == SIP_FRAME_MORE)
+			break;
+	}
+	return l->closing ? n : done;
+}
+
+static void
+keep_partial(struct sip_link *l, const char *p, size_t n)
+{
+	if (l->partial_n + n > l->partial_max) {
+		l->partial_max = (uint32_t)(l->partial_n + n + 2048);
+		l->partial = xrealloc(l->partial, l->partial_max);
+	}
+	memcpy(l->partial + l->partial_n, p, n);
+	l->partial_n += (uint32_t)n;
+}
+
+static void
+drop_partial(struct sip_link *l)
+{
+	free(l->partial);
+	l->partial = NULL;
+	l->partial_n = l->partial_max = 0;
+}
+
+static void
+received(struct net_stream *s, const char *p, size_t n)
+{
+	struct sip_link *l = net_stream_owner(s);
+	size_t used;
+
+	l->heard_at = net_loop_now(l->relay->worker->loop);
+	if (l->partial_n == 0) {
+		used = consume(l, p, n);
+		if (used < n)
+			keep_partial(l, p + used, n - used);
+	} else {
+		keep_partial(l, p, n);
+		used = consume(l, l->partial, l->partial_n);
+		if (used >= l->partial_n) {
+			drop_partial(l);
+		} else if (used > 0) {
+			memmove(l->partial, l->partial + used, l->partial_n - used);
+			l->partial_n -= (uint32_t)used;
+		}
+	}
+	if (l->closing)
+		return;
+	if (l->partial_n > 0 && l->begun_at == 0) {
+		l->begun_at = l->heard_at;
+		arm(l);
+	} else if (l->partial_n == 0) {
+		l->begun_at = 0;
+	}
+}
+
+/* ---- bytes out ---- */
+
+void
+link_write(struct sip_link *l, const char *p, size_t n)
+{
+	net_stream_write(l->stream, p, n);
+}
+
+bool
+link_render(struct sip_link *l, struct sip_message *m)
+{
+	char *out = net_stream_reserve(l->stream, sip_message_room(m));
+	size_t n = sip_message_render(m, out);
+
+	net_stream_commit(l->stream, n);
+	return n != 0;
+}
+
+/* ---- back-pressure: who feeds a link that does not drain is not read from ---- */
+
+void
+link_hold_back(struct sip_link *l, struct sip_link *feeder)
+{
+	if (feeder == NULL || feeder == l || feeder->hop != NULL || l->nfeeders == FEEDERS_MAX)
+		return;
+	for (unsigned i = 0; i < l->nfeeders; i++)
+		if (l->feeders[i] == feeder->id)
+			return;
+	if (l->feeders == NULL)
+		l->feeders = xreallocarray(NULL, FEEDERS_MAX, sizeof(*l->feeders));
+	l->feeders[l->nfeeders++] = feeder->id;
+	if (feeder->held_back++ == 0)
+		net_stream_pause(feeder->stream, true);
+}
+
+static void
+let_feeders_go(struct sip_link *l)
+{
+	for (unsigned i = 0; i < l->nfeeders; i++) {
+		struct sip_link *f = sip_relay_link(l->relay, l->feeders[i]);
+
+		if (f != NULL && --f->held_back == 0)
+			net_stream_pause(f->stream, false);
+	}
+	free(l->feeders);
+	l->feeders = NULL;
+	l->nfeeders = 0;
+}
+
+static void
+drained(struct net_stream *s)
+{
+	let_feeders_go(net_stream_owner(s));
+}
+
+/* ---- life ---- */
+
+static void
+opened(struct net_stream *s)
+{
+	struct sip_link *l = net_stream_owner(s);
+	enum policy_reason why = POLICY_REASON_UNDECIDED;
+
+	l->open = true;
+	l->opened_at = l->heard_at = net_loop_now(l->relay->worker->loop);
+	if (!l->relay->ops->opened(l->relay, l, &why)) {
+		sip_link_close(l, why, NULL);
+		return;
+	}
+	arm(l);
+	if (l->hop != NULL)
+		hop_link_opened(l->hop, l);
+	else if (net_stream_peer(s)->has_certificate)
+		hop_offer_alias(l->relay, l);
+}
+
+static void
+free_link(struct sip_link *l)
+{
+	net_timer_cancel(l->relay->worker->loop, &l->timer);
+	drop_partial(l);
+	free(l->feeders);
+	free(l);
+}
+
+static void
+closed(struct net_stream *s, enum policy_reason why, const char *detail)
+{
+	struct sip_link *l = net_stream_owner(s);
+	struct sip_relay *r = l->relay;
+
+	count(&r->counters.links_closed);
+	l->closing = true;
+	l->open = false;
+	let_feeders_go(l);
+	/* from here on nobody finds it any more */
+	slots_remove(r->links, ID_LOCAL(l->id));
+	if (!r->freeing) {
+		if (l->hop != NULL)
+			hop_link_closed(l->hop, l, why, detail);
+		while (l->sent != NULL)
+			tx_target_failed(l->sent, l->hop == NULL && l->sent->gone != POLICY_REASON_UNDECIDED ?
+			    l->sent->gone : POLICY_REASON_HOP_LOST);
+		for (unsigned i = 0; i < l->awaited_n && i < LINK_AWAITED; i++)
+			mail_failed(r, l->awaited[i], POLICY_REASON_HOP_LOST);
+		r->ops->closed(r, l, why, detail);
+	}
+	free_link(l);
+}
+
+static const struct net_stream_ops stream_ops = {
+	.opened = opened, .received = received, .drained = drained, .closed = closed
+};
+
+static struct sip_link *
+new_link(struct sip_relay *r, struct sip_face *face)
+{
+	struct sip_link *l = xcalloc(1, sizeof(*l));
+	uint64_t id = slots_add(r->links, l);
+
+	if (id == 0) {
+		free(l);
+		return NULL;
+	}
+	l->relay = r;
+	l->face = face;
+	l->id = ID_WORKER(r->worker->id) | id;
+	l->timer.fire = deadline;
+	sip_framer_init(&l->framer);
+	return l;
+}
+
+struct sip_link *
+link_accept(struct sip_relay *r, int fd, const struct net_addr *from, struct sip_face *face)
+{
+	struct sip_link *l = new_link(r, face);
+
+	if (l == NULL)
+		return NULL;
+	l->inbound = true;
+	l->stream = net_stream_accept(r->streams, fd, from, face->server, &face->limits.stream, &stream_ops, l);
+	count(&r->counters.links_in);
+	return l;
+}
+
+struct sip_link *
+link_connect(struct sip_relay *r, struct sip_hop *hop, const struct net_addr *to)
+{
+	struct sip_link *l = new_link(r, hop->face);
+
+	if (l == NULL)
+		return NULL;
+	l->hop = hop;
+	l->stream = net_stream_connect(r->streams, to, hop->name, hop->face->client, &hop->face->limits.stream,
+	    &stream_ops, l);
+	count(&r->counters.links_out);
+	return l;
+}
+
+static void
+close_one(void *item, void *arg)
+{
+	(void)arg;
+	net_stream_close(((struct sip_link *)item)->stream, POLICY_REASON_DRAINING, "shutting down");
+}
+
+/* Closing is told later by the stream; the caller runs the loop until none is left. */
+void
+link_free_all(struct sip_relay *r)
+{
+	slots_each(r->links, close_one, NULL);
+}
