@@ -295,6 +295,6 @@ main(int argc, char **argv)
 	    "\"forged\": %lu, \"initial\": %lu, \"routed\": %lu, "
 	    "\"refused\": %lu}\n",
 	    counts.connections, counts.requests, counts.marked, counts.forged,
-	    counts.routed, counts.refused);
+	    counts.initial, counts.routed, counts.refused);
 	return 0;
 }
