@@ -40,7 +40,7 @@ lab_begin() {	# RUN-DIRECTORY
 	LAB=$1
 	mkdir -p "$LAB"
 	LAB=$(cd "$LAB" && pwd)
-	lab_processes=
+	: >"$LAB/processes"
 	lab_client_count=0
 	lab_addresses
 	trap 'lab_end' EXIT
@@ -52,10 +52,23 @@ lab_begin() {	# RUN-DIRECTORY
 # Stop everything, last started first. The run directory stays.
 lab_end() {
 	trap - EXIT
-	for lab_p in $lab_processes; do
+	for lab_p in $(lab_processes); do
 		lab_stop "$lab_p"
 	done
-	lab_processes=
+}
+
+lab_processes() {
+	sed '1!G;h;$!d' "$LAB/processes"
+}
+
+# Leave everything running when the script ends; lab_stop_all ends it later.
+lab_leave() {
+	trap - EXIT
+}
+
+lab_stop_all() {	# RUN-DIRECTORY
+	LAB=$1
+	[ ! -e "$LAB/processes" ] || lab_end
 }
 
 # --- processes ---------------------------------------------------------------
@@ -71,19 +84,28 @@ lab_start() {
 	# A session of its own, so that nothing it starts can outlive it. The pipe
 	# is opened for both directions: writers never block, readers see no end.
 	setsid "$@" <>"$LAB/$lab_n.in" >>"$LAB/$lab_n.log" 2>&1 &
-	echo $! >"$LAB/$lab_n.pid"
-	case " $lab_processes " in
-	*" $lab_n "*)	;;
-	*)		lab_processes="$lab_n $lab_processes" ;;
-	esac
+	echo "$! $(lab_birth $!)" >"$LAB/$lab_n.pid"
+	grep -q -x -e "$lab_n" "$LAB/processes" || echo "$lab_n" >>"$LAB/processes"
 }
 
-lab_pid() {	# NAME
-	cat "$LAB/$1.pid" 2>/dev/null
+# When a process was born, in the kernel's count: tells it from a later one
+# that was given the same number.
+lab_birth() {	# PID
+	sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20
+}
+
+lab_pid() {	# NAME: its number, if it is alive
+	read -r lab_number lab_born 2>/dev/null <"$LAB/$1.pid" || return 1
+	[ "$lab_born" = "$(lab_birth "$lab_number")" ] || return 1
+	# a child that has ended but was not waited for is not alive
+	case $(sed 's/.*) //' "/proc/$lab_number/stat" 2>/dev/null) in
+	Z*)	return 1 ;;
+	esac
+	echo "$lab_number"
 }
 
 lab_alive() {	# NAME
-	lab_a=$(lab_pid "$1") && [ -n "$lab_a" ] && kill -0 "$lab_a" 2>/dev/null
+	lab_pid "$1" >/dev/null
 }
 
 lab_gone() {	# NAME
@@ -92,18 +114,22 @@ lab_gone() {	# NAME
 
 # lab_stop NAME [SIGNAL]: ask it to end (TERM), insist after five seconds
 lab_stop() {
-	lab_s=$(lab_pid "$1") || return 0
-	if [ -e "$LAB/$1.goodbye" ] && lab_alive "$1"; then
+	lab_s=$(lab_pid "$1") || { rm -f "$LAB/$1.pid" "$LAB/$1.in"; return 0; }
+	if [ -e "$LAB/$1.goodbye" ]; then
 		lab_tell "$1" "$(cat "$LAB/$1.goodbye")"
 		rm -f "$LAB/$1.goodbye"
 		lab_wait_quietly 2 lab_gone "$1" || :
 	fi
-	kill "-${2:-TERM}" "$lab_s" 2>/dev/null || :
-	lab_wait_quietly 5 lab_gone "$1" || kill -KILL "$lab_s" 2>/dev/null || :
-	wait "$lab_s" 2>/dev/null || :
+	lab_kill "${2:-TERM}" "$lab_s"
+	lab_wait_quietly 5 lab_gone "$1" || lab_kill KILL "$lab_s"
 	# whatever is left of its session
-	kill -KILL "-$lab_s" 2>/dev/null || :
+	lab_kill KILL "-$lab_s"
+	wait "$lab_s" 2>/dev/null || :
 	rm -f "$LAB/$1.pid" "$LAB/$1.in"
+}
+
+lab_kill() {	# SIGNAL PID
+	kill -s "$1" -- "$2" 2>/dev/null || :
 }
 
 # lab_tell NAME LINE...: type a line for the process
@@ -371,14 +397,14 @@ lab_baresip_say() {	# NAME TEXT
 lab_sipsend() {
 	lab_n=$1
 	shift
-	python3 "$LAB_TOP/tests/lab/sipsend" "$@" >"$LAB/$lab_n.log" 2>&1
+	/usr/bin/python3 "$LAB_TOP/tests/lab/sipsend" "$@" >"$LAB/$lab_n.log" 2>&1
 }
 
 # The same as a process that stays; end the arguments with the command "stay".
 lab_sipsend_start() {
 	lab_n=$1
 	shift
-	lab_start "$lab_n" python3 "$LAB_TOP/tests/lab/sipsend" "$@"
+	lab_start "$lab_n" /usr/bin/python3 "$LAB_TOP/tests/lab/sipsend" "$@"
 }
 
 # lab_signed_in NAME: wait until the client, whichever it is, has signed in
