@@ -64,12 +64,20 @@ void	 net_tls_ctx_accept_cn(struct net_tls_ctx *, bool);
 
 #define NET_PEER_NAMES_MAX	64	/* names kept of one certificate */
 
+/* What a certificate may be used for; both when it does not say. */
+enum {
+	NET_USAGE_SERVER = 1 << 0,	/* serverAuth */
+	NET_USAGE_CLIENT = 1 << 1	/* clientAuth */
+};
+
 /* What a verified connection proved. Owned by the stream, valid until it is freed. */
 struct net_peer {
 	bool			 has_certificate; /* shown, and chain, dates, usage and CRL verified */
 	const struct span	*names;		/* dNSName and host of sip: URI SANs (RFC 5922 7.1), lower-case, no wildcards */
 	unsigned		 nnames;
+	unsigned		 usage;		/* NET_USAGE_*: never 0 for an accepted certificate */
 	unsigned char		 fingerprint[32]; /* SHA-256 of the certificate */
+	unsigned char		 spki[32];	/* SHA-256 of its public key (SubjectPublicKeyInfo) */
 	time_t			 not_after;
 	char			 subject[256];	/* one line, escaped by us */
 	char			 issuer[256];
