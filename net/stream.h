@@ -6,7 +6,9 @@
  * appended during one batch of the loop is sealed and sent once, at its end.
  * An idle stream holds no buffers.
  *
- * States: CONNECT -> HANDSHAKE -> OPEN -> DRAIN -> CLOSED; one function writes them.
+ * States: CONNECT -> HANDSHAKE -> OPEN -> DRAIN -> LINGER -> CLOSED; one function
+ * writes them. LINGER waits for the peer's end, since closing a socket with
+ * unread bytes in it destroys what we sent last (the alert, the last response).
  */
 #ifndef SALLYPORT_NET_STREAM_H
 #define SALLYPORT_NET_STREAM_H
@@ -25,16 +27,19 @@ struct net_stream_ops {
 	/* Handshake done and peer verified. */
 	void	(*opened)(struct net_stream *);
 	/*
-	 * n > 0 decrypted bytes, borrowed during the call; the callee keeps what
-	 * it needs. May close the stream.
+	 * n > 0 decrypted bytes (80 KiB at most), borrowed during the call; the
+	 * callee keeps what it needs. May close or pause the stream.
 	 */
 	void	(*received)(struct net_stream *, const char *p, size_t n);
-	/* The queue fell below half of where net_stream_congested() begins. */
+	/* The queue fell to half of where net_stream_congested() begins, or below. May be NULL. */
 	void	(*drained)(struct net_stream *);
 	/*
 	 * The end, told exactly once, also after net_stream_close(); never from
 	 * inside another call of this interface. Afterwards the stream is gone.
-	 * reason is POLICY_REASON_ALLOWED for an orderly end; detail is ours and static or NULL.
+	 * reason is the first cause: what net_stream_close() was given; ALLOWED for
+	 * an end by the peer; else, inbound: CERTIFICATE, HANDSHAKE, HANDSHAKE_TIMEOUT,
+	 * SLOW_READER, OVERLOAD; outbound: HOP_UNREACHABLE, HOP_CERTIFICATE, and once
+	 * it was open HOP_LOST, SLOW_READER. detail is ours and static, or NULL.
 	 */
 	void	(*closed)(struct net_stream *, enum policy_reason reason, const char *detail);
 };
@@ -43,7 +48,7 @@ struct net_stream_limits {
 	unsigned	 handshake_ms;	/* connect and handshake together; default 10000 */
 	size_t		 queue_high;	/* congested from here */
 	size_t		 queue_max;	/* beyond it the stream is closed as slow-reader; 0: no such end */
-	unsigned	 linger_ms;	/* what DRAIN may take; default 5000 */
+	unsigned	 linger_ms;	/* what DRAIN and LINGER may take together; default 5000 */
 };
 
 /* Per worker: loop, the shared receive and send buffers. */
@@ -81,7 +86,7 @@ void	 net_stream_write(struct net_stream *, const void *, size_t);
 size_t	 net_stream_queued(const struct net_stream *);
 bool	 net_stream_congested(const struct net_stream *);
 
-/* Stop and go on reading from the peer (back-pressure). */
+/* Stop and go on reading from the peer (back-pressure). While paused, received() is not called. */
 void	 net_stream_pause(struct net_stream *, bool paused);
 /* Flush what is queued (at most linger_ms), close_notify, close. reason is what closed() will say. */
 void	 net_stream_close(struct net_stream *, enum policy_reason, const char *detail);
