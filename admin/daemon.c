@@ -1,0 +1,137 @@
+/*
+ * admin/daemon.c - see daemon.h.
+ */
+#include "admin/daemon.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <getopt.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "config.h"
+
+static void
+help(const char *program, const char *what, const char *dflt)
+{
+	printf("usage: %s [-n] [-f FILE]\n\n%s\n\n"
+	    "  -f, --config=FILE  read FILE (default: %s)\n"
+	    "  -n, --check        check the configuration, print every error, and exit\n"
+	    "                     (0: good; 78: not)\n"
+	    "      --options      print every option of the file with its default\n"
+	    "  -h, --help         print this\n"
+	    "      --version      print the version\n\n"
+	    "Signals: HUP reads configuration, policy and certificates again; USR1 opens\n"
+	    "the log files again; TERM ends.\n", program, what, dflt);
+}
+
+int
+daemon_args_parse(int argc, char **argv, const char *program, const char *what, const char *dflt_config,
+    struct daemon_args *out)
+{
+	static const struct option longs[] = {
+		{ "config", required_argument, NULL, 'f' }, { "check", no_argument, NULL, 'n' },
+		{ "options", no_argument, NULL, 'O' }, { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 }
+	};
+	int c;
+
+	*out = (struct daemon_args){ .config = dflt_config };
+	while ((c = getopt_long(argc, argv, "f:nh", longs, NULL)) != -1) {
+		switch (c) {
+		case 'f':
+			out->config = optarg;
+			break;
+		case 'n':
+			out->check = true;
+			break;
+		case 'O':
+			out->options = true;
+			break;
+		case 'h':
+			help(program, what, dflt_config);
+			return 0;
+		case 'V':
+			printf("%s %s\n", program, PACKAGE_VERSION);
+			return 0;
+		default:
+			fprintf(stderr, "Try '%s --help'.\n", program);
+			return EX_USAGE;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "%s: unexpected argument '%s'\nTry '%s --help'.\n", program, argv[optind], program);
+		return EX_USAGE;
+	}
+	return -1;
+}
+
+static void
+event_set(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGUSR1);
+	sigaddset(set, SIGCHLD);
+}
+
+void
+daemon_signals(void)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	event_set(&set);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+enum daemon_event
+daemon_wait(void)
+{
+	sigset_t set;
+	int sig = 0;
+
+	event_set(&set);
+	for (;;) {
+		if (sigwait(&set, &sig) != 0)
+			continue;
+		switch (sig) {
+		case SIGHUP:
+			return DAEMON_RELOAD;
+		case SIGUSR1:
+			return DAEMON_REOPEN;
+		case SIGCHLD:
+			return DAEMON_CHILD;
+		default:
+			return DAEMON_STOP;
+		}
+	}
+}
+
+void
+daemon_notify(const char *state)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	size_t n = path != NULL ? strlen(path) : 0;
+	int fd;
+
+	if (n == 0 || n >= sizeof(sun.sun_path) || (path[0] != '/' && path[0] != '@'))
+		return;
+	memcpy(sun.sun_path, path, n);
+	if (path[0] == '@')
+		sun.sun_path[0] = '\0';	/* abstract name */
+	if ((fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) == -1)
+		return;
+	/* best effort: a service manager that does not listen changes nothing */
+	(void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&sun,
+	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
+	close(fd);
+}

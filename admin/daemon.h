@@ -1,0 +1,38 @@
+/*
+ * admin/daemon.h - what every daemon's main() does the same way.
+ */
+#ifndef SALLYPORT_ADMIN_DAEMON_H
+#define SALLYPORT_ADMIN_DAEMON_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+struct daemon_args {
+	const char	*config;	/* -f FILE */
+	bool		 check;		/* -n: check the configuration and exit */
+	bool		 options;	/* --options: print every option and exit */
+};
+
+/*
+ * GNU options. -1: go on with *out; otherwise main() returns that (0 after
+ * --help and --version, EX_USAGE after nonsense, with a line on stderr).
+ */
+int	daemon_args_parse(int argc, char **argv, const char *program, const char *what, const char *dflt_config,
+	    struct daemon_args *out);
+
+enum daemon_event {
+	DAEMON_STOP = 0,	/* TERM, INT */
+	DAEMON_RELOAD,		/* HUP */
+	DAEMON_REOPEN,		/* USR1: log files */
+	DAEMON_CHILD		/* a process of ours ended */
+};
+
+/* Block those signals, before the first thread, so that only daemon_wait() sees them. SIGPIPE is ignored. */
+void	daemon_signals(void);
+/* The next of them; waits. */
+enum daemon_event daemon_wait(void);
+
+/* Tell the service manager (sd_notify protocol, NOTIFY_SOCKET); nothing happens without one. "READY=1", "STOPPING=1" … */
+void	daemon_notify(const char *state);
+
+#endif
