@@ -12,6 +12,8 @@
 
 #include <stdbool.h>
 
+#include "common/span.h"
+
 #define SIP_CHECKS(X) \
 	X(OK, "ok", 200, "OK") \
 	/* the framer's */ \
@@ -22,6 +24,7 @@
 	X(BARE_LF, "bare-lf", 400, "Bare LF In Header") \
 	X(CONTROL, "control-character", 400, "Control Character In Header") \
 	X(HEADER_NAME, "header-name", 400, "Malformed Header Name") \
+	X(BLANK_FOLD, "blank-fold", 400, "Folded Line Without Text") \
 	X(HEADER_TOO_LONG, "header-too-long", 400, "Header Too Long") \
 	X(TOO_MANY_HEADERS, "too-many-headers", 400, "Too Many Headers") \
 	X(HEAD_TOO_LONG, "head-too-long", 400, "Headers Too Long") \
@@ -74,6 +77,9 @@ struct sip_message;
  * that fails. Calls sip_message_parse() if nobody did. Works for requests and responses.
  */
 enum sip_check sip_check_message(struct sip_message *);
+
+/* Does a Proxy-Require tag name an extension that we understand? */
+bool	sip_extension_is_known(struct span tag);
 
 const char *sip_check_name(enum sip_check);
 const char *sip_check_phrase(enum sip_check);

@@ -14,6 +14,7 @@
 #ifndef SALLYPORT_SIP_FRAMER_H
 #define SALLYPORT_SIP_FRAMER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,7 +33,7 @@ struct sip_frame_limits {
 
 enum sip_frame {
 	SIP_FRAME_MORE = 0,	/* not whole yet */
-	SIP_FRAME_PING,		/* *used bytes of blank lines before the next message: CRLF (pong) or CRLF CRLF (ping, RFC 5626 4.4.1) */
+	SIP_FRAME_PING,		/* *used bytes of blank lines before the next message: one CRLF (2) or two (4), see ping */
 	SIP_FRAME_MESSAGE,	/* *used bytes are one message, indexed into *msg */
 	SIP_FRAME_BAD		/* not to be followed; *msg holds as much of the index as is sound */
 };
@@ -43,6 +44,8 @@ struct sip_framer {
 	size_t		 head_n;	/* 0 until the end of the header part was seen */
 	size_t		 total;		/* head_n + Content-Length */
 	enum sip_check	 error;		/* why SIP_FRAME_BAD */
+	bool		 ping;		/* with SIP_FRAME_PING: a CRLF CRLF is whole now, to be answered with CRLF (RFC 5626 4.4.1) */
+	bool		 blank;		/* one CRLF came and no second one yet */
 };
 
 void	sip_framer_init(struct sip_framer *);

@@ -71,6 +71,9 @@ int	sip_auth_parse(struct sip_auth *, struct span text);
 /* A parameter by name, any case; quotes removed, escapes left. False if absent. Twice the same name: SP_ESYNTAX at parse. */
 bool	sip_auth_param(const struct sip_auth *, const char *name, struct span *value);
 
+/* Is every '%' followed by two hex digits? */
+bool	sip_escapes_ok(struct span text);
+
 /* Sofia's standard phrase for a status ("Not Found"), or "Error". */
 const char *sip_phrase(unsigned status);
 /* Are two URIs equal as RFC 3261 19.1.4 means it for an address of record: scheme, user (case), host (any case), port? */

@@ -134,7 +134,8 @@ enum sip_header_id sip_header_id_of(struct span name);
 /*
  * Edits. Offsets are those of the original bytes; edits may come in any order.
  * Pieces put in at the same place appear in the order of the calls. Overlap of
- * two droppings is allowed (each byte goes once). When edits or scratch are used up the message
+ * two droppings is allowed (each byte goes once); text put strictly inside a
+ * piece that another edit takes out goes with that piece. When edits or scratch are used up the message
  * is failed, and sip_message_render() says so: never half an edit.
  */
 void	sip_edit_drop_header(struct sip_message *, int i);
@@ -147,6 +148,7 @@ void	sip_edit_replacef(struct sip_message *, struct span piece, const char *fmt,
 /*
  * Take the first value off the first header of a list header (Via, Route, …):
  * the whole line if it holds one value, else only that value and its comma.
+ * Called again it takes the next one.
  */
 void	sip_edit_drop_first(struct sip_message *, enum sip_header_id);
 void	sip_edit_clear(struct sip_message *);

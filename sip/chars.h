@@ -1,0 +1,44 @@
+/*
+ * sip/chars.h - classes of characters of SIP's grammar (RFC 3261 25.1). ASCII, whatever the locale.
+ */
+#ifndef SALLYPORT_SIP_CHARS_H
+#define SALLYPORT_SIP_CHARS_H
+
+#include <stdbool.h>
+
+#include "common/span.h"
+
+#define SIP_CHAR_TOKEN	0x01	/* token: names of headers, methods, parameters, tags */
+#define SIP_CHAR_WORD	0x02	/* word: Call-ID, besides its '@' */
+#define SIP_CHAR_USER	0x04	/* user, escapes apart */
+#define SIP_CHAR_URI	0x08	/* parameters and headers of a URI, escapes apart */
+#define SIP_CHAR_HOST	0x10	/* host name or IPv4 address */
+#define SIP_CHAR_HEX	0x20
+
+extern const unsigned char sip_chars[256];
+
+static inline bool
+sip_char_is(char c, unsigned classes)
+{
+	return (sip_chars[(unsigned char)c] & classes) != 0;
+}
+
+/* How many characters at the beginning are of these classes. */
+static inline size_t
+sip_chars_run(struct span s, unsigned classes)
+{
+	size_t n = 0;
+
+	while (n < s.n && sip_char_is(s.p[n], classes))
+		n++;
+	return n;
+}
+
+/* One character or more, all of these classes. */
+static inline bool
+sip_chars_all(struct span s, unsigned classes)
+{
+	return s.n > 0 && sip_chars_run(s, classes) == s.n;
+}
+
+#endif

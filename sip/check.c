@@ -1,0 +1,421 @@
+#include "sip/check.h"
+
+#include "common/err.h"
+#include "sip/chars.h"
+#include "sip/message.h"
+
+static const struct {
+	const char	*name;
+	unsigned	 status;
+	const char	*phrase;
+} checks[SIP_NCHECKS] = {
+#define X(e, name, status, phrase) [SIP_CHECK_##e] = { name, status, phrase },
+	SIP_CHECKS(X)
+#undef X
+};
+
+/* How often a header may stand in a message, and how many values its kind may hold in all. 0: no bound of its own. */
+static const struct {
+	uint8_t	headers;
+	uint8_t	values;
+} bounds[SIP_NHEADER_IDS] = {
+	[SIP_H_VIA] = { 0, 70 },
+	[SIP_H_FROM] = { 1, 0 },
+	[SIP_H_TO] = { 1, 0 },
+	[SIP_H_CALL_ID] = { 1, 0 },
+	[SIP_H_CSEQ] = { 1, 0 },
+	[SIP_H_MAX_FORWARDS] = { 1, 0 },
+	[SIP_H_ROUTE] = { 0, 32 },
+	[SIP_H_RECORD_ROUTE] = { 0, 32 },
+	[SIP_H_CONTACT] = { 0, 32 },
+	[SIP_H_CONTENT_LENGTH] = { 1, 0 },
+	[SIP_H_CONTENT_TYPE] = { 1, 0 },
+	[SIP_H_CONTENT_ENCODING] = { 0, 16 },
+	[SIP_H_PATH] = { 0, 32 },
+	[SIP_H_SERVICE_ROUTE] = { 0, 32 },
+	[SIP_H_EXPIRES] = { 1, 0 },
+	[SIP_H_EVENT] = { 1, 0 },
+	[SIP_H_SUPPORTED] = { 0, 64 },
+	[SIP_H_REQUIRE] = { 0, 64 },
+	[SIP_H_PROXY_REQUIRE] = { 0, 64 },
+	[SIP_H_UNSUPPORTED] = { 0, 64 },
+	[SIP_H_SUBJECT] = { 1, 0 },
+	[SIP_H_REFER_TO] = { 1, 0 },
+	[SIP_H_REFERRED_BY] = { 1, 0 },
+	[SIP_H_DATE] = { 1, 0 },
+	[SIP_H_AUTHORIZATION] = { 16, 0 },
+	[SIP_H_PROXY_AUTHORIZATION] = { 16, 0 },
+	[SIP_H_WWW_AUTHENTICATE] = { 16, 0 },
+	[SIP_H_PROXY_AUTHENTICATE] = { 16, 0 },
+	[SIP_H_AUTHENTICATION_INFO] = { 16, 0 },
+	[SIP_H_PROXY_AUTHENTICATION_INFO] = { 16, 0 },
+	[SIP_H_P_ASSERTED_IDENTITY] = { 0, 8 },
+	[SIP_H_P_PREFERRED_IDENTITY] = { 0, 8 },
+	[SIP_H_PRIVACY] = { 1, 0 },
+	[SIP_H_MS_TRUST] = { 1, 0 },
+	[SIP_H_MS_VERIFICATION] = { 1, 0 },
+	[SIP_H_MS_ARCHIVING] = { 1, 0 },
+	[SIP_H_MS_USER_LOGON_DATA] = { 1, 0 },
+	[SIP_H_MS_DIAGNOSTICS_PUBLIC] = { 1, 0 },
+	[SIP_H_MS_SPLIT_DOMAIN_INFO] = { 1, 0 },
+	[SIP_H_MS_KEEP_ALIVE] = { 1, 0 },
+	[SIP_H_COMPRESSION] = { 1, 0 },
+	[SIP_H_X_REFUSED] = { 1, 0 },
+};
+
+/* Others of which RFC 3261, 3265, 3515, 3891 and 4028 allow one; two readers may well pick different ones. */
+static const char *const single_names[] = {
+	"Session-Expires", "x", "Min-SE", "Subscription-State", "Replaces", "Join", "RSeq", "RAck", "Min-Expires",
+	"Content-Disposition", "MIME-Version", "Reply-To", "Target-Dialog", "SIP-ETag", "SIP-If-Match"
+};
+#define NSINGLE	(sizeof(single_names) / sizeof(single_names[0]))
+
+/* Proxy-Require tags that cost us nothing to understand (MS 2). */
+static const char *const extensions[] = { "ms-benotify" };
+
+bool
+sip_extension_is_known(struct span tag)
+{
+	for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++)
+		if (span_iis(tag, extensions[i]))
+			return true;
+	return false;
+}
+
+/* ---- presence and number ---- */
+
+static enum sip_check
+check_presence(const struct sip_message *m)
+{
+	static const struct {
+		enum sip_header_id	id;
+		enum sip_check		absent;
+	} mandatory[] = {	/* RFC 3261 8.1.1 */
+		{ SIP_H_VIA, SIP_CHECK_NO_VIA }, { SIP_H_FROM, SIP_CHECK_NO_FROM }, { SIP_H_TO, SIP_CHECK_NO_TO },
+		{ SIP_H_CALL_ID, SIP_CHECK_NO_CALL_ID }, { SIP_H_CSEQ, SIP_CHECK_NO_CSEQ }
+	};
+
+	for (size_t i = 0; i < sizeof(mandatory) / sizeof(mandatory[0]); i++)
+		if (m->first[mandatory[i].id] < 0)
+			return mandatory[i].absent;
+	return SIP_CHECK_OK;
+}
+
+static int
+single_index(struct span name)
+{
+	for (size_t i = 0; i < NSINGLE; i++)
+		if (span_lower((unsigned char)name.p[0]) == span_lower((unsigned char)single_names[i][0]) &&
+		    span_iis(name, single_names[i]))
+			return (int)i;
+	return -1;
+}
+
+static enum sip_check
+check_number(const struct sip_message *m)
+{
+	uint16_t headers[SIP_NHEADER_IDS] = { 0 }, values[SIP_NHEADER_IDS] = { 0 };
+	bool seen[NSINGLE] = { false };
+	bool many = false;
+
+	for (unsigned i = 0; i < m->nheaders; i++) {
+		unsigned id = m->headers[i].id;
+		struct span rest = sip_header_value(m, (int)i), value;
+
+		headers[id]++;
+		if (id == SIP_H_OTHER) {
+			int k = single_index(sip_header_name(m, (int)i));
+
+			/* "x" is the compact form of the name before it. */
+			k = k == 1 ? 0 : k;
+			if (k >= 0 && seen[k])
+				return SIP_CHECK_REPEATED;
+			if (k >= 0)
+				seen[k] = true;
+		} else if (bounds[id].values != 0)
+			while (values[id] <= bounds[id].values && sip_list_next(&rest, &value))
+				values[id]++;
+		if (bounds[id].headers == 1 && headers[id] > 1)
+			return SIP_CHECK_REPEATED;
+		many = many || (bounds[id].headers != 0 && headers[id] > bounds[id].headers) ||
+		    (bounds[id].values != 0 && values[id] > bounds[id].values);
+	}
+	return many ? SIP_CHECK_TOO_MANY_VALUES : SIP_CHECK_OK;
+}
+
+/* ---- form of one header ---- */
+
+static enum sip_check
+check_ruri(const struct sip_message *m)
+{
+	if (!m->is_request)
+		return SIP_CHECK_OK;
+	if (m->ruri.scheme == SIP_SCHEME_OTHER)
+		return SIP_CHECK_URI_SCHEME;
+	/* RFC 3261 19.1.1: no headers in a Request-URI. */
+	return m->ruri.headers.n == 0 ? SIP_CHECK_OK : SIP_CHECK_REQUEST_URI;
+}
+
+/* Every Via parses; the top one is of the connection it came on, and that is TLS. */
+static enum sip_check
+check_vias(const struct sip_message *m)
+{
+	bool top = true;
+
+	for (int i = m->first[SIP_H_VIA]; i >= 0; i = sip_message_next(m, SIP_H_VIA, i)) {
+		struct span rest = sip_header_value(m, i), value;
+
+		while (sip_list_next(&rest, &value)) {
+			struct sip_via via;
+
+			if (!top && sip_via_parse(&via, value) != SP_OK)
+				return SIP_CHECK_VIA;
+			top = false;
+		}
+	}
+	return span_iis(m->via.transport, "TLS") ? SIP_CHECK_OK : SIP_CHECK_VIA_TRANSPORT;
+}
+
+static bool
+is_tag(const struct sip_addr *a, bool needed)
+{
+	if (!sip_param(a->params, "tag", NULL))
+		return !needed;
+	return sip_chars_all(a->tag, SIP_CHAR_TOKEN);
+}
+
+static enum sip_check
+check_dialog(const struct sip_message *m)
+{
+	struct span id = m->call_id;
+	size_t at;
+
+	/* RFC 3261 8.1.1.3: From has a tag, always; To has one in a dialog. */
+	if (!is_tag(&m->from, true) || !is_tag(&m->to, false))
+		return SIP_CHECK_TAG;
+	at = span_find(id, '@');
+	if (!sip_chars_all(span_head(id, at), SIP_CHAR_WORD) ||
+	    (at < id.n && !sip_chars_all(span_of(id.p + at + 1, id.n - at - 1), SIP_CHAR_WORD)))
+		return SIP_CHECK_CALL_ID;
+	if (m->is_request && !span_eq(m->method, m->cseq_method))
+		return SIP_CHECK_CSEQ_METHOD;
+	return SIP_CHECK_OK;
+}
+
+/* Each value of a Route-like header: a SIP URI in angle brackets (RFC 3261 20.34). */
+static enum sip_check
+check_routes(const struct sip_message *m, enum sip_header_id id, enum sip_check why)
+{
+	for (int i = m->first[id]; i >= 0; i = sip_message_next(m, id, i)) {
+		struct span rest = sip_header_value(m, i), value;
+
+		while (sip_list_next(&rest, &value)) {
+			struct sip_addr a;
+
+			if (sip_addr_parse(&a, value) != SP_OK)
+				return sip_escapes_ok(value) ? why : SIP_CHECK_ESCAPE;
+			if (a.uri_text.p[-1] != '<' ||
+			    (a.uri.scheme != SIP_SCHEME_SIP && a.uri.scheme != SIP_SCHEME_SIPS))
+				return why;
+		}
+	}
+	return SIP_CHECK_OK;
+}
+
+static enum sip_check
+check_contacts(const struct sip_message *m)
+{
+	for (int i = m->first[SIP_H_CONTACT]; i >= 0; i = sip_message_next(m, SIP_H_CONTACT, i)) {
+		struct span rest = sip_header_value(m, i), value;
+
+		/* RFC 3261 10.2.2: "*" stands alone, in a REGISTER. */
+		if (span_is(rest, "*") && m->is_request && m->method_id == POLICY_METHOD_REGISTER &&
+		    sip_message_next(m, SIP_H_CONTACT, -1) == i && sip_message_next(m, SIP_H_CONTACT, i) < 0)
+			continue;
+		while (sip_list_next(&rest, &value)) {
+			struct sip_addr a;
+
+			if (sip_addr_parse(&a, value) != SP_OK)
+				return sip_escapes_ok(value) ? SIP_CHECK_CONTACT : SIP_CHECK_ESCAPE;
+		}
+	}
+	return SIP_CHECK_OK;
+}
+
+static enum sip_check
+check_credentials(const struct sip_message *m)
+{
+	static const enum sip_header_id ids[] = {
+		SIP_H_AUTHORIZATION, SIP_H_PROXY_AUTHORIZATION, SIP_H_WWW_AUTHENTICATE, SIP_H_PROXY_AUTHENTICATE
+	};
+
+	for (size_t k = 0; k < sizeof(ids) / sizeof(ids[0]); k++)
+		for (int i = m->first[ids[k]]; i >= 0; i = sip_message_next(m, ids[k], i)) {
+			struct sip_auth auth;
+
+			if (sip_auth_parse(&auth, sip_header_value(m, i)) != SP_OK)
+				return SIP_CHECK_CREDENTIALS;
+		}
+	return SIP_CHECK_OK;
+}
+
+static enum sip_check
+check_expires(const struct sip_message *m)
+{
+	uint64_t seconds;
+
+	if (m->first[SIP_H_EXPIRES] < 0 || span_uint(sip_message_value(m, SIP_H_EXPIRES), UINT32_MAX, &seconds))
+		return SIP_CHECK_OK;
+	return SIP_CHECK_EXPIRES;
+}
+
+/* ---- marks in disguise ---- */
+
+/* Letters and digits of the names that carry trust: what is left when a reader throws the rest away. */
+static const char *const trusted[] = {
+	"msedgeproxymessagetrust", "msassertedverificationlevel", "passertedidentity", "msuserlogondata",
+	"mssplitdomaininfo", "xsallyportrefused"
+};
+#define SLOPPY_MAX	64
+
+static int
+hex_value(char c)
+{
+	unsigned char h = span_lower((unsigned char)c);
+
+	if (h >= '0' && h <= '9')
+		return h - '0';
+	return h >= 'a' && h <= 'f' ? h - 'a' + 10 : -1;
+}
+
+/*
+ * What a careless reader makes of a name: escapes undone, lower case, all but letters and
+ * digits gone. At most SLOPPY_MAX of it; the names above are shorter.
+ */
+static struct span
+sloppy(struct span s, char out[SLOPPY_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.n && n < SLOPPY_MAX; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c == '%' && s.n - i > 2 && hex_value(s.p[i + 1]) >= 0 && hex_value(s.p[i + 2]) >= 0) {
+			c = (unsigned char)(hex_value(s.p[i + 1]) * 16 + hex_value(s.p[i + 2]));
+			i += 2;
+		}
+		c = span_lower(c);
+		if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
+			out[n++] = (char)c;
+	}
+	return span_of(out, n);
+}
+
+static bool
+begins_like_mark(struct span s)
+{
+	char text[SLOPPY_MAX];
+	struct span seen = sloppy(s, text);
+
+	for (size_t i = 0; i < sizeof(trusted) / sizeof(trusted[0]); i++)
+		if (span_istarts(seen, span_str(trusted[i])))
+			return true;
+	return false;
+}
+
+static bool
+is_trusted_id(unsigned id)
+{
+	return id == SIP_H_MS_TRUST || id == SIP_H_MS_VERIFICATION || id == SIP_H_P_ASSERTED_IDENTITY ||
+	    id == SIP_H_MS_USER_LOGON_DATA || id == SIP_H_MS_SPLIT_DOMAIN_INFO || id == SIP_H_X_REFUSED;
+}
+
+/*
+ * Does a value hold a mark where some reader may begin a new header: behind a
+ * fold, behind 8-bit text that may be a line break of Unicode's or an overlong
+ * one, or among the headers of a URI (RFC 3261 19.1.1), which become headers
+ * of the request made from it?
+ */
+static bool
+hides_mark(struct span v)
+{
+	for (size_t i = 0; i < v.n; i++) {
+		unsigned char c = (unsigned char)v.p[i];
+
+		if ((c == '\n' || c >= 0x80 || c == '?' || c == '&') && begins_like_mark(span_tail(v, i + 1)))
+			return true;
+	}
+	return false;
+}
+
+static enum sip_check
+check_disguise(const struct sip_message *m)
+{
+	for (unsigned i = 0; i < m->nheaders; i++) {
+		struct span name = sip_header_name(m, (int)i);
+
+		if (is_trusted_id(m->headers[i].id))
+			continue;
+		/* As long as the shortest name at least; most headers end here. */
+		if (m->headers[i].id == SIP_H_OTHER && name.n >= 15 && begins_like_mark(name))
+			return SIP_CHECK_MARK_DISGUISED;
+		if (m->headers[i].value_n >= 15 && hides_mark(sip_header_value(m, (int)i)))
+			return SIP_CHECK_MARK_DISGUISED;
+	}
+	return hides_mark(m->uri) ? SIP_CHECK_MARK_DISGUISED : SIP_CHECK_OK;
+}
+
+/* RFC 3261 16.3, step 5; not for ACK and CANCEL (8.2.2.3). */
+static enum sip_check
+check_extensions(const struct sip_message *m)
+{
+	if (!m->is_request || m->method_id == POLICY_METHOD_ACK || m->method_id == POLICY_METHOD_CANCEL)
+		return SIP_CHECK_OK;
+	for (int i = m->first[SIP_H_PROXY_REQUIRE]; i >= 0; i = sip_message_next(m, SIP_H_PROXY_REQUIRE, i)) {
+		struct span rest = sip_header_value(m, i), tag;
+
+		while (sip_list_next(&rest, &tag))
+			if (!span_is_empty(tag) && !sip_extension_is_known(tag))
+				return SIP_CHECK_EXTENSION;
+	}
+	return SIP_CHECK_OK;
+}
+
+enum sip_check
+sip_check_message(struct sip_message *m)
+{
+	enum sip_check why;
+
+	if ((why = check_presence(m)) != SIP_CHECK_OK ||
+	    (why = check_number(m)) != SIP_CHECK_OK ||
+	    (why = sip_message_parse(m)) != SIP_CHECK_OK ||
+	    (why = check_ruri(m)) != SIP_CHECK_OK ||
+	    (why = check_vias(m)) != SIP_CHECK_OK ||
+	    (why = check_dialog(m)) != SIP_CHECK_OK ||
+	    (why = check_routes(m, SIP_H_ROUTE, SIP_CHECK_ROUTE)) != SIP_CHECK_OK ||
+	    (why = check_routes(m, SIP_H_RECORD_ROUTE, SIP_CHECK_RECORD_ROUTE)) != SIP_CHECK_OK ||
+	    (why = check_contacts(m)) != SIP_CHECK_OK ||
+	    (why = check_credentials(m)) != SIP_CHECK_OK ||
+	    (why = check_expires(m)) != SIP_CHECK_OK ||
+	    (why = check_disguise(m)) != SIP_CHECK_OK)
+		return why;
+	return check_extensions(m);
+}
+
+const char *
+sip_check_name(enum sip_check c)
+{
+	return (unsigned)c < SIP_NCHECKS ? checks[c].name : "unknown";
+}
+
+const char *
+sip_check_phrase(enum sip_check c)
+{
+	return (unsigned)c < SIP_NCHECKS ? checks[c].phrase : "Bad Request";
+}
+
+unsigned
+sip_check_status(enum sip_check c)
+{
+	return (unsigned)c < SIP_NCHECKS ? checks[c].status : 400;
+}

@@ -1,0 +1,359 @@
+#include "sip/framer.h"
+
+#include <string.h>
+
+#include "sip/chars.h"
+
+#define NAME_MAX_LEN	255	/* of a header name */
+#define METHOD_MAX_LEN	64
+
+void
+sip_framer_init(struct sip_framer *f)
+{
+	*f = (struct sip_framer){ 0 };
+}
+
+/*
+ * Offset of the first control character (HTAB is none) at or after `from`, or
+ * n. Eight bytes at a time: a byte below 0x20 borrows from its top bit, DEL is
+ * zero once 0x7f is taken off. The carry may run into a byte above one that was found,
+ * never into one below, so what is found is looked at again byte by byte.
+ */
+static size_t
+find_control(const char *p, size_t from, size_t n)
+{
+	const uint64_t ones = 0x0101010101010101u, tops = ones << 7;
+	size_t at = from;
+
+	for (; n - at >= 8; at += 8) {
+		uint64_t w, del;
+
+		memcpy(&w, p + at, 8);
+		del = w ^ (ones * 0x7f);
+		if ((((w - ones * 0x20) & ~w) | ((del - ones) & ~del)) & tops)
+			for (size_t i = at; i < at + 8; i++) {
+				unsigned char c = (unsigned char)p[i];
+
+				if ((c < 0x20 && c != '\t') || c == 0x7f)
+					return i;
+			}
+	}
+	for (; at < n; at++) {
+		unsigned char c = (unsigned char)p[at];
+
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			return at;
+	}
+	return n;
+}
+
+enum scan { SCAN_MORE, SCAN_END, SCAN_BAD };
+
+/*
+ * Walk on from *at to the end of the header part: the first CRLF CRLF. The walk
+ * depends on the bytes alone and stops at the first that is wrong, so that
+ * it comes to the same end however the stream was cut.
+ */
+static enum scan
+scan_head(const char *p, size_t n, size_t *at, enum sip_check *why)
+{
+	size_t i = *at;
+
+	for (;;) {
+		i = find_control(p, i, n);
+		*at = i;
+		if (i == n)
+			return SCAN_MORE;
+		if (p[i] == '\n') {
+			*why = SIP_CHECK_BARE_LF;
+			return SCAN_BAD;
+		}
+		if (p[i] != '\r') {
+			*why = SIP_CHECK_CONTROL;
+			return SCAN_BAD;
+		}
+		if (i + 1 == n)
+			return SCAN_MORE;
+		if (p[i + 1] != '\n') {
+			*why = SIP_CHECK_BARE_CR;
+			return SCAN_BAD;
+		}
+		if (i >= 2 && p[i - 1] == '\n') {
+			*at = i + 2;
+			return SCAN_END;
+		}
+		i += 2;
+	}
+}
+
+/* Length of the line at p[at..end) without its CRLF; to the end if it has none. CRs stand before LFs only. */
+static size_t
+line_length(const char *p, size_t at, size_t end)
+{
+	const char *cr = memchr(p + at, '\r', end - at);
+
+	return cr != NULL ? (size_t)(cr - p) - at : end - at;
+}
+
+static bool
+is_visible_ascii(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= 0x20 || (unsigned char)s.p[i] >= 0x7f)
+			return false;
+	return s.n > 0;
+}
+
+static enum sip_check
+version_check(struct span v)
+{
+	if (span_is(v, "SIP/2.0"))
+		return SIP_CHECK_OK;
+	return span_istarts(v, SPAN_LIT("SIP/")) ? SIP_CHECK_VERSION : SIP_CHECK_START_LINE;
+}
+
+/* SIP/2.0 200 OK (RFC 3261 7.2) */
+static enum sip_check
+index_status_line(struct sip_message *m, struct span line)
+{
+	size_t space = span_find(line, ' ');
+	struct span rest = span_tail(line, space + 1);
+	uint64_t status;
+
+	m->is_request = false;
+	m->version = span_head(line, space);
+	if (version_check(m->version) != SIP_CHECK_OK)
+		return SIP_CHECK_VERSION;
+	if (rest.n < 4 || rest.p[3] != ' ')
+		return SIP_CHECK_START_LINE;
+	if (!span_uint(span_head(rest, 3), 699, &status) || status < 100)
+		return SIP_CHECK_STATUS;
+	m->status = (unsigned)status;
+	m->phrase = span_tail(rest, 4);
+	return SIP_CHECK_OK;
+}
+
+/*
+ * INVITE sip:bob@example.com SIP/2.0 (RFC 3261 7.1). When the ends are sound
+ * and the middle is not, the message still counts as a request, so that it can be answered.
+ */
+static enum sip_check
+index_request_line(struct sip_message *m, struct span line)
+{
+	size_t space = span_find(line, ' ');
+	struct span method = span_head(line, space), rest = span_tail(line, space + 1);
+	size_t last = rest.n;
+	enum sip_check why;
+
+	if (!sip_chars_all(method, SIP_CHAR_TOKEN) || method.n > METHOD_MAX_LEN)
+		return SIP_CHECK_START_LINE;
+	while (last > 0 && rest.p[last - 1] != ' ')
+		last--;
+	if (last == 0)
+		return SIP_CHECK_START_LINE;
+	m->version = span_tail(rest, last);
+	why = version_check(m->version);
+	if (why == SIP_CHECK_START_LINE)
+		return why;
+	m->is_request = true;
+	m->method = method;
+	m->uri = span_head(rest, last - 1);
+	if (!is_visible_ascii(m->uri)) {
+		m->uri = SPAN_NONE;
+		return SIP_CHECK_START_LINE;
+	}
+	return why;
+}
+
+/* One header from `at`, whose first line is n bytes long; folded lines are taken in. */
+static enum sip_check
+index_header(struct sip_message *m, const struct sip_frame_limits *lim, size_t at, size_t n, size_t end, size_t *next)
+{
+	const char *p = m->bytes;
+	struct sip_header *h = &m->headers[m->nheaders];
+	size_t name, stop = at + n, value;
+
+	name = sip_chars_run(span_of(p + at, n), SIP_CHAR_TOKEN);
+	value = at + name;
+	while (value < stop && (p[value] == ' ' || p[value] == '\t'))
+		value++;
+	if (name == 0 || name > NAME_MAX_LEN || value == stop || p[value] != ':')
+		return SIP_CHECK_HEADER_NAME;
+	value++;
+
+	/* RFC 3261 7.3.1: a line that begins with white space goes on with the header above. */
+	while (stop + 2 < end && (p[stop + 2] == ' ' || p[stop + 2] == '\t')) {
+		size_t from = stop + 2;
+
+		stop = from + line_length(p, from, end);
+		/* To a careless reader a line of white space ends the headers. */
+		if (span_is_empty(span_trim(span_of(p + from, stop - from))))
+			return SIP_CHECK_BLANK_FOLD;
+	}
+	if (stop + 2 - at > lim->header)
+		return SIP_CHECK_HEADER_TOO_LONG;
+	if (stop == end) {	/* a folded line is cut off, and the header with it */
+		*next = end;
+		return SIP_CHECK_OK;
+	}
+	if (m->nheaders == lim->headers || m->nheaders == SIP_HEADERS_MAX)
+		return SIP_CHECK_TOO_MANY_HEADERS;
+
+	struct span v = span_trim(span_of(p + value, stop - value));
+
+	h->line = (uint32_t)at;
+	h->line_n = (uint32_t)(stop + 2 - at);
+	h->value = (uint32_t)(v.n != 0 ? (size_t)(v.p - p) : value);
+	h->value_n = (uint32_t)v.n;
+	h->name_n = (uint16_t)name;
+	h->id = (uint8_t)sip_header_id_of(span_of(p + at, name));
+	if (m->first[h->id] < 0)
+		m->first[h->id] = (int16_t)m->nheaders;
+	m->nheaders++;
+	*next = stop + 2;
+	return SIP_CHECK_OK;
+}
+
+/*
+ * Index p[0..end): whole lines, of which the last may be cut off, then it is not
+ * looked at. What is wrong in the start line is remembered and the headers are indexed all the
+ * same, for an answer needs them; a header that is wrong ends the index.
+ */
+static enum sip_check
+index_head(struct sip_message *m, const struct sip_frame_limits *lim, const char *p, size_t end)
+{
+	size_t n = line_length(p, 0, end), at;
+	enum sip_check start;
+
+	sip_message_reset(m);
+	m->bytes = p;
+	if (n > lim->start_line)
+		start = SIP_CHECK_START_LINE_TOO_LONG;
+	else if (n == end)
+		return SIP_CHECK_OK;
+	else {
+		m->start_line = span_of(p, n);
+		if (span_istarts(m->start_line, SPAN_LIT("SIP/")))
+			start = index_status_line(m, m->start_line);
+		else
+			start = index_request_line(m, m->start_line);
+	}
+	for (at = n + 2; at < end && p[at] != '\r'; ) {
+		enum sip_check why;
+
+		n = line_length(p, at, end);
+		if (at + n == end)	/* cut off */
+			return start != SIP_CHECK_OK ? start : n > lim->header ? SIP_CHECK_HEADER_TOO_LONG : SIP_CHECK_OK;
+		why = index_header(m, lim, at, n, end, &at);
+		if (why != SIP_CHECK_OK)
+			return start != SIP_CHECK_OK ? start : why;
+	}
+	return start;
+}
+
+/*
+ * RFC 3261 20.14. Digits only, nothing that strtol() would read in another
+ * base, nothing that overflows anywhere, and one of it.
+ */
+static enum sip_check
+content_length(const struct sip_message *m, uint64_t *length)
+{
+	int i = m->first[SIP_H_CONTENT_LENGTH];
+	struct span v = sip_header_value(m, i);
+	const struct sip_header *h;
+
+	if (i < 0)
+		return SIP_CHECK_NO_CONTENT_LENGTH;
+	if (sip_message_next(m, SIP_H_CONTENT_LENGTH, i) >= 0)
+		return SIP_CHECK_CONTENT_LENGTH_TWICE;
+	h = &m->headers[i];
+	if (v.n > 10 || (v.n > 1 && v.p[0] == '0') || !span_uint(v, UINT32_MAX, length))
+		return SIP_CHECK_CONTENT_LENGTH;
+	/* Folded: a reader that knows no folding sees another number, or none. */
+	if (span_find(span_of(m->bytes + h->line, h->line_n), '\r') + 2 != h->line_n)
+		return SIP_CHECK_CONTENT_LENGTH;
+	return SIP_CHECK_OK;
+}
+
+static enum sip_frame
+bad(struct sip_framer *f, enum sip_check why)
+{
+	f->error = why;
+	return SIP_FRAME_BAD;
+}
+
+/* CRLFs between messages (RFC 5626 4.4.1). */
+static enum sip_frame
+blank_lines(struct sip_framer *f, const char *p, size_t n, size_t *used)
+{
+	bool second = f->blank;
+
+	if (n < 2)
+		return SIP_FRAME_MORE;
+	*used = 2;
+	if (!second && n >= 4 && p[2] == '\r' && p[3] == '\n') {
+		*used = 4;
+		second = true;
+	}
+	f->ping = second;
+	f->blank = !second;
+	return SIP_FRAME_PING;
+}
+
+enum sip_frame
+sip_framer_next(struct sip_framer *f, const struct sip_frame_limits *lim, const char *p, size_t n, size_t *used,
+    struct sip_message *msg)
+{
+	enum sip_check why;
+	bool indexed = false;
+
+	*used = 0;
+	if (f->head_n == 0) {
+		size_t reach = n < lim->head ? n : lim->head;
+		enum scan scan;
+
+		if (n == 0)
+			return SIP_FRAME_MORE;
+		if (p[0] == '\r' && (n < 2 || p[1] == '\n'))
+			return blank_lines(f, p, n, used);
+		scan = scan_head(p, reach, &f->scanned, &why);
+		if (scan == SCAN_MORE && reach < lim->head)
+			return SIP_FRAME_MORE;
+		if (scan != SCAN_END) {
+			enum sip_check before = index_head(msg, lim, p, f->scanned);
+
+			msg->head_n = f->scanned;
+			if (scan == SCAN_MORE)
+				why = SIP_CHECK_HEAD_TOO_LONG;
+			return bad(f, before != SIP_CHECK_OK ? before : why);
+		}
+
+		uint64_t length = 0;
+
+		why = index_head(msg, lim, p, f->scanned);
+		msg->head_n = f->scanned;
+		if (why == SIP_CHECK_OK)
+			why = content_length(msg, &length);
+		if (why == SIP_CHECK_OK && length + f->scanned > lim->message)
+			why = SIP_CHECK_MESSAGE_TOO_LONG;
+		if (why != SIP_CHECK_OK)
+			return bad(f, why);
+		f->head_n = f->scanned;
+		f->total = f->scanned + (size_t)length;
+		indexed = true;
+	}
+	if (n < f->total)
+		return SIP_FRAME_MORE;
+	if (!indexed) {
+		/* The head came earlier than the body; the caller's message may have been used for another since. */
+		why = index_head(msg, lim, p, f->head_n);
+		if (why != SIP_CHECK_OK)
+			return bad(f, why);
+		msg->head_n = f->head_n;
+	}
+	msg->n = f->total;
+	msg->body = span_of(p + f->head_n, f->total - f->head_n);
+	*used = f->total;
+	sip_framer_init(f);
+	return SIP_FRAME_MESSAGE;
+}

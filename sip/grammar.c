@@ -1,0 +1,732 @@
+#include "sip/grammar.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include <sofia-sip/sip_header.h>
+#include <sofia-sip/sip_parser.h>
+#include <sofia-sip/sip_status.h>
+#include <sofia-sip/su_alloc.h>
+#include <sofia-sip/url.h>
+
+#include "common/err.h"
+#include "sip/chars.h"
+
+/*
+ * Two readers look at every piece: a scanner of our own finds the parts, and
+ * Sofia's parser reads a copy. They must see the same parts, or the piece is
+ * refused. So no text passes that is one thing to us and another to a server
+ * behind us that reads like Sofia.
+ *
+ * Sofia writes into the text it parses and unescapes on the way; it gets a
+ * copy on the stack, in which folds are spaces, so that offsets stay the same.
+ */
+#define TEXT_MAX	8192	/* one value; the framer's limit of a header */
+#define PARAMS_MAX	64	/* of one value: Sofia allocates for each */
+#define AUTH_PARAMS_MAX	32
+
+struct copy {
+	size_t	n;
+	char	p[TEXT_MAX + 1];
+};
+
+static bool
+copy_text(struct copy *c, struct span text)
+{
+	if (text.n > TEXT_MAX)
+		return false;
+	memcpy(c->p, text.p, text.n);
+	c->p[text.n] = '\0';
+	c->n = text.n;
+	return true;
+}
+
+/* A fold is white space (RFC 3261 7.3.1). */
+static void
+unfold(char *p, size_t n)
+{
+	for (char *cr; (cr = memchr(p, '\r', n)) != NULL; n -= (size_t)(cr - p), p = cr)
+		cr[0] = cr[1] = ' ';
+}
+
+static bool
+is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static struct span
+skip_space(struct span s)
+{
+	size_t n = 0;
+
+	while (n < s.n && is_space(s.p[n]))
+		n++;
+	return span_of(s.p + n, s.n - n);
+}
+
+/* The rest of s from n on; unlike span_tail() an empty rest keeps its place. */
+static struct span
+rest_of(struct span s, size_t n)
+{
+	return span_of(s.p + n, s.n - n);
+}
+
+/* Length of the quoted string at the beginning of s, quotes included; 0 if it does not end. */
+static size_t
+quoted_length(struct span s)
+{
+	for (size_t i = 1; i < s.n; i++) {
+		if (s.p[i] == '\\')
+			i++;
+		else if (s.p[i] == '"')
+			return i + 1;
+	}
+	return 0;
+}
+
+bool
+sip_escapes_ok(struct span s)
+{
+	for (size_t i = 0; (i += span_find(rest_of(s, i), '%')) < s.n; i += 3)
+		if (s.n - i < 3 || !sip_char_is(s.p[i + 1], SIP_CHAR_HEX) || !sip_char_is(s.p[i + 2], SIP_CHAR_HEX))
+			return false;
+	return true;
+}
+
+/* Characters of these classes and well-formed escapes. */
+static bool
+is_escaped_text(struct span s, unsigned classes)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] != '%' && !sip_char_is(s.p[i], classes))
+			return false;
+	return sip_escapes_ok(s);
+}
+
+/* ---- URI (RFC 3261 19.1.1, 25.1) ---- */
+
+/* host [ ":" port ], all of s. */
+static bool
+scan_hostport(struct span s, struct span *host, uint16_t *port)
+{
+	struct span rest;
+	uint64_t n = 0;
+	size_t end;
+
+	if (s.n > 0 && s.p[0] == '[') {
+		char text[INET6_ADDRSTRLEN];
+		struct in6_addr addr;
+
+		end = span_find(s, ']');
+		if (end == s.n || end - 1 >= sizeof(text))
+			return false;
+		memcpy(text, s.p + 1, end - 1);
+		text[end - 1] = '\0';
+		if (inet_pton(AF_INET6, text, &addr) != 1)
+			return false;
+		end++;
+	} else {
+		end = sip_chars_run(s, SIP_CHAR_HOST);
+		if (end == 0)
+			return false;
+	}
+	*host = span_head(s, end);
+	rest = rest_of(s, end);
+	*port = 0;
+	if (rest.n == 0)
+		return true;
+	if (rest.p[0] != ':' || rest.n > 6 || !span_uint(rest_of(rest, 1), UINT16_MAX, &n) || n == 0)
+		return false;
+	*port = (uint16_t)n;
+	return true;
+}
+
+/* What follows the scheme of sip: and sips:. */
+static bool
+scan_sip_uri(struct sip_uri *u, struct span s)
+{
+	size_t at = span_find(s, '@'), end;
+	struct span hostport;
+
+	if (at < s.n) {
+		struct span info = span_head(s, at), password;
+		size_t colon = span_find(info, ':');
+
+		u->user = span_head(info, colon);
+		password = colon < info.n ? rest_of(info, colon + 1) : SPAN_NONE;
+		if (u->user.n == 0 || !is_escaped_text(u->user, SIP_CHAR_USER) || !is_escaped_text(password, SIP_CHAR_USER))
+			return false;
+		s = rest_of(s, at + 1);
+	}
+	end = span_find(s, '?');
+	if (end < s.n) {
+		u->headers = rest_of(s, end + 1);
+		if (u->headers.n == 0 || !is_escaped_text(u->headers, SIP_CHAR_URI))
+			return false;
+		s = span_head(s, end);
+	}
+	end = span_find(s, ';');
+	if (end < s.n) {
+		u->params = rest_of(s, end + 1);
+		if (u->params.n == 0)
+			return false;
+		for (struct span p = u->params; ; p = rest_of(p, end + 1)) {
+			end = span_find(p, ';');
+			if (end == 0 || p.p[0] == '=' || !is_escaped_text(span_head(p, end), SIP_CHAR_URI))
+				return false;
+			if (end == p.n)
+				break;
+		}
+		hostport = span_head(s, (size_t)(u->params.p - 1 - s.p));
+	} else
+		hostport = s;
+	return scan_hostport(hostport, &u->host, &u->port);
+}
+
+/* tel: (RFC 3966): the number stands where a user stands. */
+static bool
+scan_tel_uri(struct sip_uri *u, struct span s)
+{
+	size_t end = span_find(s, ';');
+
+	u->user = span_head(s, end);
+	if (end < s.n) {
+		u->params = rest_of(s, end + 1);
+		if (u->params.n == 0 || !is_escaped_text(u->params, SIP_CHAR_URI | SIP_CHAR_USER))
+			return false;
+	}
+	return u->user.n > 0 && is_escaped_text(u->user, SIP_CHAR_USER);
+}
+
+static size_t
+scan_scheme(struct span s)
+{
+	size_t n = 0;
+
+	while (n < s.n && (sip_char_is(s.p[n], SIP_CHAR_HOST) || s.p[n] == '+') && s.p[n] != '_')
+		n++;
+	return n < s.n && s.p[n] == ':' ? n : 0;
+}
+
+/* Of a scheme that is not ours only the characters are looked at. */
+static bool
+is_uri_text(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= 0x20 || (unsigned char)s.p[i] >= 0x7f || s.p[i] == '<' || s.p[i] == '>' ||
+		    s.p[i] == '"')
+			return false;
+	return s.n > 0 && sip_escapes_ok(s);
+}
+
+static bool
+same_text(struct span ours, const char *theirs)
+{
+	return theirs == NULL ? ours.n == 0 : span_ieq(ours, span_str(theirs));
+}
+
+/* Does Sofia see the same host, port, user, parameters and headers? */
+static bool
+uri_agrees(const struct sip_uri *u, const url_t *url)
+{
+	uint64_t port = 0;
+
+	if (url->url_type != (u->scheme == SIP_SCHEME_SIPS ? url_sips : url_sip) || !same_text(u->host, url->url_host))
+		return false;
+	if (url->url_port != NULL && !span_uint(span_str(url->url_port), UINT16_MAX, &port))
+		return false;
+	return port == u->port && (url->url_user != NULL) == (u->user.n > 0) &&
+	    (url->url_params != NULL) == (u->params.n > 0) && (url->url_headers != NULL) == (u->headers.n > 0);
+}
+
+/* All but Sofia's part. */
+static bool
+scan_uri(struct sip_uri *u, struct span text)
+{
+	size_t n = scan_scheme(text);
+	struct span scheme = span_head(text, n), rest;
+
+	*u = (struct sip_uri){ .whole = text };
+	if (n == 0)
+		return false;
+	rest = rest_of(text, n + 1);
+	if (span_iis(scheme, "sip"))
+		u->scheme = SIP_SCHEME_SIP;
+	else if (span_iis(scheme, "sips"))
+		u->scheme = SIP_SCHEME_SIPS;
+	else if (span_iis(scheme, "tel"))
+		u->scheme = SIP_SCHEME_TEL;
+	switch (u->scheme) {
+	case SIP_SCHEME_SIP:
+	case SIP_SCHEME_SIPS:
+		return scan_sip_uri(u, rest);
+	case SIP_SCHEME_TEL:
+		return scan_tel_uri(u, rest);
+	default:
+		return is_uri_text(rest);
+	}
+}
+
+int
+sip_uri_parse(struct sip_uri *u, struct span text)
+{
+	struct copy c;
+	url_t url;
+
+	if (!scan_uri(u, text))
+		return SP_ESYNTAX;
+	if (u->scheme != SIP_SCHEME_SIP && u->scheme != SIP_SCHEME_SIPS)
+		return SP_OK;
+	if (!copy_text(&c, text) || url_d(&url, c.p) != 0 || !uri_agrees(u, &url))
+		return SP_ESYNTAX;
+	return SP_OK;
+}
+
+/* ---- parameters ---- */
+
+/*
+ * The next parameter of a ";"-list: *name, *value (raw, empty for a flag) and
+ * *piece, which is both. 1: there is one, 0: the end, -1: not well-formed.
+ */
+static int
+next_param(struct span *rest, struct span *name, struct span *value, struct span *piece)
+{
+	struct span s = skip_space(*rest), after;
+	size_t n;
+
+	if (rest->p == NULL)
+		return 0;
+	n = sip_chars_run(s, SIP_CHAR_TOKEN);
+	if (n == 0)
+		return -1;
+	*name = span_head(s, n);
+	*value = SPAN_NONE;
+	*piece = *name;
+	after = skip_space(rest_of(s, n));
+	if (after.n > 0 && after.p[0] == '=') {
+		after = skip_space(rest_of(after, 1));
+		if (after.n > 0 && after.p[0] == '"')
+			n = quoted_length(after);
+		else
+			for (n = 0; n < after.n && !is_space(after.p[n]) && strchr(";,\"<>", after.p[n]) == NULL; )
+				n++;
+		if (n == 0)
+			return -1;
+		*value = span_head(after, n);
+		piece->n = (size_t)(value->p + value->n - piece->p);
+		after = skip_space(rest_of(after, n));
+	}
+	if (after.n == 0)
+		*rest = SPAN_NONE;
+	else if (after.p[0] == ';')
+		*rest = rest_of(after, 1);
+	else
+		return -1;
+	return 1;
+}
+
+/* Is the whole list well-formed? *tag gets the value of "tag"; twice is not well-formed. */
+static bool
+scan_params(struct span params, const char *single, struct span *value)
+{
+	struct span name, v, piece;
+	bool seen = false;
+	unsigned n = 0;
+	int more;
+
+	*value = SPAN_NONE;
+	while ((more = next_param(&params, &name, &v, &piece)) > 0) {
+		if (++n > PARAMS_MAX)
+			return false;
+		if (!span_iis(name, single))
+			continue;
+		if (seen)
+			return false;
+		seen = true;
+		*value = v;
+	}
+	return more == 0;
+}
+
+bool
+sip_param(struct span params, const char *name, struct span *value)
+{
+	struct span n, v, piece;
+
+	while (next_param(&params, &n, &v, &piece) > 0)
+		if (span_iis(n, name)) {
+			if (value != NULL)
+				*value = v;
+			return true;
+		}
+	if (value != NULL)
+		*value = SPAN_NONE;
+	return false;
+}
+
+struct span
+sip_param_piece(struct span params, const char *name)
+{
+	struct span n, v, piece;
+
+	for (struct span rest = params; next_param(&rest, &n, &v, &piece) > 0; )
+		if (span_iis(n, name)) {
+			/* Back to its ';', which stands before the list for the first. */
+			const char *from = piece.p;
+
+			do
+				from--;
+			while (*from != ';');
+			return span_of(from, (size_t)(piece.p + piece.n - from));
+		}
+	return SPAN_NONE;
+}
+
+/* ---- addresses: From, To, Contact, Route … (RFC 3261 20.10) ---- */
+
+/* Unquoted display name: tokens, white space, and 8-bit text of old clients. */
+static bool
+is_display(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!is_space(s.p[i]) && !sip_char_is(s.p[i], SIP_CHAR_TOKEN) && (unsigned char)s.p[i] < 0x80)
+			return false;
+	return true;
+}
+
+static bool
+has_8bit(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] >= 0x80)
+			return true;
+	return false;
+}
+
+/* Splits a value; everything but the inside of the URI is checked. *bracketed: it stands between < and >. */
+static bool
+scan_addr(struct sip_addr *a, struct span s, bool *bracketed)
+{
+	size_t n;
+
+	*a = (struct sip_addr){ 0 };
+	*bracketed = false;
+	if (s.n == 0)
+		return false;
+	if (s.p[0] == '"') {
+		n = quoted_length(s);
+		if (n == 0)
+			return false;
+		a->display = span_head(s, n);
+		s = skip_space(rest_of(s, n));
+		*bracketed = s.n > 0 && s.p[0] == '<';
+	} else if ((n = span_find(s, '<')) < s.n && n < span_find(s, ';')) {
+		a->display = span_trim(span_head(s, n));
+		if (!is_display(a->display))
+			return false;
+		s = rest_of(s, n);
+		*bracketed = true;
+	}
+	if (*bracketed) {
+		n = span_find(s, '>');
+		if (n == s.n)
+			return false;
+		a->uri_text = span_of(s.p + 1, n - 1);
+		s = skip_space(rest_of(s, n + 1));
+	} else {
+		/* What belongs to the URI and what to the header has one answer only with brackets (RFC 3261 20). */
+		n = span_find(s, ';');
+		a->uri_text = span_trim(span_head(s, n));
+		if (span_find(a->uri_text, '?') < a->uri_text.n || span_find(a->uri_text, ',') < a->uri_text.n)
+			return false;
+		s = rest_of(s, n);
+	}
+	if (s.n == 0)
+		return true;
+	if (s.p[0] != ';')
+		return false;
+	a->params = rest_of(s, 1);
+	return scan_params(a->params, "tag", &a->tag);
+}
+
+/* Sofia's view of the whole value; s is changed. */
+static bool
+addr_agrees(const struct sip_addr *a, char *s)
+{
+	su_home_t home[SU_HOME_AUTO_SIZE(2048)];
+	const char *display = NULL, *comment = NULL;
+	const msg_param_t *params = NULL;
+	struct span tag = SPAN_NONE;
+	url_t url;
+	bool ok;
+
+	su_home_auto(home, sizeof(home));
+	ok = sip_name_addr_d(home, &s, &display, &url, &params, &comment) >= 0 && *s == '\0';
+	if (ok && (a->uri.scheme == SIP_SCHEME_SIP || a->uri.scheme == SIP_SCHEME_SIPS))
+		ok = uri_agrees(&a->uri, &url);
+	if (ok && params != NULL) {
+		const char *theirs = msg_params_find(params, "tag=");
+
+		tag = span_str(theirs);
+	}
+	ok = ok && span_eq(tag, a->tag);
+	su_home_deinit(home);
+	return ok;
+}
+
+int
+sip_addr_parse(struct sip_addr *a, struct span text)
+{
+	struct span s = span_trim(text);
+	bool bracketed;
+	struct copy c;
+
+	if (!scan_addr(a, s, &bracketed) || !scan_uri(&a->uri, a->uri_text))
+		return SP_ESYNTAX;
+	/* "Alice" sip:alice@… is not in the grammar, yet old clients send it (MS 2): Sofia sees the URI alone. */
+	if (!bracketed && a->display.n > 0)
+		s = span_of(a->uri_text.p, (size_t)(s.p + s.n - a->uri_text.p));
+	else if (has_8bit(a->display) && a->display.p[0] != '"')	/* nor is this */
+		s = span_of(a->uri_text.p - 1, (size_t)(s.p + s.n - a->uri_text.p) + 1);
+	if (!copy_text(&c, s))
+		return SP_ESYNTAX;
+	unfold(c.p, c.n);
+	return addr_agrees(a, c.p) ? SP_OK : SP_ESYNTAX;
+}
+
+/* ---- Via (RFC 3261 20.42) ---- */
+
+/* One token of "SIP / 2.0 / TLS", and the slash behind it if it is not the last. */
+static bool
+scan_protocol_part(struct span *s, struct span *part, bool slash)
+{
+	size_t n = sip_chars_run(*s, SIP_CHAR_TOKEN);
+
+	*part = span_head(*s, n);
+	*s = rest_of(*s, n);
+	if (n == 0)
+		return false;
+	if (!slash)
+		return s->n > 0 && is_space(s->p[0]);
+	*s = skip_space(*s);
+	if (s->n == 0 || s->p[0] != '/')
+		return false;
+	*s = skip_space(rest_of(*s, 1));
+	return true;
+}
+
+static bool
+scan_via(struct sip_via *v, struct span text)
+{
+	struct span s = span_trim(text), name, version, hostport;
+	size_t end;
+
+	*v = (struct sip_via){ .whole = s };
+	if (!scan_protocol_part(&s, &name, true) || !scan_protocol_part(&s, &version, true) ||
+	    !scan_protocol_part(&s, &v->transport, false))
+		return false;
+	if (!span_iis(name, "SIP") || !span_is(version, "2.0"))
+		return false;
+	s = skip_space(s);
+	end = span_find(s, ';');
+	hostport = span_trim(span_head(s, end));
+	if (end < s.n) {
+		v->params = rest_of(s, end + 1);
+		if (!scan_params(v->params, "branch", &v->branch) || (v->branch.n > 0 && v->branch.p[0] == '"'))
+			return false;
+	}
+	return scan_hostport(hostport, &v->host, &v->port);
+}
+
+int
+sip_via_parse(struct sip_via *v, struct span text)
+{
+	su_home_t home[SU_HOME_AUTO_SIZE(2048)];
+	sip_via_t theirs;
+	uint64_t port = 0;
+	struct copy c;
+	bool ok;
+
+	if (!scan_via(v, text) || !copy_text(&c, v->whole))
+		return SP_ESYNTAX;
+	unfold(c.p, c.n);
+	sip_via_init(&theirs);
+	su_home_auto(home, sizeof(home));
+	ok = sip_via_d(home, (msg_header_t *)&theirs, c.p, (isize_t)c.n) >= 0 && theirs.v_next == NULL &&
+	    theirs.v_comment == NULL && same_text(v->host, theirs.v_host) && same_text(v->branch, theirs.v_branch) &&
+	    (theirs.v_port == NULL || span_uint(span_str(theirs.v_port), UINT16_MAX, &port)) && port == v->port;
+	su_home_deinit(home);
+	return ok ? SP_OK : SP_ESYNTAX;
+}
+
+/* RFC 3261 20.16: a number below 2^31, white space, a method. */
+int
+sip_cseq_parse(struct span text, uint32_t *number, struct span *method)
+{
+	struct span s = span_trim(text);
+	size_t n = 0;
+	uint64_t v;
+
+	while (n < s.n && s.p[n] >= '0' && s.p[n] <= '9')
+		n++;
+	if (!span_uint(span_head(s, n), INT32_MAX, &v) || n == s.n || !is_space(s.p[n]))
+		return SP_ESYNTAX;
+	s = skip_space(rest_of(s, n));
+	if (!sip_chars_all(s, SIP_CHAR_TOKEN))
+		return SP_ESYNTAX;
+	*number = (uint32_t)v;
+	*method = s;
+	return SP_OK;
+}
+
+/* ---- lists ---- */
+
+bool
+sip_list_next(struct span *rest, struct span *value)
+{
+	struct span s = *rest;
+	bool in_angle = false;
+	size_t n = 0;
+
+	if (s.p == NULL) {
+		*value = SPAN_NONE;
+		return false;
+	}
+	while (n < s.n && (s.p[n] != ',' || in_angle)) {
+		if (s.p[n] == '"' && !in_angle) {
+			size_t q = quoted_length(rest_of(s, n));
+
+			n = q != 0 ? n + q : s.n;
+			continue;
+		}
+		if (s.p[n] == '<')
+			in_angle = true;
+		else if (s.p[n] == '>')
+			in_angle = false;
+		n++;
+	}
+	*value = span_trim(span_head(s, n));
+	*rest = n < s.n ? rest_of(s, n + 1) : SPAN_NONE;
+	return true;
+}
+
+/* ---- credentials and challenges (RFC 3261 20.7, 20.44) ---- */
+
+/* 1: there is one, 0: the end, -1: not well-formed. Values are raw. */
+static int
+next_auth_param(struct span *rest, struct span *name, struct span *value)
+{
+	struct span s = skip_space(*rest);
+	size_t n;
+
+	if (rest->p == NULL)
+		return 0;
+	n = sip_chars_run(s, SIP_CHAR_TOKEN);
+	*name = span_head(s, n);
+	s = skip_space(rest_of(s, n));
+	if (n == 0 || s.n == 0 || s.p[0] != '=')
+		return -1;
+	s = skip_space(rest_of(s, 1));
+	if (s.n > 0 && s.p[0] == '"')
+		n = quoted_length(s);
+	else
+		for (n = 0; n < s.n && !is_space(s.p[n]) && strchr(",;\"<>", s.p[n]) == NULL; )
+			n++;
+	if (n == 0)
+		return -1;
+	*value = span_head(s, n);
+	s = skip_space(rest_of(s, n));
+	if (s.n == 0)
+		*rest = SPAN_NONE;
+	else if (s.p[0] == ',')
+		*rest = rest_of(s, 1);
+	else
+		return -1;
+	return 1;
+}
+
+int
+sip_auth_parse(struct sip_auth *a, struct span text)
+{
+	struct span s = span_trim(text), seen[AUTH_PARAMS_MAX], name, value;
+	size_t n = sip_chars_run(s, SIP_CHAR_TOKEN);
+	unsigned count = 0;
+	int more;
+
+	*a = (struct sip_auth){ .scheme = span_head(s, n) };
+	if (n == 0 || n == s.n || !is_space(s.p[n]))
+		return SP_ESYNTAX;
+	a->params = skip_space(rest_of(s, n));
+	for (struct span rest = a->params; (more = next_auth_param(&rest, &name, &value)) > 0; count++) {
+		if (count == AUTH_PARAMS_MAX)
+			return SP_ESYNTAX;
+		for (unsigned i = 0; i < count; i++)
+			if (span_ieq(seen[i], name))
+				return SP_ESYNTAX;
+		seen[count] = name;
+	}
+	return more == 0 ? SP_OK : SP_ESYNTAX;
+}
+
+bool
+sip_auth_param(const struct sip_auth *a, const char *name, struct span *value)
+{
+	struct span n, v;
+
+	for (struct span rest = a->params; next_auth_param(&rest, &n, &v) > 0; )
+		if (span_iis(n, name)) {
+			*value = v.p[0] == '"' ? span_of(v.p + 1, v.n - 2) : v;
+			return true;
+		}
+	*value = SPAN_NONE;
+	return false;
+}
+
+/* ---- the rest ---- */
+
+const char *
+sip_phrase(unsigned status)
+{
+	const char *phrase = status >= 100 && status < 700 ? sip_status_phrase((int)status) : NULL;
+
+	return phrase != NULL ? phrase : "Error";
+}
+
+/* The next character of a user part, unescaped. */
+static unsigned char
+next_char(struct span s, size_t *i)
+{
+	unsigned char c = (unsigned char)s.p[*i];
+	unsigned v = 0;
+
+	if (c != '%' || s.n - *i < 3) {
+		*i += 1;
+		return c;
+	}
+	for (size_t k = 1; k <= 2; k++) {
+		unsigned char h = span_lower((unsigned char)s.p[*i + k]);
+
+		v = v * 16 + (unsigned)(h <= '9' ? h - '0' : h - 'a' + 10);
+	}
+	*i += 3;
+	return (unsigned char)v;
+}
+
+static bool
+same_user(struct span a, struct span b)
+{
+	size_t i = 0, k = 0;
+
+	while (i < a.n && k < b.n)
+		if (next_char(a, &i) != next_char(b, &k))
+			return false;
+	return i == a.n && k == b.n;
+}
+
+bool
+sip_uri_same_aor(const struct sip_uri *a, const struct sip_uri *b)
+{
+	return a->scheme == b->scheme && a->port == b->port && span_ieq(a->host, b->host) && same_user(a->user, b->user) &&
+	    (a->scheme != SIP_SCHEME_OTHER || span_eq(a->whole, b->whole));
+}
