@@ -1,0 +1,25 @@
+/*
+ * admin/ctl.h - what the subcommands of sallyportctl share.
+ *
+ * A subcommand gets its own name as argv[0] and returns the exit status
+ * (sysexits). It has printed to standard error why, if that is not EX_OK.
+ */
+#ifndef SALLYPORT_ADMIN_CTL_H
+#define SALLYPORT_ADMIN_CTL_H
+
+struct ctl_command {
+	const char	*name;		/* NULL ends a table */
+	int		(*run)(int argc, char **argv);
+	const char	*help;
+};
+
+/* Run the command of the table that argv[0] names; what: the complaint if there is none. */
+int	ctl_run(const struct ctl_command *table, const char *what, int argc, char **argv);
+/* Print "sallyportctl: what 'arg'" (arg may be NULL); EX_USAGE. */
+int	ctl_misused(const char *what, const char *arg);
+/* status, or EX_IOERR when standard output could not be written. */
+int	ctl_finish(int status);
+
+int	ctl_user(int argc, char **argv);
+
+#endif

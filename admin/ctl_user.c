@@ -1,0 +1,499 @@
+/*
+ * admin/ctl_user.c - sallyportctl user: the accounts of the embedded user file.
+ *
+ * Passwords come from a terminal, a file or standard input, never from the
+ * command line, where everybody on the machine could read them.
+ */
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "admin/ctl.h"
+#include "admin/users.h"
+#include "common/err.h"
+#include "common/mem.h"
+
+#define LOCK_WAIT_MS	3000
+
+enum { UNCHANGED = -1, NO, YES };
+
+/* What the options of one run said. */
+struct request {
+	const char	*file, *pool, *realm, *password_file;
+	int		 remote, federation, public_im, archive, enabled;
+	bool		 json, help;
+	const char	*aor;
+};
+
+enum {
+	OPT_USERS = 256, OPT_POOL, OPT_REALM, OPT_PASSWORD, OPT_JSON, OPT_REMOTE, OPT_NO_REMOTE, OPT_FEDERATION,
+	OPT_NO_FEDERATION, OPT_PUBLIC_IM, OPT_NO_PUBLIC_IM, OPT_ARCHIVE, OPT_NO_ARCHIVE, OPT_ENABLED, OPT_DISABLED
+};
+
+static const struct option options[] = {
+	{ "users", required_argument, NULL, OPT_USERS },
+	{ "pool", required_argument, NULL, OPT_POOL },
+	{ "realm", required_argument, NULL, OPT_REALM },
+	{ "password-file", required_argument, NULL, OPT_PASSWORD },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "remote", no_argument, NULL, OPT_REMOTE },
+	{ "no-remote", no_argument, NULL, OPT_NO_REMOTE },
+	{ "federation", no_argument, NULL, OPT_FEDERATION },
+	{ "no-federation", no_argument, NULL, OPT_NO_FEDERATION },
+	{ "public-im", no_argument, NULL, OPT_PUBLIC_IM },
+	{ "no-public-im", no_argument, NULL, OPT_NO_PUBLIC_IM },
+	{ "archive", no_argument, NULL, OPT_ARCHIVE },
+	{ "no-archive", no_argument, NULL, OPT_NO_ARCHIVE },
+	{ "enabled", no_argument, NULL, OPT_ENABLED },
+	{ "disabled", no_argument, NULL, OPT_DISABLED },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 }
+};
+
+static const char help_text[] =
+    "Usage: sallyportctl user add USER@DOMAIN --pool NAME [OPTION]...\n"
+    "       sallyportctl user set USER@DOMAIN [OPTION]...\n"
+    "       sallyportctl user passwd USER@DOMAIN [OPTION]...\n"
+    "       sallyportctl user del USER@DOMAIN\n"
+    "       sallyportctl user list [--json]\n"
+    "Manage the accounts of the embedded user file. The Director notices changes by itself.\n\n"
+    "  --users FILE            the file (default " USERS_DEFAULT_FILE ")\n"
+    "  --pool NAME             home pool, as the Director's configuration names it\n"
+    "  --realm REALM           realm that clients are challenged with (default: the\n"
+    "                          domain); must be the Director's auth.realm, if it has one\n"
+    "  --password-file FILE    take the password from the first line of FILE, - is\n"
+    "                          standard input; otherwise it is asked for\n"
+    "  --remote, --no-remote           may sign in from outside (default: yes)\n"
+    "  --federation, --no-federation   may be reached by partners (default: yes)\n"
+    "  --public-im, --no-public-im     may be reached by public IM (default: no)\n"
+    "  --archive, --no-archive         messages are archived (default: no)\n"
+    "  --enabled, --disabled           the account as a whole (default: enabled)\n"
+    "  --json                  list as JSON\n"
+    "  --help                  this text\n";
+
+/* --- reading options ------------------------------------------------------------- */
+
+static bool
+take_option(struct request *r, int c)
+{
+	switch (c) {
+	case OPT_USERS:		r->file = optarg; return true;
+	case OPT_POOL:		r->pool = optarg; return true;
+	case OPT_REALM:		r->realm = optarg; return true;
+	case OPT_PASSWORD:	r->password_file = optarg; return true;
+	case OPT_JSON:		r->json = true; return true;
+	case OPT_REMOTE:	r->remote = YES; return true;
+	case OPT_NO_REMOTE:	r->remote = NO; return true;
+	case OPT_FEDERATION:	r->federation = YES; return true;
+	case OPT_NO_FEDERATION:	r->federation = NO; return true;
+	case OPT_PUBLIC_IM:	r->public_im = YES; return true;
+	case OPT_NO_PUBLIC_IM:	r->public_im = NO; return true;
+	case OPT_ARCHIVE:	r->archive = YES; return true;
+	case OPT_NO_ARCHIVE:	r->archive = NO; return true;
+	case OPT_ENABLED:	r->enabled = YES; return true;
+	case OPT_DISABLED:	r->enabled = NO; return true;
+	case 'h':		r->help = true; return true;
+	}
+	return false;	/* getopt_long() has said why */
+}
+
+static int
+read_request(struct request *r, int argc, char **argv, bool wants_user)
+{
+	int c;
+
+	*r = (struct request){ .file = USERS_DEFAULT_FILE, .remote = UNCHANGED, .federation = UNCHANGED,
+	    .public_im = UNCHANGED, .archive = UNCHANGED, .enabled = UNCHANGED };
+	argv[0] = (char *)(uintptr_t)"sallyportctl user";	/* getopt_long() begins its complaints with it */
+	optind = 1;
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1)
+		if (!take_option(r, c))
+			return EX_USAGE;
+	if (r->help)
+		return EX_OK;
+	if (wants_user && optind < argc)
+		r->aor = argv[optind++];
+	if (wants_user && r->aor == NULL)
+		return ctl_misused("USER@DOMAIN is missing", NULL);
+	if (optind < argc)
+		return ctl_misused("what is", argv[optind]);
+	return EX_OK;
+}
+
+/* --- the file ------------------------------------------------------------------------ */
+
+static void
+complain(void *arg, int line, const char *text)
+{
+	if (line != 0)
+		fprintf(stderr, "%s:%d: %s\n", (const char *)arg, line, text);
+	else
+		fprintf(stderr, "%s: %s\n", (const char *)arg, text);
+}
+
+static int
+failed(const char *file, int err)
+{
+	int code = errno;
+
+	switch (err) {
+	case SP_ENOENT:
+		fprintf(stderr, "sallyportctl: %s: there is no such file\n", file);
+		return EX_NOINPUT;
+	case SP_EINVAL:
+		fprintf(stderr, "sallyportctl: %s: not used, because of the errors above\n", file);
+		return EX_DATAERR;
+	case SP_ETIME:
+		fprintf(stderr, "sallyportctl: %s: another run is changing it\n", file);
+		return EX_TEMPFAIL;
+	}
+	fprintf(stderr, "sallyportctl: %s: %s\n", file, strerror(code));
+	return code == EACCES || code == EPERM ? EX_NOPERM : EX_IOERR;
+}
+
+/* Lock and load. EX_OK: *us and *lock are the caller's. may_create: no file is an empty one. */
+static int
+begin_change(const char *file, bool may_create, struct users **us, int *lock)
+{
+	int err = users_lock(file, LOCK_WAIT_MS, lock);
+
+	*us = NULL;
+	if (err != SP_OK)
+		return failed(file, err);
+	if ((err = users_load(us, file, complain, (void *)(uintptr_t)file)) == SP_ENOENT && may_create) {
+		*us = users_new();
+		err = SP_OK;
+	}
+	if (err == SP_OK)
+		return EX_OK;
+	users_unlock(*lock);
+	return failed(file, err);
+}
+
+/* Save if status is EX_OK, and let go of everything. */
+static int
+end_change(const char *file, struct users *us, int lock, int status)
+{
+	int err = status == EX_OK ? users_save(us, file) : SP_OK;
+
+	if (err != SP_OK)
+		status = failed(file, err);
+	users_free(us);
+	users_unlock(lock);
+	return status;
+}
+
+/* --- passwords ------------------------------------------------------------------------- */
+
+/* One line from fd, at most the longest password. Bytes, or -1. */
+static ssize_t
+read_line(int fd, char out[USER_PASSWORD_MAX + 2])
+{
+	size_t n = 0;
+
+	/* byte by byte: what follows the line is not ours */
+	while (n < USER_PASSWORD_MAX + 1) {
+		ssize_t got = read(fd, out + n, 1);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -1;
+		if (got == 0 || out[n] == '\n')
+			break;
+		n++;
+	}
+	if (n > 0 && out[n - 1] == '\r')
+		n--;
+	out[n] = '\0';
+	return (ssize_t)n;
+}
+
+static ssize_t
+ask(const char *prompt, char out[USER_PASSWORD_MAX + 2])
+{
+	struct termios was, quiet;
+	int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	ssize_t n = -1;
+
+	if (fd < 0)
+		return -1;
+	if (tcgetattr(fd, &was) == 0) {
+		quiet = was;
+		quiet.c_lflag &= (tcflag_t)~ECHO;
+		if (write(fd, prompt, strlen(prompt)) > 0 && tcsetattr(fd, TCSAFLUSH, &quiet) == 0) {
+			n = read_line(fd, out);
+			tcsetattr(fd, TCSAFLUSH, &was);
+			if (write(fd, "\n", 1) != 1)
+				n = -1;
+		}
+	}
+	close(fd);
+	return n;
+}
+
+/* EX_OK: the password is in out (the caller wipes it), *n bytes. */
+static int
+get_password(const struct request *r, char out[USER_PASSWORD_MAX + 2], size_t *n)
+{
+	char again[USER_PASSWORD_MAX + 2];
+	ssize_t got, second;
+	int fd = STDIN_FILENO;
+
+	if (r->password_file == NULL && isatty(STDIN_FILENO)) {
+		if ((got = ask("Password: ", out)) < 0 || (second = ask("Again: ", again)) < 0)
+			return ctl_misused("the terminal cannot be read", NULL);
+		if (got != second || memcmp(out, again, (size_t)got) != 0) {
+			mem_wipe(again, sizeof(again));
+			fputs("sallyportctl: the two are different\n", stderr);
+			return EX_DATAERR;
+		}
+		mem_wipe(again, sizeof(again));
+	} else {
+		if (r->password_file != NULL && strcmp(r->password_file, "-") != 0 &&
+		    (fd = open(r->password_file, O_RDONLY | O_CLOEXEC | O_NOCTTY)) < 0) {
+			fprintf(stderr, "sallyportctl: %s: %s\n", r->password_file, strerror(errno));
+			return errno == EACCES ? EX_NOPERM : EX_NOINPUT;
+		}
+		got = read_line(fd, out);
+		if (fd != STDIN_FILENO)
+			close(fd);
+		if (got < 0) {
+			fprintf(stderr, "sallyportctl: the password cannot be read: %s\n", strerror(errno));
+			return EX_IOERR;
+		}
+	}
+	*n = (size_t)got;
+	return EX_OK;
+}
+
+static int
+set_password(struct user *u, const struct request *r)
+{
+	char password[USER_PASSWORD_MAX + 2];
+	size_t n = 0;
+	int status = get_password(r, password, &n);
+
+	if (status == EX_OK && user_set_password(u, span_str(r->realm != NULL ? r->realm : u->realm),
+	    span_of(password, n)) != SP_OK) {
+		fprintf(stderr, "sallyportctl: a password has 1 to %d bytes of UTF-8 without control characters; "
+		    "a realm has no quotes\n", USER_PASSWORD_MAX);
+		status = EX_DATAERR;
+	}
+	mem_wipe(password, sizeof(password));
+	return status;
+}
+
+/* --- the subcommands ---------------------------------------------------------------------- */
+
+static int
+apply(struct user *u, const struct request *r)
+{
+	if (r->pool != NULL && user_set_pool(u, span_str(r->pool)) != SP_OK) {
+		fprintf(stderr, "sallyportctl: '%s' is not a host name\n", r->pool);
+		return EX_DATAERR;
+	}
+	if (r->remote != UNCHANGED)
+		u->remote = r->remote == YES;
+	if (r->federation != UNCHANGED)
+		u->federation = r->federation == YES;
+	if (r->public_im != UNCHANGED)
+		u->public_im = r->public_im == YES;
+	if (r->archive != UNCHANGED)
+		u->archive = r->archive == YES;
+	if (r->enabled != UNCHANGED)
+		u->enabled = r->enabled == YES;
+	return EX_OK;
+}
+
+static int
+user_add(int argc, char **argv)
+{
+	struct user u = { .enabled = true, .remote = true, .federation = true };
+	struct users *us = NULL;
+	struct request r;
+	int lock, status = read_request(&r, argc, argv, true);
+
+	if (status != EX_OK || r.help)
+		return r.help ? (fputs(help_text, stdout), ctl_finish(EX_OK)) : status;
+	if (r.pool == NULL)
+		return ctl_misused("--pool is missing: where does the user live?", NULL);
+	if (user_set_aor(&u, span_str(r.aor)) != SP_OK) {
+		fprintf(stderr, "sallyportctl: '%s' is not of the form user@domain\n", r.aor);
+		return EX_DATAERR;
+	}
+	if ((status = apply(&u, &r)) != EX_OK || (status = set_password(&u, &r)) != EX_OK)
+		goto out;
+	if ((status = begin_change(r.file, true, &us, &lock)) != EX_OK)
+		goto out;
+	if (users_find(us, span_str(u.aor)) != NULL) {
+		fprintf(stderr, "sallyportctl: %s is there already\n", u.aor);
+		status = EX_CANTCREAT;
+	} else if (users_put(us, &u) != SP_OK) {
+		fprintf(stderr, "sallyportctl: the file is full\n");
+		status = EX_CANTCREAT;
+	}
+	status = end_change(r.file, us, lock, status);
+ out:
+	mem_wipe(&u, sizeof(u));
+	return status;
+}
+
+enum what { CHANGE_PASSWORD, CHANGE_GATES, DELETE };
+
+static int
+no_user(const struct request *r)
+{
+	fprintf(stderr, "sallyportctl: there is no user %s\n", r->aor);
+	return EX_NOUSER;
+}
+
+static int
+change(int argc, char **argv, enum what what)
+{
+	struct users *us = NULL;
+	struct request r;
+	struct user u, fresh;
+	const struct user *found;
+	int lock, status = read_request(&r, argc, argv, true);
+
+	if (status != EX_OK || r.help)
+		return r.help ? (fputs(help_text, stdout), ctl_finish(EX_OK)) : status;
+	memset(&fresh, 0, sizeof(fresh));
+	if (what == CHANGE_PASSWORD) {
+		/* asked for before the file is locked; nobody should wait for a person */
+		if ((status = users_load(&us, r.file, complain, (void *)(uintptr_t)r.file)) != SP_OK)
+			return failed(r.file, status);
+		if ((found = users_find(us, span_str(r.aor))) != NULL)
+			fresh = *found;
+		status = found != NULL ? set_password(&fresh, &r) : no_user(&r);
+		users_free(us);
+	}
+	if (status != EX_OK || (status = begin_change(r.file, false, &us, &lock)) != EX_OK)
+		goto out;
+	if ((found = users_find(us, span_str(r.aor))) == NULL)
+		status = no_user(&r);
+	else if (what == DELETE)
+		users_remove(us, span_str(r.aor));
+	else {
+		u = *found;
+		if (what == CHANGE_PASSWORD) {
+			memcpy(u.realm, fresh.realm, sizeof(u.realm));
+			memcpy(u.md5, fresh.md5, sizeof(u.md5));
+			memcpy(u.md5_full, fresh.md5_full, sizeof(u.md5_full));
+			memcpy(u.sha256, fresh.sha256, sizeof(u.sha256));
+			memcpy(u.sha256_full, fresh.sha256_full, sizeof(u.sha256_full));
+			memcpy(u.nt, fresh.nt, sizeof(u.nt));
+		}
+		if ((status = apply(&u, &r)) == EX_OK)
+			users_put(us, &u);
+		mem_wipe(&u, sizeof(u));
+	}
+	status = end_change(r.file, us, lock, status);
+ out:
+	mem_wipe(&fresh, sizeof(fresh));
+	return status;
+}
+
+static int
+user_set(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (strncmp(argv[i], "--realm", 7) == 0 || strncmp(argv[i], "--password-file", 15) == 0)
+			return ctl_misused("a new password or realm is set with: user passwd", NULL);
+	return change(argc, argv, CHANGE_GATES);
+}
+
+static int
+user_passwd(int argc, char **argv)
+{
+	return change(argc, argv, CHANGE_PASSWORD);
+}
+
+static int
+user_del(int argc, char **argv)
+{
+	return change(argc, argv, DELETE);
+}
+
+/* Realms may hold 8-bit bytes, which pass as they are if they are UTF-8; quotes they never hold. */
+static void
+print_json(const struct users *us)
+{
+	static const char *const word[] = { "false", "true" };
+
+	printf("{\"users\":[");
+	for (size_t i = 0; i < users_count(us); i++) {
+		const struct user *u = users_get(us, i);
+
+		printf("%s\n  {\"user\":\"%s\",\"pool\":\"%s\",\"realm\":\"%s\",\"enabled\":%s,\"remote\":%s,"
+		    "\"federation\":%s,\"public_im\":%s,\"archive\":%s}", i == 0 ? "" : ",", u->aor, u->pool, u->realm,
+		    word[u->enabled], word[u->remote], word[u->federation], word[u->public_im], word[u->archive]);
+	}
+	printf("%s]}\n", users_count(us) == 0 ? "" : "\n");
+}
+
+static void
+print_table(const struct users *us)
+{
+	static const char *const word[] = { "no", "yes" };
+
+	printf("%-36s %-28s %-8s %-7s %-11s %-10s %s\n", "USER", "POOL", "ENABLED", "REMOTE", "FEDERATION", "PUBLIC-IM",
+	    "ARCHIVE");
+	for (size_t i = 0; i < users_count(us); i++) {
+		const struct user *u = users_get(us, i);
+
+		printf("%-36s %-28s %-8s %-7s %-11s %-10s %s\n", u->aor, u->pool, word[u->enabled], word[u->remote],
+		    word[u->federation], word[u->public_im], word[u->archive]);
+	}
+}
+
+static int
+user_list(int argc, char **argv)
+{
+	struct users *us = NULL;
+	struct request r;
+	int err, status = read_request(&r, argc, argv, false);
+
+	if (status != EX_OK || r.help)
+		return r.help ? (fputs(help_text, stdout), ctl_finish(EX_OK)) : status;
+	if ((err = users_load(&us, r.file, complain, (void *)(uintptr_t)r.file)) != SP_OK)
+		return failed(r.file, err);
+	if (r.json)
+		print_json(us);
+	else
+		print_table(us);
+	users_free(us);
+	return ctl_finish(EX_OK);
+}
+
+int
+ctl_user(int argc, char **argv)
+{
+	static const struct ctl_command commands[] = {
+		{ "add", user_add, NULL },
+		{ "set", user_set, NULL },
+		{ "passwd", user_passwd, NULL },
+		{ "del", user_del, NULL },
+		{ "list", user_list, NULL },
+		{ NULL, NULL, NULL }
+	};
+
+	if (argc < 2) {
+		fputs(help_text, stderr);
+		return EX_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		fputs(help_text, stdout);
+		return ctl_finish(EX_OK);
+	}
+	return ctl_run(commands, "user has no command", argc - 1, argv + 1);
+}

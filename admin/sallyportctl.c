@@ -1,0 +1,74 @@
+/*
+ * admin/sallyportctl.c - the command line: a table of subcommands and a loop.
+ *
+ * Exit status is sysexits' everywhere: 0 done, 64 misused, 65 wrong data,
+ * 66 no such file, 67 no such user, 73 cannot be created, 74 I/O error,
+ * 75 try again later, 77 no permission.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "admin/ctl.h"
+
+static const struct ctl_command commands[] = {
+	{ "user", ctl_user, "manage the accounts of the embedded user file" },
+	{ NULL, NULL, NULL }
+};
+
+static int
+usage(FILE *out)
+{
+	fputs("Usage: sallyportctl [--help] [--version] COMMAND [ARGUMENT]...\n"
+	    "Manage sallyport, the SIP federation edge and Director.\n\nCommands:\n", out);
+	for (const struct ctl_command *c = commands; c->name != NULL; c++)
+		fprintf(out, "  %-12s %s\n", c->name, c->help);
+	fputs("\n\"sallyportctl COMMAND --help\" tells more. See sallyportctl(8).\n", out);
+	return out == stdout ? ctl_finish(EX_OK) : EX_USAGE;
+}
+
+int
+ctl_misused(const char *what, const char *arg)
+{
+	fprintf(stderr, "sallyportctl: %s%s%s%s\n", what, arg != NULL ? " '" : "", arg != NULL ? arg : "",
+	    arg != NULL ? "'" : "");
+	return EX_USAGE;
+}
+
+int
+ctl_finish(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	fprintf(stderr, "sallyportctl: standard output: %s\n", strerror(errno));
+	return EX_IOERR;
+}
+
+int
+ctl_run(const struct ctl_command *table, const char *what, int argc, char **argv)
+{
+	for (const struct ctl_command *c = table; c->name != NULL; c++)
+		if (strcmp(c->name, argv[0]) == 0)
+			return c->run(argc, argv);
+	return ctl_misused(what, argv[0]);
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc < 2)
+		return usage(stderr);
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return usage(stdout);
+	if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+		puts("sallyportctl (" PACKAGE_NAME ") " PACKAGE_VERSION);
+		return ctl_finish(EX_OK);
+	}
+	return ctl_run(commands, "there is no command", argc - 1, argv + 1);
+}
