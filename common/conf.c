@@ -437,8 +437,8 @@ struct scan {
 	const char	*file;
 	int		 line;
 	int		 depth;
-	bool		 comment;	/* between the slash-star of an earlier line and its end */
-	bool		 string;
+	int		 comment;	/* line where the comment began that is open; 0: none */
+	int		 string;	/* the same of a text */
 	bool		 bad;
 };
 
@@ -452,11 +452,10 @@ skip_string(struct scan *sc, const char *p)
 		if (*p == '\\' && p[1] != '\0')
 			p++;
 		else if (*p == '"') {
-			sc->string = false;
+			sc->string = 0;
 			return p + 1;
 		}
 	}
-	sc->string = true;
 	return p;
 }
 
@@ -465,7 +464,8 @@ skip_comment(struct scan *sc, const char *p)
 {
 	const char *end = strstr(p, "*/");
 
-	sc->comment = end == NULL;
+	if (end != NULL)
+		sc->comment = 0;
 	return end != NULL ? end + 2 : p + strlen(p);
 }
 
@@ -479,11 +479,9 @@ scan_word(struct scan *sc, const char *p)
 
 	if (*p >= '0' && *p <= '9') {
 		errno = 0;
-		if ((strtoull(p, &end, hex ? 16 : 10) > INT_MAX || errno == ERANGE) && end == p + n) {
+		if ((strtoull(p, &end, hex ? 16 : 10) > INT_MAX || errno == ERANGE) && end == p + n)
 			conf_error(sc->rd->errs, sc->file, sc->line, "%.*s is too large: no number is over %d",
 			    n < 40 ? (int)n : 40, p, INT_MAX);
-			sc->bad = true;
-		}
 	}
 	return p + (n != 0 ? n : 1);
 }
@@ -513,20 +511,23 @@ static void
 scan_line(struct scan *sc, const char *p)
 {
 	while (*p != '\0') {
-		if (sc->comment)
+		if (sc->comment != 0) {
 			p = skip_comment(sc, p);
-		else if (sc->string)
+		} else if (sc->string != 0) {
 			p = skip_string(sc, p);
-		else if (*p == '#' || strncmp(p, "//", 2) == 0)
+		} else if (*p == '#' || strncmp(p, "//", 2) == 0) {
 			return;
-		else if (strncmp(p, "/*", 2) == 0)
-			p = skip_comment(sc, p + 2);
-		else if (*p == '"')
-			p = skip_string(sc, p + 1);
-		else if (strncmp(p, "@include", 8) == 0)
+		} else if (strncmp(p, "/*", 2) == 0) {
+			sc->comment = sc->line;
+			p += 2;
+		} else if (*p == '"') {
+			sc->string = sc->line;
+			p++;
+		} else if (strncmp(p, "@include", 8) == 0) {
 			p = scan_include(sc, p + 8);
-		else
+		} else {
 			p = scan_word(sc, p);
+		}
 	}
 }
 
@@ -552,7 +553,11 @@ scan_file(struct reading *rd, const char *file, const char *by, int at, int dept
 		sc.line++;
 		scan_line(&sc, line);
 	}
-	*bad = *bad || sc.bad;
+	if (sc.string != 0)
+		conf_error(rd->errs, file, sc.string, "the text that begins here has no closing quote");
+	if (sc.comment != 0)
+		conf_error(rd->errs, file, sc.comment, "the comment that begins here is not closed");
+	*bad = *bad || sc.bad || sc.string != 0 || sc.comment != 0;
 	mem_wipe_free(line, size);
 	fclose(f);
 }

@@ -308,6 +308,17 @@ START_TEST(syntax_error_has_its_line)
 }
 END_TEST
 
+START_TEST(what_is_not_closed_is_said_where_it_begins)
+{
+	ck_assert_int_eq(load("on = true;\ntitle = \"abc;\n\nnote = \\\"x\\\";\n"), SP_EINVAL);
+	ck_assert_int_eq(load("on = true; /* x\n\n"), SP_EINVAL);
+	expect_errors(
+	    "t.conf:2: the text that begins here has no closing quote\n"
+	    "t.conf:1: the comment that begins here is not closed\n");
+	done();
+}
+END_TEST
+
 START_TEST(included_files_have_places_of_their_own)
 {
 	ck_assert_int_eq(load(""), SP_OK);
@@ -328,7 +339,8 @@ END_TEST
 START_TEST(unreadable_files_are_named)
 {
 	ck_assert_int_eq(load("on = true;\n@include \"nobody.conf\"\n/*\n@include \"x\"\n*/ # @include \"x\"\n  @include \".\"\n"), SP_EINVAL);
-	ck_assert_int_eq(conf_load("nothing.conf", items, &(struct settings){ 0 }, errs), SP_EINVAL);
+	conf_unload(items, &got);
+	ck_assert_int_eq(conf_load("nothing.conf", items, &got, errs), SP_EINVAL);
 	expect_errors(
 	    "t.conf:2: @include: cannot read nobody.conf: No such file or directory\n"
 	    "t.conf:6: @include: cannot read .: it is not a file\n"
@@ -411,7 +423,7 @@ main(void)
 {
 	const TTest *tests[] = { empty_file_gives_defaults, reads_every_type, reports_every_error_at_once,
 		refuses_numbers_at_the_edge, refuses_numbers_too_large, refuses_wrong_shapes, says_where_a_name_stands_twice,
-		syntax_error_has_its_line, included_files_have_places_of_their_own, unreadable_files_are_named,
+		syntax_error_has_its_line, what_is_not_closed_is_said_where_it_begins, included_files_have_places_of_their_own, unreadable_files_are_named,
 		a_file_that_includes_itself_ends, what_is_required_is_asked_for, errors_have_places_or_none,
 		options_are_listed };
 
