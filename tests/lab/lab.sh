@@ -284,7 +284,7 @@ lab_pool_start() {
 	esac
 	sed -e "$lab_keep" -e "s/!MY_DOMAIN!example\\.com!/!MY_DOMAIN!$lab_domain!/" -e "s/director\\.int\\.example\\.com!g/$lab_gname!g/" \
 	    -e "s/sip:director\\.int\\.example\\.com:/sip:$lab_gaddr:/" -e "s/192\\.0\\.2\\.30/$lab_addr/" \
-	    -e "s/pool\\.int\\.example\\.com/pool.int.$lab_domain/" "$lab_from/site.cfg" >"$lab_d/site.cfg"
+	    -e "/^alias/s/pool\\.int\\.example\\.com/pool.int.$lab_domain/" "$lab_from/site.cfg" >"$lab_d/site.cfg"
 	sed -e "s,/etc/kamailio/pool\\.,$LAB/pki/$lab_cert.," -e "s,/etc/kamailio/ca\\.,$LAB/pki/ca.," \
 	    -e "s/192\\.0\\.2\\.30/$lab_addr/" "$lab_from/tls.cfg" >"$lab_d/tls.cfg"
 	{

@@ -1,0 +1,61 @@
+# system.sh - what every system test begins with:
+#
+#	. "$(dirname "$0")/system.sh"
+#
+# Then: start what is needed (tests/lab/lab.sh, tests/lab/world.sh), look with
+# ok and refused, and end with finish. Everything started is stopped then, and
+# also when the script fails.
+set -eu
+
+LAB_TOP=$(cd "$(dirname "$0")/../.." && pwd)
+. "$LAB_TOP/tests/lab/lab.sh"
+. "$LAB_TOP/tests/lab/world.sh"
+
+lab_begin "${SYSTEM_RUN:-${TMPDIR:-/tmp}/sallyport-$(basename "$0" .sh)}"
+failures=0
+
+# ok WHAT COMMAND [ARGUMENT]...: the command succeeds
+ok() {
+	what=$1
+	shift
+	if "$@"; then
+		echo "ok $what"
+	else
+		failures=$((failures + 1))
+		echo "not ok $what"
+	fi
+}
+
+# no WHAT COMMAND [ARGUMENT]...: the command fails
+no() {
+	what=$1
+	shift
+	if "$@"; then
+		failures=$((failures + 1))
+		echo "not ok $what"
+	else
+		echo "ok $what"
+	fi
+}
+
+# answers WHAT STATUS ARGUMENT...: sipsend, whose last final answer has that status
+answers() {
+	what=$1 status=$2
+	shift 2
+	lab_sipsend sipsend "$@" || :
+	last=$(grep -a '^SIP/2.0 [2-6]' "$LAB/sipsend.log" | tail -n 1)
+	case $last in
+	"SIP/2.0 $status "*)
+		echo "ok $what" ;;
+	*)
+		failures=$((failures + 1))
+		echo "not ok $what"
+		echo "    wanted $status, got: ${last:-no answer}"
+		grep -a '^--- ' "$LAB/sipsend.log" | sed 's/^/    /' ;;
+	esac
+}
+
+finish() {
+	lab_end
+	[ "$failures" -eq 0 ]
+}
