@@ -19,7 +19,7 @@ BEGIN {
 	print "It stands in the log as"
 	print ".Ql reason= ,"
 	print "in the counters of"
-	print ".Xr sallyportctl 1"
+	print ".Xr sallyportctl 8"
 	print "and in every explanation."
 	print "The outside is told the status alone, and an"
 	print ".Ql ms-diagnostics-public"
@@ -71,7 +71,7 @@ one_of_ours() {
 END {
 	print ".El"
 	print ".Sh SEE ALSO"
-	print ".Xr sallyportctl 1 ,"
+	print ".Xr sallyportctl 8 ,"
 	print ".Xr sallyport-director 8 ,"
 	print ".Xr sallyport-edge 8"
 	if (rows == 0)
