@@ -274,8 +274,9 @@ check_expires(const struct sip_message *m)
 /* Letters and digits of the names that carry trust: what is left when a reader throws the rest away. */
 static const char *const trusted[] = {
 	"msedgeproxymessagetrust", "msassertedverificationlevel", "passertedidentity", "msuserlogondata",
-	"mssplitdomaininfo", "xsallyportrefused"
+	"mssplitdomaininfo", "xsallyportrefused", "remotepartyid"
 };
+#define SLOPPY_MIN	13	/* length of the shortest */
 #define SLOPPY_MAX	64
 
 static int
@@ -356,10 +357,11 @@ check_disguise(const struct sip_message *m)
 
 		if (is_trusted_id(m->headers[i].id))
 			continue;
-		/* As long as the shortest name at least; most headers end here. */
-		if (m->headers[i].id == SIP_H_OTHER && name.n >= 15 && begins_like_mark(name))
+		/* As long as the shortest name at least; most headers end here. The name itself is stripped as it stands. */
+		if (m->headers[i].id == SIP_H_OTHER && name.n >= SLOPPY_MIN && begins_like_mark(name) &&
+		    !span_iis(name, "Remote-Party-ID"))
 			return SIP_CHECK_MARK_DISGUISED;
-		if (m->headers[i].value_n >= 15 && hides_mark(sip_header_value(m, (int)i)))
+		if (m->headers[i].value_n >= SLOPPY_MIN && hides_mark(sip_header_value(m, (int)i)))
 			return SIP_CHECK_MARK_DISGUISED;
 	}
 	return hides_mark(m->uri) ? SIP_CHECK_MARK_DISGUISED : SIP_CHECK_OK;

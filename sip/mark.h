@@ -32,7 +32,8 @@ enum policy_assertion sip_mark_assertion(const struct sip_message *);
 
 /*
  * ms-edge-proxy-message-trust (MS 7.1) as decided. ep_fqdn: our inner name;
- * remote_fqdn: the peer's proven name, written for public IM only; may be NULL.
+ * remote_fqdn: the proven name of a public IM provider, which makes the source
+ * network publiccloud; NULL for everybody else.
  */
 void	sip_mark_write_inward(struct sip_message *, const struct policy_decision *, const char *ep_fqdn,
 	    const char *remote_fqdn);
@@ -53,7 +54,8 @@ bool	sip_mark_read(const struct sip_message *, struct sip_mark *);
 
 /*
  * First hop duties towards a client (MS 7.3): received, ms-received-port and
- * ms-received-cid on its Via; Contact;proxy=replace. SIP_CHECK_OK or the check that failed.
+ * ms-received-cid on its Via, in requests; Contact;proxy=replace, in responses
+ * too. SIP_CHECK_OK or the check that failed (a response is dropped then).
  * cid is the link's id.
  */
 enum sip_check sip_mark_first_hop(struct sip_message *, const struct net_addr *from, uint64_t cid);

@@ -19,6 +19,7 @@
 #include "common/span.h"
 #include "common/strbuf.h"
 #include "policy/facts.h"
+#include "sip/check.h"
 #include "sip/grammar.h"
 
 #define SIP_HEADERS_MAX	128

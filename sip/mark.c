@@ -1,0 +1,361 @@
+#include "sip/mark.h"
+
+#include <inttypes.h>
+
+#include "common/err.h"
+#include "net/addr.h"
+#include "sip/chars.h"
+
+/* ---- stripping ---- */
+
+#define UI	(1u << SIP_CROSS_USER_IN)
+#define PI	(1u << SIP_CROSS_PEER_IN)
+#define UO	(1u << SIP_CROSS_USER_OUT)
+#define PO	(1u << SIP_CROSS_PEER_OUT)
+
+/* What goes where (MS 3.7, 7.1 to 7.3, 7.6 to 7.8; RFC 3325 5). */
+static const unsigned char goes[SIP_NHEADER_IDS] = {
+	/* Ours alone: nobody outside may say it, nobody outside needs to read it. */
+	[SIP_H_MS_TRUST] = UI | PI | UO | PO,
+	[SIP_H_X_REFUSED] = UI | PI | UO | PO,
+	/* The partner's word was read before this; ours is written after it. */
+	[SIP_H_MS_VERIFICATION] = UI | PI | UO | PO,
+	[SIP_H_MS_ARCHIVING] = UI | PO,
+	/* Who is remote is for the Director to say, and for its users to hear. */
+	[SIP_H_MS_USER_LOGON_DATA] = UI | PI | PO,
+	[SIP_H_MS_SPLIT_DOMAIN_INFO] = UI | PI | PO,
+	/* Identity among trusted servers. What a remote user prefers is under its signature and stays. */
+	[SIP_H_P_ASSERTED_IDENTITY] = UI | PI | PO,
+	[SIP_H_P_PREFERRED_IDENTITY] = PI | PO,
+	/* Clients never send diagnostics; inside names are not for outside. The public form may leave. */
+	[SIP_H_MS_DIAGNOSTICS] = UI | PI | UO | PO,
+	[SIP_H_MS_DIAGNOSTICS_PUBLIC] = UI,
+	/* Hop by hop. */
+	[SIP_H_MS_KEEP_ALIVE] = UI | PI | UO | PO,
+	[SIP_H_COMPRESSION] = UI | PI | UO | PO,
+	/* No association exists with a partner, and no credential leaves. Users sign requests and responses. */
+	[SIP_H_AUTHORIZATION] = PI | UO | PO,
+	[SIP_H_PROXY_AUTHORIZATION] = PI | UO | PO,
+	[SIP_H_AUTHENTICATION_INFO] = PI | PO,
+	[SIP_H_PROXY_AUTHENTICATION_INFO] = PI | PO,
+	/* Nobody outside may ask our users for their password. */
+	[SIP_H_WWW_AUTHENTICATE] = UI | PI | PO,
+	[SIP_H_PROXY_AUTHENTICATE] = UI | PI | PO,
+};
+
+/* Identities of other trust domains that a server inside might believe; never from outside. */
+static const char *const foreign_identities[] = {
+	"Remote-Party-ID", "P-Asserted-Service", "P-Served-User", "P-Charging-Vector", "P-Charging-Function-Addresses"
+};
+
+static bool
+is_foreign_identity(struct span name)
+{
+	unsigned char c = span_lower((unsigned char)name.p[0]);
+
+	if (c != 'r' && c != 'p')
+		return false;
+	for (size_t i = 0; i < sizeof(foreign_identities) / sizeof(foreign_identities[0]); i++)
+		if (span_iis(name, foreign_identities[i]))
+			return true;
+	return false;
+}
+
+/* What the first server that gets the message writes into its top Via, and nobody else (MS 7.3, RFC 3261 18.2.1). */
+static void
+strip_via(struct sip_message *m)
+{
+	static const char *const params[] = { "received", "ms-received-port", "ms-received-cid" };
+	struct span vias = sip_message_value(m, SIP_H_VIA), value;
+	struct sip_via via;
+
+	if (!m->is_request || !sip_list_next(&vias, &value) || sip_via_parse(&via, value) != SP_OK)
+		return;
+	for (size_t i = 0; i < sizeof(params) / sizeof(params[0]); i++) {
+		struct span rest = via.params, piece;
+
+		/* All of a name: a second one would stand for the first. */
+		while (!span_is_empty(piece = sip_param_piece(rest, params[i]))) {
+			sip_edit_replace(m, piece, SPAN_NONE);
+			rest = span_of(piece.p + piece.n, (size_t)(via.params.p + via.params.n - piece.p) - piece.n);
+			if (span_is_empty(rest))
+				break;
+			rest = span_tail(rest, span_find(rest, ';') + 1);
+		}
+	}
+}
+
+unsigned
+sip_mark_strip(struct sip_message *m, enum sip_crossing crossing)
+{
+	bool in = crossing == SIP_CROSS_USER_IN || crossing == SIP_CROSS_PEER_IN;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < m->nheaders; i++) {
+		unsigned id = m->headers[i].id;
+
+		if ((goes[id] & 1u << crossing) == 0 &&
+		    !(in && id == SIP_H_OTHER && is_foreign_identity(sip_header_name(m, (int)i))))
+			continue;
+		sip_edit_drop_header(m, (int)i);
+		n++;
+	}
+	if (in)
+		strip_via(m);
+	return n;
+}
+
+/* Defence in depth: what we write stands alone, whoever forgot to strip. */
+static void
+drop_all(struct sip_message *m, enum sip_header_id id)
+{
+	for (int i = m->first[id]; i >= 0; i = sip_message_next(m, id, i))
+		sip_edit_drop_header(m, i);
+}
+
+/* ---- reading ---- */
+
+enum policy_assertion
+sip_mark_assertion(const struct sip_message *m)
+{
+	int i = m->first[SIP_H_MS_VERIFICATION];
+	struct span v;
+
+	if (i < 0 || !sip_param(sip_header_value(m, i), "ms-source-verified-user", &v))
+		return POLICY_ASSERTED_NOTHING;
+	/* Two of them, or one that we do not know: nobody vouches for this sender. */
+	if (sip_message_next(m, SIP_H_MS_VERIFICATION, i) < 0 && span_iis(v, "verified"))
+		return POLICY_ASSERTED_VERIFIED;
+	return POLICY_ASSERTED_UNVERIFIED;
+}
+
+enum mark_param { MARK_TYPE, MARK_EP_FQDN, MARK_VERIFIED, MARK_NETWORK, MARK_REMOTE_FQDN, MARK_NPARAMS };
+
+/* Every parameter of the mark, each at most once, in any order (MS 7.1); those that we do not know are passed over. */
+static bool
+split_mark(struct span s, struct span v[MARK_NPARAMS])
+{
+	static const char *const names[MARK_NPARAMS] = {
+		"ms-source-type", "ms-ep-fqdn", "ms-source-verified-user", "ms-source-network", "ms-remote-fqdn"
+	};
+
+	for (int i = 0; i < MARK_NPARAMS; i++)
+		v[i] = SPAN_NONE;
+	for (size_t end; s.n > 0; s = span_tail(s, end + 1)) {
+		struct span piece, name, value;
+		size_t eq;
+
+		end = span_find(s, ';');
+		piece = span_head(s, end);
+		eq = span_find(piece, '=');
+		name = span_trim(span_head(piece, eq));
+		value = span_trim(span_tail(piece, eq + 1));
+		if (!sip_chars_all(name, SIP_CHAR_TOKEN) || !sip_chars_all(value, SIP_CHAR_TOKEN) || end + 1 == s.n)
+			return false;
+		for (int i = 0; i < MARK_NPARAMS; i++) {
+			if (!span_iis(name, names[i]))
+				continue;
+			if (v[i].n != 0)
+				return false;
+			v[i] = value;
+		}
+	}
+	return v[MARK_TYPE].n != 0;
+}
+
+bool
+sip_mark_read(const struct sip_message *m, struct sip_mark *mark)
+{
+	static const struct {
+		const char		*token;
+		enum policy_class	 class;
+	} types[] = {
+		{ "InternetUser", POLICY_CLASS_REMOTE_USER }, { "DirectPartner", POLICY_CLASS_DIRECT },
+		{ "AutoFederation", POLICY_CLASS_ENHANCED }, { "AuthorizedServer", POLICY_CLASS_PROVIDER },
+		{ "EdgeProxyGenerated", POLICY_CLASS_UNKNOWN }
+	};
+	int i = m->first[SIP_H_MS_TRUST];
+	struct span v[MARK_NPARAMS];
+	size_t k = 0;
+
+	*mark = (struct sip_mark){ 0 };
+	if (i < 0 || sip_message_next(m, SIP_H_MS_TRUST, i) >= 0 || !split_mark(sip_header_value(m, i), v))
+		return false;
+	while (k < sizeof(types) / sizeof(types[0]) && !span_iis(v[MARK_TYPE], types[k].token))
+		k++;
+	if (k == sizeof(types) / sizeof(types[0]))
+		return false;
+	mark->class = types[k].class;
+	mark->generated = mark->class == POLICY_CLASS_UNKNOWN;
+	mark->verified = span_iis(v[MARK_VERIFIED], "verified");
+	mark->public_network = span_iis(v[MARK_NETWORK], "publiccloud");
+	mark->ep_fqdn = v[MARK_EP_FQDN];
+	return true;
+}
+
+/* ---- writing ---- */
+
+void
+sip_mark_write_inward(struct sip_message *m, const struct policy_decision *d, const char *ep_fqdn,
+    const char *remote_fqdn)
+{
+	const char *token = policy_source_token(d->class), *network, *verified;
+	bool public_im = d->class == POLICY_CLASS_PROVIDER && remote_fqdn != NULL;
+
+	drop_all(m, SIP_H_MS_TRUST);
+	if (!d->mark_inward || token == NULL)
+		return;
+	verified = d->verification == POLICY_VERIFIED ? "verified" : "unverified";
+	if (d->class == POLICY_CLASS_REMOTE_USER || d->class == POLICY_CLASS_BRANCH)
+		network = "";
+	else
+		network = public_im ? ";ms-source-network=publiccloud" : ";ms-source-network=federation";
+	sip_edit_insert(m, (int)m->nheaders, "ms-edge-proxy-message-trust: ms-source-type=%s;ms-ep-fqdn=%s;"
+	    "ms-source-verified-user=%s%s%s%s\r\n", token, ep_fqdn, verified, network,
+	    public_im ? ";ms-remote-fqdn=" : "", public_im ? remote_fqdn : "");
+}
+
+void
+sip_mark_write_generated(struct sip_message *m, const char *ep_fqdn)
+{
+	drop_all(m, SIP_H_MS_TRUST);
+	sip_edit_insert(m, (int)m->nheaders, "ms-edge-proxy-message-trust: ms-source-type=EdgeProxyGenerated;"
+	    "ms-ep-fqdn=%s;ms-source-verified-user=verified\r\n", ep_fqdn);
+}
+
+void
+sip_mark_write_outward(struct sip_message *m, const struct policy_decision *d)
+{
+	drop_all(m, SIP_H_MS_VERIFICATION);
+	drop_all(m, SIP_H_MS_ARCHIVING);
+	sip_edit_insert(m, (int)m->nheaders, "ms-asserted-verification-level: ms-source-verified-user=%s\r\n%s",
+	    d->mark_verifiable ? "verified" : "unverified", d->mark_archiving ? "ms-archiving: TRUE\r\n" : "");
+}
+
+/* ---- first hop (MS 7.3) ---- */
+
+static bool
+is_address(struct span host, struct net_addr *addr)
+{
+	return net_addr_parse(addr, host, 1) == SP_OK;
+}
+
+/* The far end's address as the host of a URI. */
+static void
+uri_host(const struct net_addr *from, char out[NET_ADDR_TEXT + 2])
+{
+	char text[NET_ADDR_TEXT];
+	struct strbuf sb;
+
+	strbuf_init(&sb, out, NET_ADDR_TEXT + 2);
+	net_addr_host(from, text);
+	strbuf_printf(&sb, from->ss.ss_family == AF_INET6 ? "[%s]" : "%s", text);
+}
+
+static void
+complete_via(struct sip_message *m, const struct net_addr *from, uint64_t cid)
+{
+	const struct sip_via *via = &m->via;
+	struct span end = span_of(via->whole.p + via->whole.n, 0), rport;
+	char host[NET_ADDR_TEXT], received[NET_ADDR_TEXT + 16] = "";
+	bool has_rport = sip_param(via->params, "rport", &rport);
+	struct net_addr said;
+	struct strbuf sb;
+
+	strip_via(m);
+	strbuf_init(&sb, received, sizeof(received));
+	if (has_rport || !is_address(via->host, &said) || !net_addr_same_host(&said, from))
+		strbuf_printf(&sb, ";received=%s", net_addr_host(from, host));
+	if (has_rport)		/* RFC 3581 4 */
+		sip_edit_replacef(m, sip_param_piece(via->params, "rport"), ";rport=%u", net_addr_port(from));
+	sip_edit_replacef(m, end, "%s;ms-received-port=%u;ms-received-cid=%" PRIX64, received, net_addr_port(from), cid);
+}
+
+/* One Contact value that asks for its address to be replaced. */
+static enum sip_check
+replace_contact(struct sip_message *m, const struct sip_addr *a, const struct net_addr *from, uint64_t cid)
+{
+	const struct sip_uri *u = &a->uri;
+	char host[NET_ADDR_TEXT + 2];
+	struct span v, end, cid_piece;
+	struct net_addr said;
+
+	if (!sip_param(a->params, "proxy", &v))
+		return SIP_CHECK_OK;
+	if (!span_iis(v, "replace") || a->uri_text.p[-1] != '<' ||
+	    (u->scheme != SIP_SCHEME_SIP && u->scheme != SIP_SCHEME_SIPS) ||
+	    (sip_param(u->params, "transport", &v) && !span_iis(v, "tls")))
+		return SIP_CHECK_CONTACT_PROXY;
+
+	uri_host(from, host);
+	sip_edit_replace(m, sip_param_piece(a->params, "proxy"), SPAN_NONE);
+	/* Where parameters end: at the '?', or with the URI. */
+	end = span_of(u->whole.p + u->whole.n - (u->headers.n != 0 ? u->headers.n + 1 : 0), 0);
+	if (sip_param(u->params, "maddr", &v))
+		sip_edit_replacef(m, sip_param_piece(u->params, "maddr"), ";maddr=%s", host);
+	else if (is_address(u->host, &said)) {
+		struct span hostport = u->host;
+
+		/* With the port, if there is one. */
+		hostport.n = (size_t)((u->params.n != 0 ? u->params.p - 1 : end.p) - hostport.p);
+		sip_edit_replacef(m, hostport, "%s:%u", host, net_addr_port(from));
+	} else
+		sip_edit_replacef(m, end, ";maddr=%s", host);
+	cid_piece = sip_param_piece(u->params, "ms-received-cid");
+	sip_edit_replacef(m, span_is_empty(cid_piece) ? end : cid_piece, ";ms-received-cid=%" PRIX64, cid);
+	return SIP_CHECK_OK;
+}
+
+static bool
+asks_for_replacement(const struct sip_message *m)
+{
+	for (int i = m->first[SIP_H_CONTACT]; i >= 0; i = sip_message_next(m, SIP_H_CONTACT, i)) {
+		struct span rest = sip_header_value(m, i), value;
+
+		while (sip_list_next(&rest, &value)) {
+			struct sip_addr a;
+
+			if (sip_addr_parse(&a, value) == SP_OK && sip_param(a.params, "proxy", NULL))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool
+has_one_via(const struct sip_message *m)
+{
+	int i = m->first[SIP_H_VIA];
+	struct span rest = sip_header_value(m, i), value;
+
+	return sip_message_next(m, SIP_H_VIA, i) < 0 && sip_list_next(&rest, &value) && !sip_list_next(&rest, &value);
+}
+
+enum sip_check
+sip_mark_first_hop(struct sip_message *m, const struct net_addr *from, uint64_t cid)
+{
+	enum sip_check why = sip_message_parse(m);
+
+	if (why != SIP_CHECK_OK)
+		return why;
+	if (m->is_request)
+		complete_via(m, from, cid);
+	if (!asks_for_replacement(m))
+		return SIP_CHECK_OK;
+	/* Somebody is between us and the client: then it is not ours to replace. */
+	if (m->is_request && !has_one_via(m))
+		return SIP_CHECK_CONTACT_PROXY;
+	for (int i = m->first[SIP_H_CONTACT]; i >= 0; i = sip_message_next(m, SIP_H_CONTACT, i)) {
+		struct span rest = sip_header_value(m, i), value;
+
+		while (sip_list_next(&rest, &value)) {
+			struct sip_addr a;
+
+			if (sip_addr_parse(&a, value) == SP_OK)
+				why = replace_contact(m, &a, from, cid);
+			if (why != SIP_CHECK_OK)
+				return why;
+		}
+	}
+	return SIP_CHECK_OK;
+}
