@@ -71,9 +71,9 @@ one_of_ours() {
 END {
 	print ".El"
 	print ".Sh SEE ALSO"
-	print ".Xr sallyportctl 8 ,"
 	print ".Xr sallyport-director 8 ,"
-	print ".Xr sallyport-edge 8"
+	print ".Xr sallyport-edge 8 ,"
+	print ".Xr sallyportctl 8"
 	if (rows == 0)
 		exit 1
 }
