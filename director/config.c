@@ -1,0 +1,387 @@
+/*
+ * director/config.c - director.conf: this Director as one immutable value.
+ */
+#include "director/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/users.h"
+#include "common/err.h"
+#include "common/mem.h"
+#include "policy/domain.h"
+
+#define AT(member)	offsetof(struct director_config, member)
+#define DOOR(member)	offsetof(struct director_door, member)
+#define SERVER(member)	offsetof(struct director_server, member)
+
+static const char *const admits_words[] = { "servers", "clients", "both", NULL };
+static const char *const level_words[] = { "error", "warning", "notice", "info", "debug", NULL };
+
+static const struct conf_item door_items[] = {
+	{ "listen", CONF_STR, DOOR(listen), CONF_REQUIRED, 0, 0, 0, NULL, NULL, NULL, 0,
+	    "Address and port of the door, of exactly one interface." },
+	{ "admits", CONF_CHOICE, DOOR(admits), 0, DOOR_SERVERS, 0, 0, NULL, admits_words, NULL, 0,
+	    "Who is let in: servers (mutual TLS), clients (no certificate), or both." },
+	{ "certificate", CONF_STR, DOOR(certificate), CONF_OPTIONAL | CONF_RELOADS, 0, 0, 0, NULL, NULL, NULL, 0,
+	    "PEM file with this door's certificate chain, instead of tls.certificate." },
+	{ "key", CONF_STR, DOOR(key), CONF_OPTIONAL | CONF_RELOADS, 0, 0, 0, NULL, NULL, NULL, 0,
+	    "PEM file with this door's private key, instead of tls.key." },
+	{ "trust", CONF_STR, DOOR(trust), CONF_OPTIONAL | CONF_RELOADS, 0, 0, 0, NULL, NULL, NULL, 0,
+	    "PEM file with the authorities this door trusts, instead of tls.trust." },
+	{ "crl", CONF_STR, DOOR(crl), CONF_OPTIONAL | CONF_RELOADS, 0, 0, 0, NULL, NULL, NULL, 0,
+	    "PEM file or directory with revocation lists for this door, instead of tls.crl." },
+	{ NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, NULL }
+};
+
+static const struct conf_item server_items[] = {
+	{ "name", CONF_STR, SERVER(name), CONF_REQUIRED | CONF_RELOADS, 0, 0, 0, NULL, NULL, NULL, 0,
+	    "Host name that the server's certificate proves." },
+	{ "address", CONF_STR, SERVER(address), CONF_OPTIONAL | CONF_RELOADS, 0, 0, 0, NULL, NULL, NULL, 0,
+	    "IP address to connect to; without it the name is looked up in DNS." },
+	{ "port", CONF_INT, SERVER(port), CONF_RELOADS, 5061, 1, 65535, NULL, NULL, NULL, 0,
+	    "Port to connect to." },
+	{ NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, NULL }
+};
+
+#define STR(path, member, flags, dflt, help) \
+	{ path, CONF_STR, AT(member), flags, 0, 0, 0, dflt, NULL, NULL, 0, help }
+#define STRS(path, member, flags, help) \
+	{ path, CONF_STRS, AT(member), flags, 0, 0, 0, NULL, NULL, NULL, 0, help }
+#define INT(path, member, flags, dflt, min, max, help) \
+	{ path, CONF_INT, AT(member), flags, dflt, min, max, NULL, NULL, NULL, 0, help }
+#define GROUPS(path, member, flags, sub, type, help) \
+	{ path, CONF_GROUPS, AT(member), flags, 0, 0, 0, NULL, NULL, sub, sizeof(type), help }
+
+static const struct conf_item items[] = {
+	STR("name", name, CONF_REQUIRED | CONF_NONEMPTY, NULL,
+	    "Host name of this Director: in Via, Record-Route and Path, and proven by its certificate."),
+	STRS("domains", domains, CONF_REQUIRED | CONF_NONEMPTY | CONF_RELOADS,
+	    "SIP domains of our own, as lower-case A-labels."),
+	STR("user", user, CONF_OPTIONAL, NULL,
+	    "Account that the network process becomes after start; needed when started as root."),
+	INT("workers", workers, 0, 0, 0, 64, "Threads that serve connections; 0 is one for each processor."),
+	STR("log.file", log_file, CONF_OPTIONAL, NULL, "Log file; without it the log goes to standard error."),
+	{ "log.level", CONF_CHOICE, AT(log_level), CONF_RELOADS, 3, 0, 0, NULL, level_words, NULL, 0,
+	    "Least important level that is logged: error, warning, notice, info or debug." },
+	STR("tls.certificate", certificate, CONF_REQUIRED | CONF_NONEMPTY | CONF_RELOADS, NULL,
+	    "PEM file with our certificate chain, leaf first."),
+	STR("tls.key", key, CONF_REQUIRED | CONF_NONEMPTY | CONF_RELOADS, NULL, "PEM file with our private key."),
+	STR("tls.trust", trust, CONF_REQUIRED | CONF_NONEMPTY | CONF_RELOADS, NULL,
+	    "PEM file with the authorities that sign the certificates of edges and pools."),
+	STR("tls.crl", crl, CONF_OPTIONAL | CONF_RELOADS, NULL,
+	    "PEM file or directory with revocation lists; without it revocation is not checked."),
+	GROUPS("doors", doors, CONF_REQUIRED | CONF_NONEMPTY, door_items, struct director_door,
+	    "Where connections are accepted."),
+	GROUPS("edges", edges, CONF_RELOADS, server_items, struct director_server,
+	    "Edges: their marks are believed, and they are the way out to other domains, tried in this order."),
+	GROUPS("pools", pools, CONF_RELOADS, server_items, struct director_server, "Home pools of our users."),
+	STRS("servers", servers, CONF_RELOADS,
+	    "Names of further servers inside that may speak for users; nobody lives there."),
+	STR("auth.users", auth_users, CONF_NONEMPTY, USERS_DEFAULT_FILE,
+	    "The user file, which sallyportctl user keeps; mode 0600."),
+	STR("auth.user", auth_user, CONF_OPTIONAL, NULL,
+	    "Account that the process with the user file becomes after start; without it, it stays who it is."),
+	STR("auth.realm", auth_realm, CONF_OPTIONAL | CONF_NONEMPTY | CONF_RELOADS, NULL,
+	    "Realm of challenges; without it, the domain of the user."),
+	STRS("auth.digest", auth_digest, CONF_RELOADS,
+	    "Digest algorithms that are offered, sha-256 and md5; both when none is named."),
+	INT("auth.nonce_lifetime", auth_nonce_lifetime, CONF_RELOADS, 600, 5, 86400,
+	    "Seconds for which a challenge may be used."),
+	INT("auth.replay_entries", auth_replay_entries, 0, 65536, 16, 4194304,
+	    "Challenges whose use is remembered; beyond it the oldest are declared stale."),
+	INT("auth.timeout", auth_timeout, CONF_RELOADS, 5000, 100, 60000,
+	    "Milliseconds that an answer about a user may take."),
+	STRS("dns.servers", dns_servers, 0, "Addresses of DNS servers; the system's when none is named."),
+	INT("limits.connections", max_connections, 0, 20000, 1, 1000000, "Connections of one worker."),
+	INT("limits.transactions", max_transactions, 0, 50000, 1, 1000000, "Requests in flight of one worker."),
+	INT("limits.questions", max_questions, 0, 2000, 1, 100000,
+	    "Requests of one worker that wait for an answer about a user."),
+	INT("limits.message", max_message, 0, 65536, 4096, 1048576, "Bytes of a message."),
+	INT("timers.handshake", handshake_time, 0, 10, 1, 300, "Seconds that a TLS handshake may take."),
+	INT("timers.first_message", first_message_time, 0, 30, 1, 3600,
+	    "Seconds in which a client must send its first message."),
+	INT("timers.message", message_time, 0, 30, 1, 3600, "Seconds in which a message that was begun must be whole."),
+	INT("timers.signin", signin_time, 0, 60, 1, 3600, "Seconds in which a client must have signed in."),
+	INT("timers.idle", idle_time, 0, 3600, 10, 86400,
+	    "Seconds after which a client that sends nothing, not even keep-alives, is disconnected."),
+	INT("timers.drain", drain_time, CONF_RELOADS, 5, 0, 3600,
+	    "Seconds that requests in flight are given when the Director is stopped."),
+	{ NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, NULL }
+};
+
+/* --- checks beyond one option -------------------------------------------------------- */
+
+struct checking {
+	struct director_config	*c;
+	struct conf_errors	*errs;
+};
+
+#define COMPLAIN(k, path, ...) \
+	conf_error((k)->errs, conf_file_of((k)->errs, path), conf_line_of((k)->errs, path), __VA_ARGS__)
+
+/* Lower-case A-labels in place; false if it is no host name. */
+static bool
+canon(char *name)
+{
+	char out[DOMAIN_MAX];
+	struct span result;
+	bool is_ip = false;
+
+	if (policy_domain_canon(span_str(name), out, &result, &is_ip) != SP_OK || is_ip || result.n > strlen(name))
+		return false;
+	memcpy(name, result.p, result.n);
+	name[result.n] = '\0';
+	return true;
+}
+
+static void
+check_names(struct checking *k)
+{
+	if (!canon(k->c->name))
+		COMPLAIN(k, "name", "name: '%s' is not a host name in A-label form", k->c->name);
+	for (size_t i = 0; i < k->c->domains.n; i++)
+		if (!canon(k->c->domains.v[i].s))
+			conf_error(k->errs, conf_file_of(k->errs, "domains"), k->c->domains.v[i].line,
+			    "domains: '%s' is not a domain in A-label form", k->c->domains.v[i].s);
+	for (size_t i = 0; i < k->c->servers.n; i++)
+		if (!canon(k->c->servers.v[i].s))
+			conf_error(k->errs, conf_file_of(k->errs, "servers"), k->c->servers.v[i].line,
+			    "servers: '%s' is not a host name in A-label form", k->c->servers.v[i].s);
+}
+
+static void
+check_doors(struct checking *k)
+{
+	bool servers = false;
+	char path[64];
+
+	if (k->c->doors.n > DIRECTOR_DOORS_MAX)
+		COMPLAIN(k, "doors", "doors: at most %d are possible", DIRECTOR_DOORS_MAX);
+	for (size_t i = 0; i < k->c->doors.n; i++) {
+		struct director_door *d = &((struct director_door *)k->c->doors.v)[i];
+
+		snprintf(path, sizeof(path), "doors[%zu].listen", i);
+		if (net_addr_parse(&d->addr, span_str(d->listen), 0) != SP_OK)
+			COMPLAIN(k, path, "%s: expects ADDRESS:PORT, as in \"192.0.2.20:5061\"", path);
+		else if (net_addr_is_any(&d->addr))
+			COMPLAIN(k, path, "%s: expects the address of one interface; this one means all of them", path);
+		if ((d->certificate != NULL) != (d->key != NULL)) {
+			snprintf(path, sizeof(path), "doors[%zu].%s", i, d->key != NULL ? "key" : "certificate");
+			COMPLAIN(k, path, "%s: certificate and key are given together or not at all", path);
+		}
+		servers |= d->admits != DOOR_CLIENTS;
+	}
+	if (!servers && k->c->doors.n != 0)
+		COMPLAIN(k, "doors", "doors: none of them admits servers, so no edge and no pool could connect");
+}
+
+static void
+check_servers(struct checking *k, const char *list, struct conf_groups *g)
+{
+	char path[64];
+
+	for (size_t i = 0; i < g->n; i++) {
+		struct director_server *s = &((struct director_server *)g->v)[i];
+		struct net_addr addr;
+
+		snprintf(path, sizeof(path), "%s[%zu].name", list, i);
+		if (!canon(s->name))
+			COMPLAIN(k, path, "%s: '%s' is not a host name in A-label form", path, s->name);
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(s->name, ((struct director_server *)g->v)[j].name) == 0)
+				COMPLAIN(k, path, "%s: '%s' is there already, in line %d", path, s->name, g->line[j]);
+		snprintf(path, sizeof(path), "%s[%zu].address", list, i);
+		if (s->address != NULL && net_addr_parse(&addr, span_str(s->address), 5061) != SP_OK)
+			COMPLAIN(k, path, "%s: expects an IP address", path);
+	}
+}
+
+/* One name cannot be two things: its marks would be believed in one role and not in the other. */
+static void
+check_roles(struct checking *k)
+{
+	const struct director_config *c = k->c;
+
+	for (size_t i = 0; i < c->pools.n; i++) {
+		int edge = director_edge_named(c, span_str(director_pool(c, i)->name));
+
+		if (edge >= 0)
+			conf_error(k->errs, conf_file_of(k->errs, "pools"), c->pools.line[i],
+			    "pools[%zu]: '%s' is an edge already, in line %d", i, director_pool(c, i)->name,
+			    c->edges.line[edge]);
+	}
+	for (size_t i = 0; i < c->servers.n; i++) {
+		struct span name = span_str(c->servers.v[i].s);
+
+		if (director_edge_named(c, name) >= 0 || director_pool_named(c, name) >= 0)
+			conf_error(k->errs, conf_file_of(k->errs, "servers"), c->servers.v[i].line,
+			    "servers: '%s' is an edge or a pool already", c->servers.v[i].s);
+	}
+	if (c->pools.n == 0)
+		COMPLAIN(k, "pools", "pools: at least one is needed, since users live in pools");
+	if (c->edges.n + c->pools.n + c->servers.n > DIRECTOR_SERVERS_MAX)
+		COMPLAIN(k, "pools", "edges, pools and servers: at most %d in all", DIRECTOR_SERVERS_MAX);
+}
+
+static void
+check_auth(struct checking *k)
+{
+	struct director_config *c = k->c;
+
+	for (size_t i = 0; i < c->auth_digest.n; i++) {
+		if (strcasecmp(c->auth_digest.v[i].s, "sha-256") == 0)
+			c->offer_sha256 = true;
+		else if (strcasecmp(c->auth_digest.v[i].s, "md5") == 0)
+			c->offer_md5 = true;
+		else
+			conf_error(k->errs, conf_file_of(k->errs, "auth.digest"), c->auth_digest.v[i].line,
+			    "auth.digest: expects \"sha-256\" or \"md5\"");
+	}
+	if (c->auth_digest.n == 0)
+		c->offer_sha256 = c->offer_md5 = true;
+	for (const char *p = c->auth_realm; p != NULL && *p != '\0'; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f || *p == '"' || *p == '\\') {
+			COMPLAIN(k, "auth.realm", "auth.realm: quotes, backslashes and control characters are not possible");
+			break;
+		}
+	if (c->auth_realm != NULL && strlen(c->auth_realm) >= USER_NAME_MAX)
+		COMPLAIN(k, "auth.realm", "auth.realm: is too long");
+}
+
+static void
+check_dns(struct checking *k)
+{
+	struct net_addr addr;
+
+	for (size_t i = 0; i < k->c->dns_servers.n; i++)
+		if (net_addr_parse(&addr, span_str(k->c->dns_servers.v[i].s), 53) != SP_OK)
+			conf_error(k->errs, conf_file_of(k->errs, "dns.servers"), k->c->dns_servers.v[i].line,
+			    "dns.servers: expects IP addresses, with or without port");
+}
+
+struct director_config *
+director_config_load(const char *file, struct conf_errors *errs)
+{
+	struct director_config *c = xcalloc(1, sizeof(*c));
+	struct checking k = { c, errs };
+
+	c->refs = 1;
+	if (conf_load(file, items, c, errs) == SP_OK) {
+		check_names(&k);
+		check_doors(&k);
+		check_servers(&k, "edges", &c->edges);
+		check_servers(&k, "pools", &c->pools);
+		check_roles(&k);
+		check_auth(&k);
+		check_dns(&k);
+	}
+	if (conf_errors_count(errs) == 0)
+		return c;
+	director_config_unref(c);
+	return NULL;
+}
+
+struct director_config *
+director_config_ref(struct director_config *c)
+{
+	__atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
+	return c;
+}
+
+void
+director_config_unref(struct director_config *c)
+{
+	if (c == NULL || __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL) != 0)
+		return;
+	conf_unload(items, c);
+	free(c);
+}
+
+void
+director_config_print_options(FILE *out)
+{
+	conf_print_options(items, out);
+}
+
+/* --- questions --------------------------------------------------------------------------- */
+
+bool
+director_is_ours(const struct director_config *c, struct span domain)
+{
+	for (size_t i = 0; i < c->domains.n; i++)
+		if (span_iis(domain, c->domains.v[i].s))
+			return true;
+	return false;
+}
+
+static int
+named(const struct conf_groups *g, struct span name)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (span_iis(name, ((const struct director_server *)g->v)[i].name))
+			return (int)i;
+	return -1;
+}
+
+int
+director_pool_named(const struct director_config *c, struct span name)
+{
+	return named(&c->pools, name);
+}
+
+int
+director_edge_named(const struct director_config *c, struct span name)
+{
+	return named(&c->edges, name);
+}
+
+enum server_kind
+director_server_of(const struct director_config *c, const struct span *names, unsigned n, unsigned *index)
+{
+	enum server_kind kind = SERVER_NONE;
+
+	*index = 0;
+	for (unsigned i = 0; i < n && kind != SERVER_EDGE; i++) {
+		int edge = director_edge_named(c, names[i]), pool = director_pool_named(c, names[i]);
+
+		if (edge >= 0) {
+			kind = SERVER_EDGE;
+			*index = (unsigned)edge;
+		} else if (pool >= 0 && kind != SERVER_POOL) {
+			kind = SERVER_POOL;
+			*index = (unsigned)pool;
+		}
+		for (size_t j = 0; kind == SERVER_NONE && j < c->servers.n; j++)
+			if (span_iis(names[i], c->servers.v[j].s)) {
+				kind = SERVER_TRUSTED;
+				*index = (unsigned)j;
+			}
+	}
+	return kind;
+}
+
+static bool
+same(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+bool
+director_config_same_frame(const struct director_config *a, const struct director_config *b, const char **option)
+{
+	bool doors = a->doors.n == b->doors.n;
+
+	for (size_t i = 0; doors && i < a->doors.n; i++)
+		doors = same(director_door(a, i)->listen, director_door(b, i)->listen) &&
+		    director_door(a, i)->admits == director_door(b, i)->admits;
+	*option = !doors ? "doors" : !same(a->name, b->name) ? "name" : !same(a->user, b->user) ? "user" :
+	    a->workers != b->workers ? "workers" : !same(a->log_file, b->log_file) ? "log.file" :
+	    !same(a->auth_users, b->auth_users) ? "auth.users" : !same(a->auth_user, b->auth_user) ? "auth.user" :
+	    a->auth_replay_entries != b->auth_replay_entries ? "auth.replay_entries" :
+	    a->max_connections != b->max_connections ? "limits.connections" :
+	    a->max_transactions != b->max_transactions ? "limits.transactions" :
+	    a->max_questions != b->max_questions ? "limits.questions" :
+	    a->max_message != b->max_message ? "limits.message" : NULL;
+	return *option == NULL;
+}

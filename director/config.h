@@ -1,0 +1,110 @@
+/*
+ * director/config.h - director.conf: this Director as one immutable value.
+ *
+ * Loaded whole, never edited, counted references, swapped on reload.
+ */
+#ifndef SALLYPORT_DIRECTOR_CONFIG_H
+#define SALLYPORT_DIRECTOR_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "common/conf.h"
+#include "common/span.h"
+#include "net/addr.h"
+
+#define DIRECTOR_DEFAULT_CONFIG	SYSCONFDIR "/director.conf"
+#define DIRECTOR_DOORS_MAX	16
+#define DIRECTOR_SERVERS_MAX	256	/* edges, pools and other servers */
+
+/* Who is let in by a door. */
+enum door_admits {
+	DOOR_SERVERS = 0,	/* edges, pools and trusted servers: mutual TLS */
+	DOOR_CLIENTS,		/* clients inside: no certificate is asked for */
+	DOOR_BOTH		/* a certificate is asked for; who shows none is a client */
+};
+
+/* What a server is to us. Zero: nothing. */
+enum server_kind {
+	SERVER_NONE = 0,
+	SERVER_EDGE,		/* may present marks; the way out */
+	SERVER_POOL,		/* home of users */
+	SERVER_TRUSTED		/* speaks for users like a pool, nobody lives there */
+};
+
+struct director_door {
+	char		*listen;	/* "192.0.2.20:5061" */
+	int		 admits;	/* enum door_admits */
+	char		*certificate, *key, *trust, *crl; /* NULL: those of tls.* */
+	/* made of the above */
+	struct net_addr	 addr;
+};
+
+struct director_server {
+	char		*name;		/* proven by its certificate; lower-case */
+	char		*address;	/* NULL: from DNS */
+	int		 port;
+};
+
+struct director_config {
+	/* filled by the table */
+	char		*name;
+	struct conf_strs domains;
+	char		*user;
+	int		 workers;
+	char		*log_file;
+	int		 log_level;
+	char		*certificate, *key, *trust, *crl;
+	struct conf_groups doors, edges, pools;
+	struct conf_strs servers;
+	char		*auth_users, *auth_user, *auth_realm;
+	struct conf_strs auth_digest;
+	int		 auth_nonce_lifetime, auth_replay_entries, auth_timeout;
+	struct conf_strs dns_servers;
+	int		 max_connections, max_transactions, max_questions, max_message;
+	int		 handshake_time, first_message_time, message_time, signin_time, idle_time, drain_time;
+	/* made of the above */
+	bool		 offer_sha256, offer_md5;
+	unsigned	 refs;		/* atomic */
+};
+
+/*
+ * Read and check. NULL if there is any error; all of them are in errs then,
+ * in the order of the file. Otherwise the caller owns one reference.
+ */
+struct director_config *director_config_load(const char *file, struct conf_errors *errs);
+struct director_config *director_config_ref(struct director_config *);	/* any thread */
+void	 director_config_unref(struct director_config *);		/* NULL: nothing; any thread */
+void	 director_config_print_options(FILE *);
+
+static inline const struct director_door *
+director_door(const struct director_config *c, size_t i)
+{
+	return &((const struct director_door *)c->doors.v)[i];
+}
+static inline const struct director_server *
+director_edge(const struct director_config *c, size_t i)
+{
+	return &((const struct director_server *)c->edges.v)[i];
+}
+static inline const struct director_server *
+director_pool(const struct director_config *c, size_t i)
+{
+	return &((const struct director_server *)c->pools.v)[i];
+}
+/* Is this (any letter case) one of our SIP domains? */
+bool	 director_is_ours(const struct director_config *, struct span domain);
+/* The pool of that name (any letter case), or -1. */
+int	 director_pool_named(const struct director_config *, struct span name);
+/* The edge of that name (any letter case), or -1. */
+int	 director_edge_named(const struct director_config *, struct span name);
+/* What the owner of these proven names is; *index within its list. An edge before a pool before others. */
+enum server_kind director_server_of(const struct director_config *, const struct span *names, unsigned n,
+	    unsigned *index);
+/* May b take the place of a while running? If not, *option names what differs. */
+bool	 director_config_same_frame(const struct director_config *a, const struct director_config *b,
+	    const char **option);
+
+#endif
