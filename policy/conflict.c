@@ -16,13 +16,19 @@ static const char *const kinds[NAME_NKINDS] = {
 	[NAME_INTERNAL_SERVER] = "internal-server",
 };
 
+static const char *
+dot(const struct name_rule *r)
+{
+	return r->reach == REACH_BELOW ? "." : "";
+}
+
 /* Said at the rule that gives way, naming the other's place. */
 static void
 complain(struct build *b, const struct name_rule *r, const struct name_rule *other, const char *what)
 {
-	build_error(b, (struct place){ r->file, r->line }, "%s: %s%.*s %s (%s: %.*s, %s:%d)", kinds[r->kind],
-	    r->reach == REACH_BELOW ? "." : "", SPAN_FMT(r->name), what, kinds[other->kind],
-	    SPAN_FMT(other->name), other->file, other->line);
+	build_error(b, (struct place){ r->file, r->line }, "%s: %s%.*s %s (%s: %s%.*s, %s:%d)", kinds[r->kind],
+	    dot(r), SPAN_FMT(r->name), what, kinds[other->kind], dot(other), SPAN_FMT(other->name), other->file,
+	    other->line);
 }
 
 /* Of a pattern, the labels after the last one with a '*': every name that follows it is below them. */

@@ -1,0 +1,276 @@
+/*
+ * check_rules.c - building rules: every mistake is reported with its place, the
+ * order of rules does not matter where it should not, and a decision allocates nothing.
+ */
+#include <check.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "policy/decision.h"
+#include "policy/rules.h"
+#include "tests/unit/policy/rulefile.h"
+
+static void
+expect_errors(const char *name)
+{
+	static struct rule_errors errors;
+	char rules_name[64], errors_name[64];
+	char *text, *want;
+	struct policy_rules *rules;
+
+	snprintf(rules_name, sizeof(rules_name), "%s.rules", name);
+	snprintf(errors_name, sizeof(errors_name), "%s.errors", name);
+	text = test_data(rules_name);
+	want = test_data(errors_name);
+	rules = rules_from_text(rules_name, text, &errors);
+	ck_assert_ptr_null(rules);
+	ck_assert_msg(strcmp(errors.text, want) == 0, "%s: got\n%s", name, errors.text);
+	free(text);
+	free(want);
+}
+
+START_TEST(every_mistake)
+{
+	expect_errors("mistakes");
+}
+END_TEST
+
+START_TEST(every_conflict)
+{
+	expect_errors("conflicts");
+}
+END_TEST
+
+/* The same lines in another order are the same contradictions. */
+START_TEST(conflicts_in_any_order)
+{
+	static const char *const pairs[][2] = {
+		{ "domain a.example\n", "blocked a.example\n" },
+		{ "domain x.a.example\n", "blocked a.example\n" },
+		{ "domain .a.example\n", "blocked a.example\n" },
+		{ "domain a.example\n", "partner P\npartner.server s.p.example\npartner.domain a.example\n" },
+		{ "domain x.a.example\n", "partner P\npartner.server s.p.example\npartner.domain .a.example\n" },
+		{ "domain .a.example\n", "partner P\npartner.server s.p.example\npartner.domain x.a.example\n" },
+		{ "domain .a.example\n", "partner P\npartner.server s.p.example\npartner.domain .a.example\n" },
+		{ "domain .b.a.example\n", "partner P\npartner.server s.p.example\npartner.domain .a.example\n" },
+		{ "blocked a.example\n", "partner P\npartner.server s.p.example\npartner.domain a.example\n" },
+		{ "blocked a.example\n", "partner P\npartner.server s.a.example\npartner.domain p.example\n" },
+		{ "blocked a.example\n", "internal-server s.a.example\n" },
+		{ "blocked a.example\n", "internal-server s*.a.example\n" },
+		{ "internal-server s.a.example\n",
+		    "partner P\npartner.server s.a.example\npartner.domain p.example\n" },
+		{ "internal-server *.a.example\n",
+		    "partner P\npartner.server s.a.example\npartner.domain p.example\n" },
+		{ "partner P\npartner.server s.p.example\npartner.domain p.example\n",
+		    "partner Q\npartner.server s.q.example\npartner.domain p.example\n" },
+		{ "partner P\npartner.server s.p.example\npartner.domain p.example\n",
+		    "partner Q\npartner.server s.p.example\npartner.domain q.example\n" },
+	};
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		for (int swap = 0; swap < 2; swap++) {
+			static struct rule_errors errors;
+			char text[512];
+
+			snprintf(text, sizeof(text), "%s%s", pairs[i][swap], pairs[i][!swap]);
+			ck_assert_msg(rules_from_text("t", text, &errors) == NULL, "taken: %s", text);
+			ck_assert_msg(errors.count == 1, "%zu errors for\n%s%s", errors.count, text, errors.text);
+			ck_assert_msg(strstr(errors.text, "t:") != NULL, "no other place: %s", errors.text);
+		}
+	}
+}
+END_TEST
+
+/* What looks like a contradiction and is none. */
+START_TEST(no_conflicts)
+{
+	static const char *const texts[] = {
+		"",
+		"domain a.example\nblocked x.a.example\n",
+		"domain .a.example\nblocked x.a.example\n",
+		"domain .a.example\npartner P\npartner.server s.p.example\npartner.domain a.example\n",
+		"domain a.example\npartner P\npartner.server s.p.example\npartner.domain .a.example\n",
+		"blocked a.example\nblocked a.example\nblocked x.a.example\n",
+		"partner P\npartner.server s.p.example\npartner.domain .p.example\n"
+		"partner Q\npartner.server s.q.example\npartner.domain x.p.example\n",
+		"internal-server s*.a.example\npartner P\npartner.server t.a.example\npartner.domain p.example\n",
+		"blocked s.a.example\ninternal-server s*.a.example\n",
+		"domain B\xc3\xbc" "cher.example\n",
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		static struct rule_errors errors;
+		struct policy_rules *rules = rules_from_text("t", texts[i], &errors);
+
+		ck_assert_msg(rules != NULL, "%s%s", texts[i], errors.text);
+		policy_rules_unref(rules);
+	}
+}
+END_TEST
+
+/* Errors of several files come file by file, each by line. */
+START_TEST(errors_by_file)
+{
+	static struct rule_errors errors;
+	struct policy_builder *b = policy_builder_new();
+
+	policy_builder_add(b, "one", 5, "domain", "-");
+	policy_builder_add(b, "two", 1, "domain", "-");
+	policy_builder_add(b, "one", 2, "domain", "-");
+	policy_builder_add(b, "two", 7, "domain", "x.example");
+	policy_builder_add(b, "one", 9, "blocked", "x.example");
+	errors = (struct rule_errors){ .len = 0 };
+	ck_assert_ptr_null(policy_builder_finish(b, rule_errors_add, &errors));
+	ck_assert_str_eq(errors.text, "2: domain: expects a domain name, not \"-\"\n"
+	    "5: domain: expects a domain name, not \"-\"\n"
+	    "1: domain: expects a domain name, not \"-\"\n"
+	    "7: domain: x.example is blocked (blocked: x.example, one:9)\n");
+	/* The builder is empty again, and nobody has to listen. */
+	policy_builder_add(b, "three", 1, "nonsense", "");
+	ck_assert_ptr_null(policy_builder_finish(b, NULL, NULL));
+	policy_builder_add(b, "four", 1, "domain", "x.example");
+	{
+		struct policy_rules *rules = policy_builder_finish(b, NULL, NULL);
+
+		ck_assert_ptr_nonnull(rules);
+		ck_assert(policy_is_internal_domain(rules, "x.example", 9));
+		ck_assert(!policy_is_internal_domain(rules, "x.exampl", 8));
+		ck_assert(!policy_is_internal_domain(rules, "a.x.example", 11));
+		ck_assert(!policy_is_internal_domain(rules, "", 0));
+		policy_rules_unref(rules);
+	}
+	policy_builder_free(b);
+	policy_builder_free(NULL);
+	policy_rules_unref(NULL);
+}
+END_TEST
+
+START_TEST(partners)
+{
+	static struct rule_errors errors;
+	struct policy_rules *rules = rules_from_text("t",
+	    "partner One & only\npartner.server SIP.One.Example.\npartner.domain one.example\n"
+	    "partner Two\npartner.server sip.two.example\npartner.port 7061\npartner.domain two.example\n"
+	    "partner.cn on\n", &errors);
+	const struct policy_partner *p;
+
+	ck_assert_ptr_nonnull(rules);
+	ck_assert_uint_eq(policy_partner_count(rules), 2);
+	p = policy_partner_get(rules, 0);
+	ck_assert_str_eq(p->name, "One & only");
+	ck_assert_str_eq(p->server, "sip.one.example");
+	ck_assert_uint_eq(p->port, 5061);
+	ck_assert(!p->accept_cn);
+	p = policy_partner_get(rules, 1);
+	ck_assert_uint_eq(p->port, 7061);
+	ck_assert(p->accept_cn);
+	policy_rules_unref(rules);
+}
+END_TEST
+
+static void *
+hold_and_let_go(void *arg)
+{
+	for (int i = 0; i < 10000; i++) {
+		struct policy_rules *r = policy_rules_ref(arg);
+
+		ck_assert(policy_is_internal_domain(r, "contoso.example", 15));
+		policy_rules_unref(r);
+	}
+	policy_rules_unref(arg);
+	return NULL;
+}
+
+/* The last of several threads frees; a sanitizer build sees it when that goes wrong. */
+START_TEST(counted_references)
+{
+	struct policy_rules *rules = rules_from_file("federation.rules");
+	pthread_t threads[4];
+
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, hold_and_let_go, policy_rules_ref(rules)), 0);
+	policy_rules_unref(rules);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+}
+END_TEST
+
+/* A thousand partners and ten thousand blocks are all found, and nothing else is. */
+START_TEST(many)
+{
+	struct policy_builder *b = policy_builder_new();
+	struct policy_rules *rules;
+	char text[64], server[64], domain[64];
+	struct span names[1];
+	struct policy_facts f = { .side = POLICY_SIDE_OUTER, .door_partners = true, .has_certificate = true,
+		.names = names, .nnames = 1, .method = POLICY_METHOD_MESSAGE };
+
+	policy_builder_add(b, "t", 1, "domain", "contoso.example");
+	policy_builder_add(b, "t", 2, "federation", "on");
+	for (int i = 0; i < 10000; i++) {
+		snprintf(text, sizeof(text), "b%d.blocked%d.example", i, i % 7);
+		policy_builder_add(b, "t", 10 + i, "blocked", text);
+	}
+	for (int i = 0; i < 1000; i++) {
+		snprintf(text, sizeof(text), "Partner %d", i);
+		policy_builder_add(b, "t", 20000 + i, "partner", text);
+		snprintf(text, sizeof(text), "sip.p%d.example", i);
+		policy_builder_add(b, "t", 20000 + i, "partner.server", text);
+		snprintf(text, sizeof(text), "p%d.example", i);
+		policy_builder_add(b, "t", 20000 + i, "partner.domain", text);
+	}
+	rules = policy_builder_finish(b, NULL, NULL);
+	policy_builder_free(b);
+	ck_assert_ptr_nonnull(rules);
+	f.to_domain = f.ruri_domain = SPAN_LIT("contoso.example");
+	for (int i = 0; i < 1000; i++) {
+		struct policy_decision d;
+
+		snprintf(server, sizeof(server), "sip.p%d.example", i);
+		snprintf(domain, sizeof(domain), "p%d.example", i);
+		names[0] = span_str(server);
+		f.from_domain = span_str(domain);
+		d = policy_decide(rules, &f);
+		ck_assert_int_eq(d.verdict, POLICY_ALLOW);
+		ck_assert_uint_eq(d.partner, (unsigned)i);
+	}
+	for (int i = 0; i < 10001; i++) {
+		struct policy_decision d;
+
+		snprintf(domain, sizeof(domain), "x.b%d.blocked%d.example", i, i % 7);
+		f.from_domain = span_str(domain);
+		d = policy_decide(rules, &f);
+		ck_assert_int_eq(d.reason, i < 10000 ? POLICY_REASON_FROM_DOMAIN_BLOCKED :
+		    POLICY_REASON_FROM_NOT_OF_PARTNER);
+		ck_assert(i == 10000 || d.trail[d.ntrail - 1].line == 10 + i);
+	}
+	policy_rules_unref(rules);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("rules");
+	TCase *tc = tcase_create("rules");
+	SRunner *sr;
+	int failed;
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, every_mistake);
+	tcase_add_test(tc, every_conflict);
+	tcase_add_test(tc, conflicts_in_any_order);
+	tcase_add_test(tc, no_conflicts);
+	tcase_add_test(tc, errors_by_file);
+	tcase_add_test(tc, partners);
+	tcase_add_test(tc, counted_references);
+	tcase_add_test(tc, many);
+	suite_add_tcase(s, tc);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
