@@ -416,8 +416,13 @@ step_flow(struct walk *w)
 {
 	if (w->facts->flow == POLICY_FLOW_USER_GONE)
 		return POLICY_REASON_FLOW_GONE;
-	if (w->facts->flow == POLICY_FLOW_USER)
-		w->d->hop = POLICY_HOP_FLOW;
+	if (w->facts->flow != POLICY_FLOW_USER)
+		return GO_ON;
+	/* A connection may be older than the rules. */
+	w->matched = w->rules->switch_at[SWITCH_REMOTE_USERS];
+	if (!w->rules->on[SWITCH_REMOTE_USERS])
+		return POLICY_REASON_REMOTE_USERS_OFF;
+	w->d->hop = POLICY_HOP_FLOW;
 	return GO_ON;
 }
 
