@@ -576,10 +576,9 @@ policy_rules_ref(struct policy_rules *r)
 void
 policy_rules_unref(struct policy_rules *r)
 {
-	if (r == NULL || atomic_fetch_sub_explicit(&r->refs, 1, memory_order_release) != 1)
-		return;
 	/* The last one out sees everything that the others did before they let go. */
-	atomic_thread_fence(memory_order_acquire);
+	if (r == NULL || atomic_fetch_sub_explicit(&r->refs, 1, memory_order_acq_rel) != 1)
+		return;
 	for (size_t i = 0; i < r->npartners; i++) {
 		free((char *)(uintptr_t)r->partners[i].shown.name);
 		free((char *)(uintptr_t)r->partners[i].shown.server);
