@@ -1,0 +1,303 @@
+/*
+ * edge/config.c - see config.h. Every option is one row here.
+ */
+#include "edge/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "common/log.h"
+#include "common/mem.h"
+
+static const char *const ask_words[] = { "none", "optional", "required", NULL };
+static const char *const level_words[] = { "error", "warning", "notice", "info", "debug", NULL };
+
+#define DOOR(m)	offsetof(struct edge_door_conf, m)
+
+static const struct conf_item outer_items[] = {
+	{ .path = "listen", .type = CONF_STR, .at = DOOR(listen), .flags = CONF_REQUIRED | CONF_NONEMPTY,
+	    .help = "Address and port of this door; exactly one interface address." },
+	{ .path = "name", .type = CONF_STR, .at = DOOR(name), .flags = CONF_REQUIRED | CONF_NONEMPTY,
+	    .help = "Our host name on this side; the certificate must hold it." },
+	{ .path = "certificate", .type = CONF_STR, .at = DOOR(certificate), .flags = CONF_REQUIRED | CONF_NONEMPTY | CONF_RELOADS,
+	    .help = "PEM file with our certificate and its chain, leaf first." },
+	{ .path = "key", .type = CONF_STR, .at = DOOR(key), .flags = CONF_REQUIRED | CONF_NONEMPTY | CONF_RELOADS,
+	    .help = "PEM file with the private key of that certificate." },
+	{ .path = "trust", .type = CONF_STR, .at = DOOR(trust), .flags = CONF_OPTIONAL | CONF_RELOADS,
+	    .help = "PEM file with the certification authorities that peers of this door may have." },
+	{ .path = "crl", .type = CONF_STR, .at = DOOR(crl), .flags = CONF_OPTIONAL | CONF_RELOADS,
+	    .help = "PEM file, or directory of PEM files, with revocation lists." },
+	{ .path = "client_certificate", .type = CONF_CHOICE, .at = DOOR(ask), .dflt = NET_TLS_ASK_NONE, .choices = ask_words,
+	    .help = "Is a certificate asked of who connects: none, optional or required." },
+	{ .path = "users", .type = CONF_BOOL, .at = DOOR(users), .dflt = false,
+	    .help = "Remote users, who have no certificate, may come in here." },
+	{ .path = "partners", .type = CONF_BOOL, .at = DOOR(partners), .dflt = false,
+	    .help = "Partner servers, by their certificate, may come in here." },
+	{ .path = NULL }
+};
+
+#define DIR(m)	offsetof(struct edge_director_conf, m)
+
+static const struct conf_item director_items[] = {
+	{ .path = "name", .type = CONF_STR, .at = DIR(name), .flags = CONF_REQUIRED | CONF_NONEMPTY,
+	    .help = "Host name of a Director or other inside next hop; its certificate must prove it." },
+	{ .path = "port", .type = CONF_INT, .at = DIR(port), .dflt = 5061, .min = 1, .max = 65535,
+	    .help = "Its port for mutual TLS." },
+	{ .path = "address", .type = CONF_STR, .at = DIR(address), .flags = CONF_OPTIONAL,
+	    .help = "Its IP address, if DNS is not to be asked." },
+	{ .path = NULL }
+};
+
+#define AT(m)	offsetof(struct edge_config, m)
+#define LIM(m)	offsetof(struct edge_config, limits.m)
+
+static const struct conf_item items[] = {
+	{ .path = "user", .type = CONF_STR, .at = AT(user), .text = "sallyport",
+	    .help = "Unprivileged user that the daemon becomes once its doors are open; used when it is started as root." },
+	{ .path = "workers", .type = CONF_INT, .at = AT(workers), .dflt = 0, .min = 0, .max = NET_WORKERS_MAX,
+	    .help = "Worker threads; 0: one per processor." },
+	{ .path = "policy", .type = CONF_STR, .at = AT(policy), .text = SYSCONFDIR "/policy.conf", .flags = CONF_RELOADS,
+	    .help = "File with the organisation's policy, see policy.conf(5)." },
+	{ .path = "flow_keys", .type = CONF_STR, .at = AT(flow_keys), .flags = CONF_OPTIONAL,
+	    .help = "File with the keys that sign routes; made if it is not there. Without it, keys last as long as the process." },
+	{ .path = "log.file", .type = CONF_STR, .at = AT(log_file), .flags = CONF_OPTIONAL,
+	    .help = "Log file; without it, standard error." },
+	{ .path = "log.level", .type = CONF_CHOICE, .at = AT(log_level), .dflt = 3, .choices = level_words, .flags = CONF_RELOADS,
+	    .help = "Least important records that are written: error, warning, notice, info or debug." },
+	{ .path = "outer", .type = CONF_GROUPS, .at = AT(outer), .flags = CONF_REQUIRED | CONF_NONEMPTY,
+	    .sub = outer_items, .size = sizeof(struct edge_door_conf), .help = "The doors that face the Internet." },
+	{ .path = "inner.listen", .type = CONF_STR, .at = AT(inner.listen), .flags = CONF_REQUIRED | CONF_NONEMPTY,
+	    .help = "Address and port of the door that faces inside." },
+	{ .path = "inner.name", .type = CONF_STR, .at = AT(inner.name), .flags = CONF_REQUIRED | CONF_NONEMPTY,
+	    .help = "Our host name on the inside." },
+	{ .path = "inner.certificate", .type = CONF_STR, .at = AT(inner.certificate), .flags = CONF_REQUIRED | CONF_NONEMPTY | CONF_RELOADS,
+	    .help = "PEM file with our certificate for the inside and its chain, leaf first." },
+	{ .path = "inner.key", .type = CONF_STR, .at = AT(inner.key), .flags = CONF_REQUIRED | CONF_NONEMPTY | CONF_RELOADS,
+	    .help = "PEM file with the private key of that certificate." },
+	{ .path = "inner.trust", .type = CONF_STR, .at = AT(inner.trust), .flags = CONF_REQUIRED | CONF_NONEMPTY | CONF_RELOADS,
+	    .help = "PEM file with the certification authorities of inside servers." },
+	{ .path = "inner.crl", .type = CONF_STR, .at = AT(inner.crl), .flags = CONF_OPTIONAL | CONF_RELOADS,
+	    .help = "PEM file, or directory of PEM files, with revocation lists for inside servers." },
+	{ .path = "directors", .type = CONF_GROUPS, .at = AT(directors), .flags = CONF_REQUIRED | CONF_NONEMPTY,
+	    .sub = director_items, .size = sizeof(struct edge_director_conf),
+	    .help = "The inside next hops; several share the users and stand in for each other." },
+	{ .path = "dns.servers", .type = CONF_STRS, .at = AT(dns_servers),
+	    .help = "Resolvers as address or address:port; without any, those of the system." },
+	{ .path = "dns.timeout", .type = CONF_INT, .at = AT(dns_timeout), .dflt = 2000, .min = 100, .max = 30000,
+	    .help = "Milliseconds that one try of a DNS question may take." },
+	{ .path = "dns.tries", .type = CONF_INT, .at = AT(dns_tries), .dflt = 2, .min = 1, .max = 10,
+	    .help = "Tries per DNS question." },
+	{ .path = "keep_alive", .type = CONF_INT, .at = AT(keep_alive), .dflt = 300, .min = 30, .max = 3600,
+	    .help = "Seconds between keep-alives that clients are told (MS-CONMGMT); a silent one is cut 32 seconds later." },
+	{ .path = "limits.connections", .type = CONF_INT, .at = LIM(connections), .dflt = 50000, .min = 1, .max = 1000000,
+	    .help = "Connections of the whole daemon." },
+	{ .path = "limits.transactions", .type = CONF_INT, .at = LIM(transactions), .dflt = 100000, .min = 1, .max = 10000000,
+	    .help = "Requests in flight of the whole daemon." },
+	{ .path = "limits.hop_queue", .type = CONF_INT, .at = LIM(hop_queue), .dflt = 1000, .min = 1, .max = 1000000,
+	    .help = "Requests that wait for one next hop to come up." },
+	{ .path = "limits.handshake", .type = CONF_INT, .at = LIM(handshake), .dflt = 10, .min = 1, .max = 300,
+	    .help = "Seconds that a TLS handshake may take." },
+	{ .path = "limits.first_message", .type = CONF_INT, .at = LIM(first_message), .dflt = 30, .min = 1, .max = 3600,
+	    .help = "Seconds from the handshake to the first message of who connected." },
+	{ .path = "limits.message", .type = CONF_INT, .at = LIM(message), .dflt = 10, .min = 1, .max = 300,
+	    .help = "Seconds in which a message that was begun must be whole." },
+	{ .path = "limits.sign_in", .type = CONF_INT, .at = LIM(sign_in), .dflt = 60, .min = 1, .max = 3600,
+	    .help = "Seconds in which a user must have signed in over a new connection." },
+	{ .path = "limits.idle", .type = CONF_INT, .at = LIM(idle), .dflt = 0, .min = 0, .max = 86400,
+	    .help = "Seconds of silence after which a user's connection is closed; 0: keep_alive and 32." },
+	{ .path = "limits.server_idle", .type = CONF_INT, .at = LIM(server_idle), .dflt = 3600, .min = 0, .max = 86400,
+	    .help = "Seconds of silence after which a server's inbound connection is closed; 0: never." },
+	{ .path = "limits.start_line", .type = CONF_INT, .at = LIM(start_line), .dflt = 4096, .min = 64, .max = 8192,
+	    .help = "Bytes of a start line." },
+	{ .path = "limits.header", .type = CONF_INT, .at = LIM(header), .dflt = 8192, .min = 256, .max = 16384,
+	    .help = "Bytes of one header with its folded lines." },
+	{ .path = "limits.headers", .type = CONF_INT, .at = LIM(headers), .dflt = SIP_HEADERS_MAX, .min = 8, .max = SIP_HEADERS_MAX,
+	    .help = "Number of headers of a message." },
+	{ .path = "limits.head", .type = CONF_INT, .at = LIM(head), .dflt = 16384, .min = 1024, .max = 16384,
+	    .help = "Bytes of start line and headers together." },
+	{ .path = "limits.message_size", .type = CONF_INT, .at = LIM(message_size), .dflt = 65536, .min = 4096, .max = 5242880,
+	    .help = "Bytes of a whole message." },
+	{ .path = "limits.user_queue", .type = CONF_INT, .at = LIM(user_queue), .dflt = 256, .min = 16, .max = 65536,
+	    .help = "KiB that may wait for a user who does not read; beyond it the connection is closed." },
+	{ .path = "limits.link_queue", .type = CONF_INT, .at = LIM(link_queue), .dflt = 4096, .min = 64, .max = 262144,
+	    .help = "KiB that may wait for a server before those who feed it are held back." },
+	{ .path = "limits.request", .type = CONF_INT, .at = LIM(request), .dflt = 30, .min = 1, .max = 300,
+	    .help = "Seconds for the final response to a request other than INVITE; then 504." },
+	{ .path = "limits.failover", .type = CONF_INT, .at = LIM(failover), .dflt = 8, .min = 1, .max = 300,
+	    .help = "Seconds of silence after which the next target is tried, while there is one." },
+	{ .path = "limits.invite_first", .type = CONF_INT, .at = LIM(invite_first), .dflt = 30, .min = 1, .max = 300,
+	    .help = "Seconds for the first response to an INVITE; then 504." },
+	{ .path = "limits.invite", .type = CONF_INT, .at = LIM(invite), .dflt = 200, .min = 10, .max = 3600,
+	    .help = "Seconds that a call may ring (timer C); then it is cancelled and answered 408." },
+	{ .path = "limits.connect", .type = CONF_INT, .at = LIM(connect), .dflt = 6, .min = 1, .max = 60,
+	    .help = "Seconds to resolve, connect and shake hands with one next hop." },
+	{ .path = NULL }
+};
+
+static void
+check_address(struct edge_door_conf *d, const char *file, int line, const char *path, struct conf_errors *errs)
+{
+	if (d->listen == NULL)
+		return;
+	if (net_addr_parse(&d->addr, span_str(d->listen), 0) != SP_OK)
+		conf_error(errs, file, line, "%s: expects an IP address and a port, like 203.0.113.10:5061", path);
+	else if (net_addr_is_any(&d->addr))
+		conf_error(errs, file, line, "%s: expects the address of one interface, not the unspecified address", path);
+}
+
+static bool
+same_address(const struct net_addr *a, const struct net_addr *b)
+{
+	return a->len != 0 && b->len != 0 && net_addr_same_host(a, b);
+}
+
+static void
+check_doors(struct edge_config *c, struct conf_errors *errs)
+{
+	check_address(&c->inner, c->file, conf_line_of(errs, "inner.listen"), "inner.listen", errs);
+	if (c->outer.n > EDGE_DOORS_MAX)
+		conf_error(errs, c->file, c->outer.line[EDGE_DOORS_MAX], "outer: at most %d doors", EDGE_DOORS_MAX);
+	for (size_t i = 0; i < c->outer.n; i++) {
+		struct edge_door_conf *d = edge_outer(c, i);
+		char path[64];
+
+		snprintf(path, sizeof(path), "outer[%zu].listen", i);
+		check_address(d, c->file, conf_line_of(errs, path), path, errs);
+		if (same_address(&d->addr, &c->inner.addr))
+			conf_error(errs, c->file, c->outer.line[i],
+			    "outer[%zu].listen: is on the address of inner.listen (line %d); the two doors must not share an interface",
+			    i, conf_line_of(errs, "inner.listen"));
+		if (!d->users && !d->partners)
+			conf_error(errs, c->file, c->outer.line[i],
+			    "outer[%zu]: admits nobody; set users or partners to true", i);
+		if (d->partners && d->ask == NET_TLS_ASK_NONE)
+			conf_error(errs, c->file, c->outer.line[i],
+			    "outer[%zu]: partners prove themselves by certificate; set client_certificate to "
+			    "\"required\" or, with users on the same port, \"optional\"", i);
+		if (d->users && d->ask == NET_TLS_ASK_REQUIRED)
+			conf_error(errs, c->file, c->outer.line[i],
+			    "outer[%zu]: users have no certificate; set client_certificate to \"none\" or \"optional\"", i);
+		if (d->partners && d->trust == NULL)
+			conf_error(errs, c->file, c->outer.line[i],
+			    "outer[%zu].trust: expects the authorities of the partners' certificates", i);
+		for (size_t j = 0; j < i; j++)
+			if (edge_outer(c, j)->listen != NULL && d->listen != NULL &&
+			    strcmp(edge_outer(c, j)->listen, d->listen) == 0)
+				conf_error(errs, c->file, c->outer.line[i],
+				    "outer[%zu].listen: is used already (line %d)", i, c->outer.line[j]);
+	}
+}
+
+static void
+check_directors(struct edge_config *c, struct conf_errors *errs)
+{
+	if (c->directors.n > EDGE_DIRECTORS_MAX)
+		conf_error(errs, c->file, c->directors.line[EDGE_DIRECTORS_MAX], "directors: at most %d",
+		    EDGE_DIRECTORS_MAX);
+	for (size_t i = 0; i < c->directors.n; i++) {
+		struct edge_director_conf *d = edge_director(c, i);
+		struct net_addr a;
+
+		if (d->address != NULL && net_addr_parse(&a, span_str(d->address), 1) != SP_OK)
+			conf_error(errs, c->file, c->directors.line[i], "directors[%zu].address: expects an IP address", i);
+		for (size_t j = 0; j < i; j++)
+			if (d->name != NULL && edge_director(c, j)->name != NULL && d->port == edge_director(c, j)->port &&
+			    strcasecmp(d->name, edge_director(c, j)->name) == 0)
+				conf_error(errs, c->file, c->directors.line[i],
+				    "directors[%zu]: the same next hop as in line %d", i, c->directors.line[j]);
+	}
+	for (size_t i = 0; i < c->dns_servers.n; i++) {
+		struct net_addr a;
+
+		if (net_addr_parse(&a, span_str(c->dns_servers.v[i].s), 53) != SP_OK)
+			conf_error(errs, c->file, c->dns_servers.v[i].line,
+			    "dns.servers: expects an IP address, or address and port");
+	}
+}
+
+struct edge_config *
+edge_config_load(const char *file, struct conf_errors *errs)
+{
+	struct edge_config *c = xcalloc(1, sizeof(*c));
+	size_t before = conf_errors_count(errs);
+
+	c->file = xstrdup(file);
+	conf_load(file, items, c, errs);
+	check_doors(c, errs);
+	check_directors(c, errs);
+	if (conf_errors_count(errs) != before) {
+		edge_config_free(c);
+		return NULL;
+	}
+	c->inner.ask = NET_TLS_ASK_REQUIRED;
+	return c;
+}
+
+void
+edge_config_free(struct edge_config *c)
+{
+	if (c == NULL)
+		return;
+	conf_unload(items, c);
+	free(c->file);
+	free(c);
+}
+
+void
+edge_config_print_options(FILE *f)
+{
+	conf_print_options(items, f);
+}
+
+static struct sip_frame_limits
+frame_limits(const struct edge_config *c)
+{
+	return (struct sip_frame_limits){ (uint32_t)c->limits.start_line, (uint32_t)c->limits.header,
+	    (uint32_t)c->limits.headers, (uint32_t)c->limits.head, (uint32_t)c->limits.message_size };
+}
+
+struct sip_link_limits
+edge_client_limits(const struct edge_config *c)
+{
+	const struct edge_limits_conf *l = &c->limits;
+	unsigned idle = (unsigned)(l->idle != 0 ? l->idle : c->keep_alive + 32);
+	size_t queue = (size_t)l->user_queue * 1024;
+
+	return (struct sip_link_limits){
+		.stream = { .handshake_ms = (unsigned)l->handshake * 1000, .queue_high = queue / 2, .queue_max = queue,
+		    .linger_ms = 5000 },
+		.frame = frame_limits(c),
+		.first_message_ms = (unsigned)l->first_message * 1000, .message_ms = (unsigned)l->message * 1000,
+		.signin_ms = (unsigned)l->sign_in * 1000, .idle_ms = idle * 1000
+	};
+}
+
+struct sip_link_limits
+edge_server_limits(const struct edge_config *c)
+{
+	struct sip_link_limits l = edge_client_limits(c);
+
+	l.stream.queue_high = (size_t)c->limits.link_queue * 1024;
+	l.stream.queue_max = l.stream.queue_high * 4;
+	l.idle_ms = (unsigned)c->limits.server_idle * 1000;
+	return l;
+}
+
+/* Bounds of the whole daemon are shared out evenly, rounded up. */
+struct sip_relay_limits
+edge_relay_limits(const struct edge_config *c)
+{
+	struct sip_relay_limits l = SIP_RELAY_LIMITS_DEFAULT;
+	uint32_t n = c->workers > 0 ? (uint32_t)c->workers : 1;
+
+	l.links = ((uint32_t)c->limits.connections + n - 1) / n;
+	l.transactions = ((uint32_t)c->limits.transactions + n - 1) / n;
+	l.hop_queue = (uint32_t)c->limits.hop_queue;
+	l.failover_ms = (unsigned)c->limits.failover * 1000;
+	l.request_ms = (unsigned)c->limits.request * 1000;
+	l.invite_first_ms = (unsigned)c->limits.invite_first * 1000;
+	l.invite_ms = (unsigned)c->limits.invite * 1000;
+	l.connect_ms = (unsigned)c->limits.connect * 1000;
+	return l;
+}

@@ -1,0 +1,84 @@
+/*
+ * edge/config.h - edge.conf: this machine's doors, certificates, next hops and limits.
+ */
+#ifndef SALLYPORT_EDGE_CONFIG_H
+#define SALLYPORT_EDGE_CONFIG_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "common/conf.h"
+#include "net/addr.h"
+#include "net/tls.h"
+#include "sip/relay.h"
+
+#define EDGE_DOORS_MAX		16
+#define EDGE_DIRECTORS_MAX	8
+
+/* A door, outer or inner. */
+struct edge_door_conf {
+	char		*listen;	/* "203.0.113.10:443" */
+	char		*name;		/* how peers on this side call us */
+	char		*certificate, *key, *trust, *crl;
+	int		 ask;		/* enum net_tls_ask */
+	bool		 users, partners;
+	struct net_addr	 addr;		/* listen, parsed */
+};
+
+struct edge_director_conf {
+	char		*name;
+	int		 port;
+	char		*address;	/* NULL: by DNS */
+};
+
+struct edge_limits_conf {
+	int	 connections, transactions, hop_queue;
+	int	 handshake, first_message, message, sign_in, idle, server_idle; /* seconds */
+	int	 start_line, header, headers, head, message_size;
+	int	 user_queue, link_queue;	/* KiB */
+	int	 request, failover, invite_first, invite, connect; /* seconds */
+};
+
+struct edge_config {
+	char			*file;		/* where it came from */
+	char			*user;
+	int			 workers;
+	char			*policy;
+	char			*flow_keys;
+	char			*log_file;
+	int			 log_level;
+	struct conf_groups	 outer;		/* of struct edge_door_conf */
+	struct edge_door_conf	 inner;
+	struct conf_groups	 directors;	/* of struct edge_director_conf */
+	struct conf_strs	 dns_servers;
+	int			 dns_timeout;	/* ms */
+	int			 dns_tries;
+	int			 keep_alive;	/* seconds told to clients */
+	struct edge_limits_conf	 limits;
+};
+
+/*
+ * Read and check everything that can be checked without opening certificates.
+ * The configuration, or NULL with every error in errs.
+ */
+struct edge_config *edge_config_load(const char *file, struct conf_errors *errs);
+void	edge_config_free(struct edge_config *);
+void	edge_config_print_options(FILE *);
+
+static inline struct edge_door_conf *
+edge_outer(const struct edge_config *c, size_t i)
+{
+	return (struct edge_door_conf *)c->outer.v + i;
+}
+static inline struct edge_director_conf *
+edge_director(const struct edge_config *c, size_t i)
+{
+	return (struct edge_director_conf *)c->directors.v + i;
+}
+
+/* The limits as the rooms below want them. */
+struct sip_link_limits edge_client_limits(const struct edge_config *);
+struct sip_link_limits edge_server_limits(const struct edge_config *);
+struct sip_relay_limits edge_relay_limits(const struct edge_config *);
+
+#endif
