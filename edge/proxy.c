@@ -1,0 +1,470 @@
+/*
+ * edge/proxy.c - the guard's rounds: what the edge does with each message.
+ *
+ * strip - class and facts - decide - mark - forward (design 3). The order is
+ * the point: marks are stripped before anything else looks at a message from
+ * outside, and nothing is sent anywhere that policy did not choose.
+ */
+#include "common/err.h"
+#include "common/hash.h"
+#include "common/log.h"
+#include "edge/edge.h"
+#include "policy/decision.h"
+#include "sip/facts.h"
+#include "sip/forward.h"
+#include "sip/mark.h"
+
+/* Words of a link (sip_link_words()). */
+enum {
+	LINK_DIRECTOR = 0,	/* which Director keeps this user, plus one; 0: none yet */
+	LINK_CLASS		/* enum policy_class, for logs */
+};
+
+/* Words of a note: what has to be known when the response comes. */
+enum {
+	NOTE_WAY = 0,		/* enum way */
+	NOTE_KEEP_ALIVE		/* the client asked for ms-keep-alive */
+};
+
+enum way {
+	WAY_NONE = 0,
+	WAY_FROM_USER,		/* the request came from a remote user: its response goes out to one */
+	WAY_FROM_PEER,
+	WAY_TO_USER,		/* the request went out to a remote user: its response comes in */
+	WAY_TO_PEER
+};
+
+static struct edge_worker *
+worker_of(struct sip_relay *r)
+{
+	return sip_relay_owner(r);
+}
+
+static bool
+comes_from_user(const struct sip_link *l)
+{
+	return !sip_link_peer(l)->has_certificate;
+}
+
+/* ---- Director: one for each user as long as it lives ---- */
+
+static uint64_t
+rank(struct span who, const struct sip_hop *h)
+{
+	return hash_mix(hash_stable(who), hash_stable(span_str(sip_hop_name(h))));
+}
+
+static void
+add_hop(struct sip_plan *p, struct sip_hop *h)
+{
+	for (unsigned i = 0; i < p->nhops; i++)
+		if (p->hop[i] == h)
+			return;
+	if (p->nhops < SIP_TARGETS_MAX)
+		p->hop[p->nhops++] = h;
+}
+
+/* The Director that the dialog's next Route names, if it is one of ours. */
+static void
+add_routed(struct edge_worker *w, const struct sip_routed *routed, struct sip_plan *p)
+{
+	if (routed->route != POLICY_ROUTE_OURS || !routed->has_next)
+		return;
+	for (size_t i = 0; i < w->edge->config->directors.n; i++)
+		if (span_ieq(routed->next.host, span_str(sip_hop_name(w->director[i]))))
+			add_hop(p, w->director[i]);
+}
+
+/* The dialog's, then the one that keeps this connection, then by rendezvous on the sender. */
+static void
+plan_directors(struct edge_worker *w, struct sip_link *l, const struct sip_message *m,
+    const struct sip_routed *routed, struct sip_plan *p)
+{
+	size_t n = w->edge->config->directors.n;
+	uint64_t *kept = &sip_link_words(l)[LINK_DIRECTOR];
+
+	add_routed(w, routed, p);
+	if (comes_from_user(l) && *kept != 0 && *kept <= n && sip_hop_usable(w->director[*kept - 1]))
+		add_hop(p, w->director[*kept - 1]);
+	while (p->nhops < n && p->nhops < SIP_TARGETS_MAX) {
+		struct sip_hop *best = NULL;
+		unsigned before = p->nhops;
+
+		for (size_t i = 0; i < n; i++) {
+			struct sip_hop *h = w->director[i];
+			bool taken = false;
+
+			for (unsigned j = 0; j < p->nhops; j++)
+				taken |= p->hop[j] == h;
+			if (!taken && (best == NULL || sip_hop_usable(h) > sip_hop_usable(best) ||
+			    (sip_hop_usable(h) == sip_hop_usable(best) &&
+			    rank(m->from.uri_text, h) > rank(m->from.uri_text, best))))
+				best = h;
+		}
+		if (best != NULL)
+			add_hop(p, best);
+		if (p->nhops == before)
+			break;
+	}
+	for (size_t i = 0; comes_from_user(l) && i < n; i++)
+		if (p->nhops > 0 && w->director[i] == p->hop[0])
+			*kept = i + 1;
+	p->face = &w->face[EDGE_INNER(w->edge->config)];
+}
+
+/* ---- requests ---- */
+
+static bool
+begins_dialog(const struct sip_message *m)
+{
+	if (!span_is_empty(m->to.tag))
+		return false;
+	return m->method_id == POLICY_METHOD_INVITE || m->method_id == POLICY_METHOD_SUBSCRIBE ||
+	    m->method_id == POLICY_METHOD_REFER || m->method_id == POLICY_METHOD_OTHER;
+}
+
+static void
+drop_all(struct sip_message *m, enum sip_header_id id)
+{
+	for (int i = sip_message_next(m, id, -1); i >= 0; i = sip_message_next(m, id, i))
+		sip_edit_drop_header(m, i);
+}
+
+static bool
+is_signed_route(const struct sip_message *m)
+{
+	struct sip_addr a;
+	struct span rest = sip_message_value(m, SIP_H_ROUTE), one;
+
+	return sip_list_next(&rest, &one) && sip_addr_parse(&a, one) == SP_OK &&
+	    sip_param(a.uri.params, "ms-route-sig", NULL);
+}
+
+/*
+ * Routes from outside. In a dialog ours must verify. A request that begins one
+ * has no route set yet: what a client was configured with (its outbound proxy) is dropped, not
+ * followed (MS 7.4, DropRouteHeaders), but a signature that claims to be ours is looked at.
+ */
+static void
+routes_from_outside(struct edge_worker *w, struct sip_message *m, struct sip_routed *routed)
+{
+	*routed = (struct sip_routed){ .route = POLICY_ROUTE_NONE };
+	if (m->first[SIP_H_ROUTE] < 0)
+		return;
+	if (!span_is_empty(m->to.tag) || is_signed_route(m)) {
+		sip_forward_take_routes(m, w->signer, w->faces, (unsigned)EDGE_INNER(w->edge->config) + 1, routed);
+		if (span_is_empty(m->to.tag) && routed->route == POLICY_ROUTE_FOREIGN)
+			routed->route = POLICY_ROUTE_NONE;
+		if (!span_is_empty(m->to.tag) || routed->route == POLICY_ROUTE_FORGED)
+			return;
+	}
+	drop_all(m, SIP_H_ROUTE);
+}
+
+static void
+facts_of(struct edge_worker *w, struct sip_link *l, struct sip_facts *f)
+{
+	const struct edge_config *c = w->edge->config;
+	const struct sip_face *face = sip_link_face(l);
+
+	sip_facts_of_link(&f->facts, face->side, l);
+	if (face->tag < EDGE_INNER(c)) {
+		f->facts.door_users = edge_outer(c, face->tag)->users;
+		/* the far end of a connection that we opened was chosen by policy */
+		f->facts.door_partners = edge_outer(c, face->tag)->partners || !sip_link_is_inbound(l);
+	}
+}
+
+static void
+from_outside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
+{
+	struct sip_plan plan = { .gone = POLICY_REASON_HOP_UNREACHABLE };
+	struct sip_face *inner = &w->face[EDGE_INNER(w->edge->config)];
+	struct sip_flow to_user = { .kind = SIP_FLOW_USER, .link = sip_link_id(l), .extra = sip_link_face(l)->tag };
+	struct sip_flow to_inside = { .kind = SIP_FLOW_HERE };
+	bool user = comes_from_user(l);
+	enum policy_assertion assertion = sip_mark_assertion(m);
+	bool keep_alive = m->first[SIP_H_MS_KEEP_ALIVE] >= 0;
+	struct sip_routed routed;
+	struct sip_facts f;
+	struct policy_decision d;
+	enum sip_check check;
+
+	sip_mark_strip(m, user ? SIP_CROSS_USER_IN : SIP_CROSS_PEER_IN);
+	routes_from_outside(w, m, &routed);
+	facts_of(w, l, &f);
+	sip_facts_of_message(&f, m, &routed);
+	f.facts.assertion = assertion;
+	d = policy_decide(w->rules, &f.facts);
+	sip_link_words(l)[LINK_CLASS] = d.class;
+	plan.note.word[NOTE_WAY] = user ? WAY_FROM_USER : WAY_FROM_PEER;
+	plan.note.word[NOTE_KEEP_ALIVE] = keep_alive;
+	if (d.verdict != POLICY_ALLOW || d.hop != POLICY_HOP_DIRECTOR) {
+		sip_edit_clear(m);
+		sip_relay_refuse(w->relay, l, m, d.reason, NULL, SPAN_NONE, &plan.note);
+		return;
+	}
+	if (user && (check = sip_mark_first_hop(m, sip_link_remote(l), sip_link_id(l))) != SIP_CHECK_OK) {
+		sip_edit_clear(m);
+		sip_relay_refuse(w->relay, l, m, POLICY_REASON_MALFORMED, sip_check_phrase(check), SPAN_NONE, &plan.note);
+		return;
+	}
+	sip_mark_write_inward(m, &d, inner->name, f.facts.nnames > 0 ? f.facts.names[0].p : NULL);
+	/* a partner's server can be reached anew, by policy; a user only where it is */
+	if (!user)
+		to_user = to_inside;
+	if (m->method_id == POLICY_METHOD_REGISTER)
+		sip_forward_path(m, w->signer, inner, &to_user);
+	if (m->method_id == POLICY_METHOD_REGISTER || begins_dialog(m))
+		sip_forward_record_route(m, w->signer, sip_link_face(l), &to_inside, inner, &to_user);
+	plan_directors(w, l, m, &routed, &plan);
+	sip_relay_forward(w->relay, l, m, &plan);
+}
+
+static enum policy_flow
+flow_state(struct edge_worker *w, const struct sip_routed *routed)
+{
+	if (routed->route != POLICY_ROUTE_OURS || routed->flow.kind != SIP_FLOW_USER)
+		return POLICY_FLOW_NONE;
+	if (routed->flow.extra >= EDGE_INNER(w->edge->config) || !sip_relay_link_lives(w->relay, routed->flow.link))
+		return POLICY_FLOW_USER_GONE;
+	return POLICY_FLOW_USER;
+}
+
+static void
+plan_partner(struct edge_worker *w, const struct policy_decision *d, struct sip_plan *p)
+{
+	const struct policy_partner *partner = policy_partner_get(w->rules, d->partner);
+	struct sip_hop_spec spec = {
+		.name = partner->server, .port = partner->port, .face = w->partner_face, .reuse_inbound = true
+	};
+
+	p->face = w->partner_face;
+	add_hop(p, sip_hop_get(w->relay, &spec));
+}
+
+static void
+from_inside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
+{
+	struct sip_plan plan = { .gone = POLICY_REASON_HOP_UNREACHABLE };
+	struct sip_flow to_user, to_inside = { .kind = SIP_FLOW_HERE };
+	struct sip_routed routed;
+	struct sip_facts f;
+	struct policy_decision d;
+
+	sip_forward_take_routes(m, w->signer, w->faces, (unsigned)EDGE_INNER(w->edge->config) + 1, &routed);
+	facts_of(w, l, &f);
+	sip_facts_of_message(&f, m, &routed);
+	f.facts.flow = flow_state(w, &routed);
+	d = policy_decide(w->rules, &f.facts);
+	plan.note.word[NOTE_WAY] = d.hop == POLICY_HOP_FLOW ? WAY_TO_USER : WAY_TO_PEER;
+	if (d.verdict != POLICY_ALLOW || d.hop == POLICY_HOP_DIRECTOR || d.hop == POLICY_HOP_NONE) {
+		sip_edit_clear(m);
+		sip_relay_refuse(w->relay, l, m, d.reason, NULL, SPAN_NONE, &plan.note);
+		return;
+	}
+	if (d.hop == POLICY_HOP_FLOW) {
+		to_user = routed.flow;
+		to_user.path = false;
+		plan.link = routed.flow.link;
+		plan.gone = POLICY_REASON_FLOW_GONE;
+		plan.face = &w->face[routed.flow.extra];
+		sip_mark_strip(m, SIP_CROSS_USER_OUT);
+	} else {
+		to_user = to_inside;
+		plan_partner(w, &d, &plan);
+		sip_mark_strip(m, SIP_CROSS_PEER_OUT);
+		sip_mark_write_outward(m, &d);
+	}
+	if (begins_dialog(m))
+		sip_forward_record_route(m, w->signer, sip_link_face(l), &to_user, plan.face, &to_inside);
+	sip_relay_forward(w->relay, l, m, &plan);
+}
+
+static void
+request(struct sip_relay *r, struct sip_link *l, struct sip_message *m)
+{
+	struct edge_worker *w = worker_of(r);
+
+	if (sip_link_face(l)->side == POLICY_SIDE_INNER)
+		from_inside(w, l, m);
+	else
+		from_outside(w, l, m);
+}
+
+/* ---- responses ---- */
+
+/* What our own refusals carry: the whole reason inside, outside only what may be known there (MS 10). */
+static void
+explain_refusal(struct edge_worker *w, struct sip_link *to, struct sip_message *m, enum policy_reason why)
+{
+	int id = policy_reason_diagnostics(why);
+
+	if (sip_link_face(to)->side == POLICY_SIDE_INNER) {
+		sip_mark_write_generated(m, sip_link_face(to)->name);
+		if (id != 0)
+			sip_edit_insert(m, (int)m->nheaders, "ms-diagnostics: %d;reason=\"%s\";source=\"%s\"\r\n", id,
+			    policy_reason_text(why), sip_link_face(to)->name);
+	} else if (id != 0 && policy_reason_is_public(why)) {
+		sip_edit_insert(m, (int)m->nheaders, "ms-diagnostics-public: %d;reason=\"%s\"\r\n", id,
+		    policy_reason_text(why));
+	}
+	if (why != POLICY_REASON_ALLOWED)
+		sip_edit_insert(m, (int)m->nheaders, "X-Sallyport-Reference: %u-%llx\r\n", w->worker->id,
+		    (unsigned long long)w->references);
+}
+
+/* Inward: strip as for a request, then say what we know of who answered. */
+static void
+response_inward(struct edge_worker *w, enum way way, struct sip_link *from, struct sip_message *m)
+{
+	struct sip_facts f;
+	struct policy_decision d;
+	enum policy_assertion assertion = sip_mark_assertion(m);
+
+	sip_mark_strip(m, way == WAY_TO_USER ? SIP_CROSS_USER_IN : SIP_CROSS_PEER_IN);
+	if (way == WAY_TO_USER || from == NULL) {
+		d = (struct policy_decision){ .verdict = POLICY_ALLOW, .class = POLICY_CLASS_REMOTE_USER,
+		    .mark_inward = true, .verification = POLICY_VERIFIED };
+	} else {
+		facts_of(w, from, &f);
+		sip_facts_of_message(&f, m, NULL);
+		f.facts.assertion = assertion;
+		d = policy_decide(w->rules, &f.facts);
+		d.mark_inward = true;
+	}
+	sip_mark_write_inward(m, &d, w->face[EDGE_INNER(w->edge->config)].name, NULL);
+}
+
+static void
+response_outward(struct edge_worker *w, const struct sip_note *note, struct sip_link *from, struct sip_link *to,
+    struct sip_message *m)
+{
+	if (note->word[NOTE_WAY] == WAY_FROM_USER) {
+		sip_mark_strip(m, SIP_CROSS_USER_OUT);
+		if (note->method != POLICY_METHOD_REGISTER || m->status >= 300 || m->status < 200)
+			return;
+		/* MS-CONMGMT is hop by hop, and this hop is ours */
+		sip_link_signed_in(to);
+		if (note->word[NOTE_KEEP_ALIVE]) {
+			drop_all(m, SIP_H_MS_KEEP_ALIVE);
+			sip_edit_insert(m, (int)m->nheaders,
+			    "ms-keep-alive: UAS; tcp=no; hop-hop=yes; end-end=no; timeout=%d\r\n",
+			    w->edge->config->keep_alive);
+		}
+	} else {
+		struct sip_facts f;
+		struct policy_decision d;
+
+		sip_mark_strip(m, SIP_CROSS_PEER_OUT);
+		if (from == NULL)
+			return;
+		facts_of(w, from, &f);
+		sip_facts_of_message(&f, m, NULL);
+		d = policy_decide(w->rules, &f.facts);
+		sip_mark_write_outward(m, &d);
+	}
+}
+
+static void
+response(struct sip_relay *r, const struct sip_note *note, struct sip_link *from, struct sip_link *to,
+    struct sip_message *m, enum policy_reason why)
+{
+	struct edge_worker *w = worker_of(r);
+	enum way way = (enum way)note->word[NOTE_WAY];
+
+	if (note->made)
+		explain_refusal(w, to, m, why);
+	else if (way == WAY_TO_USER || way == WAY_TO_PEER)
+		response_inward(w, way, from, m);
+	else
+		response_outward(w, note, from, to, m);
+}
+
+/* ---- connections ---- */
+
+static void
+log_link(struct logrec *r, const struct edge_worker *w, struct sip_link *l)
+{
+	char addr[NET_ADDR_TEXT];
+
+	(void)w;
+	log_hex(r, "conn", sip_link_id(l));
+	log_word(r, "side", policy_side_name(sip_link_face(l)->side));
+	log_uint(r, "port", sip_link_face(l)->port);
+	log_word(r, "class", policy_class_name((enum policy_class)sip_link_words(l)[LINK_CLASS]));
+	log_word(r, "peer", net_addr_format(sip_link_remote(l), addr));
+}
+
+static bool
+opened(struct sip_relay *r, struct sip_link *l, enum policy_reason *why)
+{
+	struct edge_worker *w = worker_of(r);
+	struct sip_facts f;
+	enum policy_class class;
+	struct logrec rec;
+
+	facts_of(w, l, &f);
+	class = policy_class_of_peer(w->rules, &f.facts);
+	sip_link_words(l)[LINK_CLASS] = class;
+	rec = log_begin(SP_LOG_INFO, "connected");
+	log_link(&rec, w, l);
+	if (f.facts.nnames > 0)
+		log_outside(&rec, "name", f.facts.names[0]);
+	log_word(&rec, "tls", sip_link_peer(l)->protocol);
+	log_end(&rec);
+	if (sip_link_face(l)->side == POLICY_SIDE_INNER && sip_link_is_inbound(l) && class != POLICY_CLASS_INTERNAL) {
+		*why = POLICY_REASON_NOT_INTERNAL_PEER;
+		return false;
+	}
+	/* servers prove who they are in the handshake; users by signing in */
+	if (class == POLICY_CLASS_INTERNAL || class == POLICY_CLASS_DIRECT)
+		sip_link_signed_in(l);
+	return true;
+}
+
+static void
+closed(struct sip_relay *r, struct sip_link *l, enum policy_reason why, const char *detail)
+{
+	bool orderly = why == POLICY_REASON_ALLOWED;
+	struct logrec rec = log_begin(orderly ? SP_LOG_INFO : SP_LOG_NOTICE, "disconnected");
+
+	log_link(&rec, worker_of(r), l);
+	log_word(&rec, "reason", orderly ? "closed" : policy_reason_name(why));
+	if (detail != NULL)
+		log_text(&rec, "detail", detail);
+	log_end(&rec);
+}
+
+/* The log line of a refusal; what goes outside names it by its reference. */
+static void
+refused(struct sip_relay *r, struct sip_link *l, const struct sip_message *m, enum policy_reason why,
+    const char *detail)
+{
+	struct edge_worker *w = worker_of(r);
+	struct logrec rec = log_begin(SP_LOG_NOTICE, "refused");
+	char ref[32];
+
+	w->references++;
+	snprintf(ref, sizeof(ref), "%u-%llx", w->worker->id, (unsigned long long)w->references);
+	log_word(&rec, "reason", policy_reason_name(why));
+	if (detail != NULL)
+		log_text(&rec, "detail", detail);
+	log_word(&rec, "ref", ref);
+	if (l != NULL)
+		log_link(&rec, w, l);
+	if (m != NULL) {
+		if (m->is_request)
+			log_outside(&rec, "method", m->method);
+		else
+			log_uint(&rec, "status", m->status);
+		log_outside(&rec, "from", m->from.uri_text);
+		log_outside(&rec, "to", m->to.uri_text);
+		log_outside(&rec, "call-id", m->call_id);
+	}
+	log_end(&rec);
+}
+
+const struct sip_relay_ops edge_relay_ops = {
+	.request = request, .response = response, .opened = opened, .closed = closed, .refused = refused
+};

@@ -1,0 +1,50 @@
+/*
+ * sip/facts.c - see facts.h.
+ */
+#include "sip/facts.h"
+
+#include "common/err.h"
+
+void
+sip_facts_of_link(struct policy_facts *f, enum policy_side side, const struct sip_link *l)
+{
+	const struct net_peer *peer;
+
+	*f = (struct policy_facts){ .side = side };
+	if (l == NULL)
+		return;
+	peer = sip_link_peer(l);
+	f->has_certificate = peer->has_certificate;
+	f->names = peer->names;
+	f->nnames = peer->nnames;
+	f->common_name = span_str(peer->common_name);
+}
+
+static struct span
+domain_of(const struct sip_uri *u, char storage[DOMAIN_MAX])
+{
+	struct span s = SPAN_NONE;
+	bool is_ip;
+
+	if ((u->scheme != SIP_SCHEME_SIP && u->scheme != SIP_SCHEME_SIPS) ||
+	    policy_domain_canon(u->host, storage, &s, &is_ip) != SP_OK)
+		return SPAN_NONE;
+	return s;
+}
+
+void
+sip_facts_of_message(struct sip_facts *s, const struct sip_message *m, const struct sip_routed *routed)
+{
+	struct policy_facts *f = &s->facts;
+
+	f->is_response = !m->is_request;
+	f->method = m->method_id;
+	f->method_name = m->is_request ? m->method : m->cseq_method;
+	f->from_domain = domain_of(&m->from.uri, s->from);
+	f->to_domain = domain_of(&m->to.uri, s->to);
+	if (m->is_request)
+		f->ruri_domain = domain_of(&m->ruri, s->ruri);
+	f->in_dialog = m->is_request && !span_is_empty(m->to.tag);
+	if (routed != NULL)
+		f->route = routed->route;
+}
