@@ -209,7 +209,7 @@ from_outside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 		sip_relay_refuse(w->relay, l, m, POLICY_REASON_MALFORMED, sip_check_phrase(check), SPAN_NONE, &plan.note);
 		return;
 	}
-	sip_mark_write_inward(m, &d, inner->name, f.facts.nnames > 0 ? f.facts.names[0].p : NULL);
+	sip_mark_write_inward(m, &d, inner->name, NULL);
 	/* a partner's server can be reached anew, by policy; a user only where it is */
 	if (!user)
 		to_user = to_inside;

@@ -79,6 +79,7 @@ struct net_peer {
 	unsigned char		 fingerprint[32]; /* SHA-256 of the certificate */
 	unsigned char		 spki[32];	/* SHA-256 of its public key (SubjectPublicKeyInfo) */
 	time_t			 not_after;
+	char			 common_name[256]; /* the subject's only CN, lower-case, when there is no dNSName; never a name by itself */
 	char			 subject[256];	/* one line, escaped by us */
 	char			 issuer[256];
 	char			 serial[64];	/* hex */

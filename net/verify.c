@@ -244,6 +244,8 @@ peer_names(struct net_peer *peer, X509 *x, bool accept_cn)
 		peer->names = got.v;
 		peer->nnames = got.n;
 	}
+	if (speaks || !subject_cn(x, peer->common_name))
+		peer->common_name[0] = '\0';
 	GENERAL_NAMES_free(sans);
 }
 
