@@ -201,7 +201,6 @@ run(struct edge *e)
 {
 	int rc;
 
-	hash_seed();
 	proc_harden();
 	proc_want_files((size_t)e->config->limits.connections * 2 + 256);
 	e->crew = net_crew_new(worker_count(e->config));
@@ -239,6 +238,7 @@ main(int argc, char **argv)
 		policyfile_print_options(stdout);
 		return 0;
 	}
+	hash_seed();	/* before the first table is built */
 	log_open(program, NULL, SP_LOG_NOTICE);
 	if ((rc = load_all(&edge, args.config)) == 0 && args.check) {
 		printf("%s: good\n", args.config);
