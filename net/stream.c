@@ -641,7 +641,8 @@ stream_open_records(struct net_stream *s)
 	int err = SSL_ERROR_NONE;
 	bool sent;
 
-	while (err == SSL_ERROR_NONE && sizeof(home->plain) - total >= NET_RECORD_MAX) {
+	while (err == SSL_ERROR_NONE) {
+		assert(sizeof(home->plain) - total >= NET_RECORD_MAX);	/* see wire.h */
 		ERR_clear_error();
 		if (SSL_read_ex(s->ssl, home->plain + total, sizeof(home->plain) - total, &got) == 1)
 			total += got;

@@ -18,8 +18,11 @@
 
 #define NET_WIRE_IN	65536			/* taken from the kernel at once */
 #define NET_WIRE_OUT	(4 * (NET_RECORD_MAX + NET_RECORD_FAT))	/* given to the kernel at once */
-/* All that NET_WIRE_IN can become: with it may end one record that came before. */
-#define NET_WIRE_PLAIN	(NET_WIRE_IN + NET_RECORD_MAX)
+/*
+ * All that NET_WIRE_IN can become: with it may end one record that began before;
+ * and one more, so that there is always room to ask for the next.
+ */
+#define NET_WIRE_PLAIN	(NET_WIRE_IN + 2 * NET_RECORD_MAX)
 
 struct net_wire {
 	const char	*in;		/* ciphertext not yet read by OpenSSL */

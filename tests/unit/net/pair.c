@@ -172,6 +172,7 @@ world_init(struct world *w, const char *server, enum net_tls_ask ask, const char
 	ck_assert_int_eq(net_door_bind(&w->at, 1, &fd), SP_OK);
 	getsockname(fd, (struct sockaddr *)&w->at.ss, &len);
 	w->at.len = len;
+	w->to = w->at;
 	w->door = net_door_open(w->loop, fd, &door_ops, w);
 	ck_assert_ptr_nonnull(w->door);
 }
@@ -197,7 +198,7 @@ world_fini(struct world *w)
 void
 dial(struct world *w, struct end *e, const char *name)
 {
-	e->s = net_stream_connect(w->streams, &w->at, name, w->client, &w->out_limits, &end_ops, e);
+	e->s = net_stream_connect(w->streams, &w->to, name, w->client, &w->out_limits, &end_ops, e);
 	ck_assert_ptr_nonnull(e->s);
 	ck_assert(!e->closed);
 }

@@ -44,7 +44,8 @@ struct world {
 	struct net_tls_lib	*lib;
 	struct net_tls_ctx	*server, *client;
 	struct net_door		*door;
-	struct net_addr		 at;
+	struct net_addr		 at;		/* the door's */
+	struct net_addr		 to;		/* what dial() calls: the door, or a relay before it */
 	struct net_stream_limits limits;	/* of accepted streams */
 	struct net_stream_limits out_limits;	/* of connecting ones */
 	struct end		 in[ENDS_MAX];	/* accepted, in order */
@@ -64,9 +65,9 @@ void	world_client(struct world *, const char *cert, const char *crl);
 void	dial(struct world *, struct end *, const char *name);
 /* A plain TCP connection to the door, non-blocking. */
 int	dial_raw(struct world *);
-/* Turn the loop until cond, or fail after ten seconds. */
+/* Turn the loop until cond, or fail after half a minute. */
 #define UNTIL(w, cond) do { \
-	uint64_t until_ = real_ms() + 10000; \
+	uint64_t until_ = real_ms() + 30000; \
 	while (!(cond)) { \
 		ck_assert_msg(real_ms() < until_, "never came true: %s", #cond); \
 		net_loop_once((w)->loop, 20); \
