@@ -209,7 +209,10 @@ lab_zone() {
 # them: discovery for clients (two names, since clients disagree), discovery
 # for partners, addresses.
 lab_example_zones() {
+	# linphonec asks for the domain's own address as well, and waits for
+	# seconds when there is none.
 	lab_zone example.com <<-ZONE
+	@                    A $edge_outer
 	_sip._tls            SRV 0 0 443 sip
 	_sips._tcp           SRV 0 0 443 sip
 	_sipfederationtls._tcp SRV 0 0 5061 sip
@@ -232,6 +235,7 @@ lab_example_zones() {
 }
 
 lab_dns_start() {
+	echo "nameserver $dns_addr" >"$LAB/resolv.conf"
 	mkdir -p "$LAB/knot"
 	{
 		cat <<-CONF
@@ -263,7 +267,6 @@ lab_dns_start() {
 	} >"$LAB/knot/knot.conf"
 	lab_start dns knotd -m 16 -c "$LAB/knot/knot.conf"
 	lab_wait_line dns 'server started'
-	echo "nameserver $dns_addr" >"$LAB/resolv.conf"
 }
 
 # --- home pool: Kamailio -------------------------------------------------------
@@ -294,8 +297,10 @@ lab_pool_start() {
 		done
 		echo '}'
 	} >"$lab_d/users.cfg"
-	# Kamailio looks for included files where it is started.
-	lab_start "$lab_n" sh -c 'cd "$1" && shift && exec "$@"' sh "$lab_d" \
+	# Kamailio looks for included files where it is started, and asks the
+	# system's resolver only.
+	lab_start "$lab_n" unshare -m sh -c 'mount --bind "$1" /etc/resolv.conf && cd "$2" && shift 2 && exec "$@"' sh \
+	    "$LAB/resolv.conf" "$lab_d" \
 	    kamailio -f "$lab_d/kamailio.cfg" -DD -E -m 32 -M 4 -w "$lab_d" -Y "$lab_d" -P "$lab_d/kamailio.pid"
 	lab_wait_port "$lab_n" "$lab_addr" 5061
 	lab_wait_port "$lab_n" "$lab_addr" 5063
@@ -347,7 +352,7 @@ lab_linphone() {
 	playback_dev_id=none
 	RC
 	lab_start "$lab_n" env HOME="$lab_d" unshare -m sh -c \
-	    'mount --bind "$1" /etc/resolv.conf && exec linphonec -d 0 -c "$2" -l "$3"' sh \
+	    'mount --bind "$1" /etc/resolv.conf && exec linphonec -d 6 -c "$2" -l "$3"' sh \
 	    "$LAB/resolv.conf" "$lab_d/rc" "$lab_d/trace"
 }
 
@@ -356,7 +361,7 @@ lab_linphone_say() {
 	lab_tell "$1" "chat $2 $3"
 }
 
-# lab_baresip NAME USER@DOMAIN PASSWORD PROXY PEER-URI: it talks to one peer
+# lab_baresip NAME USER@DOMAIN PASSWORD PROXY PEER-URI...: those in its address book
 lab_baresip() {
 	lab_n=$1
 	lab_client_count=$((lab_client_count + 1))
@@ -382,15 +387,20 @@ lab_baresip() {
 	CONF
 	printf '<sip:%s;transport=tls>;auth_user=%s;auth_pass=%s;outbound="%s";regint=300\n' \
 	    "$2" "${2%%@*}" "$3" "$4" >"$lab_d/accounts"
-	printf '"peer" <%s>\n' "$5" >"$lab_d/contacts"
+	shift 4
+	printf '"peer" <%s>\n' "$@" >"$lab_d/contacts"
 	# It shows what it receives on a terminal only, so it gets one. -s: every
 	# SIP message as it came and went.
 	lab_start "$lab_n" script -q -f -c "exec baresip -4 -s -f '$lab_d'" /dev/null
 	echo /quit >"$LAB/$lab_n.goodbye"	# script answers a signal only after seconds
 }
 
-lab_baresip_say() {	# NAME TEXT
+lab_baresip_say() {	# NAME TEXT: to the entry of the address book that it is at
 	lab_tell "$1" "/message $2"
+}
+
+lab_baresip_next() {	# NAME: go to the next entry
+	lab_tell "$1" /contact_next
 }
 
 # lab_sipsend NAME ARGUMENT...: one run of our raw sender, its output in NAME.log
