@@ -210,6 +210,12 @@ START_TEST(the_loop_wakes_for_a_timer)
 	while (a.fired == 0)
 		net_loop_once(loop, -1);
 	ck_assert_uint_ge(clock_ms() - from, 100);
+	/* And not for one that was cancelled. */
+	net_timer_set(loop, &a.t, 5);
+	net_timer_cancel(loop, &a.t);
+	from = clock_ms();
+	net_loop_once(loop, 100);
+	ck_assert_uint_ge(clock_ms() - from, 99);
 	net_loop_free(loop);
 }
 END_TEST

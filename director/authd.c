@@ -1,0 +1,506 @@
+/*
+ * director/authd.c - the process that holds the secrets, and how it is asked.
+ */
+#include "director/authd.h"
+
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "director/replay.h"
+
+#define LOOK_MS		500	/* how often the user file is looked at, at most */
+#define COMMAND_MS	10000
+
+/* --- deciding ---------------------------------------------------------------------- */
+
+static void
+describe(const struct user *u, struct authd_user *who)
+{
+	who->found = true;
+	who->enabled = u->enabled;
+	who->remote = u->remote;
+	who->federation = u->federation;
+	who->public_im = u->public_im;
+	who->archive = u->archive;
+	memcpy(who->aor, u->aor, sizeof(who->aor));
+	memcpy(who->pool, u->pool, sizeof(who->pool));
+}
+
+void
+authd_look_up(const struct users *us, struct span aor, struct authd_user *who)
+{
+	const struct user *u = users_find(us, aor);
+
+	memset(who, 0, sizeof(*who));
+	if (u != NULL)
+		describe(u, who);
+}
+
+/* Does the response prove ha1? In time that does not depend on how much of it is right. */
+static bool
+proves(const struct authd_question *q, const unsigned char *ha1)
+{
+	unsigned char want[NET_DIGEST_MAX], have[NET_DIGEST_MAX] = { 0 };
+	bool ok = auth_response_read(&q->credentials, have);
+
+	auth_response(&q->credentials, ha1, q->method, want);
+	ok &= mem_equal_secret(want, have, auth_algorithm_size(q->credentials.algorithm)) != 0;
+	mem_wipe(want, sizeof(want));
+	return ok;
+}
+
+/* For the log alone. It names who was tried, which an administrator needs to see. */
+static void
+log_bad(const struct authd_question *q, const char *why)
+{
+	struct logrec r = log_begin(SP_LOG_NOTICE, "bad-credentials");
+
+	log_word(&r, "why", why);
+	log_outside(&r, "user", q->credentials.username);
+	log_outside(&r, "domain", q->domain);
+	log_outside(&r, "realm", q->credentials.realm);
+	log_end(&r);
+}
+
+enum authd_verdict
+authd_decide(const struct users *us, struct replay_table *replay, const struct authd_question *q,
+    struct authd_user *who)
+{
+	static const struct user nobody;	/* its hashes are nobody's: a response that proves them changes nothing */
+	const struct auth_credentials *c = &q->credentials;
+	bool full = span_find(c->username, '@') < c->username.n, md5 = c->algorithm == AUTH_MD5, proved;
+	struct auth_nonce_id id;
+	const struct user *found, *u;
+	char name[USER_AOR_MAX];
+	struct strbuf aor;
+
+	memset(who, 0, sizeof(*who));
+	strbuf_init(&aor, name, sizeof(name));
+	strbuf_span(&aor, c->username);
+	if (!full) {
+		strbuf_putc(&aor, '@');
+		strbuf_span(&aor, q->domain);
+	}
+	found = strbuf_ok(&aor) ? users_find(us, strbuf_span_of(&aor)) : NULL;
+	u = found != NULL ? found : &nobody;
+	proved = proves(q, md5 ? (full ? u->md5_full : u->md5) : full ? u->sha256_full : u->sha256);
+	if (found == NULL || !proved || !span_is(c->realm, u->realm) || !u->enabled) {
+		log_bad(q, found == NULL ? "unknown-user" : !span_is(c->realm, u->realm) ? "other-realm" :
+		    !proved ? "wrong-password" : "disabled");
+		return AUTHD_BAD;
+	}
+	if (!q->nonce_good || auth_nonce_parts(c->nonce, &id) != SP_OK)
+		return AUTHD_STALE;
+	switch (replay_use(replay, &id, c->nc)) {
+	case REPLAY_FRESH:
+		describe(u, who);
+		return AUTHD_OK;
+	case REPLAY_TOO_OLD:
+		return AUTHD_STALE;
+	case REPLAY_USED:
+		break;
+	}
+	return AUTHD_REPLAYED;
+}
+
+/* --- the process ---------------------------------------------------------------------- */
+
+struct channel {
+	int		 fd;
+	unsigned	 is;		/* AUTHD_BY_WORKER or AUTHD_BY_CONTROL */
+	size_t		 in_n, out_n, out_at;
+	unsigned char	 in[FRAME_HEAD + AUTHD_QUESTION_MAX];
+	unsigned char	 out[FRAME_HEAD + AUTHD_ANSWER_MAX];
+};
+
+struct authd_process {
+	const struct authd_setup *setup;
+	struct users		*users;
+	struct replay_table	*replay;
+	struct channel		*channel;
+	unsigned		 nchannels;
+	struct stat		 seen;		/* the user file as it was last read */
+	uint64_t		 looked_ms;
+};
+
+static void
+report(void *arg, int line, const char *text)
+{
+	struct logrec r = log_begin(SP_LOG_ERROR, "users-bad");
+
+	log_text(&r, "file", arg);
+	if (line != 0)
+		log_int(&r, "line", line);
+	log_text(&r, "detail", text);
+	log_end(&r);
+}
+
+/* Read the user file. The earlier users stay when it cannot be used. */
+static int
+load(struct authd_process *p)
+{
+	const char *path = p->setup->users;
+	struct users *us = NULL;
+	int err;
+
+	if (stat(path, &p->seen) != 0)
+		memset(&p->seen, 0, sizeof(p->seen));
+	err = users_load(&us, path, report, (void *)(uintptr_t)path);
+	if (err == SP_ENOENT) {
+		log_say(SP_LOG_WARNING, "users-none", "%s: there is no such file, so there are no users", path);
+		us = users_new();
+		err = SP_OK;
+	} else if (err == SP_EIO)
+		log_say(SP_LOG_ERROR, "users-bad", "%s: %s", path, strerror(errno));
+	if (err != SP_OK) {
+		if (p->users != NULL)
+			log_say(SP_LOG_ERROR, "users-kept", "the %zu users read before stay in force", users_count(p->users));
+		return err;
+	}
+	users_free(p->users);
+	p->users = us;
+	log_say(SP_LOG_INFO, "users-read", "%zu users", users_count(us));
+	return SP_OK;
+}
+
+static void
+look(struct authd_process *p)
+{
+	struct stat st;
+	uint64_t now = clock_ms();
+
+	if (now - p->looked_ms < LOOK_MS)
+		return;
+	p->looked_ms = now;
+	if (stat(p->setup->users, &st) != 0)
+		memset(&st, 0, sizeof(st));
+	if (st.st_ino != p->seen.st_ino || st.st_size != p->seen.st_size || st.st_mode != p->seen.st_mode ||
+	    st.st_mtim.tv_sec != p->seen.st_mtim.tv_sec || st.st_mtim.tv_nsec != p->seen.st_mtim.tv_nsec)
+		load(p);
+}
+
+static bool
+answer_digest(struct authd_process *p, const struct frame *f, struct frame_writer *out)
+{
+	struct authd_question q;
+	struct authd_user who;
+
+	if (!authd_get_digest(f, &q))
+		return false;
+	authd_put_answer(out, authd_decide(p->users, p->replay, &q, &who), &who);
+	return true;
+}
+
+static bool
+answer_lookup(struct authd_process *p, const struct frame *f, struct frame_writer *out)
+{
+	struct authd_user who;
+	struct span aor;
+
+	if (!authd_get_lookup(f, &aor))
+		return false;
+	authd_look_up(p->users, aor, &who);
+	authd_put_answer(out, AUTHD_BAD, &who);
+	return true;
+}
+
+static bool
+answer_reload(struct authd_process *p, const struct frame *f, struct frame_writer *out)
+{
+	(void)f;
+	authd_put_done(out, load(p) == SP_OK);
+	return true;
+}
+
+static bool
+answer_reopen(struct authd_process *p, const struct frame *f, struct frame_writer *out)
+{
+	(void)p;
+	(void)f;
+	authd_put_done(out, log_reopen() == SP_OK);
+	return true;
+}
+
+/* Who may ask what, how long it may be, and who answers. What is not here ends the process. */
+static const struct {
+	enum authd_type	 type;
+	unsigned	 by;
+	size_t		 max;
+	enum authd_type	 answer;
+	bool		(*fn)(struct authd_process *, const struct frame *, struct frame_writer *);
+} requests[] = {
+	{ AUTHD_DIGEST, AUTHD_BY_WORKER, AUTHD_QUESTION_MAX, AUTHD_VERDICT, answer_digest },
+	{ AUTHD_LOOKUP, AUTHD_BY_WORKER, USER_AOR_MAX + 2, AUTHD_USER, answer_lookup },
+	{ AUTHD_RELOAD, AUTHD_BY_CONTROL, 0, AUTHD_DONE, answer_reload },
+	{ AUTHD_REOPEN, AUTHD_BY_CONTROL, 0, AUTHD_DONE, answer_reopen }
+};
+
+static void
+die(const char *what, unsigned type)
+{
+	log_say(SP_LOG_ERROR, "authd-bad-frame", "%s (type %u); authd ends", what, type);
+	_exit(EX_SOFTWARE);
+}
+
+static void
+answer(struct authd_process *p, struct channel *ch, const struct frame *f)
+{
+	struct frame_writer out;
+	struct frame head = { .tag = f->tag };
+	size_t i = 0;
+
+	while (i < sizeof(requests) / sizeof(requests[0]) && (unsigned)requests[i].type != f->type)
+		i++;
+	if (i == sizeof(requests) / sizeof(requests[0]) || (requests[i].by & ch->is) == 0)
+		die("a question that may not be asked here", f->type);
+	if (f->len > requests[i].max)
+		die("a question that is too long", f->type);
+	frame_writer_init(&out, ch->out + FRAME_HEAD, AUTHD_ANSWER_MAX);
+	if (!requests[i].fn(p, f, &out) || out.failed)
+		die("a question that is malformed", f->type);
+	head.type = (uint16_t)requests[i].answer;
+	head.len = out.len;
+	head.body = ch->out + FRAME_HEAD;
+	ch->out_n = frame_format(&head, ch->out);
+	ch->out_at = 0;
+}
+
+/* Everything that is whole and can be answered now; one answer is on its way at a time. */
+static void
+serve(struct authd_process *p, struct channel *ch)
+{
+	size_t used = 0;
+	struct frame f;
+	ssize_t n;
+
+	for (;;) {
+		if (ch->out_n != 0) {
+			n = send(ch->fd, ch->out + ch->out_at, ch->out_n - ch->out_at, MSG_NOSIGNAL | MSG_DONTWAIT);
+			if (n < 0 && errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK)
+				_exit(EX_OK);	/* the other side is gone */
+			if (n <= 0)
+				break;
+			if ((ch->out_at += (size_t)n) < ch->out_n)
+				continue;
+			ch->out_n = 0;
+		}
+		if ((n = frame_parse(ch->in + used, ch->in_n - used, &f)) == 0)
+			break;
+		if (n < 0)
+			die("a frame that is too long", 0);
+		answer(p, ch, &f);
+		used += (size_t)n;
+	}
+	mem_wipe(ch->in, used);
+	memmove(ch->in, ch->in + used, ch->in_n - used);
+	ch->in_n -= used;
+	if (ch->in_n == sizeof(ch->in) && ch->out_n == 0)
+		die("a frame that is too long", 0);
+}
+
+static void
+receive(struct authd_process *p, struct channel *ch)
+{
+	ssize_t n = recv(ch->fd, ch->in + ch->in_n, sizeof(ch->in) - ch->in_n, MSG_DONTWAIT);
+
+	if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN && errno != EWOULDBLOCK))
+		_exit(EX_OK);	/* all channels belong to one process: if one ends, that has ended */
+	if (n > 0) {
+		ch->in_n += (size_t)n;
+		serve(p, ch);
+	}
+}
+
+static void
+run(struct authd_process *p)
+{
+	struct pollfd *fds = xcalloc(p->nchannels, sizeof(*fds));
+
+	for (;;) {
+		for (unsigned i = 0; i < p->nchannels; i++) {
+			fds[i].fd = p->channel[i].fd;
+			fds[i].events = p->channel[i].out_n != 0 ? POLLOUT : POLLIN;
+		}
+		if (poll(fds, p->nchannels, LOOK_MS) < 0 && errno != EINTR) {
+			log_say(SP_LOG_ERROR, "authd-poll", "%s", strerror(errno));
+			_exit(EX_OSERR);
+		}
+		look(p);
+		for (unsigned i = 0; i < p->nchannels; i++) {
+			if ((fds[i].revents & POLLOUT) != 0)
+				serve(p, &p->channel[i]);
+			else if (fds[i].revents != 0)
+				receive(p, &p->channel[i]);
+		}
+	}
+}
+
+/* The child. Its first word on the control channel says whether it can work. */
+static void
+become_authd(const struct authd_setup *setup, const int *worker, int control)
+{
+	struct authd_process p = { .setup = setup, .nchannels = setup->nworkers + 1 };
+	struct frame hello = { .type = AUTHD_DONE, .len = 1 };
+	unsigned char body = 0, text[FRAME_HEAD + 1];
+	sigset_t none;
+
+	/* signals for the daemon as a whole are not for us: we end when it does */
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	prctl(PR_SET_NAME, "authd");
+	if (setup->run_as != NULL && proc_drop_to(setup->run_as) != SP_OK)
+		log_say(SP_LOG_ERROR, "authd-account", "cannot become %s", setup->run_as);
+	else {
+		proc_harden();
+		body = load(&p) == SP_OK;
+	}
+	hello.body = &body;
+	frame_format(&hello, text);
+	if (send(control, text, sizeof(text), MSG_NOSIGNAL) != (ssize_t)sizeof(text) || body == 0)
+		_exit(EX_CONFIG);
+	p.replay = replay_new(setup->replay_entries);
+	p.channel = xcalloc(p.nchannels, sizeof(*p.channel));
+	for (unsigned i = 0; i < setup->nworkers; i++) {
+		p.channel[i].fd = worker[i];
+		p.channel[i].is = AUTHD_BY_WORKER;
+	}
+	p.channel[setup->nworkers].fd = control;
+	p.channel[setup->nworkers].is = AUTHD_BY_CONTROL;
+	run(&p);
+}
+
+/* --- the asking side's end of the process -------------------------------------------------- */
+
+/* One AUTHD_DONE frame from the control channel. */
+static int
+wait_done(struct authd *a)
+{
+	unsigned char in[FRAME_HEAD + 1];
+	size_t have = 0;
+	struct pollfd fd = { .fd = a->control, .events = POLLIN };
+	uint64_t until = clock_ms() + COMMAND_MS, now;
+	struct frame f;
+	bool ok;
+
+	while (have < sizeof(in)) {
+		ssize_t n;
+
+		if ((now = clock_ms()) >= until || (n = poll(&fd, 1, (int)(until - now))) == 0)
+			return SP_ETIME;
+		if (n < 0 && errno == EINTR)
+			continue;
+		n = recv(a->control, in + have, sizeof(in) - have, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return SP_ECLOSED;
+		have += (size_t)n;
+	}
+	if (frame_parse(in, have, &f) <= 0 || f.type != AUTHD_DONE || !authd_get_done(&f, &ok))
+		return SP_ECLOSED;
+	return ok ? SP_OK : SP_EINVAL;
+}
+
+/* pair[0] is ours. */
+static int
+make_pairs(unsigned n, int (*pair)[2])
+{
+	for (unsigned i = 0; i < n; i++)
+		pair[i][0] = pair[i][1] = -1;
+	for (unsigned i = 0; i < n; i++)
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair[i]) != 0)
+			return SP_EIO;
+	return SP_OK;
+}
+
+static void
+close_side(unsigned n, int (*pair)[2], int side)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (pair[i][side] >= 0)
+			close(pair[i][side]);
+}
+
+int
+authd_start(struct authd *a, const struct authd_setup *setup)
+{
+	unsigned n = setup->nworkers + 1;
+	int (*pair)[2] = xcalloc(n, sizeof(*pair)), *theirs, err;
+
+	memset(a, 0, sizeof(*a));
+	a->control = -1;
+	if ((err = make_pairs(n, pair)) != SP_OK || (a->pid = fork()) < 0) {
+		close_side(n, pair, 0);
+		close_side(n, pair, 1);
+		free(pair);
+		a->pid = 0;
+		return SP_EIO;
+	}
+	if (a->pid == 0) {
+		close_side(n, pair, 0);
+		theirs = xcalloc(n, sizeof(*theirs));
+		for (unsigned i = 0; i < n; i++)
+			theirs[i] = pair[i][1];
+		become_authd(setup, theirs, theirs[setup->nworkers]);
+		_exit(EX_SOFTWARE);
+	}
+	close_side(n, pair, 1);
+	a->nworkers = setup->nworkers;
+	a->control = pair[setup->nworkers][0];
+	a->worker = xcalloc(n, sizeof(*a->worker));
+	for (unsigned i = 0; i < setup->nworkers; i++) {
+		a->worker[i] = pair[i][0];
+		fcntl(a->worker[i], F_SETFL, O_NONBLOCK);
+	}
+	free(pair);
+	if ((err = wait_done(a)) != SP_OK)
+		authd_stop(a);
+	return err == SP_OK || err == SP_EINVAL ? err : SP_EIO;
+}
+
+int
+authd_command(struct authd *a, enum authd_type type)
+{
+	struct frame f = { .type = (uint16_t)type };
+	unsigned char out[FRAME_HEAD];
+
+	frame_format(&f, out);
+	if (send(a->control, out, sizeof(out), MSG_NOSIGNAL) != (ssize_t)sizeof(out))
+		return SP_ECLOSED;
+	return wait_done(a);
+}
+
+void
+authd_stop(struct authd *a)
+{
+	if (a->control >= 0)
+		close(a->control);
+	for (unsigned i = 0; i < a->nworkers; i++)
+		if (a->worker[i] >= 0)
+			close(a->worker[i]);
+	free(a->worker);
+	if (a->pid > 0)
+		while (waitpid(a->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	memset(a, 0, sizeof(*a));
+	a->control = -1;
+}

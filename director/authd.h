@@ -1,0 +1,114 @@
+/*
+ * director/authd.h - the process that holds the secrets, and how it is asked.
+ *
+ * authd has the user file and sees no SIP and no network. It is forked before
+ * keys are loaded, doors are bound and threads start, and then answers typed frames (common/proc.h)
+ * over one socketpair for each worker and one for the control thread. A table
+ * says who may ask what; a frame that is not in it ends the process, and so
+ * does, on the other side, an answer that cannot be.
+ *
+ * It reads the user file again by itself when that has changed. A file that is
+ * wrong leaves the earlier users in force and says so.
+ */
+#ifndef SALLYPORT_DIRECTOR_AUTHD_H
+#define SALLYPORT_DIRECTOR_AUTHD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "admin/users.h"
+#include "common/proc.h"
+#include "director/auth.h"
+
+/* Types of frames. Questions are answered by exactly one frame with the same tag. */
+enum authd_type {
+	AUTHD_DIGEST = 1,	/* does this response prove that user? -> AUTHD_VERDICT */
+	AUTHD_LOOKUP,		/* who is this address? -> AUTHD_USER */
+	AUTHD_RELOAD,		/* control: read the user file now -> AUTHD_DONE */
+	AUTHD_REOPEN,		/* control: open the log file again -> AUTHD_DONE */
+	AUTHD_VERDICT = 101,
+	AUTHD_USER,
+	AUTHD_DONE
+};
+
+/* Who may send a type: bits of the sender's channel. */
+enum { AUTHD_BY_WORKER = 1 << 0, AUTHD_BY_CONTROL = 1 << 1 };
+
+#define AUTHD_QUESTION_MAX	8192	/* longest body of a question */
+#define AUTHD_ANSWER_MAX	1024
+
+/* What the directory says about a user. pool and aor are empty when !found. */
+struct authd_user {
+	bool	 found, enabled;
+	bool	 remote, federation, public_im, archive;
+	char	 aor[USER_AOR_MAX];
+	char	 pool[USER_NAME_MAX];
+};
+
+enum authd_verdict {
+	AUTHD_BAD = 0,		/* user or password wrong; which of them only the log of authd tells */
+	AUTHD_STALE,		/* right, but the nonce is too old, or none of ours */
+	AUTHD_REPLAYED,		/* right, but used before */
+	AUTHD_OK,
+	AUTHD_NVERDICTS
+};
+
+/* --- frames: bodies as plain values; pure ------------------------------------------ */
+
+struct authd_question {
+	struct auth_credentials	 credentials;
+	struct span		 domain;	/* of a user name without one */
+	struct span		 method;
+	bool			 nonce_good;	/* made by us and in its lifetime */
+};
+void	 authd_put_digest(struct frame_writer *, const struct authd_question *);
+/* False if the body is not one. Spans point into it. */
+bool	 authd_get_digest(const struct frame *, struct authd_question *);
+void	 authd_put_lookup(struct frame_writer *, struct span aor);
+bool	 authd_get_lookup(const struct frame *, struct span *aor);
+/* verdict is AUTHD_BAD for AUTHD_USER, which has none. */
+void	 authd_put_answer(struct frame_writer *, enum authd_verdict, const struct authd_user *);
+bool	 authd_get_answer(const struct frame *, enum authd_verdict *, struct authd_user *);
+void	 authd_put_done(struct frame_writer *, bool ok);
+bool	 authd_get_done(const struct frame *, bool *ok);
+
+/* --- the answering side; pure but for the log ------------------------------------------ */
+
+struct replay_table;
+/*
+ * The verdict. Unknown users and wrong passwords take the same way through this function.
+ * Fills *who for AUTHD_OK, else leaves it empty.
+ */
+enum authd_verdict authd_decide(const struct users *, struct replay_table *, const struct authd_question *,
+	    struct authd_user *who);
+void	 authd_look_up(const struct users *, struct span aor, struct authd_user *who);
+
+/* --- the process --------------------------------------------------------------------------- */
+
+struct authd_setup {
+	const char	*users;		/* path of the user file */
+	const char	*run_as;	/* account; NULL: stay */
+	uint32_t	 replay_entries;
+	unsigned	 nworkers;
+};
+
+struct authd {
+	pid_t		 pid;
+	int		 control;	/* blocking */
+	int		*worker;	/* one of each worker, non-blocking */
+	unsigned	 nworkers;
+};
+
+/*
+ * Fork it, and wait until it has read the user file. SP_OK; SP_EINVAL if the
+ * file or the account does not do (it has logged why); SP_EIO. No file is no users.
+ * Call before anything secret or open is in this process that authd should not have.
+ */
+int	 authd_start(struct authd *, const struct authd_setup *);
+/* Ask over the control channel and wait (at most 10 s): AUTHD_RELOAD, AUTHD_REOPEN. SP_OK, SP_EINVAL (refused), SP_ECLOSED. */
+int	 authd_command(struct authd *, enum authd_type);
+/* Close the channels, which ends it, and wait for it. */
+void	 authd_stop(struct authd *);
+
+#endif

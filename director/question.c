@@ -1,0 +1,157 @@
+/*
+ * director/question.c - bodies of the frames between the network process and authd.
+ *
+ * Every length is checked by the reader; what a value may be is checked here,
+ * so that whoever has read a frame has values that can be.
+ */
+#include "director/authd.h"
+
+#include <string.h>
+
+enum { FOUND = 1 << 0, ENABLED = 1 << 1, REMOTE = 1 << 2, FEDERATION = 1 << 3, PUBLIC_IM = 1 << 4, ARCHIVE = 1 << 5,
+    ALL_FLAGS = (1 << 6) - 1 };
+
+static void
+put(struct frame_writer *w, struct span s)
+{
+	frame_put_text(w, s.p != NULL ? s.p : "", s.n);
+}
+
+static struct span
+get(struct frame_reader *r)
+{
+	size_t n;
+	const char *p = frame_text(r, &n);
+
+	return span_of(p, n);
+}
+
+void
+authd_put_digest(struct frame_writer *w, const struct authd_question *q)
+{
+	const struct auth_credentials *c = &q->credentials;
+
+	frame_put_u8(w, (uint8_t)c->algorithm);
+	frame_put_u8(w, q->nonce_good);
+	put(w, c->username);
+	put(w, c->realm);
+	put(w, c->nonce);
+	put(w, c->uri);
+	put(w, c->cnonce);
+	put(w, c->nc_text);
+	put(w, c->response);
+	put(w, q->domain);
+	put(w, q->method);
+	frame_put_u32(w, c->nc);
+}
+
+bool
+authd_get_digest(const struct frame *f, struct authd_question *q)
+{
+	struct auth_credentials *c = &q->credentials;
+	struct frame_reader r;
+	uint8_t algorithm, good;
+
+	memset(q, 0, sizeof(*q));
+	frame_reader_init(&r, f);
+	algorithm = frame_u8(&r);
+	good = frame_u8(&r);
+	c->username = get(&r);
+	c->realm = get(&r);
+	c->nonce = get(&r);
+	c->uri = get(&r);
+	c->cnonce = get(&r);
+	c->nc_text = get(&r);
+	c->response = get(&r);
+	q->domain = get(&r);
+	q->method = get(&r);
+	c->nc = frame_u32(&r);
+	if (!frame_done(&r) || algorithm >= AUTH_NALGORITHMS || good > 1 || c->nc_text.n != 8)
+		return false;
+	c->algorithm = (enum auth_algorithm)algorithm;
+	q->nonce_good = good == 1;
+	return true;
+}
+
+void
+authd_put_lookup(struct frame_writer *w, struct span aor)
+{
+	put(w, aor);
+}
+
+bool
+authd_get_lookup(const struct frame *f, struct span *aor)
+{
+	struct frame_reader r;
+
+	frame_reader_init(&r, f);
+	*aor = get(&r);
+	return frame_done(&r) && aor->n < USER_AOR_MAX;
+}
+
+void
+authd_put_answer(struct frame_writer *w, enum authd_verdict verdict, const struct authd_user *u)
+{
+	frame_put_u8(w, (uint8_t)verdict);
+	frame_put_u8(w, (uint8_t)((u->found ? FOUND : 0) | (u->enabled ? ENABLED : 0) | (u->remote ? REMOTE : 0) |
+	    (u->federation ? FEDERATION : 0) | (u->public_im ? PUBLIC_IM : 0) | (u->archive ? ARCHIVE : 0)));
+	put(w, span_str(u->aor));
+	put(w, span_str(u->pool));
+}
+
+static bool
+copy(char *out, size_t size, struct span s)
+{
+	if (s.n >= size || memchr(s.p, '\0', s.n) != NULL)
+		return false;
+	memcpy(out, s.p, s.n);
+	out[s.n] = '\0';
+	return true;
+}
+
+bool
+authd_get_answer(const struct frame *f, enum authd_verdict *verdict, struct authd_user *u)
+{
+	struct frame_reader r;
+	struct span aor, pool;
+	uint8_t v, flags;
+
+	memset(u, 0, sizeof(*u));
+	frame_reader_init(&r, f);
+	v = frame_u8(&r);
+	flags = frame_u8(&r);
+	aor = get(&r);
+	pool = get(&r);
+	if (!frame_done(&r) || v >= AUTHD_NVERDICTS || flags > ALL_FLAGS || !copy(u->aor, sizeof(u->aor), aor) ||
+	    !copy(u->pool, sizeof(u->pool), pool)) {
+		memset(u, 0, sizeof(*u));
+		*verdict = AUTHD_BAD;
+		return false;
+	}
+	*verdict = (enum authd_verdict)v;
+	u->found = (flags & FOUND) != 0;
+	u->enabled = (flags & ENABLED) != 0;
+	u->remote = (flags & REMOTE) != 0;
+	u->federation = (flags & FEDERATION) != 0;
+	u->public_im = (flags & PUBLIC_IM) != 0;
+	u->archive = (flags & ARCHIVE) != 0;
+	return true;
+}
+
+void
+authd_put_done(struct frame_writer *w, bool ok)
+{
+	frame_put_u8(w, ok);
+}
+
+bool
+authd_get_done(const struct frame *f, bool *ok)
+{
+	struct frame_reader r;
+	uint8_t v;
+
+	frame_reader_init(&r, f);
+	v = frame_u8(&r);
+	*ok = v == 1;
+	return frame_done(&r) && v <= 1;
+}
