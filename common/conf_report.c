@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/hash.h"
 #include "common/mem.h"
 #include "common/strbuf.h"
 
@@ -30,6 +31,8 @@ struct conf_errors {
 	size_t			 n;
 	struct conf_place	*places;
 	size_t			 nplaces;
+	uint32_t		*index;		/* by hash of the path: number of its latest place, from 1; 0: free */
+	size_t			 nindex;	/* a power of two, at least twice nplaces */
 };
 
 struct conf_errors *
@@ -53,6 +56,7 @@ conf_errors_free(struct conf_errors *errs)
 	}
 	free(errs->v);
 	free(errs->places);
+	free(errs->index);
 	free(errs);
 }
 
@@ -100,14 +104,38 @@ conf_error(struct conf_errors *errs, const char *file, int line, const char *fmt
 	e->text = xstrdup(text);
 }
 
+/* Where a path's latest place is numbered, or would be: a policy has tens of thousands of places. */
+static uint32_t *
+index_of(const struct conf_errors *errs, const char *path)
+{
+	size_t i = (size_t)hash_bytes(path, strlen(path)) & (errs->nindex - 1);
+
+	while (errs->index[i] != 0 && strcmp(errs->places[errs->index[i] - 1].path, path) != 0)
+		i = (i + 1) & (errs->nindex - 1);
+	return &errs->index[i];
+}
+
 static const struct conf_place *
 place_of(const struct conf_errors *errs, const char *path)
 {
-	/* The latest: after a reload the file may have changed. */
-	for (size_t i = errs->nplaces; i > 0; i--)
-		if (strcmp(errs->places[i - 1].path, path) == 0)
-			return &errs->places[i - 1];
-	return NULL;
+	uint32_t number = errs->nindex != 0 ? *index_of(errs, path) : 0;
+
+	return number != 0 ? &errs->places[number - 1] : NULL;
+}
+
+/* Room for one more place, the index at most half full. */
+static void
+grow_places(struct conf_errors *errs)
+{
+	if ((errs->nplaces + 1) * 2 <= errs->nindex)
+		return;
+	free(errs->index);
+	errs->nindex = errs->nindex != 0 ? errs->nindex * 2 : 64;
+	errs->index = xcalloc(errs->nindex, sizeof(*errs->index));
+	errs->places = xreallocarray(errs->places, errs->nindex / 2, sizeof(*errs->places));
+	/* In the order remembered, so that the latest of equal paths stays. */
+	for (size_t i = 0; i < errs->nplaces; i++)
+		*index_of(errs, errs->places[i].path) = (uint32_t)i + 1;
 }
 
 int
@@ -131,11 +159,13 @@ conf_remember(struct conf_errors *errs, const char *path, const char *file, int 
 {
 	struct conf_place *p;
 
-	errs->places = xreallocarray(errs->places, errs->nplaces + 1, sizeof(*errs->places));
+	grow_places(errs);
 	p = &errs->places[errs->nplaces++];
 	p->path = xstrdup(path);
 	p->file = xstrdup(file);
 	p->line = line;
+	/* The latest: after a reload the file may have changed. */
+	*index_of(errs, path) = (uint32_t)errs->nplaces;
 }
 
 /* Errors of included files after those of the file itself, lines ascending. */
