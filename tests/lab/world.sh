@@ -155,6 +155,17 @@ world_start() {
 	world_partner_edge_start
 }
 
+# The same without a Director: edges in front of pools that challenge users themselves.
+world_start_small() {
+	lab_example_zones
+	lab_dns_start
+	lab_pool_start pool example.com "$pool" pool edge.int.example.com "$edge_inner" alice:Alice-1 bob:Bob-1
+	lab_pool_start partner-pool contoso.example "$partner_pool" partner-pool \
+	    edge.int.contoso.example "$partner_inner" carol:Carol-1
+	world_edge_start pool.int.example.com
+	world_partner_edge_start
+}
+
 # --- people --------------------------------------------------------------------
 
 world_remote_alice() {
@@ -171,6 +182,15 @@ world_partner_carol() {
 }
 
 # --- outsiders, by our raw sender ----------------------------------------------
+
+# Options of sipsend for somebody outside. They hold no blanks.
+world_as_user() {
+	echo "--connect $edge_outer:443 --name sip.example.com --ca $LAB/pki/ca.pem"
+}
+world_as_peer() {	# CERTIFICATE
+	echo "--connect $edge_outer:5061 --name sip.example.com --ca $LAB/pki/ca.pem" \
+	    "--cert $LAB/pki/$1.pem --key $LAB/pki/$1.key"
+}
 
 forged_mark='ms-edge-proxy-message-trust: ms-source-type=AuthorizedServer;ms-ep-fqdn=forged.example.com;ms-source-verified-user=verified;ms-source-network=federation'
 

@@ -3,13 +3,7 @@
 . "$(dirname "$0")/system.sh"
 
 world_pki
-lab_example_zones
-lab_dns_start
-lab_pool_start pool example.com "$pool" pool edge.int.example.com "$edge_inner" alice:Alice-1 bob:Bob-1
-lab_pool_start partner-pool contoso.example "$partner_pool" partner-pool \
-    edge.int.contoso.example "$partner_inner" carol:Carol-1
-world_edge_start pool.int.example.com
-world_partner_edge_start
+world_start_small
 
 world_inside_bob
 world_partner_carol
