@@ -486,6 +486,7 @@ step_marks_inner(struct walk *w)
 	    w->d->hop == POLICY_HOP_PARTNER;
 
 	if (outward) {
+		w->d->mark_outward = true;
 		w->d->mark_verifiable = w->rules->on[SWITCH_MARK_VERIFIABLE];
 		w->d->mark_archiving = w->rules->on[SWITCH_ARCHIVING_NOTICE];
 		w->matched = w->rules->switch_at[SWITCH_MARK_VERIFIABLE];

@@ -80,7 +80,8 @@ struct policy_decision {
 	uint32_t		 partner;	/* POLICY_HOP_PARTNER, and the peer's own entry if class is direct */
 	enum policy_verification verification;	/* inward: ms-source-verified-user */
 	bool			 mark_inward;	/* write ms-edge-proxy-message-trust */
-	bool			 mark_verifiable; /* outward: ms-asserted-verification-level says verified */
+	bool			 mark_outward;	/* it goes to another organisation: write the two marks below */
+	bool			 mark_verifiable; /* outward: ms-asserted-verification-level says verified, else unverified */
 	bool			 mark_archiving; /* outward: ms-archiving */
 	unsigned		 ntrail;
 	struct policy_trail	 trail[POLICY_TRAIL_MAX];

@@ -199,11 +199,15 @@ holds(const struct row *r, const struct policy_decision *d, const char *w)
 	if (strcmp(w, "unverified") == 0)
 		return d->mark_inward && d->verification == POLICY_UNVERIFIED;
 	if (strcmp(w, "verifiable") == 0)
-		return d->mark_verifiable;
+		return d->mark_outward && d->mark_verifiable;
+	if (strcmp(w, "unverifiable") == 0)
+		return d->mark_outward && !d->mark_verifiable;
 	if (strcmp(w, "archiving") == 0)
-		return d->mark_archiving;
+		return d->mark_outward && d->mark_archiving;
+	if (strcmp(w, "no-archiving") == 0)
+		return !d->mark_archiving;
 	if (strcmp(w, "unmarked") == 0)
-		return !d->mark_inward && !d->mark_verifiable && !d->mark_archiving;
+		return !d->mark_inward && !d->mark_outward && !d->mark_verifiable && !d->mark_archiving;
 	broken(r, "unknown expectation", w);
 	return false;
 }

@@ -151,7 +151,7 @@ same(const struct policy_decision *a, const struct policy_decision *b)
 	return a->verdict == b->verdict && a->reason == b->reason && a->class == b->class && a->hop == b->hop &&
 	    a->partner == b->partner && a->verification == b->verification &&
 	    a->mark_inward == b->mark_inward && a->mark_verifiable == b->mark_verifiable &&
-	    a->mark_archiving == b->mark_archiving && a->ntrail == b->ntrail;
+	    a->mark_archiving == b->mark_archiving && a->mark_outward == b->mark_outward && a->ntrail == b->ntrail;
 }
 
 /* NULL, or what is wrong with a decision about these facts. */
@@ -166,7 +166,8 @@ wrong_always(const struct combination *c, const struct policy_facts *f, const st
 		return "asks DNS, though no rule needs it";
 	if (f->side != POLICY_SIDE_UNKNOWN && d->reason == POLICY_REASON_UNDECIDED)
 		return "undecided";
-	if (!allow && (d->hop != POLICY_HOP_NONE || d->mark_inward || d->mark_verifiable || d->mark_archiving))
+	if (!allow && (d->hop != POLICY_HOP_NONE || d->mark_inward || d->mark_outward || d->mark_verifiable ||
+	    d->mark_archiving))
 		return "a refusal with a hop or a mark";
 	if (allow && f->side == POLICY_SIDE_UNKNOWN)
 		return "allowed without a side";
@@ -204,7 +205,7 @@ wrong_outer(const struct combination *c, const struct policy_facts *f, const str
 		return "a remote user with a server's certificate";
 	if (d->verdict != POLICY_ALLOW)
 		return NULL;
-	if (!d->mark_inward || d->mark_verifiable || d->mark_archiving)
+	if (!d->mark_inward || d->mark_outward || d->mark_verifiable || d->mark_archiving)
 		return "not marked, or marked outward";
 	if (f->is_response)
 		return NULL;
@@ -244,8 +245,10 @@ wrong_inner(const struct combination *c, const struct policy_facts *f, const str
 		return NULL;
 	if (d->class != POLICY_CLASS_INTERNAL)
 		return "not one of our servers";
+	if (d->mark_outward != d->mark_verifiable || d->mark_outward != d->mark_archiving)
+		return "half of the marks";
 	if (f->is_response)
-		return d->mark_verifiable == !is_ours(c->from) ? NULL : "the wrong mark on a response";
+		return d->mark_outward == !is_ours(c->from) ? NULL : "the wrong mark on a response";
 	if (f->method == POLICY_METHOD_REGISTER)
 		return "a registration goes out";
 	if (f->flow == POLICY_FLOW_USER_GONE)
@@ -253,8 +256,8 @@ wrong_inner(const struct combination *c, const struct policy_facts *f, const str
 	if (flow != (d->hop == POLICY_HOP_FLOW))
 		return "flow and hop disagree";
 	if (flow)
-		return d->mark_verifiable || d->mark_archiving ? "partner's marks to a user" : NULL;
-	if (d->hop != POLICY_HOP_PARTNER || !d->mark_verifiable)
+		return d->mark_outward ? "partner's marks to a user" : NULL;
+	if (d->hop != POLICY_HOP_PARTNER || !d->mark_outward)
 		return "neither to a user nor to a partner";
 	if (f->in_dialog && f->route == POLICY_ROUTE_OURS)
 		return c->to == (d->partner == 0 ? D_PARTNER : D_OTHER_PARTNER) ? NULL : "to the wrong partner";
