@@ -27,7 +27,7 @@ struct counts {
 	unsigned long	 requests;
 	unsigned long	 marked;	/* carried exactly one trust mark */
 	unsigned long	 forged;	/* carried the mark the client forged */
-	unsigned long	 initial;	/* were not inside a dialog */
+	unsigned long	 initial;	/* begin a dialog or a registration */
 	unsigned long	 routed;	/* of these: carried Record-Route or Path */
 	unsigned long	 refused;	/* handshakes that failed */
 };
@@ -96,12 +96,20 @@ inspect(const char *line, size_t len, unsigned *marks, bool *routed)
 	}
 }
 
+/* Will its sender be asked for again, so that the way back must be recorded? */
+static bool
+begins(const char *p)
+{
+	return strncmp(p, "INVITE ", 7) == 0 || strncmp(p, "REGISTER ", 9) == 0 ||
+	    strncmp(p, "SUBSCRIBE ", 10) == 0;
+}
+
 /* Append the answer to the request at p to out; nothing for ACK or answers. */
 static char *
 answer(const char *p, size_t head, char *out)
 {
 	const char *line = memchr(p, '\n', head), *end = p + head - 2, *next;
-	bool routed = false, initial = true;
+	bool routed = false, initial = begins(p);
 	char *start = out;
 	unsigned marks = 0;
 	size_t len;

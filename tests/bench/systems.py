@@ -18,6 +18,8 @@ INNER = ("127.70.0.3", 5061)
 FAR = ("127.70.0.4", 5061)
 SOURCES = "127.70.8.1/32"       # clients come from 32 addresses
 OUTER_NAME = "sip.example.com"
+INNER_NAME = "edge.int.example.com"
+FAR_NAME = "director.int.example.com"
 START_SECONDS = 30
 
 
@@ -138,6 +140,53 @@ class Far(Program):
         self.counts = json.loads(lines[-1]) if lines else {}
 
 
+class Edge:
+    """sallyport-edge with its defaults, a policy of PARTNERS partners, and the limits of a test."""
+
+    name = "sallyport-edge"
+    package = ""
+    same_work = True
+    PARTNERS = 1000
+
+    def __init__(self, lab, workers):
+        self.lab, self.workers = lab, workers
+
+    def missing(self):
+        return not os.access(self.lab.edge, os.X_OK)
+
+    def door(self, address, name, certificate):
+        return (f'listen = "{address[0]}:{address[1]}"; name = "{name}"; '
+                f'certificate = "{self.lab.cert(certificate)}"; key = "{self.lab.key(certificate)}";')
+
+    def write_policy(self, path):
+        partners = ",\n".join(
+            f'\t{{ server = "sip.partner{n}.example"; domains = [ "partner{n}.example", "sub.partner{n}.example" ]; }}'
+            for n in range(self.PARTNERS))
+        blocked = ", ".join(f'"blocked{n}.example"' for n in range(self.PARTNERS // 10))
+        with open(path, "w") as f:
+            f.write(f'internal_domains = [ "{DOMAIN}" ];\n'
+                    f'internal_servers = [ "{FAR_NAME}" ];\n'
+                    f'federation = true;\nblocked = [ {blocked} ];\npartners = (\n{partners}\n);\n')
+
+    def start(self):
+        policy = os.path.join(self.lab.work, "policy.conf")
+        conf = os.path.join(self.lab.work, "edge.conf")
+        self.write_policy(policy)
+        with open(conf, "w") as f:
+            f.write(f"""policy = "{policy}";
+user = "nobody";
+workers = {self.workers};
+outer = ( {{ {self.door(OUTER, OUTER_NAME, "edge-outer")} users = true; }} );
+inner = {{ {self.door(INNER, INNER_NAME, "edge-inner")} trust = "{self.lab.cert("ca")}"; }};
+directors = ( {{ name = "{FAR_NAME}"; port = {FAR[1]}; address = "{FAR[0]}"; }} );
+# nobody signs in here, and everybody sends
+limits = {{ sign_in = 3600; first_message = 3600; }};
+""")
+        program = Program(self.lab, self.name, self.lab.wrap + [self.lab.edge, "-f", conf])
+        program.wait_for(OUTER)
+        return program
+
+
 class Kamailio:
     """Kamailio from Debian; see kamailio.cfg for what it is asked to do."""
 
@@ -240,4 +289,5 @@ listen edge
 
 def everyone(lab, workers):
     """Every system there is, in the order of the table."""
-    return [Kamailio(lab, False, workers), Kamailio(lab, True, workers), HAProxy(lab, workers)]
+    return [Edge(lab, workers), Kamailio(lab, False, workers), Kamailio(lab, True, workers),
+            HAProxy(lab, workers)]
