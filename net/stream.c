@@ -93,6 +93,7 @@ struct net_stream {
 	const struct net_stream_ops	*ops;
 	void				*owner;
 
+	uint64_t			 id;		/* of this worker, for the log */
 	enum stream_state		 state;
 	enum policy_reason		 reason;	/* what closed() will say; the first one stays */
 	const char			*detail;
@@ -119,6 +120,7 @@ struct net_stream {
 struct net_streams {
 	struct net_loop	*loop;
 	unsigned	 count;
+	uint64_t	 last_id;
 	struct net_wire	 wire;
 	char		 in[NET_WIRE_IN];
 	char		 plain[NET_WIRE_PLAIN];
@@ -194,6 +196,7 @@ net_streams_new(struct net_loop *loop)
 
 	home->loop = loop;
 	home->count = 0;
+	home->last_id = 0;
 	home->wire.in = NULL;
 	home->wire.nin = home->wire.nout = 0;
 	return home;
@@ -288,7 +291,7 @@ stream_event(struct net_stream *s, enum stream_event ev)
 	if (log_shows(SP_LOG_DEBUG)) {
 		struct logrec r = log_begin(SP_LOG_DEBUG, "stream");
 
-		log_hex(&r, "stream", (uintptr_t)s);
+		log_uint(&r, "stream", s->id);
 		log_word(&r, "state", state_names[s->state]);
 		log_word(&r, "was", state_names[was]);
 		log_word(&r, "on", event_names[ev]);
@@ -781,6 +784,7 @@ stream_task(struct net_task *task)
 	net_task_cancel(s->home->loop, &s->task);
 	net_tls_ctx_unref(s->ctx);
 	net_peer_fini(&s->peer);
+	queue_free(&s->plain);		/* reserved after the end, and never committed */
 	free(s->expect);
 	free(s);
 }
@@ -795,6 +799,7 @@ stream_new(struct net_streams *home, int fd, struct net_tls_ctx *ctx, const stru
 
 	home->count++;
 	s->home = home;
+	s->id = ++home->last_id;
 	s->io.fd = fd;
 	s->io.ready = stream_ready;
 	s->timer.fire = stream_timeout;

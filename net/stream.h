@@ -24,7 +24,11 @@
 struct net_stream;
 
 struct net_stream_ops {
-	/* Handshake done and peer verified. */
+	/*
+	 * Handshake done and peer verified. In TLS 1.3 the far end may still
+	 * refuse our own certificate: then an outbound stream ends as HOP_LOST
+	 * right after it opened, and detail says so.
+	 */
 	void	(*opened)(struct net_stream *);
 	/*
 	 * n > 0 decrypted bytes (80 KiB at most), borrowed during the call; the

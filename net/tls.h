@@ -49,12 +49,27 @@ time_t	 net_tls_material_not_after(const struct net_tls_material *);
 /* SHA-256 over all its bytes: did a reload change anything? */
 void	 net_tls_material_digest(const struct net_tls_material *, unsigned char out[32]);
 
-/* One worker's OpenSSL library context. */
+/*
+ * One worker's OpenSSL library context. It lives on until its last context is
+ * gone. Made, used and freed by one and the same thread: OpenSSL keeps, in each
+ * thread, notes on what it used, and finds them dangling at the thread's end
+ * when the context was freed elsewhere.
+ */
 struct net_tls_lib;
 struct net_tls_lib *net_tls_lib_new(void);
 void	 net_tls_lib_free(struct net_tls_lib *);
 
-/* One role of one identity in one worker. Connections hold references of their own. */
+/*
+ * One role of one identity in one worker. Never NULL, since load() has tried the
+ * same before. Connections hold references of their own; so does the lib, to the
+ * material, while a context made from it is in use. One thread only.
+ *
+ * Whoever shows a certificate has it verified: chain to an anchor, dates, strength
+ * (RSA 2048, EC 224, no SHA-1), revocation of the leaf if there are CRLs (no list of
+ * its issuer, or one out of date, refuses), no authority's certificate, and extended
+ * key usage: a client's must allow TLS in either role (or say nothing), a server's
+ * must allow serverAuth. What is stricter is policy's: net_peer.usage.
+ */
 struct net_tls_ctx;
 struct net_tls_ctx *net_tls_server(struct net_tls_lib *, struct net_tls_material *, enum net_tls_ask);
 struct net_tls_ctx *net_tls_client(struct net_tls_lib *, struct net_tls_material *);

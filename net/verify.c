@@ -419,7 +419,9 @@ net_verify_chain(X509_STORE_CTX *sc, void *unused)
 
 		if (code == X509_V_OK)		/* it could not even begin */
 			code = X509_V_ERR_UNSPECIFIED;
-		return refuse(sc, check, code, cause_text(code));
+		return refuse(sc, check, code,
+		    code == X509_V_ERR_CERT_HAS_EXPIRED && X509_STORE_CTX_get_error_depth(sc) > 0 ?
+		    "an issuer's certificate expired" : cause_text(code));
 	}
 	if ((why = judge_usage(leaf, check->expect != NULL, &usage)) != NULL)
 		return refuse(sc, check, X509_V_ERR_INVALID_PURPOSE, why);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -772,6 +773,60 @@ START_TEST(streams_come_and_go_without_growth)
 }
 END_TEST
 
+/* --- several workers with one material --- */
+
+static struct net_tls_material *shared;
+static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+
+static void *
+worker(void *arg)
+{
+	struct world *mine = arg;
+	struct end *e = xcalloc(2, sizeof(*e));
+
+	/* Here, since a library context dies in the thread that made it. */
+	pthread_mutex_lock(&making);
+	world_init(mine, "server", NET_TLS_ASK_REQUIRED, "client", NULL);
+	pthread_mutex_unlock(&making);
+	for (int i = 0; i < 10; i++) {
+		net_tls_ctx_unref(mine->server);
+		mine->server = net_tls_server(mine->lib, shared, NET_TLS_ASK_REQUIRED);
+		for (int k = 0; k < 2; k++) {
+			memset(&e[k], 0, sizeof(e[k]));
+			dial(mine, &e[k], "sip.example.com");
+		}
+		UNTIL(mine, e[0].opened && e[1].opened);
+		net_stream_close(e[0].s, POLICY_REASON_ALLOWED, NULL);
+		net_stream_close(e[1].s, POLICY_REASON_ALLOWED, NULL);
+		UNTIL(mine, e[0].closed && e[1].closed);
+	}
+	world_fini(mine);
+	net_tls_material_unref(shared);
+	free(e);
+	return NULL;
+}
+
+START_TEST(workers_share_material)
+{
+	enum { N = 3 };
+	struct world *worlds[N];
+	pthread_t threads[N];
+
+	shared = material("server", "ca", NULL);
+	for (int i = 0; i < N; i++) {
+		worlds[i] = xcalloc(1, sizeof(*worlds[i]));
+		net_tls_material_ref(shared);
+	}
+	for (int i = 0; i < N; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, worker, worlds[i]), 0);
+	for (int i = 0; i < N; i++) {
+		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+		free(worlds[i]);
+	}
+	net_tls_material_unref(shared);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -780,7 +835,7 @@ main(void)
 		a_handshake_has_a_deadline, closing_has_a_deadline, an_end_comes_after_what_came_before_it,
 		closing_from_callbacks, paused_before_it_opened, many_close_in_one_batch,
 		records_without_data_are_bounded, old_versions_are_refused, contexts_are_swapped_without_growth,
-		streams_come_and_go_without_growth };
+		streams_come_and_go_without_growth, workers_share_material };
 	struct pki_spec server = { .san = "DNS:sip.example.com" }, client = { .san = "DNS:client.example.net" };
 	int r;
 

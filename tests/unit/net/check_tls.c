@@ -142,12 +142,36 @@ START_TEST(weak_keys)
 	struct pki_spec weak = { .key = PKI_RSA1024, .san = "DNS:a.example" };
 	struct net_tls_files files;
 	struct net_tls_material *m;
+	SSL_CTX *careless = SSL_CTX_new(TLS_client_method());
+	struct end *in;
+	SSL *ssl;
+	int fd;
 
-	/* We do not start with one; that a peer's is refused, net_verify_chain() leaves to the security level. */
+	/* We do not start with one. */
 	pki_cert("weak", &weak);
 	files = (struct net_tls_files){ .certificate = pki_path("weak", ".pem"), .key = pki_path("weak", ".key") };
 	ck_assert_int_eq(net_tls_material_load(&m, &files, NULL, NULL), SP_ECERT);
 	ck_assert_ptr_null(m);
+
+	/* A peer that does is refused. */
+	world_init(&w, "server", NET_TLS_ASK_OPTIONAL, "plain", NULL);
+	SSL_CTX_set_security_level(careless, 0);
+	ck_assert_int_eq(SSL_CTX_use_certificate_chain_file(careless, files.certificate), 1);
+	ck_assert_int_eq(SSL_CTX_use_PrivateKey_file(careless, files.key, SSL_FILETYPE_PEM), 1);
+	ssl = SSL_new(careless);
+	fd = dial_raw(&w);
+	SSL_set_fd(ssl, fd);
+	SSL_set_connect_state(ssl);
+	in = &w.in[0];
+	UNTIL(&w, (SSL_do_handshake(ssl), w.nin == 1 && (in->opened || in->closed || SSL_is_init_finished(ssl))));
+	SSL_free(ssl);
+	SSL_CTX_free(careless);
+	close(fd);
+	UNTIL(&w, in->closed);
+	ck_assert(!in->opened);
+	ck_assert_int_eq(in->reason, POLICY_REASON_CERTIFICATE);
+	ck_assert_str_eq(in->detail, "key too weak");
+	world_fini(&w);
 }
 END_TEST
 
@@ -301,6 +325,7 @@ START_TEST(names_we_dial)
 		{ "expired", "a.example", "certificate expired" },
 		{ "client-only", "a.example", "extended key usage not for TLS" },
 		{ "server-only", "a.example", NULL },
+		{ "by-middle", "a.example", "no revocation list of its issuer" },
 		{ "is-ca", "a.example", "an authority's certificate, not a server's" },
 		{ "revoked", "a.example", "certificate revoked" },
 	};
@@ -324,6 +349,12 @@ START_TEST(names_we_dial)
 		}
 		part(&out);
 	}
+	/* The intermediate is sent along; the client knows the root only. */
+	world_server(&w, "by-middle", NET_TLS_ASK_REQUIRED, NULL);
+	world_client(&w, "plain", NULL);
+	meet(&out, "a.example");
+	ck_assert(out.opened);
+	part(&out);
 	world_server(&w, "cn-only", NET_TLS_ASK_REQUIRED, NULL);
 	net_tls_ctx_accept_cn(w.client, true);
 	meet(&out, "sip.contoso.example");
@@ -343,6 +374,10 @@ START_TEST(time_is_the_clocks)
 	in = meet(&out, "sip.example.com");
 	UNTIL(&w, out.closed && in->closed);
 	ck_assert_str_eq(out.detail, "certificate expired");
+	later += 40 * 86400;		/* its authority's too */
+	meet(&out, "sip.example.com");
+	UNTIL(&w, out.closed);
+	ck_assert_str_eq(out.detail, "an issuer's certificate expired");
 	clock_fake(NULL, NULL);
 	world_fini(&w);
 }

@@ -201,7 +201,7 @@ void
 pki_ca(const char *name, const char *issuer)
 {
 	struct pki_spec spec = { .cn = name, .eku = "", .basic = "critical,CA:TRUE", .issuer = issuer,
-		.ku = "critical,keyCertSign,cRLSign" };
+		.ku = "critical,keyCertSign,cRLSign", .from_days = -20, .to_days = 60 };
 
 	make(name, &spec, issuer == NULL);
 }
