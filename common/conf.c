@@ -15,6 +15,7 @@
 
 #include <libconfig.h>
 
+#include "common/conf_lines.h"
 #include "common/conf_report.h"
 #include "common/err.h"
 #include "common/mem.h"
@@ -28,6 +29,7 @@ struct reading {
 	char			*dir;	/* of file, where included files are; NULL: the working directory */
 	char			 at[2 * PATH_MAX]; /* file_of()'s answer for an included file */
 	struct conf_errors	*errs;
+	struct conf_lines	 lines;	/* where texts of lists really stand */
 	bool			 partial; /* the file broke off: what is missing is not known to be missing */
 };
 
@@ -195,16 +197,18 @@ take_strs(struct reading *rd, const config_setting_t *s, const struct conf_item 
 	for (int i = 0; config_setting_is_aggregate(s) && i < config_setting_length(s); i++) {
 		const config_setting_t *e = config_setting_get_elem(s, (unsigned)i);
 		const char *text = config_setting_get_string(e);
+		int line;
 
 		element_path(element, path, (size_t)i);
 		if (text == NULL) {
 			complain(rd, e, element, "expects a text in double quotes");
 			continue;
 		}
+		line = conf_lines_find(&rd->lines, file_of(rd, e), line_of(e), text);
 		if (text[0] == '\0' && (it->flags & CONF_NONEMPTY))
-			complain(rd, e, element, "must not be empty");
-		remember(rd, e, element);
-		append_str(out, text, line_of(e));
+			conf_error(rd->errs, file_of(rd, e), line, "%s: must not be empty", element);
+		conf_remember(rd->errs, element, file_of(rd, e), line);
+		append_str(out, text, line);
 	}
 	if (config_setting_is_aggregate(s) && config_setting_length(s) == 0 && (it->flags & CONF_NONEMPTY))
 		complain(rd, s, path, "needs at least one text");
@@ -653,6 +657,7 @@ conf_load(const char *file, const struct conf_item *items, void *out, struct con
 	wipe_strings(config_root_setting(&cfg));
 	config_destroy(&cfg);
 	free(rd.dir);
+	conf_lines_fini(&rd.lines);
 	conf_errors_sort(errs, before, file);
 	return conf_errors_count(errs) == before ? SP_OK : SP_EINVAL;
 }

@@ -69,7 +69,7 @@ START_TEST(places)
 	char errors[8192];
 	struct policy_rules *rules = load_text(BASE
 	    "federation = true;\n"
-	    "blocked = [\n\"one.example\",\n\"two.example\" ];\n"
+	    "blocked = [\n\"one.example\",\n\"two.example\"\n// the last\n];\n"
 	    "partners = ( {\n  server = \"SIP.P.example\";\n  domains = [ \"p.example\",\n    \"q.example\" ];\n"
 	    "  verification = \"always-verifiable\";\n} );\n", errors);
 	struct policy_facts f = { .side = POLICY_SIDE_OUTER, .door_partners = true, .door_users = true,
@@ -86,13 +86,13 @@ START_TEST(places)
 	d = policy_decide(rules, &f);
 	ck_assert_int_eq(d.verdict, POLICY_ALLOW);
 	ck_assert_int_eq(d.verification, POLICY_VERIFIED);
-	ck_assert_int_eq(d.trail[0].line, 8);
-	ck_assert_int_eq(d.trail[d.ntrail - 1].line, 11);
+	ck_assert_int_eq(d.trail[0].line, 10);
+	ck_assert_int_eq(d.trail[d.ntrail - 1].line, 13);
 	for (unsigned i = 0; i < d.ntrail; i++) {
 		if (d.trail[i].step == POLICY_STEP_SWITCH)
 			ck_assert_int_eq(d.trail[i].line, 3);
 		if (d.trail[i].step == POLICY_STEP_SPOOF)
-			ck_assert_int_eq(d.trail[i].line, 10);
+			ck_assert_int_eq(d.trail[i].line, 12);
 	}
 	ck_assert_str_eq(policy_partner_get(rules, 0)->name, "SIP.P.example");
 	ck_assert_uint_eq(policy_partner_get(rules, 0)->port, 5061);
