@@ -29,6 +29,7 @@
 #define LINGER_MS	5000
 #define REFUSED_MS	1000		/* for a refused peer to take our alert */
 #define DISCARD_MAX	(1u << 20)	/* bytes thrown away while we wait for the peer's end */
+#define HANDSHAKE_MAX	65536		/* bytes a peer may make us take before it is somebody */
 #define FLUSH_ROUNDS	4		/* wires full per stream and batch, so that no stream starves the rest */
 #define QUEUE_MIN	2048		/* first size of a queue */
 
@@ -104,7 +105,7 @@ struct net_stream {
 	bool				 congested;	/* drained() is owed */
 	unsigned			 idle_records;
 	uint64_t			 idle_since;
-	size_t				 discarded;
+	size_t				 unproven;	/* bytes: of the handshake, later thrown away */
 
 	struct queue			 plain;		/* to be sealed */
 	struct queue			 sealed;	/* what the kernel did not take of the last send */
@@ -683,8 +684,12 @@ stream_feed(struct net_stream *s, const char *p, size_t n)
 
 	w->in = p;
 	w->nin = n;
-	if (s->state == STREAM_HANDSHAKE && !stream_handshake(s))
+	if (s->state == STREAM_HANDSHAKE && !stream_handshake(s)) {
 		w->nin = 0;
+		if (s->state == STREAM_HANDSHAKE && (s->unproven += n) > HANDSHAKE_MAX)
+			stream_end(s, EV_DEAD, s->outbound ? POLICY_REASON_HOP_UNREACHABLE :
+			    POLICY_REASON_HANDSHAKE, "the TLS handshake is too long");
+	}
 	if (s->state == STREAM_OPEN && s->paused)	/* opened() paused it */
 		queue_add(&s->held, w->in, w->nin);
 	else if (s->state == STREAM_OPEN)
@@ -711,7 +716,7 @@ stream_receive(struct net_stream *s)
 	if (n > 0) {
 		if (s->state != STREAM_LINGER)
 			stream_feed(s, s->home->in, (size_t)n);
-		else if ((s->discarded += (size_t)n) > DISCARD_MAX)
+		else if ((s->unproven += (size_t)n) > DISCARD_MAX)
 			stream_event(s, EV_DEAD);
 	} else if (n == 0) {
 		stream_peer_ended(s);

@@ -687,6 +687,37 @@ START_TEST(records_without_data_are_bounded)
 }
 END_TEST
 
+START_TEST(a_handshake_has_a_size)
+{
+	/* A ClientHello that says it will be 128 KiB, in records of 16. */
+	static unsigned char record[5 + 16384] = { 0x16, 3, 1, 0x40, 0, 1, 1, 0xff, 0xf0, 3, 3 };
+	size_t sent = 0, at = 0;
+	struct end *in;
+	int fd;
+
+	begin(NET_TLS_ASK_NONE);
+	fd = dial_raw(&w);
+	in = &w.in[0];
+	UNTIL(&w, w.nin == 1);
+	while (!in->closed && sent < 9 * sizeof(record)) {
+		ssize_t n = send(fd, record + at, sizeof(record) - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n > 0) {
+			sent += (size_t)n;
+			at = (at + (size_t)n) % sizeof(record);
+			if (at == 0 && record[5] == 1)
+				memset(record + 5, 0, 16);	/* the head comes once */
+		}
+		net_loop_once(w.loop, 1);
+	}
+	UNTIL(&w, in->closed);
+	ck_assert_str_eq(in->detail, "the TLS handshake is too long");
+	ck_assert_int_eq(in->reason, POLICY_REASON_HANDSHAKE);
+	close(fd);
+	world_fini(&w);
+}
+END_TEST
+
 START_TEST(old_versions_are_refused)
 {
 	struct bare b;
@@ -834,7 +865,7 @@ main(void)
 		big_transfers_both_ways_with_pauses, congestion_is_told_and_untold, a_slow_reader_is_cut,
 		a_handshake_has_a_deadline, closing_has_a_deadline, an_end_comes_after_what_came_before_it,
 		closing_from_callbacks, paused_before_it_opened, many_close_in_one_batch,
-		records_without_data_are_bounded, old_versions_are_refused, contexts_are_swapped_without_growth,
+		records_without_data_are_bounded, a_handshake_has_a_size, old_versions_are_refused, contexts_are_swapped_without_growth,
 		streams_come_and_go_without_growth, workers_share_material };
 	struct pki_spec server = { .san = "DNS:sip.example.com" }, client = { .san = "DNS:client.example.net" };
 	int r;
