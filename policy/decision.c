@@ -251,6 +251,19 @@ step_switch(struct walk *w)
 	}
 }
 
+/*
+ * A response belongs to a request that passed the switches. But a connection of
+ * which nothing is known has no certificate either, and must not pass for a
+ * user's: that one came in by a door for users.
+ */
+enum policy_reason
+step_switch_response(struct walk *w)
+{
+	if (w->d->class == POLICY_CLASS_REMOTE_USER && !w->facts->door_users)
+		return POLICY_REASON_NOT_FOR_USERS;
+	return GO_ON;
+}
+
 /* CANCEL and ACK go the way of their INVITE, or a call could begin and not end. */
 static enum policy_method
 method_that_counts(const struct policy_facts *f)

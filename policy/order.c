@@ -49,6 +49,7 @@ const struct policy_stage policy_response_outer[] = {
 	{ POLICY_STEP_DOMAINS, step_domains, false, "are the domains valid names, and no addresses" },
 	{ POLICY_STEP_BLOCKED, step_blocked, false, "is the sender, the addressee or the peer blocked" },
 	{ POLICY_STEP_CLASS, step_class, false, "which class of peer is it" },
+	{ POLICY_STEP_SWITCH, step_switch_response, false, "does a user's response come by a door for users" },
 	{ POLICY_STEP_MARKS, step_marks_outer, false, "what the inside is told" },
 	END
 };

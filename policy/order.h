@@ -28,6 +28,7 @@ enum policy_reason step_domains(struct walk *);
 enum policy_reason step_blocked(struct walk *);
 enum policy_reason step_class(struct walk *);
 enum policy_reason step_switch(struct walk *);
+enum policy_reason step_switch_response(struct walk *);
 enum policy_reason step_method_outer(struct walk *);
 enum policy_reason step_method_inner(struct walk *);
 enum policy_reason step_route_outer(struct walk *);
