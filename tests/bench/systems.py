@@ -21,6 +21,7 @@ OUTER_NAME = "sip.example.com"
 INNER_NAME = "edge.int.example.com"
 FAR_NAME = "director.int.example.com"
 START_SECONDS = 30
+USER = "nobody"                 # what sallyport-edge becomes when it is started as root
 
 
 class Failed(Exception):
@@ -37,12 +38,20 @@ class Lab:
         self.far = os.path.join(build, "tests/bench/far")
         self.edge = os.path.join(build, "sallyport-edge")
         self.wrap = []          # put before the command of the system under test
+        self.user = None        # start it as this user; None: as whoever we are
 
     def make_pki(self):
         made = subprocess.run([os.path.join(self.source, "certs-example/make-pki"), self.pki,
                                "--domain", DOMAIN], capture_output=True, text=True)
         if made.returncode != 0:
             raise Failed(f"make-pki: {made.stderr.strip()}")
+
+    def give(self):
+        """All that lies in the folder of this run to the user of the system under test."""
+        if self.user is not None:
+            for path, folders, files in os.walk(self.work):
+                for name in [path, *(os.path.join(path, f) for f in folders + files)]:
+                    shutil.chown(name, self.user)
 
     def cert(self, name):
         return os.path.join(self.pki, f"{name}.pem")
@@ -82,13 +91,12 @@ def wait_for_port(address, process, what):
 class Program:
     """A process of ours with its output in a file; ended with everything it started."""
 
-    def __init__(self, lab, name, args, **env):
+    def __init__(self, lab, name, args, user=None):
         self.name = name
         self.log = os.path.join(lab.work, f"{name}.log")
         with open(self.log, "wb") as out:
             self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                            cwd=lab.work, env=dict(os.environ, **env),
-                                            start_new_session=True)
+                                            cwd=lab.work, user=user, start_new_session=True)
 
     @property
     def pid(self):
@@ -174,7 +182,7 @@ class Edge:
         self.write_policy(policy)
         with open(conf, "w") as f:
             f.write(f"""policy = "{policy}";
-user = "nobody";
+user = "{USER}";
 workers = {self.workers};
 outer = ( {{ {self.door(OUTER, OUTER_NAME, "edge-outer")} users = true; }} );
 inner = {{ {self.door(INNER, INNER_NAME, "edge-inner")} trust = "{self.lab.cert("ca")}"; }};
@@ -182,7 +190,9 @@ directors = ( {{ name = "{FAR_NAME}"; port = {FAR[1]}; address = "{FAR[0]}"; }} 
 # nobody signs in here, and everybody sends
 limits = {{ sign_in = 3600; first_message = 3600; }};
 """)
-        program = Program(self.lab, self.name, self.lab.wrap + [self.lab.edge, "-f", conf])
+        self.lab.give()
+        program = Program(self.lab, self.name, self.lab.wrap + [self.lab.edge, "-f", conf],
+                          user=self.lab.user)
         program.wait_for(OUTER)
         return program
 
