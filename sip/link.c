@@ -160,8 +160,8 @@ consume(struct sip_link *l, const char *p, size_t n)
 			done += used;
 			relay_message_in(l->relay, l, m);
 		} else if (what == SIP_FRAME_PING) {
-			/* RFC 5626 4.4.1: a double CRLF is answered with one */
-			if (used >= 4)
+			/* RFC 5626 4.4.1: a double CRLF is answered with one, however it was cut. */
+			if (l->framer.ping)
 				link_write(l, "\r\n", 2);
 			done += used;
 		} else if (what == SIP_FRAME_BAD) {
