@@ -14,6 +14,7 @@
 #define SIP_CHAR_URI	0x08	/* parameters and headers of a URI, escapes apart */
 #define SIP_CHAR_HOST	0x10	/* host name or IPv4 address */
 #define SIP_CHAR_HEX	0x20
+#define SIP_CHAR_BREAK	0x40	/* behind it some reader may see a new header: LF, 8-bit, '?', '&' */
 
 extern const unsigned char sip_chars[256];
 

@@ -340,12 +340,9 @@ is_trusted_id(unsigned id)
 static bool
 hides_mark(struct span v)
 {
-	for (size_t i = 0; i < v.n; i++) {
-		unsigned char c = (unsigned char)v.p[i];
-
-		if ((c == '\n' || c >= 0x80 || c == '?' || c == '&') && begins_like_mark(span_tail(v, i + 1)))
+	for (size_t i = 0; i + SLOPPY_MIN < v.n; i++)
+		if (sip_char_is(v.p[i], SIP_CHAR_BREAK) && begins_like_mark(span_tail(v, i + 1)))
 			return true;
-	}
 	return false;
 }
 
@@ -353,15 +350,18 @@ static enum sip_check
 check_disguise(const struct sip_message *m)
 {
 	for (unsigned i = 0; i < m->nheaders; i++) {
+		const struct sip_header *h = &m->headers[i];
 		struct span name = sip_header_name(m, (int)i);
 
-		if (is_trusted_id(m->headers[i].id))
+		if (is_trusted_id(h->id))
 			continue;
 		/* As long as the shortest name at least; most headers end here. The name itself is stripped as it stands. */
-		if (m->headers[i].id == SIP_H_OTHER && name.n >= SLOPPY_MIN && begins_like_mark(name) &&
+		if (h->id == SIP_H_OTHER && name.n >= SLOPPY_MIN && begins_like_mark(name) &&
 		    !span_iis(name, "Remote-Party-ID"))
 			return SIP_CHECK_MARK_DISGUISED;
-		if (m->headers[i].value_n >= SLOPPY_MIN && hides_mark(sip_header_value(m, (int)i)))
+		/* From the colon on, since the value leaves out a fold before it. */
+		if (h->value_n >= SLOPPY_MIN &&
+		    hides_mark(span_of(m->bytes + h->line + h->name_n, h->line_n - h->name_n - 2u)))
 			return SIP_CHECK_MARK_DISGUISED;
 	}
 	return hides_mark(m->uri) ? SIP_CHECK_MARK_DISGUISED : SIP_CHECK_OK;

@@ -204,6 +204,8 @@ scan_scheme(struct span s)
 {
 	size_t n = 0;
 
+	if (s.n == 0 || span_lower((unsigned char)s.p[0]) < 'a' || span_lower((unsigned char)s.p[0]) > 'z')
+		return 0;
 	while (n < s.n && (sip_char_is(s.p[n], SIP_CHAR_HOST) || s.p[n] == '+') && s.p[n] != '_')
 		n++;
 	return n < s.n && s.p[n] == ':' ? n : 0;
@@ -690,7 +692,7 @@ sip_phrase(unsigned status)
 {
 	const char *phrase = status >= 100 && status < 700 ? sip_status_phrase((int)status) : NULL;
 
-	return phrase != NULL ? phrase : "Error";
+	return phrase != NULL && *phrase != '\0' ? phrase : "Error";
 }
 
 /* The next character of a user part, unescaped. */
