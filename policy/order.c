@@ -2,7 +2,10 @@
  * policy/order.c - the order in which everything is asked (MS 8.2 to 8.4).
  *
  * Blocked comes before everything that could allow. A row without a function
- * is the place of a kind of rule that this version does not have.
+ * is the place of a kind of rule that this version does not have. Such a kind
+ * takes an enumerator in policy/names.h, a key in policy/rules.c, what it must
+ * not stand beside in policy/conflict.c, its function in policy/decision.c, and
+ * rows in tests/policy/.
  */
 #include "policy/order.h"
 

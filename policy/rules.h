@@ -53,6 +53,8 @@ void	policy_builder_add(struct policy_builder *, const char *file, int line, con
  * The rules (the caller owns one reference), or NULL when there was any error;
  * report (may be NULL) is called for each, by file (in the order first seen) and
  * line, in both cases. The builder is empty afterwards and still to be freed.
+ *
+ * The rules are found by hash: hash_seed() must not be called after this.
  */
 struct policy_rules *policy_builder_finish(struct policy_builder *,
 	    void (*report)(void *arg, const char *file, int line, const char *text), void *arg);
