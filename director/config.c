@@ -61,6 +61,8 @@ static const struct conf_item items[] = {
 	STR("user", user, CONF_OPTIONAL, NULL,
 	    "Account that the network process becomes after start; needed when started as root."),
 	INT("workers", workers, 0, 0, 0, 64, "Threads that serve connections; 0 is one for each processor."),
+	STR("flow_keys", flow_keys, CONF_OPTIONAL | CONF_NONEMPTY, NULL,
+	    "File with the keys that sign routes, made when absent; without it, routes end with the process."),
 	STR("log.file", log_file, CONF_OPTIONAL, NULL, "Log file; without it the log goes to standard error."),
 	{ "log.level", CONF_CHOICE, AT(log_level), CONF_RELOADS, 3, 0, 0, NULL, level_words, NULL, 0,
 	    "Least important level that is logged: error, warning, notice, info or debug." },
@@ -98,6 +100,8 @@ static const struct conf_item items[] = {
 	INT("limits.questions", max_questions, 0, 2000, 1, 100000,
 	    "Requests of one worker that wait for an answer about a user."),
 	INT("limits.message", max_message, 0, 65536, 4096, 1048576, "Bytes of a message."),
+	INT("limits.queue", max_queue, 0, 1024, 16, 1048576,
+	    "KiB that may wait to be written to one server; a client may have a quarter of it."),
 	INT("timers.handshake", handshake_time, 0, 10, 1, 300, "Seconds that a TLS handshake may take."),
 	INT("timers.first_message", first_message_time, 0, 30, 1, 3600,
 	    "Seconds in which a client must send its first message."),
@@ -382,6 +386,7 @@ director_config_same_frame(const struct director_config *a, const struct directo
 	    a->max_connections != b->max_connections ? "limits.connections" :
 	    a->max_transactions != b->max_transactions ? "limits.transactions" :
 	    a->max_questions != b->max_questions ? "limits.questions" :
-	    a->max_message != b->max_message ? "limits.message" : NULL;
+	    a->max_message != b->max_message ? "limits.message" :
+	    a->max_queue != b->max_queue ? "limits.queue" : !same(a->flow_keys, b->flow_keys) ? "flow_keys" : NULL;
 	return *option == NULL;
 }

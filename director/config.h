@@ -54,6 +54,7 @@ struct director_config {
 	struct conf_strs domains;
 	char		*user;
 	int		 workers;
+	char		*flow_keys;
 	char		*log_file;
 	int		 log_level;
 	char		*certificate, *key, *trust, *crl;
@@ -63,7 +64,7 @@ struct director_config {
 	struct conf_strs auth_digest;
 	int		 auth_nonce_lifetime, auth_replay_entries, auth_timeout;
 	struct conf_strs dns_servers;
-	int		 max_connections, max_transactions, max_questions, max_message;
+	int		 max_connections, max_transactions, max_questions, max_message, max_queue;
 	int		 handshake_time, first_message_time, message_time, signin_time, idle_time, drain_time;
 	/* made of the above */
 	bool		 offer_sha256, offer_md5;

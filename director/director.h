@@ -1,0 +1,72 @@
+/*
+ * director/director.h - the Director's own state, of the process and of a worker.
+ */
+#ifndef SALLYPORT_DIRECTOR_DIRECTOR_H
+#define SALLYPORT_DIRECTOR_DIRECTOR_H
+
+#include <stdatomic.h>
+
+#include "director/ask.h"
+#include "director/authd.h"
+#include "director/config.h"
+#include "net/door.h"
+#include "net/tls.h"
+#include "net/worker.h"
+#include "sip/relay.h"
+
+/* Of the process. Written by the control thread only while no worker runs. */
+struct director {
+	const char		*file;		/* where the configuration came from */
+	struct director_config	*config;	/* the newest; workers have references of their own */
+	struct net_tls_material	*material[DIRECTOR_DOORS_MAX];
+	struct sip_flow_keys	*keys;
+	struct net_crew		*crew;
+	struct sip_relay_set	*relays;
+	struct authd		 authd;
+	unsigned char		 nonce_key[AUTH_KEY_SIZE];	/* one for all workers: a client may meet any of them */
+	int			 fds[DIRECTOR_DOORS_MAX][NET_WORKERS_MAX];
+};
+
+struct director_door_of;
+
+/* Of one worker; only its own thread touches it. */
+struct director_worker {
+	struct director		*director;
+	struct director_config	*config;
+	char			*name;		/* ours; the same as long as the process lives */
+	struct net_worker	*worker;
+	struct net_tls_lib	*lib;
+	struct net_dns		*dns;
+	struct sip_flow_signer	*signer;
+	struct sip_relay	*relay;
+	struct ask		*ask;
+	struct net_hmac		*nonces;
+	struct sip_face		 face[DIRECTOR_DOORS_MAX];	/* one of each door */
+	const struct sip_face	*faces[DIRECTOR_DOORS_MAX];
+	size_t			 nfaces;
+	struct sip_face		*out;		/* as whom we connect to servers: the first door that admits them */
+	struct net_door		*door[DIRECTOR_DOORS_MAX];
+	struct director_door_of	*door_of;
+	struct net_timer	 drain;
+	atomic_bool		 busy;		/* draining, and something is still in flight; read by the control thread */
+	uint64_t		 references;	/* refusals so far; names the log line of one */
+};
+
+/* Start and end of a worker (net_crew_start()); arg is the struct director. */
+int	director_worker_start(struct net_worker *, void *director);
+void	director_worker_stop(struct net_worker *, void *director);
+/* A new configuration and new identities (NULL: the old one stays), by mail to every worker. References are taken. */
+void	director_workers_update(struct director *, struct director_config *, struct net_tls_material *const *material);
+/* No new requests from now on. */
+void	director_workers_drain(struct director *);
+/* After that: is anything still in flight? */
+bool	director_workers_busy(struct director *);
+
+/* What the relay asks of the Director (director/proxy.c). */
+extern const struct sip_relay_ops director_relay_ops;
+/* Links are what the configuration says; called when that has changed. */
+void	director_classify_links(struct director_worker *);
+/* Frees the question that was on its way (ask_free()). */
+void	director_forget(void *question);
+
+#endif

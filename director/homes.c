@@ -1,0 +1,196 @@
+/*
+ * director/homes.c - who may pass, and whose home is where. Pure.
+ */
+#include "director/homes.h"
+
+static struct home_decision
+refuse(enum policy_reason why)
+{
+	return (struct home_decision){ .verdict = HOME_REFUSE, .reason = why };
+}
+
+static struct home_decision
+to(enum home_target where, int index)
+{
+	return (struct home_decision){ .verdict = HOME_PROXY, .reason = POLICY_REASON_ALLOWED, .where = where,
+	    .index = index };
+}
+
+static struct home_decision
+just(enum home_verdict verdict, enum policy_reason why)
+{
+	return (struct home_decision){ .verdict = verdict, .reason = why };
+}
+
+static struct home_decision
+to_home(const struct home_user *u)
+{
+	/* the directory names a pool that the configuration does not have */
+	return u->pool >= 0 ? to(HOME_TO_POOL, u->pool) : refuse(POLICY_REASON_NO_ROUTE);
+}
+
+static bool
+is_authenticated(enum home_source s)
+{
+	return s == HOME_FROM_USER || s == HOME_FROM_CLIENT;
+}
+
+static bool
+is_federated(enum home_source s)
+{
+	return s == HOME_FROM_PARTNER || s == HOME_FROM_PROVIDER;
+}
+
+/* A route that we wrote and signed: on to the next one in it, or to the far side of ours. */
+static struct home_decision
+along_route(const struct home_facts *f)
+{
+	if (f->next == HOME_NEXT_EDGE)
+		return to(HOME_TO_EDGE, f->next_index);
+	if (f->next == HOME_NEXT_POOL)
+		return to(HOME_TO_POOL, f->next_index);
+	return f->flow_leads ? to(HOME_TO_FLOW, 0) : refuse(POLICY_REASON_FLOW_GONE);
+}
+
+/* Only a request from outside an ordinary dialog comes here: its way is that of its addressee. */
+static struct home_decision
+to_addressee(const struct home_facts *f)
+{
+	struct home_decision d;
+
+	if (f->to_us)
+		return f->method == POLICY_METHOD_OPTIONS ? just(HOME_ANSWER, POLICY_REASON_ALLOWED) :
+		    refuse(POLICY_REASON_NO_ROUTE);
+	if (!f->to_ours) {
+		if (is_federated(f->source))
+			return refuse(POLICY_REASON_TO_NOT_INTERNAL);
+		if (is_authenticated(f->source) && !f->principal.federation)
+			return refuse(POLICY_REASON_FEDERATION_NOT_ENABLED);
+		return f->has_edges ? to(HOME_TO_ANY_EDGE, 0) : refuse(POLICY_REASON_NO_ROUTE);
+	}
+	/* to the domain as such: what a user asks of it, the user's own pool answers */
+	if (f->to_nobody && is_authenticated(f->source))
+		return to_home(&f->principal);
+	if (f->to_nobody || f->addressee.entry == HOME_UNKNOWN)
+		return refuse(POLICY_REASON_UNKNOWN_USER);
+	if (f->addressee.entry == HOME_UNASKED)
+		return just(HOME_ASK_ADDRESSEE, POLICY_REASON_UNDECIDED);
+	if (f->addressee.entry == HOME_UNAVAILABLE)
+		return refuse(POLICY_REASON_AUTH_UNAVAILABLE);
+	if (f->source == HOME_FROM_PARTNER && !f->addressee.federation)
+		return refuse(POLICY_REASON_FEDERATION_NOT_ENABLED);
+	if (f->source == HOME_FROM_PROVIDER && !f->addressee.public_im)
+		return refuse(POLICY_REASON_PUBLIC_IM_NOT_ENABLED);
+	d = to_home(&f->addressee);
+	if (d.where == HOME_TO_POOL && f->source == HOME_FROM_POOL && f->pool_of_source == d.index)
+		return refuse(POLICY_REASON_LOOPS_BACK);
+	return d;
+}
+
+/* The sender is who it says, or one that is believed. Where to? */
+static struct home_decision
+onward(const struct home_facts *f)
+{
+	switch (f->route) {
+	case POLICY_ROUTE_OURS:
+		return along_route(f);
+	case POLICY_ROUTE_FOREIGN:
+		/* only servers of our own may say where a message goes */
+		if (f->source == HOME_FROM_POOL && f->next != HOME_NEXT_OTHER)
+			return along_route(f);
+		return refuse(POLICY_REASON_ROUTE_NOT_OURS);
+	case POLICY_ROUTE_FORGED:
+		return refuse(POLICY_REASON_ROUTE_FORGED);
+	case POLICY_ROUTE_NONE:
+		break;
+	}
+	return to_addressee(f);
+}
+
+/* Users and clients prove each request; servers have proved themselves in the handshake. */
+static struct home_decision
+from_user(const struct home_facts *f)
+{
+	switch (f->proof) {
+	case HOME_PROOF_NONE:
+		return just(HOME_CHALLENGE, POLICY_REASON_UNAUTHENTICATED);
+	case HOME_PROOF_UNASKED:
+		return just(HOME_ASK_PROOF, POLICY_REASON_UNDECIDED);
+	case HOME_PROOF_BAD:
+		return just(HOME_CHALLENGE, POLICY_REASON_BAD_CREDENTIALS);
+	case HOME_PROOF_STALE:
+		return just(HOME_CHALLENGE, POLICY_REASON_STALE_NONCE);
+	case HOME_PROOF_REPLAYED:
+		return just(HOME_CHALLENGE, POLICY_REASON_REPLAYED);
+	case HOME_PROOF_FAILED:
+		return refuse(POLICY_REASON_AUTH_UNAVAILABLE);
+	case HOME_PROOF_OK:
+		break;
+	}
+	if (!f->from_is_principal || (f->method == POLICY_METHOD_REGISTER && !f->to_is_principal))
+		return refuse(POLICY_REASON_NOT_YOUR_NAME);
+	if (f->source == HOME_FROM_USER && !f->principal.remote)
+		return refuse(POLICY_REASON_REMOTE_ACCESS_OFF);
+	if (f->method != POLICY_METHOD_REGISTER)
+		return onward(f);
+	if (f->principal.pool < 0)
+		return refuse(POLICY_REASON_NO_ROUTE);
+	if (f->source == HOME_FROM_CLIENT)
+		return (struct home_decision){ .verdict = HOME_REDIRECT, .reason = POLICY_REASON_ALLOWED,
+		    .where = HOME_TO_POOL, .index = f->principal.pool };
+	return to(HOME_TO_POOL, f->principal.pool);
+}
+
+static struct home_decision
+from_partner(const struct home_facts *f)
+{
+	if (f->method == POLICY_METHOD_REGISTER)
+		return refuse(POLICY_REASON_REGISTER_FROM_FEDERATION);
+	if (f->from_ours)
+		return refuse(POLICY_REASON_SPOOFED_FROM);
+	return onward(f);
+}
+
+struct home_decision
+homes_decide(const struct home_facts *f)
+{
+	if (f->source == HOME_FROM_NOBODY)
+		return refuse(POLICY_REASON_UNTRUSTED_PEER);
+	/* never challenged (MS 3.3): it belongs to a dialog whose route we signed, or nowhere */
+	if (f->method == POLICY_METHOD_ACK)
+		return f->route == POLICY_ROUTE_OURS && (f->next == HOME_NEXT_EDGE || f->next == HOME_NEXT_POOL ||
+		    f->flow_leads) ? along_route(f) : just(HOME_DROP, POLICY_REASON_STRAY_ACK);
+	if (f->route == POLICY_ROUTE_FORGED)
+		return refuse(POLICY_REASON_ROUTE_FORGED);
+	switch (f->source) {
+	case HOME_FROM_USER:
+	case HOME_FROM_CLIENT:
+		return from_user(f);
+	case HOME_FROM_PARTNER:
+	case HOME_FROM_PROVIDER:
+		return from_partner(f);
+	case HOME_FROM_POOL:
+		return f->method == POLICY_METHOD_REGISTER ? refuse(POLICY_REASON_METHOD_NOT_ALLOWED) : onward(f);
+	case HOME_FROM_EDGE:
+		/* an edge asks for itself whether we are there; everything else it marks */
+		if (f->to_us && f->method == POLICY_METHOD_OPTIONS)
+			return just(HOME_ANSWER, POLICY_REASON_ALLOWED);
+		break;
+	case HOME_FROM_NOBODY:
+	case HOME_NSOURCES:
+		break;
+	}
+	return refuse(POLICY_REASON_UNTRUSTED_PEER);
+}
+
+const char *
+home_source_name(enum home_source s)
+{
+	static const char *const names[HOME_NSOURCES] = {
+		[HOME_FROM_NOBODY] = "nobody", [HOME_FROM_EDGE] = "edge", [HOME_FROM_USER] = "remote-user",
+		[HOME_FROM_PARTNER] = "partner", [HOME_FROM_PROVIDER] = "provider", [HOME_FROM_CLIENT] = "client",
+		[HOME_FROM_POOL] = "pool"
+	};
+
+	return (unsigned)s < HOME_NSOURCES && names[s] != NULL ? names[s] : "nobody";
+}

@@ -1,0 +1,321 @@
+/*
+ * sallyport-director - authd first, then doors and workers, then a thread that waits for signals.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <sys/wait.h>
+
+#include "admin/daemon.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/hash.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/proc.h"
+#include "director/director.h"
+#include "sip/flowfile.h"
+
+static const char program[] = "sallyport-director";
+
+static void
+report_material(void *arg, bool fatal, const char *text)
+{
+	(void)arg;
+	log_say(fatal ? SP_LOG_ERROR : SP_LOG_WARNING, "certificate", "%s", text);
+}
+
+/* The identity of every door, or none: SP_OK, or the first error after all were tried. */
+static int
+load_material(const struct director_config *c, struct net_tls_material *out[DIRECTOR_DOORS_MAX])
+{
+	int err = SP_OK;
+
+	memset(out, 0, DIRECTOR_DOORS_MAX * sizeof(out[0]));
+	for (size_t i = 0; i < c->doors.n; i++) {
+		const struct director_door *d = director_door(c, i);
+		struct net_tls_files files = {
+			d->certificate != NULL ? d->certificate : c->certificate, d->key != NULL ? d->key : c->key,
+			d->trust != NULL ? d->trust : c->trust, d->crl != NULL ? d->crl : c->crl
+		};
+		int e = net_tls_material_load(&out[i], &files, report_material, NULL);
+
+		if (e != SP_OK)
+			err = e;
+	}
+	return err;
+}
+
+static void
+unref_material(struct net_tls_material *m[DIRECTOR_DOORS_MAX])
+{
+	for (size_t i = 0; i < DIRECTOR_DOORS_MAX; i++) {
+		net_tls_material_unref(m[i]);
+		m[i] = NULL;
+	}
+}
+
+static void
+print_bad_line(void *arg, int line, const char *text)
+{
+	fprintf(stderr, line != 0 ? "%s:%d: %s\n" : "%s:%.0d %s\n", (const char *)arg, line, text);
+}
+
+/* -n: everything that a start would look at. Users are looked at here only; a start leaves them to authd. */
+static int
+check(struct director *d)
+{
+	struct users *us = NULL;
+	int err, rc = load_material(d->config, d->material) == SP_OK ? 0 : EX_CONFIG;
+
+	err = users_load(&us, d->config->auth_users, print_bad_line, d->config->auth_users);
+	if (err == SP_EIO)
+		fprintf(stderr, "%s: %s\n", d->config->auth_users, strerror(errno));
+	else if (err == SP_ENOENT)
+		fprintf(stderr, "%s: there is no such file, so there are no users\n", d->config->auth_users);
+	users_free(us);
+	if (err != SP_OK && err != SP_ENOENT)
+		rc = EX_CONFIG;
+	if (rc == 0)
+		printf("%s: good\n", d->file);
+	return rc;
+}
+
+static int
+load_keys(struct director *d)
+{
+	int line = 0, err;
+
+	mem_random(d->nonce_key, sizeof(d->nonce_key));
+	if (d->config->flow_keys == NULL) {
+		d->keys = sip_flow_keys_new();
+		return 0;
+	}
+	if ((err = sip_flow_keys_load(d->config->flow_keys, &d->keys, &line)) == SP_OK)
+		return 0;
+	if (err == SP_EIO)
+		log_say(SP_LOG_ERROR, "flow-keys", "%s: %s", d->config->flow_keys, strerror(errno));
+	else if (line == 0)
+		log_say(SP_LOG_ERROR, "flow-keys", "%s: others may read it; expects mode 0600", d->config->flow_keys);
+	else
+		log_say(SP_LOG_ERROR, "flow-keys", "%s:%d: expects 64 hex digits", d->config->flow_keys, line);
+	return EX_CONFIG;
+}
+
+static int
+open_doors(struct director *d)
+{
+	static const char *const admits[] = { "for servers", "for clients", "for servers and clients" };
+
+	for (size_t i = 0; i < d->config->doors.n; i++) {
+		const struct director_door *door = director_door(d->config, i);
+
+		if (net_door_bind(&door->addr, net_crew_count(d->crew), d->fds[i]) != SP_OK) {
+			log_say(SP_LOG_ERROR, "door", "%s: %s", door->listen, strerror(errno));
+			return EX_OSERR;
+		}
+		log_say(SP_LOG_NOTICE, "door", "%s is open, %s", door->listen, admits[door->admits]);
+	}
+	return 0;
+}
+
+/*
+ * New configuration and certificates, checked completely before they count.
+ * What is bad leaves the old in force, and says so. Users are read again by authd.
+ */
+static void
+reload(struct director *d)
+{
+	struct conf_errors *errs = conf_errors_new();
+	struct director_config *c;
+	struct net_tls_material *material[DIRECTOR_DOORS_MAX] = { NULL };
+	const char *option;
+
+	daemon_notify("RELOADING=1");
+	if (authd_command(&d->authd, AUTHD_RELOAD) != SP_OK)
+		log_say(SP_LOG_ERROR, "reload", "the users stay as they were");
+	c = director_config_load(d->file, errs);
+	for (size_t i = 0; i < conf_errors_count(errs); i++)
+		log_say(SP_LOG_ERROR, "reload", "%s", conf_errors_get(errs, i));
+	if (c != NULL && c->workers == 0)
+		c->workers = (int)net_crew_count(d->crew);
+	if (c == NULL || load_material(c, material) != SP_OK) {
+		log_say(SP_LOG_ERROR, "reload-refused", "the old configuration stays in force");
+	} else if (!director_config_same_frame(d->config, c, &option)) {
+		log_say(SP_LOG_ERROR, "reload-refused", "%s has changed, which needs a restart; "
+		    "the old configuration stays in force", option);
+	} else {
+		director_workers_update(d, c, material);
+		log_set_level((enum log_level)(c->log_level + SP_LOG_ERROR));
+		director_config_unref(d->config);
+		d->config = director_config_ref(c);
+		log_say(SP_LOG_NOTICE, "reloaded", "domains, edges, pools, certificates and authentication");
+	}
+	unref_material(material);
+	director_config_unref(c);
+	conf_errors_free(errs);
+	daemon_notify("READY=1");
+}
+
+/* Requests in flight get their time; then everything closes. */
+static void
+drain(struct director *d)
+{
+	uint64_t until = clock_ms() + (uint64_t)d->config->drain_time * 1000;
+
+	daemon_notify("STOPPING=1");
+	log_say(SP_LOG_NOTICE, "stopping", "no new requests; those in flight have %d seconds", d->config->drain_time);
+	director_workers_drain(d);
+	while (director_workers_busy(d) && clock_ms() < until)
+		usleep(20 * 1000);
+}
+
+/* Has authd ended? Then nobody can be authenticated, and what it knew is gone with it. */
+static bool
+authd_ended(struct director *d)
+{
+	int status;
+
+	if (waitpid(d->authd.pid, &status, WNOHANG) != d->authd.pid)
+		return false;
+	d->authd.pid = 0;
+	log_say(SP_LOG_ERROR, "authd-ended", "the process that checks credentials has ended (%s %d); the Director "
+	    "ends too, to be started again as a whole", WIFSIGNALED(status) ? "signal" : "status",
+	    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+	return true;
+}
+
+static int
+serve(struct director *d)
+{
+	daemon_notify("READY=1");
+	log_say(SP_LOG_NOTICE, "ready", "%u workers", net_crew_count(d->crew));
+	for (;;) {
+		switch (daemon_wait()) {
+		case DAEMON_RELOAD:
+			reload(d);
+			break;
+		case DAEMON_REOPEN:
+			if (log_reopen() != SP_OK || authd_command(&d->authd, AUTHD_REOPEN) != SP_OK)
+				log_say(SP_LOG_ERROR, "log", "%s cannot be opened again", d->config->log_file);
+			break;
+		case DAEMON_CHILD:
+			if (authd_ended(d))
+				return EX_SOFTWARE;
+			break;
+		case DAEMON_STOP:
+			drain(d);
+			return 0;
+		}
+	}
+}
+
+static unsigned
+worker_count(struct director_config *c)
+{
+	if (c->workers == 0) {
+		long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+		c->workers = n < 1 ? 1 : n > NET_WORKERS_MAX ? NET_WORKERS_MAX : (int)n;
+	}
+	return (unsigned)c->workers;
+}
+
+/* authd, before there is anything in this process that it should not have. */
+static int
+start_authd(struct director *d)
+{
+	struct authd_setup setup = {
+		.users = d->config->auth_users, .run_as = d->config->auth_user,
+		.replay_entries = (uint32_t)d->config->auth_replay_entries, .nworkers = worker_count(d->config)
+	};
+	int err = authd_start(&d->authd, &setup);
+
+	if (err != SP_OK)
+		log_say(SP_LOG_ERROR, "authd", "the process that checks credentials did not start");
+	return err == SP_OK ? 0 : err == SP_EINVAL ? EX_CONFIG : EX_OSERR;
+}
+
+/* Doors are open, root is given up, workers run until a signal says otherwise. */
+static int
+run(struct director *d)
+{
+	int rc;
+
+	daemon_signals();
+	proc_harden();
+	proc_want_files((size_t)d->config->max_connections * worker_count(d->config) + 256);
+	if ((rc = start_authd(d)) != 0)
+		return rc;
+	if (load_material(d->config, d->material) != SP_OK)
+		return EX_CONFIG;
+	d->crew = net_crew_new(worker_count(d->config));
+	d->relays = sip_relay_set_new(net_crew_count(d->crew));
+	if ((rc = load_keys(d)) != 0 || (rc = open_doors(d)) != 0)
+		return rc;
+	if (geteuid() == 0 && proc_drop_to(d->config->user) != SP_OK) {
+		log_say(SP_LOG_ERROR, "user", "cannot become '%s': %s", d->config->user != NULL ? d->config->user : "",
+		    d->config->user != NULL ? strerror(errno) : "user must be set when started as root");
+		return EX_NOUSER;
+	}
+	/* nothing below this line is privileged */
+	if (net_crew_start(d->crew, director_worker_start, director_worker_stop, d) != SP_OK) {
+		log_say(SP_LOG_ERROR, "start", "a worker could not start");
+		return EX_SOFTWARE;
+	}
+	rc = serve(d);
+	net_crew_stop(d->crew);
+	log_say(SP_LOG_NOTICE, "stopped", "all workers ended");
+	return rc;
+}
+
+static void
+unload(struct director *d)
+{
+	net_crew_free(d->crew);
+	sip_relay_set_free(d->relays);
+	authd_stop(&d->authd);
+	sip_flow_keys_unref(d->keys);
+	mem_wipe(d->nonce_key, sizeof(d->nonce_key));
+	unref_material(d->material);
+	director_config_unref(d->config);
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct director director = { .authd = { .control = -1 } };
+	struct conf_errors *errs;
+	struct daemon_args args;
+	int rc = daemon_args_parse(argc, argv, program,
+	    "The Director: authenticates users and finds their home pools.", DIRECTOR_DEFAULT_CONFIG, &args);
+
+	if (rc != -1)
+		return rc;
+	if (args.options) {
+		director_config_print_options(stdout);
+		return 0;
+	}
+	hash_seed();	/* before the first table is built */
+	log_open(program, NULL, SP_LOG_NOTICE);
+	director.file = args.config;
+	errs = conf_errors_new();
+	director.config = director_config_load(args.config, errs);
+	conf_errors_print(errs, stderr);
+	conf_errors_free(errs);
+	if (director.config == NULL)
+		rc = EX_CONFIG;
+	else if (args.check)
+		rc = check(&director);
+	else if (log_open(program, director.config->log_file, (enum log_level)(director.config->log_level + SP_LOG_ERROR)) !=
+	    SP_OK) {
+		fprintf(stderr, "%s: %s: %s\n", program, director.config->log_file, strerror(errno));
+		rc = EX_CANTCREAT;
+	} else
+		rc = run(&director);
+	unload(&director);
+	return rc;
+}

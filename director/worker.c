@@ -1,0 +1,268 @@
+/*
+ * director/worker.c - one thread of the Director: its contexts, faces, doors and channel to authd.
+ */
+#include <stdlib.h>
+
+#include "common/err.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "director/director.h"
+
+struct director_door_of {
+	struct director_worker	*w;
+	struct sip_face		*face;
+};
+
+static void
+accepted(void *arg, int fd, const struct net_addr *from)
+{
+	struct director_door_of *d = arg;
+
+	sip_relay_accept(d->w->relay, fd, from, d->face);
+}
+
+static void
+starved(void *arg, int error)
+{
+	const struct director_door_of *d = arg;
+	struct logrec r = log_begin(SP_LOG_ERROR, "accept-failed");
+
+	log_uint(&r, "port", d->face->port);
+	log_text(&r, "error", strerror(error));
+	log_end(&r);
+}
+
+static const struct net_door_ops door_ops = { .accepted = accepted, .starved = starved };
+
+static struct sip_link_limits
+link_limits(const struct director_config *c, bool clients)
+{
+	size_t queue = (size_t)c->max_queue * 1024;
+	struct sip_link_limits l = {
+		.stream = { .handshake_ms = (unsigned)c->handshake_time * 1000, .queue_high = queue, .queue_max = queue * 4,
+		    .linger_ms = 5000 },
+		.frame = SIP_FRAME_LIMITS_DEFAULT,
+		.message_ms = (unsigned)c->message_time * 1000
+	};
+
+	l.frame.message = (uint32_t)c->max_message;
+	if (l.frame.head > l.frame.message)
+		l.frame.head = l.frame.message;
+	if (clients) {
+		l.stream.queue_max = queue / 4;
+		l.stream.queue_high = queue / 8;
+		l.first_message_ms = (unsigned)c->first_message_time * 1000;
+		l.signin_ms = (unsigned)c->signin_time * 1000;
+		l.idle_ms = (unsigned)c->idle_time * 1000;
+	}
+	return l;
+}
+
+/* New contexts from new material; connections keep the ones they have. */
+static int
+set_identity(struct director_worker *w, size_t i, struct net_tls_material *material)
+{
+	static const enum net_tls_ask ask[] = {
+		[DOOR_SERVERS] = NET_TLS_ASK_REQUIRED, [DOOR_CLIENTS] = NET_TLS_ASK_NONE, [DOOR_BOTH] = NET_TLS_ASK_OPTIONAL
+	};
+	struct sip_face *f = &w->face[i];
+	struct net_tls_ctx *server = net_tls_server(w->lib, material, ask[director_door(w->config, i)->admits]);
+	struct net_tls_ctx *client = net_tls_client(w->lib, material);
+
+	if (server == NULL || client == NULL) {
+		net_tls_ctx_unref(server);
+		net_tls_ctx_unref(client);
+		return SP_ETLS;
+	}
+	net_tls_ctx_unref(f->server);
+	net_tls_ctx_unref(f->client);
+	f->server = server;
+	f->client = client;
+	return SP_OK;
+}
+
+static void
+make_face(struct director_worker *w, size_t i)
+{
+	const struct director_door *d = director_door(w->config, i);
+
+	w->face[i] = (struct sip_face){
+		.name = w->name, .port = net_addr_port(&d->addr), .side = POLICY_SIDE_INNER,
+		.limits = link_limits(w->config, d->admits != DOOR_SERVERS), .tag = (unsigned)i
+	};
+	w->faces[w->nfaces++] = &w->face[i];
+	if (w->out == NULL && d->admits != DOOR_CLIENTS)
+		w->out = &w->face[i];
+}
+
+static struct net_dns *
+make_dns(struct net_loop *loop, const struct director_config *c)
+{
+	const char *servers[17] = { NULL };
+	struct net_dns_config dc = {
+		.timeout_ms = 2000, .tries = 2, .ttl_min = 30, .ttl_max = 3600, .negative_ttl = 60, .cache_max = 3000
+	};
+
+	for (size_t i = 0; i < c->dns_servers.n && i < 16; i++)
+		servers[i] = c->dns_servers.v[i].s;
+	dc.servers = c->dns_servers.n > 0 ? servers : NULL;
+	return net_dns_new(loop, &dc);
+}
+
+int
+director_worker_start(struct net_worker *worker, void *arg)
+{
+	struct director *d = arg;
+	struct director_worker *w = xcalloc(1, sizeof(*w));
+	struct sip_relay_limits limits = SIP_RELAY_LIMITS_DEFAULT;
+	size_t n = d->config->doors.n;
+
+	w->director = d;
+	w->config = director_config_ref(d->config);
+	w->name = xstrdup(d->config->name);
+	w->worker = worker;
+	worker->owner = w;
+	limits.links = (uint32_t)d->config->max_connections;
+	limits.transactions = (uint32_t)d->config->max_transactions;
+	w->lib = net_tls_lib_new();
+	w->dns = make_dns(worker->loop, d->config);
+	w->signer = sip_flow_signer_new(d->keys);
+	w->nonces = net_hmac_new(d->nonce_key, sizeof(d->nonce_key));
+	w->relay = sip_relay_new(worker, w->lib, w->dns, w->signer, &limits, &director_relay_ops, w);
+	sip_relay_join(w->relay, d->relays);
+	w->ask = ask_new(worker->loop, d->authd.worker[worker->id], (uint32_t)d->config->max_questions);
+	w->door_of = xcalloc(n, sizeof(*w->door_of));
+	for (size_t i = 0; i < n; i++) {
+		make_face(w, i);
+		if (set_identity(w, i, d->material[i]) != SP_OK)
+			return SP_ETLS;
+	}
+	for (size_t i = 0; i < n; i++) {
+		w->door_of[i] = (struct director_door_of){ w, &w->face[i] };
+		w->door[i] = net_door_open(worker->loop, d->fds[i][worker->id], &door_ops, &w->door_of[i]);
+		d->fds[i][worker->id] = -1;
+	}
+	return SP_OK;
+}
+
+void
+director_worker_stop(struct net_worker *worker, void *arg)
+{
+	struct director_worker *w = worker->owner;
+
+	(void)arg;
+	if (w == NULL)
+		return;
+	for (size_t i = 0; i < w->nfaces; i++)
+		if (w->door[i] != NULL)
+			net_door_close(w->door[i]);
+	net_timer_cancel(worker->loop, &w->drain);
+	ask_free(w->ask, director_forget);
+	sip_relay_free(w->relay);
+	for (size_t i = 0; i < w->nfaces; i++) {
+		net_tls_ctx_unref(w->face[i].server);
+		net_tls_ctx_unref(w->face[i].client);
+	}
+	net_dns_free(w->dns);
+	sip_flow_signer_free(w->signer);
+	net_hmac_free(w->nonces);
+	net_tls_lib_free(w->lib);
+	director_config_unref(w->config);
+	free(w->door_of);
+	free(w->name);
+	free(w);
+	worker->owner = NULL;
+}
+
+/* ---- news from the control thread ---- */
+
+struct update {
+	struct net_mail		 mail;
+	struct director_config	*config;
+	struct net_tls_material	*material[DIRECTOR_DOORS_MAX];
+};
+
+static void
+deliver_update(struct net_worker *worker, struct net_mail *mail)
+{
+	struct update *u = (struct update *)mail;
+	struct director_worker *w = worker->owner;
+
+	if (w != NULL) {
+		director_config_unref(w->config);
+		w->config = director_config_ref(u->config);
+		for (size_t i = 0; i < w->nfaces; i++)
+			if (u->material[i] != NULL && set_identity(w, i, u->material[i]) != SP_OK)
+				log_say(SP_LOG_ERROR, "certificate-kept", "worker %u keeps the old certificate of door %zu",
+				    worker->id, i);
+		director_classify_links(w);
+	}
+	for (size_t i = 0; i < DIRECTOR_DOORS_MAX; i++)
+		net_tls_material_unref(u->material[i]);
+	director_config_unref(u->config);
+	free(u);
+}
+
+void
+director_workers_update(struct director *d, struct director_config *config, struct net_tls_material *const *material)
+{
+	for (unsigned id = 0; id < net_crew_count(d->crew); id++) {
+		struct update *u = xcalloc(1, sizeof(*u));
+
+		u->mail.deliver = deliver_update;
+		u->config = director_config_ref(config);
+		for (size_t i = 0; i < DIRECTOR_DOORS_MAX; i++)
+			if (material[i] != NULL)
+				u->material[i] = net_tls_material_ref(material[i]);
+		net_worker_post(net_crew_worker(d->crew, id), &u->mail);
+	}
+}
+
+#define DRAIN_LOOK_MS	20
+
+static void
+look_whether_busy(struct net_timer *t)
+{
+	struct director_worker *w = (struct director_worker *)((char *)t - offsetof(struct director_worker, drain));
+
+	atomic_store(&w->busy, sip_relay_transactions(w->relay) != 0 || ask_open(w->ask) != 0);
+	net_timer_set(w->worker->loop, t, DRAIN_LOOK_MS);
+}
+
+static void
+deliver_drain(struct net_worker *worker, struct net_mail *mail)
+{
+	struct director_worker *w = worker->owner;
+
+	free(mail);
+	if (w == NULL)
+		return;
+	for (size_t i = 0; i < w->nfaces; i++)
+		net_door_pause(w->door[i], true);
+	sip_relay_drain(w->relay);
+	w->drain.fire = look_whether_busy;
+	look_whether_busy(&w->drain);
+}
+
+void
+director_workers_drain(struct director *d)
+{
+	for (unsigned id = 0; id < net_crew_count(d->crew); id++) {
+		struct net_worker *worker = net_crew_worker(d->crew, id);
+		struct net_mail *m = xcalloc(1, sizeof(*m));
+
+		/* until the worker has looked itself */
+		atomic_store(&((struct director_worker *)worker->owner)->busy, true);
+		m->deliver = deliver_drain;
+		net_worker_post(worker, m);
+	}
+}
+
+bool
+director_workers_busy(struct director *d)
+{
+	for (unsigned id = 0; id < net_crew_count(d->crew); id++)
+		if (atomic_load(&((struct director_worker *)net_crew_worker(d->crew, id)->owner)->busy))
+			return true;
+	return false;
+}
