@@ -248,9 +248,7 @@ follows(struct span name, struct span pattern)
 			return false;
 		}
 	}
-	while (j < pattern.n && pattern.p[j] == '*')
-		j++;
-	return j == pattern.n;
+	return j == pattern.n;	/* no pattern ends with '*': its last label has none */
 }
 
 const struct name_rule *
