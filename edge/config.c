@@ -266,7 +266,7 @@ edge_client_limits(const struct edge_config *c)
 
 	return (struct sip_link_limits){
 		.stream = { .handshake_ms = (unsigned)l->handshake * 1000, .queue_high = queue / 2, .queue_max = queue,
-		    .linger_ms = 5000 },
+		    .linger_ms = 1000 },
 		.frame = frame_limits(c),
 		.first_message_ms = (unsigned)l->first_message * 1000, .message_ms = (unsigned)l->message * 1000,
 		.signin_ms = (unsigned)l->sign_in * 1000, .idle_ms = idle * 1000

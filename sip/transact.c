@@ -218,7 +218,8 @@ trim_copy(struct sip_tx *t)
 	if (sip_message_index(m, t->copy, t->copy_n) == SP_OK && m->first[SIP_H_CONTENT_LENGTH] >= 0) {
 		const struct sip_header *h = &m->headers[m->first[SIP_H_CONTENT_LENGTH]];
 
-		memset(t->copy + h->value, '0', h->value_n);
+		memset(t->copy + h->value, ' ', h->value_n);
+		t->copy[h->value] = '0';
 		t->copy_n = (uint32_t)m->head_n;
 		t->copy = xrealloc(t->copy, t->copy_n);
 	}
@@ -479,7 +480,7 @@ is_loop(const struct sip_message *m, uint32_t hash)
 		struct sip_branch b;
 
 		while (sip_list_next(&rest, &one))
-			if (sip_param(span_tail(one, span_find(one, ';')), "branch", &branch) &&
+			if (sip_param(span_tail(one, span_find(one, ';') + 1), "branch", &branch) &&
 			    sip_branch_parse(branch, &b) && b.loop == hash)
 				return true;
 	}
