@@ -5,6 +5,8 @@
 
 #include <check.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -206,9 +208,11 @@ dial(struct world *w, struct end *e, const char *name)
 int
 dial_raw(struct world *w)
 {
-	int fd = socket(w->at.ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(w->at.ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
 
 	ck_assert_int_ge(fd, 0);
+	/* What is sent at once shall arrive at once. */
+	ck_assert_int_eq(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)), 0);
 	ck_assert_int_eq(connect(fd, (struct sockaddr *)&w->at.ss, w->at.len), 0);
 	ck_assert_int_ge(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
 	return fd;
