@@ -412,10 +412,9 @@ write_routes(struct passage *p, const struct home_decision *d)
 		far = server_id(director_pool(w->config, (size_t)d->index)->name);
 	else if (d->where == HOME_TO_ANY_EDGE)
 		far = server_id(director_edge(w->config, 0)->name);
-	if (p->m->method_id == POLICY_METHOD_REGISTER) {
-		flow.extra = between(near, 0);
-		sip_forward_path(p->m, w->signer, sip_link_face(p->from), &flow);
-	}
+	/* an edge names itself in its own Path behind ours; which connection leads there is of no matter */
+	if (p->m->method_id == POLICY_METHOD_REGISTER)
+		sip_forward_path(p->m, w->signer, sip_link_face(p->from), &(struct sip_flow){ .kind = SIP_FLOW_HERE });
 	if (p->m->method_id == POLICY_METHOD_REGISTER || begins_dialog(p->m)) {
 		flow.extra = between(near, far);
 		sip_forward_record_route(p->m, w->signer, sip_link_face(p->from), &flow, w->out, &flow);

@@ -119,6 +119,8 @@ sign(struct sip_flow_signer *s, unsigned key, bool path, struct span host, uint1
 	memcpy(out + 1, mac, SIG_BYTES - 1);
 }
 
+#define DEFAULT_PORT	5061	/* of our transport (RFC 3261 19.1.2) */
+
 static const char b64url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 static void
@@ -136,14 +138,19 @@ b64_format(const unsigned char *in, size_t n, struct strbuf *out)
 		strbuf_putc(out, b64url[bits << (6 - have) & 63]);
 }
 
-/* The token: kind; P for a path, D for one of a pair, R for a route alone; link; the owner's word. */
+/*
+ * The token: kind; P for a path, D for one of a pair, R for a route alone; link; the owner's word.
+ * As short as can be: Kamailio keeps 256 bytes of all Paths of a registration together.
+ */
 static const char kinds[] = { [SIP_FLOW_USER] = 'C', [SIP_FLOW_PEER] = 'S', [SIP_FLOW_HERE] = 'H' };
 
 static void
 token_format(const struct sip_flow *f, struct strbuf *out)
 {
-	strbuf_printf(out, "state:%ci.%c%016llx.%x", kinds[f->kind], f->path ? 'P' : f->paired ? 'D' : 'R',
-	    (unsigned long long)f->link, f->extra);
+	strbuf_printf(out, "state:%ci.%c%llx", kinds[f->kind], f->path ? 'P' : f->paired ? 'D' : 'R',
+	    (unsigned long long)f->link);
+	if (f->extra != 0)
+		strbuf_printf(out, ".%x", f->extra);
 }
 
 static bool
@@ -170,12 +177,16 @@ hex_parse(struct span s, size_t max, uint64_t *out)
 static bool
 token_parse(struct span s, struct sip_flow *f)
 {
-	uint64_t link, extra;
+	uint64_t link, extra = 0;
+	struct span digits = span_tail(s, 10), word;
+	size_t dot = span_find(digits, '.');
 
-	/* "state:" kind "i." path-or-route 16 digits "." digits */
-	if (s.n < 6 + 4 + 16 + 2 || !span_eq(span_head(s, 6), SPAN_LIT("state:")) || s.p[7] != 'i' ||
-	    s.p[8] != '.' || s.p[26] != '.' || strchr("RDP", s.p[9]) == NULL || s.p[9] == '\0' ||
-	    !hex_parse(span_of(s.p + 10, 16), 16, &link) || !hex_parse(span_tail(s, 27), 8, &extra))
+	/* "state:" kind "i." path-or-route digits, and "." digits if the owner has a word */
+	if (s.n < 11 || !span_eq(span_head(s, 6), SPAN_LIT("state:")) || s.p[7] != 'i' || s.p[8] != '.' ||
+	    s.p[9] == '\0' || strchr("RDP", s.p[9]) == NULL || !hex_parse(span_head(digits, dot), 16, &link))
+		return false;
+	word = span_tail(digits, dot + 1);
+	if (dot < digits.n && !hex_parse(word, 8, &extra))
 		return false;
 	*f = (struct sip_flow){ .path = s.p[9] == 'P', .paired = s.p[9] == 'D', .link = link, .extra = (uint32_t)extra };
 	for (unsigned k = SIP_FLOW_USER; k <= SIP_FLOW_HERE; k++)
@@ -197,8 +208,8 @@ sip_flow_write(struct sip_flow_signer *s, const struct sip_flow *f, const char *
 	sign(s, s->keys->n - 1, f->path, span_str(host), port, strbuf_span_of(&token), call_id, sig);
 	strbuf_puts(out, "<sip:");
 	strbuf_puts(out, host);
-	strbuf_putc(out, ':');
-	strbuf_uint(out, port);
+	if (!f->path || port != DEFAULT_PORT)
+		strbuf_printf(out, ":%u", (unsigned)port);
 	strbuf_puts(out, ";transport=tls;opaque=");
 	strbuf_span(out, strbuf_span_of(&token));
 	strbuf_puts(out, ";lr;ms-route-sig=");
@@ -218,7 +229,7 @@ sip_flow_read(struct sip_flow_signer *s, const struct sip_uri *uri, struct span 
 	    sig.n != SIG_TEXT || !token_parse(opaque, flow))
 		return false;
 	for (unsigned i = s->keys->n; i-- > 0; ) {
-		sign(s, i, flow->path, uri->host, uri->port, opaque, call_id, want);
+		sign(s, i, flow->path, uri->host, uri->port != 0 ? uri->port : DEFAULT_PORT, opaque, call_id, want);
 		strbuf_init(&sb, text, sizeof(text));
 		b64_format(want, sizeof(want), &sb);
 		if (mem_equal_secret(text, sig.p, SIG_TEXT))

@@ -7,7 +7,7 @@
  * ms-route-sig (MS 7.4). Nothing outside can make one, change one or move one to another
  * dialog. Keys are a ring: the newest signs, all verify.
  *
- *	sip:ap-int.example.com:5061;transport=tls;opaque=state:Ci.R0100000a00000007.0;lr;ms-route-sig=AQ...
+ *	sip:ap-int.example.com:5061;transport=tls;opaque=state:Ci.R10000a00000007;lr;ms-route-sig=AQ...
  */
 #ifndef SALLYPORT_SIP_FLOW_H
 #define SALLYPORT_SIP_FLOW_H
