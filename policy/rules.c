@@ -291,6 +291,17 @@ close_partner(struct build *b)
 		build_error(b, p->at, "partner: %s has no domain", p->shown.name);
 }
 
+static bool
+is_display_name(const char *s)
+{
+	size_t n = strlen(s);
+
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
+			return false;
+	return n > 0 && n <= PARTNER_NAME_MAX;
+}
+
 static void
 read_partner(struct build *b, struct place at, const char *key, const char *value, int unused)
 {
@@ -307,16 +318,14 @@ read_partner(struct build *b, struct place at, const char *key, const char *valu
 	*p = (struct partner){ .at = at };
 	p->shown.port = 5061;
 	p->shown.server = xstrdup("");
-	/* The name goes into logs and status pages as it stands. */
-	p->shown.name = xstrdup(value);
-	for (const char *c = value; *c != '\0'; c++)
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			goto bad;
-	if (value[0] != '\0' && strlen(value) <= PARTNER_NAME_MAX)
+	/* A good name goes into logs and status pages as it stands; a bad one only into messages, escaped. */
+	if (is_display_name(value)) {
+		p->shown.name = xstrdup(value);
 		return;
- bad:
+	}
+	p->shown.name = xstrdup(shown(value, text));
 	build_error(b, at, "%s: expects a display name of 1 to %d printable characters, not %s", key,
-	    PARTNER_NAME_MAX, shown(value, text));
+	    PARTNER_NAME_MAX, p->shown.name);
 }
 
 static struct partner *
