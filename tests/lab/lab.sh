@@ -41,6 +41,12 @@ lab_begin() {	# RUN-DIRECTORY
 	mkdir -p "$LAB"
 	LAB=$(cd "$LAB" && pwd)
 	: >"$LAB/processes"
+	lab_resolv_mounts >"$LAB/mounts"
+	# A view of the mounts of its own. In a chroot whose root is no mount point
+	# it can't be cut off from the one outside: what is mounted there is
+	# perhaps seen here as well, until lab_end.
+	lab_unshare='unshare -m'
+	unshare -m true 2>/dev/null || lab_unshare='unshare -m --propagation unchanged'
 	lab_client_count=0
 	lab_addresses
 	trap 'lab_end' EXIT
@@ -54,6 +60,19 @@ lab_end() {
 	trap - EXIT
 	for lab_p in $(lab_processes); do
 		lab_stop "$lab_p"
+	done
+	lab_restore_mounts
+}
+
+# How often something is mounted over the resolver's configuration.
+lab_resolv_mounts() {
+	grep -c ' /etc/resolv\.conf ' /proc/self/mountinfo || :
+}
+
+lab_restore_mounts() {
+	[ -s "$LAB/mounts" ] || return 0
+	while [ "$(lab_resolv_mounts)" -gt "$(cat "$LAB/mounts")" ]; do
+		umount /etc/resolv.conf || break
 	done
 }
 
@@ -299,7 +318,8 @@ lab_pool_start() {
 	} >"$lab_d/users.cfg"
 	# Kamailio looks for included files where it is started, and asks the
 	# system's resolver only.
-	lab_start "$lab_n" unshare -m sh -c 'mount --bind "$1" /etc/resolv.conf && cd "$2" && shift 2 && exec "$@"' sh \
+	# shellcheck disable=SC2086 # several words
+	lab_start "$lab_n" $lab_unshare sh -c 'mount --bind "$1" /etc/resolv.conf && cd "$2" && shift 2 && exec "$@"' sh \
 	    "$LAB/resolv.conf" "$lab_d" \
 	    kamailio -f "$lab_d/kamailio.cfg" -DD -E -m 32 -M 4 -w "$lab_d" -Y "$lab_d" -P "$lab_d/kamailio.pid"
 	lab_wait_port "$lab_n" "$lab_addr" 5061
@@ -351,7 +371,8 @@ lab_linphone() {
 	[sound]
 	playback_dev_id=none
 	RC
-	lab_start "$lab_n" env HOME="$lab_d" unshare -m sh -c \
+	# shellcheck disable=SC2086
+	lab_start "$lab_n" env HOME="$lab_d" $lab_unshare sh -c \
 	    'mount --bind "$1" /etc/resolv.conf && exec linphonec -d 6 -c "$2" -l "$3"' sh \
 	    "$LAB/resolv.conf" "$lab_d/rc" "$lab_d/trace"
 }
