@@ -257,8 +257,7 @@ run(struct director *d)
 	if ((rc = load_keys(d)) != 0 || (rc = open_doors(d)) != 0)
 		return rc;
 	if (geteuid() == 0 && proc_drop_to(d->config->user) != SP_OK) {
-		log_say(SP_LOG_ERROR, "user", "cannot become '%s': %s", d->config->user != NULL ? d->config->user : "",
-		    d->config->user != NULL ? strerror(errno) : "user must be set when started as root");
+		log_say(SP_LOG_ERROR, "user", "cannot become '%s': %s", d->config->user, strerror(errno));
 		return EX_NOUSER;
 	}
 	/* nothing below this line is privileged */
