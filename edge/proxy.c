@@ -165,8 +165,13 @@ static void
 facts_of(struct edge_worker *w, struct sip_link *l, struct sip_facts *f)
 {
 	const struct edge_config *c = w->edge->config;
-	const struct sip_face *face = sip_link_face(l);
+	const struct sip_face *face;
 
+	if (l == NULL) {
+		sip_facts_of_link(&f->facts, POLICY_SIDE_OUTER, NULL);
+		return;
+	}
+	face = sip_link_face(l);
 	sip_facts_of_link(&f->facts, face->side, l);
 	if (face->tag < EDGE_INNER(c)) {
 		f->facts.door_users = edge_outer(c, face->tag)->users;
@@ -323,15 +328,15 @@ response_inward(struct edge_worker *w, enum way way, struct sip_link *from, stru
 	enum policy_assertion assertion = sip_mark_assertion(m);
 
 	sip_mark_strip(m, way == WAY_TO_USER ? SIP_CROSS_USER_IN : SIP_CROSS_PEER_IN);
-	if (way == WAY_TO_USER || from == NULL) {
+	if (way == WAY_TO_USER) {
 		d = (struct policy_decision){ .verdict = POLICY_ALLOW, .class = POLICY_CLASS_REMOTE_USER,
 		    .mark_inward = true, .verification = POLICY_VERIFIED };
 	} else {
+		/* from is NULL for another worker's connection: then nothing about the peer is known, and nothing vouched for */
 		facts_of(w, from, &f);
 		sip_facts_of_message(&f, m, NULL);
 		f.facts.assertion = assertion;
 		d = policy_decide(w->rules, &f.facts);
-		d.mark_inward = true;
 	}
 	sip_mark_write_inward(m, &d, w->face[EDGE_INNER(w->edge->config)].name, NULL);
 }

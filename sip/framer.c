@@ -300,6 +300,68 @@ blank_lines(struct sip_framer *f, const char *p, size_t n, size_t *used)
 	return SIP_FRAME_PING;
 }
 
+/* Which headers an answer copies (RFC 3261 8.2.6.2). */
+static bool
+is_copied(struct span name)
+{
+	enum sip_header_id id = sip_header_id_of(name);
+
+	return id == SIP_H_VIA || id == SIP_H_FROM || id == SIP_H_TO || id == SIP_H_CALL_ID || id == SIP_H_CSEQ;
+}
+
+/*
+ * Of a bad header part p[0..end): the sound headers that an answer copies. A
+ * line ends at CRLF only; one that holds anything odd is passed over whole, with what is folded
+ * to it.
+ */
+static void
+salvage(struct sip_message *m, const struct sip_frame_limits *lim, const char *p, size_t end)
+{
+	size_t at = m->start_line.n + 2, next;
+
+	m->nheaders = 0;
+	memset(m->first, 0xff, sizeof(m->first));
+	for (; at < end; at = next) {
+		const char *crlf = memmem(p + at, end - at, "\r\n", 2);
+		size_t n = crlf != NULL ? (size_t)(crlf - p) - at : 0, stop = at + n;
+
+		if (n == 0)
+			break;
+		while (stop + 2 < end && (p[stop + 2] == ' ' || p[stop + 2] == '\t') &&
+		    (crlf = memmem(p + stop + 2, end - stop - 2, "\r\n", 2)) != NULL)
+			stop = (size_t)(crlf - p);
+		next = stop + 2;
+		for (size_t i = at; i < stop && n != 0; i++) {
+			unsigned char c = (unsigned char)p[i];
+
+			if ((c < 0x20 && c != '\t' && !(c == '\r' && p[i + 1] == '\n') &&
+			    !(c == '\n' && p[i - 1] == '\r')) || c == 0x7f)
+				n = 0;
+		}
+		if (n != 0 && is_copied(span_of(p + at, sip_chars_run(span_of(p + at, n), SIP_CHAR_TOKEN))))
+			(void)index_header(m, lim, at, n, end, &next);
+	}
+}
+
+/* Bad for that reason; how much of it is there decides whether more is waited for. */
+static enum sip_frame
+bad_head(struct sip_framer *f, const struct sip_frame_limits *lim, const char *p, size_t n, struct sip_message *msg)
+{
+	size_t from = f->scanned > 3 ? f->scanned - 3 : 0, reach = n < lim->head ? n : lim->head;
+	const char *blank = memmem(p + from, reach - from, "\r\n\r\n", 4);
+
+	if (blank == NULL && reach < lim->head) {
+		f->scanned = reach;
+		return SIP_FRAME_MORE;
+	}
+	if (blank != NULL)
+		reach = (size_t)(blank + 4 - p);
+	(void)index_head(msg, lim, p, span_find(span_of(p, reach), '\r') + 2);
+	msg->head_n = reach;
+	salvage(msg, lim, p, reach);
+	return SIP_FRAME_BAD;
+}
+
 enum sip_frame
 sip_framer_next(struct sip_framer *f, const struct sip_frame_limits *lim, const char *p, size_t n, size_t *used,
     struct sip_message *msg)
@@ -314,6 +376,8 @@ sip_framer_next(struct sip_framer *f, const struct sip_frame_limits *lim, const 
 
 		if (n == 0)
 			return SIP_FRAME_MORE;
+		if (f->salvage)
+			return bad_head(f, lim, p, n, msg);
 		if (p[0] == '\r' && (n < 2 || p[1] == '\n'))
 			return blank_lines(f, p, n, used);
 		scan = scan_head(p, reach, &f->scanned, &why);
@@ -325,7 +389,9 @@ sip_framer_next(struct sip_framer *f, const struct sip_frame_limits *lim, const 
 			msg->head_n = f->scanned;
 			if (scan == SCAN_MORE)
 				why = SIP_CHECK_HEAD_TOO_LONG;
-			return bad(f, before != SIP_CHECK_OK ? before : why);
+			(void)bad(f, before != SIP_CHECK_OK ? before : why);
+			f->salvage = msg->is_request && !span_is_empty(msg->uri);
+			return f->salvage ? bad_head(f, lim, p, n, msg) : SIP_FRAME_BAD;
 		}
 
 		uint64_t length = 0;
@@ -336,8 +402,11 @@ sip_framer_next(struct sip_framer *f, const struct sip_frame_limits *lim, const 
 			why = content_length(msg, &length);
 		if (why == SIP_CHECK_OK && length + f->scanned > lim->message)
 			why = SIP_CHECK_MESSAGE_TOO_LONG;
-		if (why != SIP_CHECK_OK)
+		if (why != SIP_CHECK_OK) {
+			if (msg->is_request && msg->start_line.n != 0)
+				salvage(msg, lim, p, msg->head_n);
 			return bad(f, why);
+		}
 		f->head_n = f->scanned;
 		f->total = f->scanned + (size_t)length;
 		indexed = true;

@@ -44,6 +44,7 @@ struct sip_framer {
 	size_t		 head_n;	/* 0 until the end of the header part was seen */
 	size_t		 total;		/* head_n + Content-Length */
 	enum sip_check	 error;		/* why SIP_FRAME_BAD */
+	bool		 salvage;	/* a request is bad; only what an answer needs is waited for */
 	bool		 ping;		/* with SIP_FRAME_PING: a CRLF CRLF is whole now, to be answered with CRLF (RFC 5626 4.4.1) */
 	bool		 blank;		/* one CRLF came and no second one yet */
 };
@@ -54,8 +55,10 @@ void	sip_framer_init(struct sip_framer *);
  * stream anywhere changes nothing: the same bytes give the same messages, pings and errors. msg borrows p.
  * After MESSAGE and PING the caller drops *used bytes and calls again with the
  * rest; after BAD the stream is of no further use. For BAD, f->error names the
- * check, and *msg holds the start line and headers that were sound
- * before the error, enough for sip_reply to answer if sip_message_answerable() says so.
+ * check, and *msg holds the start line and headers that were sound, enough for
+ * sip_reply to answer if sip_message_answerable() says so. So that it is enough
+ * wherever the error lies, a request whose start line is sound is read to the
+ * end of its header part (or to the limit) before it is called bad.
  */
 enum sip_frame sip_framer_next(struct sip_framer *f, const struct sip_frame_limits *,
 	    const char *p, size_t n, size_t *used, struct sip_message *msg);
