@@ -299,7 +299,7 @@ make_ssl_ctx(OSSL_LIB_CTX *ossl, const struct parsed *p, bool server)
 	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
 	    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_max_cert_list(ctx, PEER_CHAIN_BYTES_MAX);
 	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
@@ -316,6 +316,14 @@ make_ssl_ctx(OSSL_LIB_CTX *ossl, const struct parsed *p, bool server)
 		SSL_CTX_free(ctx);
 		return NULL;
 	}
+	/*
+	 * A file with the leaf alone: what the anchors know of its issuers is sent
+	 * along. Once and here, since OpenSSL would look again in every handshake.
+	 */
+	if (sk_X509_num(p->chain) == 0)
+		SSL_CTX_build_cert_chain(ctx, SSL_BUILD_CHAIN_FLAG_NO_ROOT | SSL_BUILD_CHAIN_FLAG_IGNORE_ERROR |
+		    SSL_BUILD_CHAIN_FLAG_CLEAR_ERROR);
+	ERR_clear_error();
 	return ctx;
 }
 

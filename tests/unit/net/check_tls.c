@@ -364,6 +364,33 @@ START_TEST(names_we_dial)
 }
 END_TEST
 
+/* The administrator's file holds the leaf alone, and the intermediate stands among the anchors. */
+START_TEST(a_leaf_without_its_chain)
+{
+	struct net_tls_material *m;
+	char *p, *key, *cut;
+	size_t n, nkey;
+	struct end out;
+
+	p = pki_read(pki_path("by-middle", ".pem"), &n);
+	key = pki_read(pki_path("by-middle", ".key"), &nkey);
+	cut = strstr(p, "-----END CERTIFICATE-----\n") + 26;
+	pki_file("alone", ".pem", p, (size_t)(cut - p));
+	pki_file("alone", ".key", key, nkey);
+	free(p);
+	free(key);
+	world_init(&w, "server", NET_TLS_ASK_NONE, "plain", NULL);
+	m = material("alone", "middle", NULL);
+	net_tls_ctx_unref(w.server);
+	w.server = net_tls_server(w.lib, m, NET_TLS_ASK_NONE);
+	net_tls_material_unref(m);
+	meet(&out, "a.example");
+	ck_assert_msg(out.opened, "%s", out.detail);
+	part(&out);
+	world_fini(&w);
+}
+END_TEST
+
 START_TEST(time_is_the_clocks)
 {
 	time_t later = time(NULL) + 40 * 86400;
@@ -580,7 +607,7 @@ int
 main(void)
 {
 	const TTest *tests[] = { certificates_shown_to_us, weak_keys, usage_is_told, cn_where_configured,
-		who_must_show_one, revocation, names_we_dial, time_is_the_clocks, loading_says_what_is_wrong,
+		who_must_show_one, revocation, names_we_dial, a_leaf_without_its_chain, time_is_the_clocks, loading_says_what_is_wrong,
 		loading_goes_on_with_a_warning, a_directory_of_lists, material_knows_itself, host_names };
 	int r;
 
