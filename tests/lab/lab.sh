@@ -97,7 +97,7 @@ lab_stop_all() {	# RUN-DIRECTORY
 lab_start() {
 	lab_n=$1
 	shift
-	rm -f "$LAB/$lab_n.in"
+	rm -f "$LAB/$lab_n.in" "$LAB/$lab_n.first"
 	: >"$LAB/$lab_n.log"
 	mkfifo "$LAB/$lab_n.in"
 	# A session of its own, so that nothing it starts can outlive it. The pipe
@@ -178,9 +178,16 @@ lab_wait() {
 	return 1
 }
 
-# lab_saw NAME PATTERN: has the process printed a line like that (extended regexp)?
+# lab_saw NAME PATTERN: has the process printed a line like that (extended regexp)
+# since the last lab_forget?
 lab_saw() {
-	grep -a -q -E -e "$2" "$LAB/$1.log"
+	lab_first=$(cat "$LAB/$1.first" 2>/dev/null) || lab_first=1
+	tail -n "+$lab_first" "$LAB/$1.log" | grep -a -q -E -e "$2"
+}
+
+# lab_forget NAME: from here on, lab_saw and lab_wait_line look at new lines only
+lab_forget() {
+	echo $(($(wc -l <"$LAB/$1.log") + 1)) >"$LAB/$1.first"
 }
 
 # lab_wait_line NAME PATTERN [SECONDS]

@@ -211,9 +211,12 @@ world_mark_is_gone() {	# NAME TEXT
 	lab_saw "$1" "$2" && ! lab_saw "$1" 'forged\.example\.com'
 }
 
-# world_marks NAME: what our own edge wrote into what the client received
-world_marks() {
-	grep -a -i '^ms-edge-proxy-message-trust:' "$LAB/$1.log" | tr -d '\r' | sort -u
+# world_mark_of NAME TEXT: the mark that came with that message
+world_mark_of() {
+	tr -d '\r' <"$LAB/$1.log" | awk -v text="$2" '
+		/^MESSAGE /	{ mark = "none" }
+		tolower($0) ~ /^ms-edge-proxy-message-trust:/ { mark = $0 }
+		index($0, text) == 1 { print mark; exit }'
 }
 
 world_blocked_message() {	# TEXT
