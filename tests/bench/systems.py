@@ -36,7 +36,6 @@ class Lab:
         self.pki = os.path.join(work, "pki")
         self.load = os.path.join(build, "tests/bench/load")
         self.far = os.path.join(build, "tests/bench/far")
-        self.edge = os.path.join(build, "sallyport-edge")
         self.wrap = []          # put before the command of the system under test
         self.user = None        # start it as this user; None: as whoever we are
 
@@ -156,11 +155,14 @@ class Edge:
     same_work = True
     PARTNERS = 1000
 
-    def __init__(self, lab, workers):
+    def __init__(self, lab, workers, build=None):
         self.lab, self.workers = lab, workers
+        self.binary = os.path.join(build or lab.build, "sallyport-edge")
+        if build is not None:
+            self.name += " of " + build
 
     def missing(self):
-        return not os.access(self.lab.edge, os.X_OK)
+        return not os.access(self.binary, os.X_OK)
 
     def door(self, address, name, certificate):
         return (f'listen = "{address[0]}:{address[1]}"; name = "{name}"; '
@@ -191,7 +193,7 @@ directors = ( {{ name = "{FAR_NAME}"; port = {FAR[1]}; address = "{FAR[0]}"; }} 
 limits = {{ sign_in = 3600; first_message = 3600; }};
 """)
         self.lab.give()
-        program = Program(self.lab, self.name, self.lab.wrap + [self.lab.edge, "-f", conf],
+        program = Program(self.lab, Edge.name, self.lab.wrap + [self.binary, "-f", conf],
                           user=self.lab.user)
         program.wait_for(OUTER)
         return program
@@ -297,7 +299,7 @@ listen edge
         return program
 
 
-def everyone(lab, workers):
-    """Every system there is, in the order of the table."""
-    return [Edge(lab, workers), Kamailio(lab, False, workers), Kamailio(lab, True, workers),
-            HAProxy(lab, workers)]
+def everyone(lab, workers, against=None):
+    """Every system there is, in the order of the table. against: another build of our own."""
+    return [Edge(lab, workers), *([Edge(lab, workers, against)] if against else []),
+            Kamailio(lab, False, workers), Kamailio(lab, True, workers), HAProxy(lab, workers)]
