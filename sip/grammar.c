@@ -55,6 +55,13 @@ is_space(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* The rest of s from n on; unlike span_tail() an empty rest keeps its place. */
+static struct span
+rest_of(struct span s, size_t n)
+{
+	return span_of(n != 0 ? s.p + n : s.p, s.n - n);
+}
+
 static struct span
 skip_space(struct span s)
 {
@@ -62,14 +69,7 @@ skip_space(struct span s)
 
 	while (n < s.n && is_space(s.p[n]))
 		n++;
-	return span_of(s.p + n, s.n - n);
-}
-
-/* The rest of s from n on; unlike span_tail() an empty rest keeps its place. */
-static struct span
-rest_of(struct span s, size_t n)
-{
-	return span_of(s.p + n, s.n - n);
+	return rest_of(s, n);
 }
 
 /* Length of the quoted string at the beginning of s, quotes included; 0 if it does not end. */
@@ -294,11 +294,12 @@ sip_uri_parse(struct sip_uri *u, struct span text)
 static int
 next_param(struct span *rest, struct span *name, struct span *value, struct span *piece)
 {
-	struct span s = skip_space(*rest), after;
+	struct span s, after;
 	size_t n;
 
 	if (rest->p == NULL)
 		return 0;
+	s = skip_space(*rest);
 	n = sip_chars_run(s, SIP_CHAR_TOKEN);
 	if (n == 0)
 		return -1;
@@ -619,11 +620,12 @@ sip_list_next(struct span *rest, struct span *value)
 static int
 next_auth_param(struct span *rest, struct span *name, struct span *value)
 {
-	struct span s = skip_space(*rest);
+	struct span s;
 	size_t n;
 
 	if (rest->p == NULL)
 		return 0;
+	s = skip_space(*rest);
 	n = sip_chars_run(s, SIP_CHAR_TOKEN);
 	*name = span_head(s, n);
 	s = skip_space(rest_of(s, n));
