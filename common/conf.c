@@ -611,6 +611,62 @@ first_of_name(const config_setting_t *group, const char *file, int line)
 	return found;
 }
 
+static const char name_chars[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-*";
+
+/* Is there a value that is neither number nor true or false, and has no quotes? */
+static bool
+lacks_quotes(const char *p)
+{
+	while (*(p += strcspn(p, "=:\"#")) != '\0' && *p != '#') {
+		struct span value;
+
+		if (*p == '"') {
+			p += 1 + strcspn(p + 1, "\"");
+			p += *p == '"';
+			continue;
+		}
+		p++;
+		p += strspn(p, " \t");
+		value = (struct span){ p, strcspn(p, ";,})]\" \t\r\n") };
+		if (value.n > 0 && (*p == '/' || *p == '.' || strchr(name_chars, *p) != NULL) &&
+		    strspn(p, "0123456789xLabcdefABCDEF-") < value.n && !span_ieq(value, SPAN_LIT("true")) &&
+		    !span_ieq(value, SPAN_LIT("false")))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What is wrong in a line that libconfig does not understand, if it is one of the
+ * slips that everybody makes: a group's option written with a dot, as it is
+ * called in the manual, and a text without quotes. false: it is something else.
+ */
+static bool
+explain_line(const char *file, int line, struct strbuf *out)
+{
+	char *text = NULL;
+	const char *p;
+	size_t size = 0, n, m;
+	FILE *f = fopen(file, "re");
+
+	for (int i = 0; f != NULL && i < line && getline(&text, &size, f) != -1;)
+		i++;
+	if (f != NULL)
+		fclose(f);
+	if (text == NULL)
+		return false;
+	p = text + strspn(text, " \t{(");
+	n = strspn(p, name_chars);
+	m = p[n] == '.' ? strspn(p + n + 1, name_chars) : 0;
+	if (n > 0 && m > 0)
+		strbuf_printf(out, "%.*s is a group; expects  %.*s = { %.*s = ...; };", (int)n, p, (int)n, p, (int)m,
+		    p + n + 1);
+	else if (lacks_quotes(p))
+		strbuf_puts(out, "expects a number, true or false, or a text in double quotes after the =");
+	mem_wipe_free(text, size);
+	return out->len > 0 && strbuf_ok(out);
+}
+
 static void
 complain_syntax(struct reading *rd, const config_t *cfg)
 {
@@ -618,8 +674,10 @@ complain_syntax(struct reading *rd, const config_t *cfg)
 	const char *text = config_error_text(cfg) != NULL ? config_error_text(cfg) : "cannot be read";
 	int line = config_error_line(cfg);
 	const config_setting_t *first;
-	char file[2 * PATH_MAX];
+	char file[2 * PATH_MAX], words[256];
+	struct strbuf sb;
 
+	strbuf_init(&sb, words, sizeof(words));
 	if (strcmp(name, rd->file) == 0)
 		snprintf(file, sizeof(file), "%s", name);
 	else
@@ -628,6 +686,8 @@ complain_syntax(struct reading *rd, const config_t *cfg)
 	    (first = first_of_name(config_root_setting(cfg), file, line)) != NULL)
 		conf_error(rd->errs, file, line, "%s: is set a second time, first in %s:%d; reading ends here",
 		    config_setting_name(first), file_of(rd, first), line_of(first));
+	else if (explain_line(file, line, &sb))
+		conf_error(rd->errs, file, line, "%s: %s (reading ends here)", text, sb.p);
 	else
 		conf_error(rd->errs, file, line,
 		    "%s; expects settings like  name = value;  (reading ends here)", text);
@@ -659,6 +719,8 @@ conf_load(const char *file, const struct conf_item *items, void *out, struct con
 	free(rd.dir);
 	conf_lines_fini(&rd.lines);
 	conf_errors_sort(errs, before, file);
+	if (rd.partial)
+		return SP_EIO;
 	return conf_errors_count(errs) == before ? SP_OK : SP_EINVAL;
 }
 

@@ -66,6 +66,11 @@ const char *conf_errors_get(const struct conf_errors *, size_t i);
 /* line 0: the file as a whole. file NULL: no place. */
 void	 conf_error(struct conf_errors *, const char *file, int line, const char *fmt, ...)
 	    __attribute__((format(printf, 4, 5)));
+/*
+ * Put the errors from number `from` on in the order of their lines, those of file before those of
+ * others: for who adds errors to those of conf_load(). All of them must have a file.
+ */
+void	 conf_errors_sort(struct conf_errors *, size_t from, const char *file);
 /* All of them, one a line. */
 void	 conf_errors_print(const struct conf_errors *, FILE *);
 
@@ -73,8 +78,10 @@ void	 conf_errors_print(const struct conf_errors *, FILE *);
  * Files that file includes are found relative to its directory.
  *
  * Read file by items into *out (zeroed by the caller, of the struct that the
- * offsets belong to). SP_OK, or SP_EINVAL with every error added to errs; *out
- * is filled as far as possible in either case and must go to conf_unload().
+ * offsets belong to). SP_OK, or, with every error added to errs, SP_EINVAL; SP_EIO
+ * when the file could not be read to its end, so that what is missing in *out may
+ * stand in the rest. *out is filled as far as possible in each case and must go
+ * to conf_unload().
  */
 int	 conf_load(const char *file, const struct conf_item *items, void *out, struct conf_errors *errs);
 /* Free what conf_load() put into *out. Strings are wiped first: some are secrets. */

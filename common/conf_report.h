@@ -14,8 +14,6 @@
 
 /* The option at path stood at file:line. All are copied. */
 void	 conf_remember(struct conf_errors *, const char *path, const char *file, int line);
-/* Put the errors from index from on in the order of the lines, those of file before those of included files. */
-void	 conf_errors_sort(struct conf_errors *, size_t from, const char *file);
 
 /* Is a, as written, so near to b that b was probably meant? */
 bool	 conf_is_near(const char *a, const char *b);

@@ -205,6 +205,12 @@ dropped(uid_t uid, gid_t gid)
 	return uid == 0 || (setuid(0) != 0 && seteuid(0) != 0);
 }
 
+bool
+proc_knows_user(const char *user)
+{
+	return getpwnam(user) != NULL;
+}
+
 int
 proc_drop_to(const char *user)
 {

@@ -8,6 +8,7 @@
 #ifndef SALLYPORT_COMMON_PROC_H
 #define SALLYPORT_COMMON_PROC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -60,6 +61,8 @@ void	 frame_put_u32(struct frame_writer *, uint32_t);
 void	 frame_put_u64(struct frame_writer *, uint64_t);
 void	 frame_put_text(struct frame_writer *, const char *, size_t n);
 
+/* Does this machine have an account of that name? */
+bool	 proc_knows_user(const char *user);
 /*
  * Become user (its uid, gid and groups) for good, with no way back; verified.
  * SP_ENOENT: no such user; SP_EIO: the system refused (errno). user NULL or "":

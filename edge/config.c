@@ -138,8 +138,8 @@ static const struct conf_item items[] = {
 static void
 check_address(struct edge_door_conf *d, const char *file, int line, const char *path, struct conf_errors *errs)
 {
-	if (d->listen == NULL)
-		return;
+	if (d->listen == NULL || d->listen[0] == '\0')
+		return;	/* said already */
 	if (net_addr_parse(&d->addr, span_str(d->listen), 0) != SP_OK)
 		conf_error(errs, file, line, "%s: expects an IP address and a port, like 203.0.113.10:5061", path);
 	else if (net_addr_is_any(&d->addr))
@@ -223,13 +223,13 @@ edge_config_load(const char *file, struct conf_errors *errs)
 	size_t before = conf_errors_count(errs);
 
 	c->file = xstrdup(file);
-	conf_load(file, items, c, errs);
-	check_doors(c, errs);
-	check_directors(c, errs);
-	if (conf_errors_count(errs) != before) {
+	if (conf_load(file, items, c, errs) == SP_EIO) {
 		edge_config_free(c);
 		return NULL;
 	}
+	check_doors(c, errs);
+	check_directors(c, errs);
+	conf_errors_sort(errs, before, file);
 	c->inner.ask = NET_TLS_ASK_REQUIRED;
 	return c;
 }

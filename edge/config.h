@@ -58,8 +58,9 @@ struct edge_config {
 };
 
 /*
- * Read and check everything that can be checked without opening certificates.
- * The configuration, or NULL with every error in errs.
+ * Read and check everything that can be checked without opening other files.
+ * Every error is added to errs; if there is one, the configuration may only be
+ * used to look for further errors. NULL: it could not be read to its end.
  */
 struct edge_config *edge_config_load(const char *file, struct conf_errors *errs);
 void	edge_config_free(struct edge_config *);

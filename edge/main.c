@@ -18,36 +18,60 @@
 
 static const char program[] = "sallyport-edge";
 
+/* Where what is said about certificates goes. */
+struct material_report {
+	struct conf_errors	*errs;
+	const struct edge_config *config;
+	bool			 check;		/* -n: a person reads it now */
+	size_t			 door;
+};
+
 static void
 report_material(void *arg, bool fatal, const char *text)
 {
-	(void)arg;
-	log_say(fatal ? SP_LOG_ERROR : SP_LOG_WARNING, "certificate", "%s", text);
+	const struct material_report *r = arg;
+	const struct edge_config *c = r->config;
+	int line = r->door == EDGE_INNER(c) ? conf_line_of(r->errs, "inner.certificate") : c->outer.line[r->door];
+	char where[32] = "inner";
+
+	if (r->door != EDGE_INNER(c))
+		snprintf(where, sizeof(where), "outer[%zu]", r->door);
+	if (fatal)
+		conf_error(r->errs, c->file, line, "%s: %s", where, text);
+	else if (r->check)
+		fprintf(stderr, "%s:%d: %s: warning: %s\n", c->file, line, where, text);
+	else
+		log_say(SP_LOG_WARNING, "certificate", "%s: %s", where, text);
 }
 
-static struct net_tls_files
-files_of(const struct edge_config *c, size_t i)
+static bool
+is_given(const char *text)
 {
-	const struct edge_door_conf *d = i == EDGE_INNER(c) ? &c->inner : edge_outer(c, i);
-
-	return (struct net_tls_files){ d->certificate, d->key, d->trust, d->crl };
+	return text != NULL && text[0] != '\0';
 }
 
-/* Every identity of c, or none: SP_OK, or the first error after all were tried. */
-static int
-load_material(const struct edge_config *c, struct net_tls_material *out[EDGE_DOORS_MAX + 1])
+/* Every identity of c that is configured; what is wrong with one is added to errs. */
+static void
+load_material(const struct edge_config *c, struct net_tls_material *out[EDGE_DOORS_MAX + 1], struct conf_errors *errs,
+    bool check)
 {
-	int err = SP_OK;
+	struct material_report r = { errs, c, check, 0 };
 
 	memset(out, 0, (EDGE_DOORS_MAX + 1) * sizeof(out[0]));
-	for (size_t i = 0; i <= EDGE_INNER(c); i++) {
-		struct net_tls_files files = files_of(c, i);
-		int e = net_tls_material_load(&out[i], &files, report_material, NULL);
+	for (; r.door <= EDGE_INNER(c) && r.door <= EDGE_DOORS_MAX; r.door++) {
+		const struct edge_door_conf *d = r.door == EDGE_INNER(c) ? &c->inner : edge_outer(c, r.door);
+		struct net_tls_files files = { d->certificate, d->key, d->trust, d->crl };
+		char text[512];
 
-		if (e != SP_OK)
-			err = e;
+		if (!is_given(d->certificate) || !is_given(d->key) ||
+		    net_tls_material_load(&out[r.door], &files, report_material, &r) != SP_OK)
+			continue;
+		if (is_given(d->name) && !net_tls_material_proves(out[r.door], d->name)) {
+			snprintf(text, sizeof(text), "%s does not hold the name %s, so whoever verifies it will not connect",
+			    d->certificate, d->name);
+			report_material(&r, false, text);
+		}
 	}
-	return err;
 }
 
 static void
@@ -59,20 +83,39 @@ unref_material(struct net_tls_material *m[EDGE_DOORS_MAX + 1])
 	}
 }
 
-/* Configuration, policy and certificates: everything that can be wrong before a door opens. */
+/*
+ * Configuration, policy and certificates: everything that can be wrong before a
+ * door opens, looked at in one go. True if nothing is; what was loaded is the
+ * caller's in either case.
+ */
+static bool
+load_files(const char *file, struct edge_config **config, struct policy_rules **rules,
+    struct net_tls_material *material[EDGE_DOORS_MAX + 1], struct conf_errors *errs, bool check)
+{
+	size_t before = conf_errors_count(errs);
+	struct edge_config *c = edge_config_load(file, errs);
+
+	*config = c;
+	if (c == NULL)
+		return false;
+	if (geteuid() == 0 && is_given(c->user) && !proc_knows_user(c->user))
+		conf_error(errs, c->file, conf_line_of(errs, "user"), "user: this machine has no account \"%s\"; "
+		    "make it, or name the account that sallyport-edge is to run as", c->user);
+	load_material(c, material, errs, check);
+	conf_errors_sort(errs, before, file);
+	*rules = policyfile_load(c->policy, errs);
+	return conf_errors_count(errs) == 0;
+}
+
 static int
-load_all(struct edge *e, const char *file)
+load_all(struct edge *e, const char *file, bool check)
 {
 	struct conf_errors *errs = conf_errors_new();
+	bool good = load_files(file, &e->config, &e->rules, e->material, errs, check);
 
-	e->config = edge_config_load(file, errs);
-	if (e->config != NULL)
-		e->rules = policyfile_load(e->config->policy, errs);
 	conf_errors_print(errs, stderr);
 	conf_errors_free(errs);
-	if (e->config == NULL || e->rules == NULL || load_material(e->config, e->material) != SP_OK)
-		return EX_CONFIG;
-	return 0;
+	return good ? 0 : EX_CONFIG;
 }
 
 static int
@@ -95,6 +138,21 @@ load_keys(struct edge *e)
 	return EX_CONFIG;
 }
 
+static const char *
+door_advice(int error)
+{
+	switch (error) {
+	case EADDRINUSE:
+		return "; another program listens there";
+	case EADDRNOTAVAIL:
+		return "; no interface of this machine has that address";
+	case EACCES:
+		return "; a port below 1024 can be opened by root only";
+	default:
+		return "";
+	}
+}
+
 static int
 open_doors(struct edge *e)
 {
@@ -104,7 +162,7 @@ open_doors(struct edge *e)
 		const struct edge_door_conf *d = i == EDGE_INNER(e->config) ? &e->config->inner : edge_outer(e->config, i);
 
 		if (net_door_bind(&d->addr, n, e->fds[i]) != SP_OK) {
-			log_say(SP_LOG_ERROR, "door", "%s: %s", d->listen, strerror(errno));
+			log_say(SP_LOG_ERROR, "door", "%s: %s%s", d->listen, strerror(errno), door_advice(errno));
 			return EX_OSERR;
 		}
 		log_say(SP_LOG_NOTICE, "door", "%s is open as %s, %s", d->listen, d->name,
@@ -125,13 +183,13 @@ reload(struct edge *e)
 	struct edge_config *c;
 	struct policy_rules *rules = NULL;
 	struct net_tls_material *material[EDGE_DOORS_MAX + 1] = { NULL };
+	bool good;
 
 	daemon_notify("RELOADING=1");
-	if ((c = edge_config_load(e->config->file, errs)) != NULL)
-		rules = policyfile_load(c->policy, errs);
+	good = load_files(e->config->file, &c, &rules, material, errs, false);
 	for (size_t i = 0; i < conf_errors_count(errs); i++)
 		log_say(SP_LOG_ERROR, "reload", "%s", conf_errors_get(errs, i));
-	if (c == NULL || rules == NULL || load_material(c, material) != SP_OK) {
+	if (!good) {
 		log_say(SP_LOG_ERROR, "reload-refused", "the old configuration stays in force");
 	} else if (c->outer.n != e->config->outer.n) {
 		log_say(SP_LOG_ERROR, "reload-refused", "doors were added or taken away, which needs a restart; "
@@ -195,6 +253,32 @@ unload(struct edge *e)
 	edge_config_free(e->config);
 }
 
+static void
+warn_if_unreadable(const char *file)
+{
+	if (is_given(file) && access(file, R_OK) == -1)
+		log_say(SP_LOG_WARNING, "unreadable", "%s: %s for the account that this is now; as long as that is so, "
+		    "every reload will be refused", file, strerror(errno));
+}
+
+/* What a reload reads, it reads without the privileges of the start. */
+static void
+warn_of_reloads(const struct edge_config *c)
+{
+	warn_if_unreadable(c->file);
+	warn_if_unreadable(c->policy);
+	for (size_t i = 0; i <= EDGE_INNER(c); i++) {
+		const struct edge_door_conf *d = i == EDGE_INNER(c) ? &c->inner : edge_outer(c, i);
+
+		warn_if_unreadable(d->certificate);
+		/* two doors often have one key */
+		if (i == 0 || i == EDGE_INNER(c) || strcmp(d->key, edge_outer(c, i - 1)->key) != 0)
+			warn_if_unreadable(d->key);
+		warn_if_unreadable(d->trust);
+		warn_if_unreadable(d->crl);
+	}
+}
+
 /* Doors are open, root is given up, workers run until a signal says otherwise. */
 static int
 run(struct edge *e)
@@ -207,11 +291,13 @@ run(struct edge *e)
 	e->relays = sip_relay_set_new(net_crew_count(e->crew));
 	if ((rc = load_keys(e)) != 0 || (rc = open_doors(e)) != 0)
 		return rc;
-	if (geteuid() == 0 && proc_drop_to(e->config->user) != SP_OK) {
-		log_say(SP_LOG_ERROR, "user", "cannot become '%s': %s", e->config->user, strerror(errno));
+	if (geteuid() == 0 && (rc = proc_drop_to(e->config->user)) != SP_OK) {
+		log_say(SP_LOG_ERROR, "user", "cannot become \"%s\": %s", e->config->user,
+		    rc == SP_EIO ? strerror(errno) : "root needs an account to become");
 		return EX_NOUSER;
 	}
 	/* nothing below this line is privileged */
+	warn_of_reloads(e->config);
 	daemon_signals();
 	if (net_crew_start(e->crew, edge_worker_start, edge_worker_stop, e) != SP_OK) {
 		log_say(SP_LOG_ERROR, "start", "a worker could not start");
@@ -240,7 +326,7 @@ main(int argc, char **argv)
 	}
 	hash_seed();	/* before the first table is built */
 	log_open(program, NULL, SP_LOG_NOTICE);
-	if ((rc = load_all(&edge, args.config)) == 0 && args.check) {
+	if ((rc = load_all(&edge, args.config, args.check)) == 0 && args.check) {
 		printf("%s: good\n", args.config);
 	} else if (rc == 0) {
 		enum log_level level = (enum log_level)(edge.config->log_level + SP_LOG_ERROR);

@@ -12,6 +12,7 @@
 
 #include "common/conf.h"
 #include "common/err.h"
+#include "common/span.h"
 #include "common/strbuf.h"
 #include "policy/rules.h"
 
@@ -165,11 +166,11 @@ add_of_partner(struct loading *l, size_t i, const char *option, const char *key,
 static void
 add_partner(struct loading *l, size_t i, const struct partner_conf *p, int line)
 {
-	const char *name = p->name != NULL ? p->name : p->server != NULL ? p->server : "without a name";
 	char path[KEY_MAX], port[16];
+	const char *nameless = partner_path(path, i, "");
 	struct strbuf sb;
 
-	add(l, partner_path(path, i, ""), line, "partner", name);
+	add(l, path, line, "partner", p->name != NULL ? p->name : p->server != NULL ? p->server : nameless);
 	if (p->server != NULL)
 		add_of_partner(l, i, "server", "partner.server", p->server);
 	strbuf_init(&sb, port, sizeof(port));
@@ -180,12 +181,39 @@ add_partner(struct loading *l, size_t i, const struct partner_conf *p, int line)
 	add_of_partner(l, i, "accept_cn", "partner.cn", p->accept_cn ? "on" : "off");
 }
 
+/* What an option of the file is called where the policy room calls it key; key itself, if they don't differ. */
+static struct span
+option_of(struct span key)
+{
+	static const struct {
+		const char	*key, *option;
+	} of_partner[] = {
+		{ "partner", "partners" }, { "partner.server", "partners[].server" },
+		{ "partner.port", "partners[].port" }, { "partner.domain", "partners[].domains" },
+		{ "partner.verification", "partners[].verification" }, { "partner.cn", "partners[].accept_cn" },
+	};
+
+	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)
+		if (span_eq(key, span_str(switches[i].key)))
+			return span_str(switches[i].path);
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		if (span_eq(key, span_str(lists[i].key)))
+			return span_str(lists[i].path);
+	for (size_t i = 0; i < sizeof(of_partner) / sizeof(of_partner[0]); i++)
+		if (span_eq(key, span_str(of_partner[i].key)))
+			return span_str(of_partner[i].option);
+	return key;
+}
+
+/* The policy room's texts begin with its name of the option, which is not what the file has. */
 static void
 report(void *arg, const char *file, int line, const char *text)
 {
 	struct loading *l = arg;
+	size_t n = strcspn(text, ": ");
+	struct span option = option_of((struct span){ text, n });
 
-	conf_error(l->errs, file, line, "%s", text);
+	conf_error(l->errs, file, line, "%.*s%s", (int)option.n, option.p, text + n);
 }
 
 struct policy_rules *
@@ -193,6 +221,7 @@ policyfile_load(const char *file, struct conf_errors *errs)
 {
 	struct policy_conf c = { .remote_users = false };
 	struct loading l = { file, errs, policy_builder_new() };
+	size_t before = conf_errors_count(errs);
 	int err = conf_load(file, policy_items, &c, errs);
 	const char *base = (const char *)&c;
 	const struct partner_conf *partners = c.partners.v;
@@ -207,6 +236,7 @@ policyfile_load(const char *file, struct conf_errors *errs)
 	rules = policy_builder_finish(l.builder, report, &l);
 	policy_builder_free(l.builder);
 	conf_unload(policy_items, &c);
+	conf_errors_sort(errs, before, file);
 	if (err != SP_OK) {
 		/* What the file means is not known until its form is right. */
 		policy_rules_unref(rules);

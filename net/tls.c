@@ -523,6 +523,20 @@ net_tls_material_unref(struct net_tls_material *m)
 	free(m);
 }
 
+bool
+net_tls_material_proves(const struct net_tls_material *m, const char *name)
+{
+	BIO *bio = BIO_new_mem_buf(m->certificate.p, (int)m->certificate.n);
+	X509 *leaf = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+	bool proves = leaf != NULL && X509_check_host(leaf, name, strlen(name),
+	    X509_CHECK_FLAG_NO_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) == 1;
+
+	X509_free(leaf);
+	BIO_free(bio);
+	ERR_clear_error();
+	return proves;
+}
+
 time_t
 net_tls_material_not_after(const struct net_tls_material *m)
 {

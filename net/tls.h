@@ -44,6 +44,8 @@ int	 net_tls_material_load(struct net_tls_material **out, const struct net_tls_f
 	    void (*report)(void *arg, bool fatal, const char *text), void *arg);
 struct net_tls_material *net_tls_material_ref(struct net_tls_material *);	/* any thread */
 void	 net_tls_material_unref(struct net_tls_material *);			/* wipes the key; NULL: nothing */
+/* Does the own leaf prove this host name, to peers that go by RFC 5922 (no subject CN, no wildcard)? */
+bool	 net_tls_material_proves(const struct net_tls_material *, const char *name);
 /* Own leaf's end, for status and warnings. */
 time_t	 net_tls_material_not_after(const struct net_tls_material *);
 /* SHA-256 over all its bytes: did a reload change anything? */

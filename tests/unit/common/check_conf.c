@@ -289,7 +289,7 @@ END_TEST
 START_TEST(says_where_a_name_stands_twice)
 {
 	ck_assert_int_eq(load("on = true;\nlimits = {\n  users = 500;\n  any = 1;\n  users = 6;\n};\n"),
-	    SP_EINVAL);
+	    SP_EIO);
 	expect_errors(
 	    "t.conf:3: limits.users: expects a number from 1 to 100\n"
 	    "t.conf:5: users: is set a second time, first in t.conf:3; reading ends here\n");
@@ -297,21 +297,49 @@ START_TEST(says_where_a_name_stands_twice)
 }
 END_TEST
 
+#define WANTS_QUOTES \
+	"t.conf:1: syntax error: expects a number, true or false, or a text in double quotes after the = (reading ends here)\n"
+#define WANTS_SETTING \
+	"t.conf:1: syntax error; expects settings like  name = value;  (reading ends here)\n"
+
+static const struct { const char *text, *said; } slips[] = {
+	{ "limits.users = 5;\n",
+	    "t.conf:1: syntax error: limits is a group; expects  limits = { users = ...; }; (reading ends here)\n" },
+	{ "on = yes;\n", WANTS_QUOTES },
+	{ "title = /etc/passwd;\n", WANTS_QUOTES },
+	{ "door = ( { address = both; } );\n", WANTS_QUOTES },
+	{ "title = \"a = b\" 5;\n", WANTS_SETTING },
+	{ "limits { users = 5; } # on = yes\n", WANTS_SETTING },
+	{ "on 5;\n", WANTS_SETTING },
+};
+
+START_TEST(common_slips_are_explained)
+{
+	for (size_t i = 0; i < sizeof(slips) / sizeof(slips[0]); i++) {
+		ck_assert_int_eq(load(slips[i].text), SP_EIO);
+		expect_errors(slips[i].said);
+		conf_errors_free(errs);
+		errs = conf_errors_new();
+	}
+	done();
+}
+END_TEST
+
 START_TEST(syntax_error_has_its_line)
 {
 	/* What stands before it is checked; what would come after it is not "missing". */
-	ck_assert_int_eq(load("\nlimits = { users = 0; };\ntitle = on;\ndoor = ();\n"), SP_EINVAL);
+	ck_assert_int_eq(load("\nlimits = { users = 0; };\ntitle = on;\ndoor = ();\n"), SP_EIO);
 	expect_errors(
 	    "t.conf:2: limits.users: expects a number from 1 to 100\n"
-	    "t.conf:3: syntax error; expects settings like  name = value;  (reading ends here)\n");
+	    "t.conf:3: syntax error: expects a number, true or false, or a text in double quotes after the = (reading ends here)\n");
 	done();
 }
 END_TEST
 
 START_TEST(what_is_not_closed_is_said_where_it_begins)
 {
-	ck_assert_int_eq(load("on = true;\ntitle = \"abc;\n\nnote = \\\"x\\\";\n"), SP_EINVAL);
-	ck_assert_int_eq(load("on = true; /* x\n\n"), SP_EINVAL);
+	ck_assert_int_eq(load("on = true;\ntitle = \"abc;\n\nnote = \\\"x\\\";\n"), SP_EIO);
+	ck_assert_int_eq(load("on = true; /* x\n\n"), SP_EIO);
 	expect_errors(
 	    "t.conf:2: the text that begins here has no closing quote\n"
 	    "t.conf:1: the comment that begins here is not closed\n");
@@ -338,9 +366,9 @@ END_TEST
 
 START_TEST(unreadable_files_are_named)
 {
-	ck_assert_int_eq(load("on = true;\n@include \"nobody.conf\"\n/*\n@include \"x\"\n*/ # @include \"x\"\n  @include \".\"\n"), SP_EINVAL);
+	ck_assert_int_eq(load("on = true;\n@include \"nobody.conf\"\n/*\n@include \"x\"\n*/ # @include \"x\"\n  @include \".\"\n"), SP_EIO);
 	conf_unload(items, &got);
-	ck_assert_int_eq(conf_load("nothing.conf", items, &got, errs), SP_EINVAL);
+	ck_assert_int_eq(conf_load("nothing.conf", items, &got, errs), SP_EIO);
 	expect_errors(
 	    "t.conf:2: @include: cannot read nobody.conf: No such file or directory\n"
 	    "t.conf:6: @include: cannot read .: it is not a file\n"
@@ -351,7 +379,7 @@ END_TEST
 
 START_TEST(a_file_that_includes_itself_ends)
 {
-	ck_assert_int_eq(load("@include \"t.conf\"\n"), SP_EINVAL);
+	ck_assert_int_eq(load("@include \"t.conf\"\n"), SP_EIO);
 	expect_errors("t.conf:1: @include: more than 10 files deep\n");
 	done();
 }
@@ -423,7 +451,7 @@ main(void)
 {
 	const TTest *tests[] = { empty_file_gives_defaults, reads_every_type, reports_every_error_at_once,
 		refuses_numbers_at_the_edge, refuses_numbers_too_large, refuses_wrong_shapes, says_where_a_name_stands_twice,
-		syntax_error_has_its_line, what_is_not_closed_is_said_where_it_begins, included_files_have_places_of_their_own, unreadable_files_are_named,
+		common_slips_are_explained, syntax_error_has_its_line, what_is_not_closed_is_said_where_it_begins, included_files_have_places_of_their_own, unreadable_files_are_named,
 		a_file_that_includes_itself_ends, what_is_required_is_asked_for, errors_have_places_or_none,
 		options_are_listed };
 

@@ -122,16 +122,16 @@ START_TEST(all_errors_at_once)
 	    ");\n", errors);
 
 	ck_assert_ptr_null(rules);
-	ck_assert_msg(strstr(errors, "1: domain: expects a domain name, not \"not a name\"\n") != NULL, "%s", errors);
-	ck_assert_msg(strstr(errors, "1: domain: contoso.example is blocked (blocked: contoso.example, ") != NULL,
+	ck_assert_msg(strstr(errors, "1: internal_domains: expects a domain name, not \"not a name\"\n") != NULL, "%s", errors);
+	ck_assert_msg(strstr(errors, "1: internal_domains: contoso.example is blocked (blocked: contoso.example, ") != NULL,
 	    "%s", errors);
-	ck_assert_msg(strstr(errors, "2: internal-server: expects a server name") != NULL, "%s", errors);
+	ck_assert_msg(strstr(errors, "2: internal_servers: expects a server name") != NULL, "%s", errors);
 	ck_assert_msg(strstr(errors, "3: remote_users: expects true or false\n") != NULL, "%s", errors);
 	ck_assert_msg(strstr(errors, "5: colour: there is no such option") != NULL, "%s", errors);
-	ck_assert_msg(strstr(errors, "7: partner: A has no server\n") != NULL, "%s", errors);
+	ck_assert_msg(strstr(errors, "7: partners: A has no server\n") != NULL, "%s", errors);
 	ck_assert_msg(strstr(errors, "8: partners[1].port: expects a number from 1 to 65535\n") != NULL, "%s", errors);
-	ck_assert_msg(strstr(errors, "8: partner: B has no domain\n") != NULL, "%s", errors);
-	ck_assert_msg(strstr(errors, "9: partner.domain: a.example belongs to partner A already") != NULL, "%s",
+	ck_assert_msg(strstr(errors, "8: partners: B has no domain\n") != NULL, "%s", errors);
+	ck_assert_msg(strstr(errors, "9: partners[].domains: a.example belongs to partner A already") != NULL, "%s",
 	    errors);
 	ck_assert_msg(strstr(errors, "9: partners[2].verification: expects one of") != NULL, "%s", errors);
 }
