@@ -116,7 +116,7 @@ auth_is_digest(const struct sip_auth *a)
 int
 auth_credentials_read(struct auth_credentials *c, const struct sip_auth *a)
 {
-	struct span algorithm = SPAN_LIT("MD5"), qop, other;	/* RFC 7616 3.3: MD5 when absent */
+	struct span algorithm, qop, other;
 	uint64_t nc;
 
 	memset(c, 0, sizeof(*c));
@@ -124,7 +124,8 @@ auth_credentials_read(struct auth_credentials *c, const struct sip_auth *a)
 	    !sip_auth_param(a, "nonce", &c->nonce) || !sip_auth_param(a, "uri", &c->uri) ||
 	    !sip_auth_param(a, "response", &c->response))
 		return sip_auth_param(a, "username*", &other) ? SP_EINVAL : SP_ESYNTAX;
-	sip_auth_param(a, "algorithm", &algorithm);
+	if (!sip_auth_param(a, "algorithm", &algorithm))
+		algorithm = SPAN_LIT("MD5");	/* RFC 7616 3.3 */
 	while (c->algorithm < AUTH_NALGORITHMS && !span_iis(algorithm, algorithms[c->algorithm].name))
 		c->algorithm++;
 	if (c->algorithm == AUTH_NALGORITHMS || !sip_auth_param(a, "qop", &qop) || !span_iis(qop, "auth") ||

@@ -1,0 +1,206 @@
+/*
+ * Who may pass and where to: a table of cases, and rules that hold for all
+ * combinations of facts.
+ */
+#include "director/homes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/unit/unit.h"
+
+#define USER(p)		{ .entry = HOME_KNOWN, .remote = true, .federation = true, .public_im = true, .pool = (p) }
+#define INSIDE		.has_edges = true, .pool_of_source = -1
+/* somebody who has proved to be the sender, writing to a user of ours */
+#define PROVED(s)	INSIDE, .source = (s), .proof = HOME_PROOF_OK, .from_is_principal = true, .to_is_principal = true, \
+			.from_ours = true, .to_ours = true, .principal = USER(1), .addressee = USER(2)
+#define SERVER(s)	INSIDE, .source = (s), .to_ours = true, .addressee = USER(2)
+#define M(m)		.method = POLICY_METHOD_##m
+#define BY_ROUTE(n, i)	.route = POLICY_ROUTE_OURS, .next = (n), .next_index = (i)
+
+/* A row begins with the ordinary case and overwrites what is different. */
+#pragma GCC diagnostic ignored "-Woverride-init"
+
+static const struct {
+	const char		*what;
+	struct home_facts	 f;
+	struct home_decision	 want;
+} rows[] = {
+#define REFUSED(r)	{ .verdict = HOME_REFUSE, .reason = POLICY_REASON_##r }
+#define CHALLENGED(r)	{ .verdict = HOME_CHALLENGE, .reason = POLICY_REASON_##r }
+#define TO(w, i)	{ .verdict = HOME_PROXY, .reason = POLICY_REASON_ALLOWED, .where = (w), .index = (i) }
+	{ "nothing known", { .source = HOME_FROM_NOBODY }, REFUSED(UNTRUSTED_PEER) },
+	{ "edge without a mark", { SERVER(HOME_FROM_EDGE), M(MESSAGE) }, REFUSED(UNTRUSTED_PEER) },
+	{ "edge asks whether we live", { SERVER(HOME_FROM_EDGE), M(OPTIONS), .to_us = true },
+	    { .verdict = HOME_ANSWER, .reason = POLICY_REASON_ALLOWED } },
+	/* users */
+	{ "no credentials", { INSIDE, .source = HOME_FROM_USER, M(REGISTER) }, CHALLENGED(UNAUTHENTICATED) },
+	{ "not looked at", { INSIDE, .source = HOME_FROM_USER, M(REGISTER), .proof = HOME_PROOF_UNASKED },
+	    { .verdict = HOME_ASK_PROOF, .reason = POLICY_REASON_UNDECIDED } },
+	{ "wrong", { INSIDE, .source = HOME_FROM_USER, M(REGISTER), .proof = HOME_PROOF_BAD }, CHALLENGED(BAD_CREDENTIALS) },
+	{ "stale", { INSIDE, .source = HOME_FROM_USER, M(REGISTER), .proof = HOME_PROOF_STALE }, CHALLENGED(STALE_NONCE) },
+	{ "replayed", { INSIDE, .source = HOME_FROM_USER, M(INVITE), .proof = HOME_PROOF_REPLAYED }, CHALLENGED(REPLAYED) },
+	{ "authd is gone", { INSIDE, .source = HOME_FROM_USER, M(INVITE), .proof = HOME_PROOF_FAILED },
+	    REFUSED(AUTH_UNAVAILABLE) },
+	{ "registers", { PROVED(HOME_FROM_USER), M(REGISTER) }, TO(HOME_TO_POOL, 1) },
+	{ "registers inside", { PROVED(HOME_FROM_CLIENT), M(REGISTER) },
+	    { .verdict = HOME_REDIRECT, .reason = POLICY_REASON_ALLOWED, .where = HOME_TO_POOL, .index = 1 } },
+	{ "registers another", { PROVED(HOME_FROM_USER), M(REGISTER), .to_is_principal = false }, REFUSED(NOT_YOUR_NAME) },
+	{ "as another", { PROVED(HOME_FROM_USER), M(MESSAGE), .from_is_principal = false }, REFUSED(NOT_YOUR_NAME) },
+	{ "writes", { PROVED(HOME_FROM_USER), M(MESSAGE), .to_is_principal = false }, TO(HOME_TO_POOL, 2) },
+	{ "not from outside", { PROVED(HOME_FROM_USER), M(REGISTER), .principal.remote = false },
+	    REFUSED(REMOTE_ACCESS_OFF) },
+	{ "but from inside", { PROVED(HOME_FROM_CLIENT), M(MESSAGE), .principal.remote = false }, TO(HOME_TO_POOL, 2) },
+	{ "pool unknown", { PROVED(HOME_FROM_USER), M(REGISTER), .principal.pool = -1 }, REFUSED(NO_ROUTE) },
+	{ "pool unknown, inside", { PROVED(HOME_FROM_CLIENT), M(REGISTER), .principal.pool = -1 }, REFUSED(NO_ROUTE) },
+	{ "to a partner", { PROVED(HOME_FROM_USER), M(MESSAGE), .to_ours = false }, TO(HOME_TO_ANY_EDGE, 0) },
+	{ "may not write to partners", { PROVED(HOME_FROM_USER), M(MESSAGE), .to_ours = false,
+	    .principal.federation = false }, REFUSED(FEDERATION_NOT_ENABLED) },
+	{ "no way out", { PROVED(HOME_FROM_USER), M(MESSAGE), .to_ours = false, .has_edges = false }, REFUSED(NO_ROUTE) },
+	{ "asks the domain", { PROVED(HOME_FROM_USER), M(SUBSCRIBE), .to_nobody = true }, TO(HOME_TO_POOL, 1) },
+	{ "to somebody", { PROVED(HOME_FROM_USER), M(MESSAGE), .addressee.entry = HOME_UNASKED },
+	    { .verdict = HOME_ASK_ADDRESSEE, .reason = POLICY_REASON_UNDECIDED } },
+	{ "to nobody", { PROVED(HOME_FROM_USER), M(MESSAGE), .addressee.entry = HOME_UNKNOWN }, REFUSED(UNKNOWN_USER) },
+	{ "in a dialog", { PROVED(HOME_FROM_USER), M(BYE), BY_ROUTE(HOME_NEXT_POOL, 3) }, TO(HOME_TO_POOL, 3) },
+	{ "in a dialog, unproved", { INSIDE, .source = HOME_FROM_USER, M(BYE), BY_ROUTE(HOME_NEXT_POOL, 3) },
+	    CHALLENGED(UNAUTHENTICATED) },
+	{ "route of another", { PROVED(HOME_FROM_USER), M(BYE), .route = POLICY_ROUTE_FOREIGN, .next = HOME_NEXT_POOL },
+	    REFUSED(ROUTE_NOT_OURS) },
+	{ "forged route", { PROVED(HOME_FROM_USER), M(BYE), .route = POLICY_ROUTE_FORGED }, REFUSED(ROUTE_FORGED) },
+	{ "forged, unproved", { INSIDE, .source = HOME_FROM_USER, M(BYE), .route = POLICY_ROUTE_FORGED },
+	    REFUSED(ROUTE_FORGED) },
+	{ "ACK", { INSIDE, .source = HOME_FROM_USER, M(ACK), BY_ROUTE(HOME_NEXT_POOL, 3) }, TO(HOME_TO_POOL, 3) },
+	{ "ACK by the token", { INSIDE, .source = HOME_FROM_USER, M(ACK), BY_ROUTE(HOME_NEXT_NONE, 0), .flow_leads = true },
+	    TO(HOME_TO_FLOW, 0) },
+	{ "ACK to nowhere", { INSIDE, .source = HOME_FROM_USER, M(ACK), BY_ROUTE(HOME_NEXT_NONE, 0) },
+	    { .verdict = HOME_DROP, .reason = POLICY_REASON_STRAY_ACK } },
+	{ "ACK of nothing", { INSIDE, .source = HOME_FROM_USER, M(ACK) },
+	    { .verdict = HOME_DROP, .reason = POLICY_REASON_STRAY_ACK } },
+	/* partners */
+	{ "partner registers", { SERVER(HOME_FROM_PARTNER), M(REGISTER) }, REFUSED(REGISTER_FROM_FEDERATION) },
+	{ "partner writes", { SERVER(HOME_FROM_PARTNER), M(MESSAGE) }, TO(HOME_TO_POOL, 2) },
+	{ "partner, not asked", { SERVER(HOME_FROM_PARTNER), M(MESSAGE), .addressee.entry = HOME_UNASKED },
+	    { .verdict = HOME_ASK_ADDRESSEE, .reason = POLICY_REASON_UNDECIDED } },
+	{ "partner, authd gone", { SERVER(HOME_FROM_PARTNER), M(MESSAGE), .addressee.entry = HOME_UNAVAILABLE },
+	    REFUSED(AUTH_UNAVAILABLE) },
+	{ "partner to nobody", { SERVER(HOME_FROM_PARTNER), M(MESSAGE), .addressee.entry = HOME_UNKNOWN },
+	    REFUSED(UNKNOWN_USER) },
+	{ "partner to the domain", { SERVER(HOME_FROM_PARTNER), M(OPTIONS), .to_nobody = true }, REFUSED(UNKNOWN_USER) },
+	{ "partner to one who may not", { SERVER(HOME_FROM_PARTNER), M(MESSAGE), .addressee.federation = false },
+	    REFUSED(FEDERATION_NOT_ENABLED) },
+	{ "provider to one who may not", { SERVER(HOME_FROM_PROVIDER), M(MESSAGE), .addressee.public_im = false },
+	    REFUSED(PUBLIC_IM_NOT_ENABLED) },
+	{ "provider, other gate", { SERVER(HOME_FROM_PROVIDER), M(MESSAGE), .addressee.federation = false },
+	    TO(HOME_TO_POOL, 2) },
+	{ "partner, other gate", { SERVER(HOME_FROM_PARTNER), M(MESSAGE), .addressee.public_im = false },
+	    TO(HOME_TO_POOL, 2) },
+	{ "partner through us", { SERVER(HOME_FROM_PARTNER), M(MESSAGE), .to_ours = false }, REFUSED(TO_NOT_INTERNAL) },
+	{ "partner as one of us", { SERVER(HOME_FROM_PARTNER), M(MESSAGE), .from_ours = true }, REFUSED(SPOOFED_FROM) },
+	{ "partner in a dialog", { SERVER(HOME_FROM_PARTNER), M(INFO), BY_ROUTE(HOME_NEXT_POOL, 0),
+	    .addressee.entry = HOME_UNASKED }, TO(HOME_TO_POOL, 0) },
+	/* pools */
+	{ "pool out", { SERVER(HOME_FROM_POOL), M(MESSAGE), .to_ours = false }, TO(HOME_TO_ANY_EDGE, 0) },
+	{ "pool to a pool", { SERVER(HOME_FROM_POOL), M(MESSAGE) }, TO(HOME_TO_POOL, 2) },
+	{ "pool to itself", { SERVER(HOME_FROM_POOL), M(MESSAGE), .pool_of_source = 2 }, REFUSED(LOOPS_BACK) },
+	{ "pool along a Path", { SERVER(HOME_FROM_POOL), M(MESSAGE), BY_ROUTE(HOME_NEXT_EDGE, 1), .to_ours = false },
+	    TO(HOME_TO_EDGE, 1) },
+	{ "pool along its own route", { SERVER(HOME_FROM_POOL), M(MESSAGE), .route = POLICY_ROUTE_FOREIGN,
+	    .next = HOME_NEXT_EDGE, .next_index = 1 }, TO(HOME_TO_EDGE, 1) },
+	{ "pool along a stranger's", { SERVER(HOME_FROM_POOL), M(MESSAGE), .route = POLICY_ROUTE_FOREIGN,
+	    .next = HOME_NEXT_OTHER }, REFUSED(ROUTE_NOT_OURS) },
+	{ "pool, client gone", { SERVER(HOME_FROM_POOL), M(BYE), BY_ROUTE(HOME_NEXT_OTHER, -1) }, REFUSED(FLOW_GONE) },
+	{ "pool registers", { SERVER(HOME_FROM_POOL), M(REGISTER) }, REFUSED(METHOD_NOT_ALLOWED) },
+	{ "pool asks for us", { SERVER(HOME_FROM_POOL), M(OPTIONS), .to_us = true },
+	    { .verdict = HOME_ANSWER, .reason = POLICY_REASON_ALLOWED } },
+	{ "pool sends us something", { SERVER(HOME_FROM_POOL), M(MESSAGE), .to_us = true }, REFUSED(NO_ROUTE) }
+};
+
+START_TEST(cases)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct home_decision d = homes_decide(&rows[i].f);
+		const struct home_decision *w = &rows[i].want;
+
+		ck_assert_msg(d.verdict == w->verdict && d.reason == w->reason && d.where == w->where && d.index == w->index,
+		    "%s: verdict %d, reason %s, where %d, index %d", rows[i].what, d.verdict, policy_reason_name(d.reason),
+		    d.where, d.index);
+	}
+}
+END_TEST
+
+/* The next combination of all facts that are a choice; false after the last. */
+static bool
+next_combination(unsigned *digit, const unsigned *of, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (++digit[i] < of[i])
+			return true;
+		digit[i] = 0;
+	}
+	return false;
+}
+
+static const enum policy_method methods[] = { POLICY_METHOD_OTHER, POLICY_METHOD_INVITE, POLICY_METHOD_ACK,
+    POLICY_METHOD_REGISTER, POLICY_METHOD_OPTIONS, POLICY_METHOD_MESSAGE };
+
+static struct home_facts
+facts_of(const unsigned *d)
+{
+	return (struct home_facts){
+		.source = (enum home_source)d[0], .method = methods[d[1]], .route = (enum policy_route)d[2],
+		.next = (enum home_next)d[3], .flow_leads = d[4], .from_ours = d[5] & 1, .to_ours = d[5] >> 1 & 1,
+		.to_us = d[5] >> 2, .to_nobody = d[6], .from_is_principal = d[7] & 1, .to_is_principal = d[7] >> 1,
+		.has_edges = d[8], .proof = (enum home_proof)d[9], .pool_of_source = 2,
+		.principal = { .entry = HOME_KNOWN, .remote = d[10] & 1, .federation = d[10] >> 1, .pool = 1 },
+		.addressee = { .entry = (enum home_entry)d[11], .federation = d[12] & 1, .public_im = d[12] >> 1, .pool = 2 }
+	};
+}
+
+/* Whatever the facts: nobody passes who should not. */
+START_TEST(always)
+{
+	static const unsigned of[] = { HOME_NSOURCES, 6, 4, 4, 2, 8, 2, 4, 2, 7, 4, 4, 4 };
+	unsigned digit[13] = { 0 };
+	unsigned long n = 0;
+
+	do {
+		struct home_facts f = facts_of(digit);
+		struct home_decision d = homes_decide(&f);
+		bool passes = d.verdict == HOME_PROXY || d.verdict == HOME_REDIRECT;
+		bool user = f.source == HOME_FROM_USER || f.source == HOME_FROM_CLIENT;
+		bool ack = f.method == POLICY_METHOD_ACK;
+		bool ours = f.route == POLICY_ROUTE_OURS;
+
+		n++;
+		if (ack ? d.verdict != HOME_PROXY && d.verdict != HOME_DROP && f.source != HOME_FROM_NOBODY :
+		    d.verdict == HOME_DROP)
+			ck_abort_msg("an ACK is answered, or another request dropped");
+		if (passes && (f.source == HOME_FROM_NOBODY || (f.source == HOME_FROM_EDGE && !ack) || (ack && !ours)))
+			ck_abort_msg("a stranger passes");
+		if (passes && user && !ack && (f.proof != HOME_PROOF_OK || !f.from_is_principal))
+			ck_abort_msg("unproved, or as another");
+		if (passes && f.source == HOME_FROM_USER && !ack && !f.principal.remote)
+			ck_abort_msg("remote access is off");
+		if (passes && f.method == POLICY_METHOD_REGISTER && (!user || !f.to_is_principal))
+			ck_abort_msg("registers another");
+		if (passes && f.route == POLICY_ROUTE_FORGED)
+			ck_abort_msg("along a forged route");
+		if (d.verdict == HOME_CHALLENGE && (!user || ack))
+			ck_abort_msg("a server or an ACK is challenged");
+		if (passes && d.where == HOME_TO_NOTHING)
+			ck_abort_msg("passes to nowhere");
+		if (!passes && d.verdict == HOME_REFUSE && (d.reason == POLICY_REASON_ALLOWED ||
+		    d.reason == POLICY_REASON_UNDECIDED))
+			ck_abort_msg("refused without a reason");
+	} while (next_combination(digit, of, 13));
+	ck_assert_uint_gt(n, 1000000);
+}
+END_TEST
+
+int
+main(void)
+{
+	const TTest *tests[] = { cases, always };
+
+	return unit_run("director-homes", tests, sizeof(tests) / sizeof(tests[0]));
+}
