@@ -8,6 +8,7 @@ world_start_small
 at_pool="--connect $pool:5063 --name pool.int.example.com --ca $LAB/pki/ca.pem"
 at_partner="--connect $partner_pool:5063 --name pool.int.contoso.example --ca $LAB/pki/ca.pem"
 as_user=$(world_as_user)
+elsewhere=$LAB_NET.77.7
 as_partner=$(world_as_peer partner-edge-outer)
 
 # shellcheck disable=SC2086
@@ -59,9 +60,16 @@ ok "ACK arrived" lab_wait_line ringing '^ACK '
 answers "a Route in our name that we did not sign" 481 $as_user --user alice@example.com \
     "send BYE sip:bob@example.com -H 'Route: <sip:sip.example.com:443;transport=tls;lr>' -H 'To: <sip:bob@example.com>;tag=1'"
 ok "  and the log says so" lab_wait_line edge 'reason=route-forged'
-answers "a Route to somebody else is not followed" 403 $as_partner --user carol@contoso.example \
-    "send MESSAGE sip:bob@example.com -H 'Route: <sip:127.61.7.7:5061;transport=tls;lr>'"
+answers "in a dialog, a Route to somebody else is not followed" 403 $as_partner --user carol@contoso.example \
+    "send INFO sip:bob@example.com -H 'Route: <sip:$elsewhere:5061;transport=tls;lr>' -H 'To: <sip:bob@example.com>;tag=1'"
 ok "  and the log says so" lab_wait_line edge 'reason=route-not-ours'
+lab_stop ringing
+lab_sipsend_start bob $at_pool --user bob@example.com --password Bob-1 register stay
+lab_signed_in bob
+answers "outside a dialog it is dropped, and the message goes its usual way" 200 $as_partner --user carol@contoso.example \
+    "send MESSAGE sip:bob@example.com -H 'Route: <sip:$elsewhere:5061;transport=tls;lr>'"
+ok "  to the addressee" lab_wait_line bob '^MESSAGE '
+no "  and nobody else hears of the Route" lab_saw bob "$elsewhere"
 answers "CANCEL of nothing" 481 $as_partner --user carol@contoso.example "send CANCEL sip:bob@example.com"
 }
 

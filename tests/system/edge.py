@@ -3,6 +3,7 @@ not, and that every request gets its answer. Run by edge.sh."""
 
 import os
 import pwd
+import re
 import shutil
 import socket
 import subprocess
@@ -846,7 +847,8 @@ def workers():
                 return "REGISTER"
             paths.append(m.get("Path"))
             users.append(u)
-        owners = {p.split("R" if ".R" in p else ".P")[1][:2] for p in paths}
+        # the worker is in the top byte of the link's number
+        owners = {int(re.search(r"\.[RP]([0-9a-f]+)", p).group(1), 16) >> 56 for p in paths}
         for i, u in enumerate(users):
             for c in conns:
                 c.send(request("MESSAGE", "sip:u%d@192.0.2.7" % i, sender="sip:bob@example.com", to="sip:u%d@example.com" % i,
