@@ -124,7 +124,8 @@ open_doors(struct director *d)
 
 /*
  * New configuration and certificates, checked completely before they count.
- * What is bad leaves the old in force, and says so. Users are read again by authd.
+ * What is bad leaves the old in force, and says so; a bad certificate only
+ * its own door's, for the rest must not wait for it. Users are read again by authd.
  */
 static void
 reload(struct director *d)
@@ -142,17 +143,20 @@ reload(struct director *d)
 		log_say(SP_LOG_ERROR, "reload", "%s", conf_errors_get(errs, i));
 	if (c != NULL && c->workers == 0)
 		c->workers = (int)net_crew_count(d->crew);
-	if (c == NULL || load_material(c, material) != SP_OK) {
+	if (c == NULL) {
 		log_say(SP_LOG_ERROR, "reload-refused", "the old configuration stays in force");
 	} else if (!director_config_same_frame(d->config, c, &option)) {
 		log_say(SP_LOG_ERROR, "reload-refused", "%s has changed, which needs a restart; "
 		    "the old configuration stays in force", option);
 	} else {
+		/* a door whose new certificate does not do keeps the one it has, whatever else changes */
+		if (load_material(c, material) != SP_OK)
+			log_say(SP_LOG_ERROR, "certificate-kept", "what could not be loaded stays as it was");
 		director_workers_update(d, c, material);
 		log_set_level((enum log_level)(c->log_level + SP_LOG_ERROR));
 		director_config_unref(d->config);
 		d->config = director_config_ref(c);
-		log_say(SP_LOG_NOTICE, "reloaded", "domains, edges, pools, certificates and authentication");
+		log_say(SP_LOG_NOTICE, "reloaded", "domains, edges, pools and authentication");
 	}
 	unref_material(material);
 	director_config_unref(c);
