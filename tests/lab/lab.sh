@@ -97,6 +97,7 @@ lab_stop_all() {	# RUN-DIRECTORY
 lab_start() {
 	lab_n=$1
 	shift
+	lab_stop "$lab_n"	# one that runs under this name already
 	rm -f "$LAB/$lab_n.in" "$LAB/$lab_n.first"
 	: >"$LAB/$lab_n.log"
 	mkfifo "$LAB/$lab_n.in"
@@ -207,16 +208,25 @@ lab_listens() {	# ADDRESS PORT: does anybody listen there?
 	ss -Hltn "src $1:$2" | grep -q .
 }
 
-lab_wait_port() {	# NAME ADDRESS PORT
-	lab_wait 10 "$1 listening on $2:$3" lab_listens_or_died "$1" "$2" "$3" &&
-	    lab_listens "$2" "$3" && return 0
+lab_wait_port() {	# NAME ADDRESS PORT: until that process, and no other, listens there
+	lab_wait 10 "$1 listening on $2:$3" lab_owns_or_died "$1" "$2" "$3" &&
+	    lab_owns "$1" "$2" "$3" && return 0
 	echo "last lines of $1:" >&2
 	tail -n 15 "$LAB/$1.log" | sed 's/^/    /' >&2
 	return 1
 }
 
-lab_listens_or_died() {
-	lab_listens "$2" "$3" || lab_gone "$1"
+lab_owns() {	# NAME ADDRESS PORT
+	lab_o=$(lab_pid "$1") || return 1
+	for lab_listener in $(ss -Hltnp "src $2:$3" | grep -o 'pid=[0-9]*' | cut -c 5-); do
+		# the process itself, or one of its session
+		[ "$(ps -o sid= -p "$lab_listener" | tr -d ' ')" != "$lab_o" ] || return 0
+	done
+	return 1
+}
+
+lab_owns_or_died() {
+	lab_owns "$1" "$2" "$3" || lab_gone "$1"
 }
 
 # --- DNS: Knot -----------------------------------------------------------------

@@ -116,6 +116,10 @@ world_director_start() {
 	world_account alice@example.com Alice-1
 	world_account bob@example.com Bob-1
 	world_director_conf
+	world_director_run
+}
+
+world_director_run() {
 	lab_start director "$LAB_BUILD/sallyport-director" -f "$LAB/director.conf"
 	lab_wait_port director "$director" 5061
 	lab_wait_port director "$director" 5063
@@ -139,8 +143,12 @@ world_partner_edge_start() {
 	lab_wait_port partner-edge "$partner_inner" 5061
 }
 
-world_pools_start() {
+world_pool_start() {
 	lab_pool_start pool example.com "$pool" pool director.int.example.com "$director" bob:Bob-1
+}
+
+world_pools_start() {
+	world_pool_start
 	lab_pool_start partner-pool contoso.example "$partner_pool" partner-pool \
 	    edge.int.contoso.example "$partner_inner" carol:Carol-1
 }
