@@ -84,6 +84,23 @@ threads_ns(pid_t pid)
 	return sum;
 }
 
+/* Pages of a process that keeps others from looking closer (not dumpable, and we are not root). */
+static uint64_t
+resident(pid_t pid)
+{
+	unsigned long long pages = 0;
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	if ((f = fopen(path, "r")) == NULL)
+		return 0;
+	if (fscanf(f, "%*u %llu", &pages) != 1)
+		pages = 0;
+	fclose(f);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 static uint64_t
 pss(pid_t pid)
 {
@@ -94,12 +111,12 @@ pss(pid_t pid)
 
 	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
 	if ((f = fopen(path, "r")) == NULL)
-		return 0;
+		return resident(pid);
 	while (fgets(line, sizeof(line), f) != NULL)
 		if (sscanf(line, "Pss: %llu", &kib) == 1)
 			sum = kib * 1024;
 	fclose(f);
-	return sum;
+	return sum != 0 ? sum : resident(pid);
 }
 
 /* Every process of the machine, then mark the families of the roots. */
