@@ -58,6 +58,7 @@ lab_begin() {	# RUN-DIRECTORY
 # Stop everything, last started first. The run directory stays.
 lab_end() {
 	trap - EXIT
+	trap '' HUP INT TERM	# not to be interrupted half way
 	for lab_p in $(lab_processes); do
 		lab_stop "$lab_p"
 	done
