@@ -211,7 +211,7 @@ lab_listens() {	# ADDRESS PORT: does anybody listen there?
 
 lab_wait_port() {	# NAME ADDRESS PORT: until that process, and no other, listens there
 	lab_wait 10 "$1 listening on $2:$3" lab_owns_or_died "$1" "$2" "$3" &&
-	    lab_owns "$1" "$2" "$3" && return 0
+	    lab_alive "$1" && return 0
 	echo "last lines of $1:" >&2
 	tail -n 15 "$LAB/$1.log" | sed 's/^/    /' >&2
 	return 1

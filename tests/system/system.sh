@@ -55,7 +55,18 @@ answers() {
 	esac
 }
 
+# Did everything that was started live until now, and did no sanitizer complain?
 finish() {
+	for name in $(lab_processes); do
+		if [ -e "$LAB/$name.pid" ] && lab_gone "$name"; then
+			ok "$name is still alive" false
+			tail -n 20 "$LAB/$name.log" | sed 's/^/    /'
+		fi
+	done
 	lab_end
+	if complaint=$(grep -a -E -m 1 'ERROR: [A-Za-z]*Sanitizer|runtime error:' "$LAB"/*.log); then
+		ok "no sanitizer complained" false
+		echo "    $complaint"
+	fi
 	[ "$failures" -eq 0 ]
 }
