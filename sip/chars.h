@@ -10,11 +10,12 @@
 
 #define SIP_CHAR_TOKEN	0x01	/* token: names of headers, methods, parameters, tags */
 #define SIP_CHAR_WORD	0x02	/* word: Call-ID, besides its '@' */
-#define SIP_CHAR_USER	0x04	/* user, escapes apart */
-#define SIP_CHAR_URI	0x08	/* parameters and headers of a URI, escapes apart */
+#define SIP_CHAR_USER	0x04	/* user; what follows a '%' is looked at apart */
+#define SIP_CHAR_URI	0x08	/* parameters and headers of a URI; likewise */
 #define SIP_CHAR_HOST	0x10	/* host name or IPv4 address */
 #define SIP_CHAR_HEX	0x20
 #define SIP_CHAR_BREAK	0x40	/* behind it some reader may see a new header: LF, 8-bit, '?', '&' */
+#define SIP_CHAR_VALUE	0x80	/* unquoted value of a parameter: no white space, none of ;,"<> */
 
 extern const unsigned char sip_chars[256];
 
@@ -41,5 +42,10 @@ sip_chars_all(struct span s, unsigned classes)
 {
 	return s.n > 0 && sip_chars_run(s, classes) == s.n;
 }
+
+/* Is there 8-bit text, '?' or '&' in it: SIP_CHAR_BREAK without LF? One fast look at many bytes. */
+bool	sip_chars_has_break(struct span);
+/* Offset of the first control character (HTAB is none) at or after `from`, or n. */
+size_t	sip_chars_find_control(const char *p, size_t from, size_t n);
 
 #endif

@@ -168,7 +168,7 @@ check_vias(const struct sip_message *m)
 		while (sip_list_next(&rest, &value)) {
 			struct sip_via via;
 
-			if (!top && sip_via_parse(&via, value) != SP_OK)
+			if (!top && sip_via_scan(&via, value) != SP_OK)
 				return SIP_CHECK_VIA;
 			top = false;
 		}
@@ -212,7 +212,7 @@ check_routes(const struct sip_message *m, enum sip_header_id id, enum sip_check 
 		while (sip_list_next(&rest, &value)) {
 			struct sip_addr a;
 
-			if (sip_addr_parse(&a, value) != SP_OK)
+			if (sip_addr_scan(&a, value) != SP_OK)
 				return sip_escapes_ok(value) ? why : SIP_CHECK_ESCAPE;
 			if (a.uri_text.p[-1] != '<' ||
 			    (a.uri.scheme != SIP_SCHEME_SIP && a.uri.scheme != SIP_SCHEME_SIPS))
@@ -235,7 +235,7 @@ check_contacts(const struct sip_message *m)
 		while (sip_list_next(&rest, &value)) {
 			struct sip_addr a;
 
-			if (sip_addr_parse(&a, value) != SP_OK)
+			if (sip_addr_scan(&a, value) != SP_OK)
 				return sip_escapes_ok(value) ? SIP_CHECK_CONTACT : SIP_CHECK_ESCAPE;
 		}
 	}
@@ -349,6 +349,8 @@ hides_mark(struct span v)
 static enum sip_check
 check_disguise(const struct sip_message *m)
 {
+	bool any = sip_chars_has_break(span_of(m->bytes, m->head_n));
+
 	for (unsigned i = 0; i < m->nheaders; i++) {
 		const struct sip_header *h = &m->headers[i];
 		struct span name = sip_header_name(m, (int)i);
@@ -360,11 +362,11 @@ check_disguise(const struct sip_message *m)
 		    !span_iis(name, "Remote-Party-ID"))
 			return SIP_CHECK_MARK_DISGUISED;
 		/* From the colon on, since the value leaves out a fold before it. */
-		if (h->value_n >= SLOPPY_MIN &&
+		if ((any || h->folded) && h->value_n >= SLOPPY_MIN &&
 		    hides_mark(span_of(m->bytes + h->line + h->name_n, h->line_n - h->name_n - 2u)))
 			return SIP_CHECK_MARK_DISGUISED;
 	}
-	return hides_mark(m->uri) ? SIP_CHECK_MARK_DISGUISED : SIP_CHECK_OK;
+	return any && hides_mark(m->uri) ? SIP_CHECK_MARK_DISGUISED : SIP_CHECK_OK;
 }
 
 /* RFC 3261 16.3, step 5; not for ACK and CANCEL (8.2.2.3). */

@@ -13,40 +13,6 @@ sip_framer_init(struct sip_framer *f)
 	*f = (struct sip_framer){ 0 };
 }
 
-/*
- * Offset of the first control character (HTAB is none) at or after `from`, or
- * n. Eight bytes at a time: a byte below 0x20 borrows from its top bit, DEL is
- * zero once 0x7f is taken off. The carry may run into a byte above one that was found,
- * never into one below, so what is found is looked at again byte by byte.
- */
-static size_t
-find_control(const char *p, size_t from, size_t n)
-{
-	const uint64_t ones = 0x0101010101010101u, tops = ones << 7;
-	size_t at = from;
-
-	for (; n - at >= 8; at += 8) {
-		uint64_t w, del;
-
-		memcpy(&w, p + at, 8);
-		del = w ^ (ones * 0x7f);
-		if ((((w - ones * 0x20) & ~w) | ((del - ones) & ~del)) & tops)
-			for (size_t i = at; i < at + 8; i++) {
-				unsigned char c = (unsigned char)p[i];
-
-				if ((c < 0x20 && c != '\t') || c == 0x7f)
-					return i;
-			}
-	}
-	for (; at < n; at++) {
-		unsigned char c = (unsigned char)p[at];
-
-		if ((c < 0x20 && c != '\t') || c == 0x7f)
-			return at;
-	}
-	return n;
-}
-
 enum scan { SCAN_MORE, SCAN_END, SCAN_BAD };
 
 /*
@@ -60,7 +26,7 @@ scan_head(const char *p, size_t n, size_t *at, enum sip_check *why)
 	size_t i = *at;
 
 	for (;;) {
-		i = find_control(p, i, n);
+		i = sip_chars_find_control(p, i, n);
 		*at = i;
 		if (i == n)
 			return SCAN_MORE;
@@ -172,6 +138,7 @@ index_header(struct sip_message *m, const struct sip_frame_limits *lim, size_t a
 	const char *p = m->bytes;
 	struct sip_header *h = &m->headers[m->nheaders];
 	size_t name, stop = at + n, value;
+	bool folded = false;
 
 	name = sip_chars_run(span_of(p + at, n), SIP_CHAR_TOKEN);
 	value = at + name;
@@ -185,6 +152,7 @@ index_header(struct sip_message *m, const struct sip_frame_limits *lim, size_t a
 	while (stop + 2 < end && (p[stop + 2] == ' ' || p[stop + 2] == '\t')) {
 		size_t from = stop + 2;
 
+		folded = true;
 		stop = from + line_length(p, from, end);
 		/* To a careless reader a line of white space ends the headers. */
 		if (span_is_empty(span_trim(span_of(p + from, stop - from))))
@@ -206,6 +174,7 @@ index_header(struct sip_message *m, const struct sip_frame_limits *lim, size_t a
 	h->value = (uint32_t)(v.n != 0 ? (size_t)(v.p - p) : value);
 	h->value_n = (uint32_t)v.n;
 	h->name_n = (uint16_t)name;
+	h->folded = folded;
 	h->id = (uint8_t)sip_header_id_of(span_of(p + at, name));
 	if (m->first[h->id] < 0)
 		m->first[h->id] = (int16_t)m->nheaders;
@@ -260,17 +229,15 @@ content_length(const struct sip_message *m, uint64_t *length)
 {
 	int i = m->first[SIP_H_CONTENT_LENGTH];
 	struct span v = sip_header_value(m, i);
-	const struct sip_header *h;
 
 	if (i < 0)
 		return SIP_CHECK_NO_CONTENT_LENGTH;
 	if (sip_message_next(m, SIP_H_CONTENT_LENGTH, i) >= 0)
 		return SIP_CHECK_CONTENT_LENGTH_TWICE;
-	h = &m->headers[i];
 	if (v.n > 10 || (v.n > 1 && v.p[0] == '0') || !span_uint(v, UINT32_MAX, length))
 		return SIP_CHECK_CONTENT_LENGTH;
 	/* Folded: a reader that knows no folding sees another number, or none. */
-	if (span_find(span_of(m->bytes + h->line, h->line_n), '\r') + 2 != h->line_n)
+	if (m->headers[i].folded)
 		return SIP_CHECK_CONTENT_LENGTH;
 	return SIP_CHECK_OK;
 }

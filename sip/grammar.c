@@ -49,20 +49,20 @@ unfold(char *p, size_t n)
 		cr[0] = cr[1] = ' ';
 }
 
-static bool
+static inline bool
 is_space(char c)
 {
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
 /* The rest of s from n on; unlike span_tail() an empty rest keeps its place. */
-static struct span
+static inline struct span
 rest_of(struct span s, size_t n)
 {
 	return span_of(n != 0 ? s.p + n : s.p, s.n - n);
 }
 
-static struct span
+static inline struct span
 skip_space(struct span s)
 {
 	size_t n = 0;
@@ -76,13 +76,18 @@ skip_space(struct span s)
 static size_t
 quoted_length(struct span s)
 {
-	for (size_t i = 1; i < s.n; i++) {
-		if (s.p[i] == '\\')
-			i++;
-		else if (s.p[i] == '"')
-			return i + 1;
+	size_t i = 1;
+
+	for (;;) {
+		size_t quote = i + span_find(span_tail(s, i), '"');
+		size_t slash = i + span_find(span_of(s.p + i, (quote < s.n ? quote : s.n) - i), '\\');
+
+		if (slash >= quote)
+			return quote < s.n ? quote + 1 : 0;
+		i = slash + 2;	/* whatever is escaped */
+		if (i >= s.n)
+			return 0;
 	}
-	return 0;
 }
 
 bool
@@ -94,14 +99,11 @@ sip_escapes_ok(struct span s)
 	return true;
 }
 
-/* Characters of these classes and well-formed escapes. */
+/* Characters of these classes and well-formed escapes; may be empty. */
 static bool
 is_escaped_text(struct span s, unsigned classes)
 {
-	for (size_t i = 0; i < s.n; i++)
-		if (s.p[i] != '%' && !sip_char_is(s.p[i], classes))
-			return false;
-	return sip_escapes_ok(s);
+	return sip_chars_run(s, classes) == s.n && sip_escapes_ok(s);
 }
 
 /* ---- URI (RFC 3261 19.1.1, 25.1) ---- */
@@ -225,7 +227,9 @@ is_uri_text(struct span s)
 static bool
 same_text(struct span ours, const char *theirs)
 {
-	return theirs == NULL ? ours.n == 0 : span_ieq(ours, span_str(theirs));
+	struct span other = span_str(theirs);
+
+	return span_eq(ours, other) || span_ieq(ours, other);
 }
 
 /* Does Sofia see the same host, port, user, parameters and headers? */
@@ -312,8 +316,7 @@ next_param(struct span *rest, struct span *name, struct span *value, struct span
 		if (after.n > 0 && after.p[0] == '"')
 			n = quoted_length(after);
 		else
-			for (n = 0; n < after.n && !is_space(after.p[n]) && strchr(";,\"<>", after.p[n]) == NULL; )
-				n++;
+			n = sip_chars_run(after, SIP_CHAR_VALUE);
 		if (n == 0)
 			return -1;
 		*value = span_head(after, n);
@@ -479,6 +482,14 @@ addr_agrees(const struct sip_addr *a, char *s)
 }
 
 int
+sip_addr_scan(struct sip_addr *a, struct span text)
+{
+	bool bracketed;
+
+	return scan_addr(a, span_trim(text), &bracketed) && scan_uri(&a->uri, a->uri_text) ? SP_OK : SP_ESYNTAX;
+}
+
+int
 sip_addr_parse(struct sip_addr *a, struct span text)
 {
 	struct span s = span_trim(text);
@@ -543,6 +554,12 @@ scan_via(struct sip_via *v, struct span text)
 }
 
 int
+sip_via_scan(struct sip_via *v, struct span text)
+{
+	return scan_via(v, text) ? SP_OK : SP_ESYNTAX;
+}
+
+int
 sip_via_parse(struct sip_via *v, struct span text)
 {
 	su_home_t home[SU_HOME_AUTO_SIZE(2048)];
@@ -596,6 +613,11 @@ sip_list_next(struct span *rest, struct span *value)
 		*value = SPAN_NONE;
 		return false;
 	}
+	if (span_find(s, ',') == s.n) {	/* mostly so */
+		*value = span_trim(s);
+		*rest = SPAN_NONE;
+		return true;
+	}
 	while (n < s.n && (s.p[n] != ',' || in_angle)) {
 		if (s.p[n] == '"' && !in_angle) {
 			size_t q = quoted_length(rest_of(s, n));
@@ -635,8 +657,7 @@ next_auth_param(struct span *rest, struct span *name, struct span *value)
 	if (s.n > 0 && s.p[0] == '"')
 		n = quoted_length(s);
 	else
-		for (n = 0; n < s.n && !is_space(s.p[n]) && strchr(",;\"<>", s.p[n]) == NULL; )
-			n++;
+		n = sip_chars_run(s, SIP_CHAR_VALUE);
 	if (n == 0)
 		return -1;
 	*value = span_head(s, n);

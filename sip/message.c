@@ -87,12 +87,16 @@ enum sip_header_id
 sip_header_id_of(struct span name)
 {
 	const struct header_name *e;
+	unsigned char last;
 
 	if (name.n > NAME_MAX_LEN || (e = names[name.n]) == NULL)
 		return SIP_H_OTHER;
+	last = span_lower((unsigned char)name.p[name.n - 1]);
 	for (; e->text != NULL; e++) {
 		size_t i = 0;
 
+		if (last != (unsigned char)e->text[name.n - 1])
+			continue;
 		while (i < name.n && span_lower((unsigned char)name.p[i]) == (unsigned char)e->text[i])
 			i++;
 		if (i == name.n)

@@ -51,6 +51,7 @@ struct sip_header {
 	uint32_t	value_n;	/* trailing white space and CRLF left out; may contain folds (CRLF SP) */
 	uint16_t	name_n;
 	uint8_t		id;		/* enum sip_header_id */
+	bool		folded;		/* more than one line (RFC 3261 7.3.1) */
 };
 
 /* Internal to message.c; here only so that the struct has a size. */
