@@ -5,6 +5,7 @@
 #define SALLYPORT_SIP_CHARS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "common/span.h"
 
@@ -15,9 +16,11 @@
 #define SIP_CHAR_HOST	0x10	/* host name or IPv4 address */
 #define SIP_CHAR_HEX	0x20
 #define SIP_CHAR_BREAK	0x40	/* behind it some reader may see a new header: LF, 8-bit, '?', '&' */
-#define SIP_CHAR_VALUE	0x80	/* unquoted value of a parameter: no white space, none of ;,"<> */
+#define SIP_CHAR_VALUE	0x80	/* unquoted value in credentials: no white space, none of ;,"<> */
+#define SIP_CHAR_PLAIN	0x100	/* what every grammar reads alike in a URI and in parameters */
+#define SIP_CHAR_PARAM	0x200	/* unquoted value of a header parameter: token or host (IPv6 with brackets or without) */
 
-extern const unsigned char sip_chars[256];
+extern const uint16_t sip_chars[256];
 
 static inline bool
 sip_char_is(char c, unsigned classes)

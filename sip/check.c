@@ -168,7 +168,7 @@ check_vias(const struct sip_message *m)
 		while (sip_list_next(&rest, &value)) {
 			struct sip_via via;
 
-			if (!top && sip_via_scan(&via, value) != SP_OK)
+			if (!top && sip_via_parse(&via, value) != SP_OK)
 				return SIP_CHECK_VIA;
 			top = false;
 		}
@@ -212,9 +212,9 @@ check_routes(const struct sip_message *m, enum sip_header_id id, enum sip_check 
 		while (sip_list_next(&rest, &value)) {
 			struct sip_addr a;
 
-			if (sip_addr_scan(&a, value) != SP_OK)
+			if (sip_addr_parse(&a, value) != SP_OK)
 				return sip_escapes_ok(value) ? why : SIP_CHECK_ESCAPE;
-			if (a.uri_text.p[-1] != '<' ||
+			if (a.uri_text.p[-1] != '<' || (a.display.n != 0 && a.display.p[0] != '"') ||
 			    (a.uri.scheme != SIP_SCHEME_SIP && a.uri.scheme != SIP_SCHEME_SIPS))
 				return why;
 		}
@@ -235,7 +235,7 @@ check_contacts(const struct sip_message *m)
 		while (sip_list_next(&rest, &value)) {
 			struct sip_addr a;
 
-			if (sip_addr_scan(&a, value) != SP_OK)
+			if (sip_addr_parse(&a, value) != SP_OK)
 				return sip_escapes_ok(value) ? SIP_CHECK_CONTACT : SIP_CHECK_ESCAPE;
 		}
 	}

@@ -16,7 +16,9 @@
  * Two readers look at every piece: a scanner of our own finds the parts, and
  * Sofia's parser reads a copy. They must see the same parts, or the piece is
  * refused. So no text passes that is one thing to us and another to a server
- * behind us that reads like Sofia.
+ * behind us that reads like Sofia. Plain text, letters and digits with the
+ * usual marks between them, spares itself the second reading, for it has no
+ * second meaning; tests/fuzz/fuzz_differential.c watches over that.
  *
  * Sofia writes into the text it parses and unescapes on the way; it gets a
  * copy on the stack, in which folds are spaces, so that offsets stay the same.
@@ -274,15 +276,27 @@ scan_uri(struct sip_uri *u, struct span text)
 	}
 }
 
+/* Plain text, and no ';' or ':' that could belong to the user as well. */
+static bool
+is_plain_uri(const struct sip_uri *u)
+{
+	struct span rest = span_of(u->host.p, (size_t)(u->whole.p + u->whole.n - u->host.p));
+
+	if (u->user.n > 0 && (u->host.p != u->user.p + u->user.n + 1 || !sip_chars_all(u->user, SIP_CHAR_PLAIN) ||
+	    span_find(u->user, ';') != u->user.n))
+		return false;
+	return sip_chars_all(rest, SIP_CHAR_PLAIN);
+}
+
 int
 sip_uri_parse(struct sip_uri *u, struct span text)
 {
 	struct copy c;
 	url_t url;
 
-	if (!scan_uri(u, text))
+	if (!scan_uri(u, text) || text.n > TEXT_MAX)
 		return SP_ESYNTAX;
-	if (u->scheme != SIP_SCHEME_SIP && u->scheme != SIP_SCHEME_SIPS)
+	if ((u->scheme != SIP_SCHEME_SIP && u->scheme != SIP_SCHEME_SIPS) || is_plain_uri(u))
 		return SP_OK;
 	if (!copy_text(&c, text) || url_d(&url, c.p) != 0 || !uri_agrees(u, &url))
 		return SP_ESYNTAX;
@@ -316,7 +330,7 @@ next_param(struct span *rest, struct span *name, struct span *value, struct span
 		if (after.n > 0 && after.p[0] == '"')
 			n = quoted_length(after);
 		else
-			n = sip_chars_run(after, SIP_CHAR_VALUE);
+			n = sip_chars_run(after, SIP_CHAR_PARAM);
 		if (n == 0)
 			return -1;
 		*value = span_head(after, n);
@@ -481,12 +495,14 @@ addr_agrees(const struct sip_addr *a, char *s)
 	return ok;
 }
 
-int
-sip_addr_scan(struct sip_addr *a, struct span text)
+/* <sip:…> with plain parameters behind it, and no display name that has a quote or a back slash inside. */
+static bool
+is_plain_addr(const struct sip_addr *a)
 {
-	bool bracketed;
-
-	return scan_addr(a, span_trim(text), &bracketed) && scan_uri(&a->uri, a->uri_text) ? SP_OK : SP_ESYNTAX;
+	if (a->display.n > 0 && (a->display.p[0] != '"' || span_find(a->display, '\\') != a->display.n))
+		return false;
+	return (a->uri.scheme == SIP_SCHEME_SIP || a->uri.scheme == SIP_SCHEME_SIPS) && is_plain_uri(&a->uri) &&
+	    sip_chars_run(a->params, SIP_CHAR_PLAIN) == a->params.n;
 }
 
 int
@@ -496,8 +512,10 @@ sip_addr_parse(struct sip_addr *a, struct span text)
 	bool bracketed;
 	struct copy c;
 
-	if (!scan_addr(a, s, &bracketed) || !scan_uri(&a->uri, a->uri_text))
+	if (!scan_addr(a, s, &bracketed) || !scan_uri(&a->uri, a->uri_text) || s.n > TEXT_MAX)
 		return SP_ESYNTAX;
+	if (bracketed && is_plain_addr(a))
+		return SP_OK;
 	/* "Alice" sip:alice@… is not in the grammar, yet old clients send it (MS 2): Sofia sees the URI alone. */
 	if (!bracketed && a->display.n > 0)
 		s = span_of(a->uri_text.p, (size_t)(s.p + s.n - a->uri_text.p));
@@ -553,10 +571,13 @@ scan_via(struct sip_via *v, struct span text)
 	return scan_hostport(hostport, &v->host, &v->port);
 }
 
-int
-sip_via_scan(struct sip_via *v, struct span text)
+/* SIP/2.0/TLS host:port;params, one space in it and nothing but plain text around. */
+static bool
+is_plain_via(const struct sip_via *v)
 {
-	return scan_via(v, text) ? SP_OK : SP_ESYNTAX;
+	return v->transport.p == v->whole.p + 8 && v->host.p == v->transport.p + v->transport.n + 1 &&
+	    sip_chars_all(v->transport, SIP_CHAR_HOST) && sip_chars_all(v->host, SIP_CHAR_HOST) &&
+	    sip_chars_run(v->params, SIP_CHAR_PLAIN) == v->params.n;
 }
 
 int
@@ -568,7 +589,11 @@ sip_via_parse(struct sip_via *v, struct span text)
 	struct copy c;
 	bool ok;
 
-	if (!scan_via(v, text) || !copy_text(&c, v->whole))
+	if (!scan_via(v, text) || v->whole.n > TEXT_MAX)
+		return SP_ESYNTAX;
+	if (is_plain_via(v))
+		return SP_OK;
+	if (!copy_text(&c, v->whole))
 		return SP_ESYNTAX;
 	unfold(c.p, c.n);
 	sip_via_init(&theirs);

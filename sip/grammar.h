@@ -47,9 +47,6 @@ struct sip_via {
 int	sip_uri_parse(struct sip_uri *, struct span text);
 int	sip_addr_parse(struct sip_addr *, struct span text);	/* one From/To/Contact/Route/… value */
 int	sip_via_parse(struct sip_via *, struct span text);	/* one value */
-/* Our own scanner alone, without Sofia's second opinion: for values that nothing here acts upon. */
-int	sip_addr_scan(struct sip_addr *, struct span text);
-int	sip_via_scan(struct sip_via *, struct span text);
 int	sip_cseq_parse(struct span text, uint32_t *number, struct span *method);
 
 /*

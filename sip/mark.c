@@ -70,7 +70,7 @@ strip_via(struct sip_message *m)
 	struct sip_via via = m->via;
 
 	if (!m->is_request ||
-	    (!m->parsed && (!sip_list_next(&vias, &value) || sip_via_scan(&via, value) != SP_OK)))
+	    (!m->parsed && (!sip_list_next(&vias, &value) || sip_via_parse(&via, value) != SP_OK)))
 		return;
 	for (size_t i = 0; i < sizeof(params) / sizeof(params[0]); i++) {
 		struct span rest = via.params, piece;
@@ -316,7 +316,7 @@ asks_for_replacement(const struct sip_message *m)
 		while (sip_list_next(&rest, &value)) {
 			struct sip_addr a;
 
-			if (sip_addr_scan(&a, value) == SP_OK && sip_param(a.params, "proxy", NULL))
+			if (sip_addr_parse(&a, value) == SP_OK && sip_param(a.params, "proxy", NULL))
 				return true;
 		}
 	}
@@ -352,7 +352,7 @@ sip_mark_first_hop(struct sip_message *m, const struct net_addr *from, uint64_t 
 		while (sip_list_next(&rest, &value)) {
 			struct sip_addr a;
 
-			if (sip_addr_scan(&a, value) == SP_OK)
+			if (sip_addr_parse(&a, value) == SP_OK)
 				why = replace_contact(m, &a, from, cid);
 			if (why != SIP_CHECK_OK)
 				return why;

@@ -145,6 +145,8 @@ START_TEST(every_check_is_provoked)
 		{ SIP_CHECK_ROUTE, CONTACT, "Route: sip:a@h;lr", NULL },
 		{ SIP_CHECK_ROUTE, CONTACT, "Route: <sip:h;lr>, x", NULL },
 		{ SIP_CHECK_ROUTE, CONTACT, "Route: <tel:+1>", NULL },
+		{ SIP_CHECK_ROUTE, CONTACT, "Route: J\xc3\xbcrgen <sip:h;lr>", NULL },
+		{ SIP_CHECK_OK, CONTACT, "Route: \"J\xc3\xbcrgen\" <sip:h;lr>;x=\"y\"", NULL },
 		{ SIP_CHECK_ESCAPE, CONTACT, "Route: <sip:h;x=%>", NULL },
 		{ SIP_CHECK_RECORD_ROUTE, CONTACT, "Record-Route: <sip:h;lr", NULL },
 		{ SIP_CHECK_RECORD_ROUTE, CONTACT, "Record-Route: <http://h>", NULL },
