@@ -27,6 +27,7 @@ struct counts {
 	unsigned long	 requests;
 	unsigned long	 marked;	/* carried exactly one trust mark */
 	unsigned long	 forged;	/* carried the mark the client forged */
+	unsigned long	 asserted;	/* carried the identity that the client claimed */
 	unsigned long	 initial;	/* begin a dialog or a registration */
 	unsigned long	 routed;	/* of these: carried Record-Route or Path */
 	unsigned long	 refused;	/* handshakes that failed */
@@ -93,6 +94,9 @@ inspect(const char *line, size_t len, unsigned *marks, bool *routed)
 	    strncasecmp(line, "Record-Route:", 13) == 0) ||
 	    ((line[0] | 32) == 'p' && strncasecmp(line, "Path:", 5) == 0)) {
 		*routed = true;
+	} else if ((line[0] | 32) == 'p' &&
+	    strncasecmp(line, "P-Asserted-Identity:", 20) == 0) {
+		counts.asserted++;
 	}
 }
 
@@ -300,9 +304,9 @@ main(int argc, char **argv)
 	wire_raise_files();
 	run(open_door(where), wire_ctx(&tls));
 	printf("{\"connections\": %lu, \"requests\": %lu, \"marked\": %lu, "
-	    "\"forged\": %lu, \"initial\": %lu, \"routed\": %lu, "
+	    "\"forged\": %lu, \"asserted\": %lu, \"initial\": %lu, \"routed\": %lu, "
 	    "\"refused\": %lu}\n",
 	    counts.connections, counts.requests, counts.marked, counts.forged,
-	    counts.initial, counts.routed, counts.refused);
+	    counts.asserted, counts.initial, counts.routed, counts.refused);
 	return 0;
 }
