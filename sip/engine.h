@@ -95,6 +95,7 @@ struct sip_hop {
 	bool			 reuse_inbound;
 	enum hop_state		 state;
 	struct sip_link		*link;		/* outbound */
+	unsigned		 nlinks;	/* whose hop this is; closing ones too */
 	uint64_t		 alias;		/* inbound link that proves the name; 0: none */
 	struct net_dns_query	*query;
 	struct net_addr		 addrs[NET_DNS_ADDRS_MAX];
@@ -113,6 +114,8 @@ struct sip_link *hop_link(struct sip_hop *);
 int	 hop_submit(struct sip_hop *, struct sip_tx *, bool even_if_down);
 void	 hop_unqueue(struct sip_tx *);
 void	 hop_link_opened(struct sip_hop *, struct sip_link *);
+/* It is about to be closed: nothing more is sent on it. */
+void	 hop_link_closing(struct sip_hop *, struct sip_link *, enum policy_reason);
 void	 hop_link_closed(struct sip_hop *, struct sip_link *, enum policy_reason, const char *detail);
 /* An inbound link has proved its names: hops of those names may use it. */
 void	 hop_offer_alias(struct sip_relay *, struct sip_link *);

@@ -29,7 +29,7 @@ bucket_of(const char *name, uint16_t port, const struct sip_face *face)
 static bool
 is_forgettable(const struct sip_hop *h)
 {
-	return h->link == NULL && h->query == NULL && h->waiting == NULL &&
+	return h->nlinks == 0 && h->query == NULL && h->waiting == NULL &&
 	    (h->state == HOP_IDLE || h->state == HOP_DOWN);
 }
 
@@ -329,20 +329,34 @@ hop_link_opened(struct sip_hop *h, struct sip_link *l)
 	send_waiting(h, l);
 }
 
+/*
+ * A stream takes its time to close. Were the hop told at the end of it only, what
+ * is submitted meanwhile would wait on a connection that is never used again.
+ */
+void
+hop_link_closing(struct sip_hop *h, struct sip_link *l, enum policy_reason why)
+{
+	if (h->link != l || h->state != HOP_UP)
+		return;
+	h->link = NULL;
+	h->state = HOP_IDLE;
+	if (why == POLICY_REASON_HOP_TIMEOUT) {
+		h->failure = why;
+		go_down(h);
+	}
+}
+
 void
 hop_link_closed(struct sip_hop *h, struct sip_link *l, enum policy_reason why, const char *detail)
 {
 	struct logrec rec;
 
+	h->nlinks--;
 	if (h->link != l)
 		return;
 	h->link = NULL;
 	if (h->state == HOP_UP) {
 		h->state = HOP_IDLE;
-		if (why == POLICY_REASON_HOP_TIMEOUT) {
-			h->failure = why;
-			go_down(h);
-		}
 		return;
 	}
 	rec = log_begin(SP_LOG_NOTICE, "connect-failed");

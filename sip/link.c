@@ -138,6 +138,8 @@ sip_link_close(struct sip_link *l, enum policy_reason why, const char *detail)
 	if (l->closing)
 		return;
 	l->closing = true;
+	if (l->hop != NULL)
+		hop_link_closing(l->hop, l, why);
 	net_timer_cancel(l->relay->worker->loop, &l->timer);
 	net_stream_close(l->stream, why, detail);
 }
@@ -378,6 +380,7 @@ link_connect(struct sip_relay *r, struct sip_hop *hop, const struct net_addr *to
 	if (l == NULL)
 		return NULL;
 	l->hop = hop;
+	hop->nlinks++;
 	l->stream = net_stream_connect(r->streams, to, hop->name, hop->face->client, &hop->face->limits.stream,
 	    &stream_ops, l);
 	count(&r->counters.links_out);

@@ -302,15 +302,22 @@ tx_answer(struct sip_relay *r, struct sip_link *to, const struct sip_message *re
 	free(text);
 }
 
+/* The request is lost for that reason: the log says which one it was, and the sender is told. */
 static void
-answer_from_copy(struct sip_tx *t, unsigned status, enum policy_reason why)
+refuse_from_copy(struct sip_tx *t, enum policy_reason why)
 {
 	struct sip_relay *r = t->relay;
 	struct sip_link *from = sip_relay_link(r, t->note.from);
 	struct sip_message *sent = relay_message_take(r);
+	unsigned status = (unsigned)policy_reason_status(why);
 	struct span extra = status == 503 ? SPAN_LIT("Retry-After: 5\r\n") : SPAN_NONE;
+	bool whole = sip_message_index(sent, t->copy, t->copy_n) == SP_OK &&
+	    sip_message_parse(sent) == SIP_CHECK_OK;
 
-	if (sip_message_index(sent, t->copy, t->copy_n) == SP_OK && sip_message_parse(sent) == SIP_CHECK_OK)
+	relay_refused(r, from, whole ? sent : NULL, why, NULL);
+	if (t->oneway)
+		count(&r->counters.dropped);
+	else if (whole)
 		tx_answer(r, from, sent, status, NULL, extra, why, &t->note, 1);
 	relay_message_give(r, sent);
 }
@@ -319,19 +326,10 @@ answer_from_copy(struct sip_tx *t, unsigned status, enum policy_reason why)
 static void
 tx_fail(struct sip_tx *t, enum policy_reason why)
 {
-	struct sip_relay *r = t->relay;
-
 	hop_unqueue(t);
 	leave_link(t);
-	if (t->oneway) {
-		count(&r->counters.dropped);
-		relay_refused(r, sip_relay_link(r, t->note.from), NULL, why, NULL);
-		tx_free(t);
-		return;
-	}
-	relay_refused(r, sip_relay_link(r, t->note.from), NULL, why, NULL);
-	answer_from_copy(t, (unsigned)policy_reason_status(why), why);
-	if (is_invite(t))
+	refuse_from_copy(t, why);
+	if (is_invite(t) && !t->oneway)
 		tx_linger(t, TX_COMPLETED);
 	else
 		tx_free(t);
@@ -358,6 +356,7 @@ tx_try(struct sip_tx *t)
 {
 	struct sip_hop *tried[SIP_TARGETS_MAX];
 	unsigned ntried = 0;
+	int err;
 
 	t->state = TX_WAITING;
 	t->note.to = 0;
@@ -365,10 +364,10 @@ tx_try(struct sip_tx *t)
 		struct sip_hop *h = t->hop[t->next++];
 
 		t->attempt++;
-		if (hop_submit(h, t, false) == SP_OK)
+		if ((err = hop_submit(h, t, false)) == SP_OK)
 			return;		/* t may be gone: sent and forgotten */
 		tried[ntried++] = h;
-		t->failure = h->failure != POLICY_REASON_UNDECIDED ? h->failure : POLICY_REASON_HOP_UNREACHABLE;
+		t->failure = err == SP_ELIMIT ? POLICY_REASON_HOP_BUSY : h->failure != POLICY_REASON_UNDECIDED ? h->failure : POLICY_REASON_HOP_UNREACHABLE;
 	}
 	/* every target is held back by its breaker: rather probe one than refuse for sure */
 	for (unsigned i = 0; i < ntried; i++)
@@ -667,6 +666,8 @@ stray(struct sip_relay *r, struct sip_link *l, struct sip_message *m, const char
 static void
 provisional_in(struct sip_tx *t, struct sip_link *via, struct sip_message *m)
 {
+	bool first = t->state == TX_SENT;
+
 	if (t->answered)
 		return;
 	t->state = TX_PROCEEDING;
@@ -677,6 +678,8 @@ provisional_in(struct sip_tx *t, struct sip_link *via, struct sip_message *m)
 		arm_for_response(t);	/* timer C starts again (RFC 3261 16.7, step 2) */
 	else if (is_invite(t))
 		net_timer_set(t->relay->worker->loop, &t->timer, t->relay->limits.invite_ms);
+	else if (first)
+		arm_for_response(t);	/* it may have been set for the failing over that is off now */
 	if (m->status > 100)
 		pass_back(t, via, m);	/* 100 is each hop's own */
 }
