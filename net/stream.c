@@ -223,6 +223,9 @@ stream_because(struct net_stream *s, enum policy_reason reason, const char *deta
 	s->ended = true;
 	s->reason = reason;
 	s->detail = detail;
+	/* A certificate whose key was not used to the end of the handshake proves nothing. */
+	if (s->state == STREAM_HANDSHAKE)
+		s->peer.has_certificate = s->peer.unverified = false;
 }
 
 /* Let go of everything but the struct; the task tells the owner. */
@@ -421,12 +424,17 @@ tls_verdict(const struct net_stream *s)
 	struct verdict v = { POLICY_REASON_HANDSHAKE, alert_text(code) };
 
 	if (s->check.refused != NULL) {
-		v.reason = s->outbound ? POLICY_REASON_HOP_CERTIFICATE : POLICY_REASON_CERTIFICATE;
+		v.reason = s->check.reason;
 		v.detail = s->check.refused;
 	} else if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
 	    ERR_GET_REASON(code) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
-		v.reason = POLICY_REASON_CERTIFICATE;
+		v.reason = POLICY_REASON_CERTIFICATE_MISSING;
 		v.detail = "no certificate shown";
+	} else if (s->state == STREAM_HANDSHAKE && ERR_GET_LIB(code) == ERR_LIB_SSL &&
+	    ERR_GET_REASON(code) == SSL_R_EXCESSIVE_MESSAGE_SIZE) {
+		/* nothing else of a handshake comes near its bound */
+		v.reason = POLICY_REASON_CERTIFICATE_CHAIN;
+		v.detail = "more bytes of certificates than are taken";
 	} else if (s->outbound) {
 		v.reason = s->state == STREAM_HANDSHAKE ? POLICY_REASON_HOP_UNREACHABLE :
 		    POLICY_REASON_HOP_LOST;
@@ -595,7 +603,6 @@ stream_identify(struct net_stream *s)
 {
 	const char *sni = s->outbound ? NULL : SSL_get_servername(s->ssl, TLSEXT_NAMETYPE_host_name);
 
-	s->peer.has_certificate = SSL_get0_peer_certificate(s->ssl) != NULL;
 	strncpy(s->peer.protocol, SSL_get_version(s->ssl), sizeof(s->peer.protocol) - 1);
 	if (sni != NULL)
 		net_host_canonical(span_str(sni), s->peer.sni);
@@ -817,6 +824,7 @@ stream_new(struct net_streams *home, int fd, struct net_tls_ctx *ctx, const stru
 		s->limits.handshake_ms = HANDSHAKE_MS;
 	if (s->limits.linger_ms == 0)
 		s->limits.linger_ms = LINGER_MS;
+	s->check.ctx = s->ctx;
 	s->check.peer = &s->peer;
 	s->check.accept_cn = ctx->accept_cn;
 	return s;
@@ -890,6 +898,35 @@ net_stream_connect(struct net_streams *home, const struct net_addr *to, const ch
 	}
 	net_timer_set(home->loop, &s->timer, s->limits.handshake_ms);
 	return s;
+}
+
+void
+net_stream_expect_cn(struct net_stream *s)
+{
+	s->check.accept_cn = true;
+}
+
+enum policy_reason
+net_stream_judge_again(const struct net_stream *s, const struct net_tls_ctx *ctx, const char **fault)
+{
+	struct net_peer now = { 0 };
+	struct net_check check = { .ctx = ctx, .expect = s->check.expect, .accept_cn = s->check.accept_cn, .peer = &now };
+	X509 *leaf = s->ssl != NULL ? SSL_get0_peer_certificate(s->ssl) : NULL;
+	bool good;
+
+	*fault = NULL;
+	if (leaf == NULL || s->state != STREAM_OPEN)
+		return POLICY_REASON_ALLOWED;
+	good = net_verify_again(&check, leaf, SSL_get_peer_cert_chain(s->ssl));
+	/* What was let through for its key's sake counts no more for being verifiable now, but does not less either. */
+	if (good && now.unverified && s->peer.has_certificate) {
+		check.reason = now.why;
+		check.refused = now.fault;
+		good = false;
+	}
+	net_peer_fini(&now);
+	*fault = check.refused;
+	return good ? POLICY_REASON_ALLOWED : check.reason;
 }
 
 void *

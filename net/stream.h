@@ -25,7 +25,8 @@ struct net_stream;
 
 struct net_stream_ops {
 	/*
-	 * Handshake done and peer verified. In TLS 1.3 the far end may still
+	 * Handshake done and peer verified, or let through for its pinned key alone
+	 * (net_peer.unverified; see net/tls.h). In TLS 1.3 the far end may still
 	 * refuse our own certificate: then an outbound stream ends as HOP_LOST
 	 * right after it opened, and detail says so.
 	 */
@@ -41,9 +42,11 @@ struct net_stream_ops {
 	 * The end, told exactly once, also after net_stream_close(); never from
 	 * inside another call of this interface. Afterwards the stream is gone.
 	 * reason is the first cause: what net_stream_close() was given; ALLOWED for
-	 * an end by the peer; else, inbound: CERTIFICATE, HANDSHAKE, HANDSHAKE_TIMEOUT,
-	 * SLOW_READER, OVERLOAD; outbound: HOP_UNREACHABLE, HOP_CERTIFICATE, and once
-	 * it was open HOP_LOST, SLOW_READER. detail is ours and static, or NULL.
+	 * an end by the peer; else, inbound: HANDSHAKE, HANDSHAKE_TIMEOUT, SLOW_READER,
+	 * OVERLOAD; outbound: HOP_UNREACHABLE, and once it was open HOP_LOST,
+	 * SLOW_READER; either way, for the peer's certificate, one of the reasons of
+	 * policy_reason_is_certificate(), and net_stream_peer() says what was shown.
+	 * detail is ours and static, or NULL.
 	 */
 	void	(*closed)(struct net_stream *, enum policy_reason reason, const char *detail);
 };
@@ -65,14 +68,23 @@ struct net_stream *net_stream_accept(struct net_streams *, int fd, const struct 
 	    struct net_tls_ctx *, const struct net_stream_limits *, const struct net_stream_ops *, void *owner);
 /*
  * Connect; SNI is name, and the certificate must prove name (lower-case), else
- * it closes with POLICY_REASON_HOP_CERTIFICATE. A failure to connect closes
+ * it closes with POLICY_REASON_CERTIFICATE_NAME. A failure to connect closes
  * with POLICY_REASON_HOP_UNREACHABLE. Never NULL; errors come by closed().
  */
 struct net_stream *net_stream_connect(struct net_streams *, const struct net_addr *to, const char *name,
 	    struct net_tls_ctx *, const struct net_stream_limits *, const struct net_stream_ops *, void *owner);
 
+/* Outbound, right after net_stream_connect(): the peer's subject CN will do, as with net_tls_ctx_accept_cn(). */
+void	 net_stream_expect_cn(struct net_stream *);
+/*
+ * Would the certificate that the peer showed be accepted now, by this context of
+ * the same role? ALLOWED, or the reason and its text. ALLOWED too when none was
+ * shown. For what changes while connections live: anchors, lists, pins.
+ */
+enum policy_reason net_stream_judge_again(const struct net_stream *, const struct net_tls_ctx *, const char **fault);
+
 void	*net_stream_owner(const struct net_stream *);
-/* Valid once opened() was called. */
+/* Valid once opened() was called, and in closed() for what was shown of a certificate that was refused. */
 const struct net_peer *net_stream_peer(const struct net_stream *);
 const struct net_addr *net_stream_remote(const struct net_stream *);
 const struct net_addr *net_stream_local(const struct net_stream *);

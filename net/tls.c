@@ -32,7 +32,6 @@
 #define CRL_BYTES_MAX		(64u << 20)	/* all lists of one material together */
 #define CRL_FILES_MAX		1024
 #define PEER_CHAIN_BYTES_MAX	32768		/* of the certificates that a peer sends */
-#define SECURITY_LEVEL		2		/* RSA 2048, EC 224, no SHA-1 signatures */
 
 #define CIPHERS_TLS12	"ECDHE+AESGCM:ECDHE+CHACHA20"
 #define CIPHERS_TLS13	"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
@@ -295,7 +294,7 @@ make_ssl_ctx(OSSL_LIB_CTX *ossl, const struct parsed *p, bool server)
 
 	if (ctx == NULL)
 		return NULL;
-	SSL_CTX_set_security_level(ctx, SECURITY_LEVEL);
+	SSL_CTX_set_security_level(ctx, NET_SECURITY_LEVEL);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
 	    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
@@ -667,6 +666,7 @@ net_tls_ctx_unref(struct net_tls_ctx *ctx)
 	if (ctx == NULL || --ctx->refs != 0)
 		return;
 	SSL_CTX_free(ctx->ssl);
+	net_tls_lists_unref(ctx->lists);
 	parsed_unref(ctx->lib, ctx->parsed);
 	lib_unref(ctx->lib);
 	free(ctx);
@@ -678,10 +678,82 @@ net_tls_ctx_accept_cn(struct net_tls_ctx *ctx, bool yes)
 	ctx->accept_cn = yes;
 }
 
+X509_STORE *
+net_tls_ctx_store(const struct net_tls_ctx *ctx)
+{
+	return ctx->parsed->store;
+}
+
+OSSL_LIB_CTX *
+net_tls_ctx_lib(const struct net_tls_ctx *ctx)
+{
+	return ctx->lib->ossl;
+}
+
+/* --- certificates and keys that are known one by one --- */
+
+static int
+by_bytes(const void *a, const void *b)
+{
+	return memcmp(a, b, 32);
+}
+
+static unsigned char (*
+sorted_copy(const unsigned char (*from)[32], size_t n))[32]
+{
+	unsigned char (*copy)[32];
+
+	if (n == 0)
+		return NULL;
+	copy = xreallocarray(NULL, n, sizeof(*copy));
+	memcpy(copy, from, n * sizeof(*copy));
+	qsort(copy, n, sizeof(*copy), by_bytes);
+	return copy;
+}
+
+struct net_tls_lists *
+net_tls_lists_new(const unsigned char (*pins)[32], size_t npins, const unsigned char (*refused)[32], size_t nrefused)
+{
+	struct net_tls_lists *l = xcalloc(1, sizeof(*l));
+
+	l->refs = 1;
+	l->pins = sorted_copy(pins, npins);
+	l->npins = npins;
+	l->refused = sorted_copy(refused, nrefused);
+	l->nrefused = nrefused;
+	return l;
+}
+
+struct net_tls_lists *
+net_tls_lists_ref(struct net_tls_lists *l)
+{
+	l->refs++;
+	return l;
+}
+
+void
+net_tls_lists_unref(struct net_tls_lists *l)
+{
+	if (l == NULL || --l->refs != 0)
+		return;
+	free(l->pins);
+	free(l->refused);
+	free(l);
+}
+
+void
+net_tls_ctx_lists(struct net_tls_ctx *ctx, struct net_tls_lists *l)
+{
+	if (l != NULL)
+		net_tls_lists_ref(l);
+	net_tls_lists_unref(ctx->lists);
+	ctx->lists = l;
+}
+
 bool
 net_peer_proves(const struct net_peer *peer, struct span name)
 {
-	for (unsigned i = 0; i < peer->nnames; i++)
+	for (unsigned i = 0; peer->has_certificate && i < peer->nnames; i++)
 		if (span_eq(peer->names[i], name))
 			return true;
 	return false;

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "common/span.h"
+#include "policy/reason.h"
 
 enum net_tls_ask {
 	NET_TLS_ASK_NONE = 0,	/* users: no certificate is asked for */
@@ -79,7 +80,28 @@ void	 net_tls_ctx_unref(struct net_tls_ctx *);
 /* Accept a subject CN when the certificate has no dNSName (old peers). Default: no. */
 void	 net_tls_ctx_accept_cn(struct net_tls_ctx *, bool);
 
-#define NET_PEER_NAMES_MAX	64	/* names kept of one certificate */
+/*
+ * Certificates that are known one by one, before any chain: refused ones (SHA-256
+ * of the certificate), whose handshake fails; and pinned keys (SHA-256 of the
+ * SubjectPublicKeyInfo). Whose key is pinned gets through the handshake although
+ * its chain, dates, usage or name would not do, as in RFC 7671 5.1 (DANE-EE), but
+ * as net_peer.unverified: it has proved to hold that key and nothing else, and
+ * the owner decides in opened() whose key it is. A refused or revoked certificate
+ * and a weak key are refused all the same. What is neither refused nor pinned
+ * is judged as if there were no lists.
+ *
+ * Immutable; the arrays are copied, in any order. Counted without atomics: one
+ * thread only.
+ */
+struct net_tls_lists;
+struct net_tls_lists *net_tls_lists_new(const unsigned char (*pins)[32], size_t npins,
+	    const unsigned char (*refused)[32], size_t nrefused);
+struct net_tls_lists *net_tls_lists_ref(struct net_tls_lists *);
+void	 net_tls_lists_unref(struct net_tls_lists *);	/* NULL: nothing */
+/* From the next handshake on; takes a reference of its own. NULL: none, as at first. */
+void	 net_tls_ctx_lists(struct net_tls_ctx *, struct net_tls_lists *);
+
+#define NET_PEER_NAMES_MAX	64	/* names of one certificate that count; those behind are not looked at */
 
 /* What a certificate may be used for; both when it does not say. */
 enum {
@@ -87,12 +109,20 @@ enum {
 	NET_USAGE_CLIENT = 1 << 1	/* clientAuth */
 };
 
-/* What a verified connection proved. Owned by the stream, valid until it is freed. */
+/*
+ * What a connection proved. Owned by the stream, valid until it is freed. What
+ * is in the certificate is told also when that was refused, or let through for
+ * its pinned key alone: without has_certificate these are its words, not proven.
+ */
 struct net_peer {
+	bool			 shown;		/* a certificate was shown */
 	bool			 has_certificate; /* shown, and chain, dates, usage and CRL verified */
+	bool			 unverified;	/* shown, not verified, and let through since its key is pinned */
+	enum policy_reason	 why;		/* shown and not verified: what is wrong with it */
+	const char		*fault;		/* the same as a static text */
 	const struct span	*names;		/* dNSName and host of sip: URI SANs (RFC 5922 7.1), lower-case, no wildcards */
 	unsigned		 nnames;
-	unsigned		 usage;		/* NET_USAGE_*: never 0 for an accepted certificate */
+	unsigned		 usage;		/* NET_USAGE_*: never 0 for a verified certificate */
 	unsigned char		 fingerprint[32]; /* SHA-256 of the certificate */
 	unsigned char		 spki[32];	/* SHA-256 of its public key (SubjectPublicKeyInfo) */
 	time_t			 not_after;
@@ -104,7 +134,7 @@ struct net_peer {
 	char			 sni[256];	/* inbound: name the peer asked for, lower-case; "" if none */
 };
 
-/* Is name (lower-case) among the proven names, exactly (RFC 9525; never by wildcard)? */
+/* Is name (lower-case) among the proven names, exactly (RFC 9525; never by wildcard)? Of an unverified certificate, never. */
 bool	 net_peer_proves(const struct net_peer *, struct span name);
 
 #endif

@@ -14,49 +14,59 @@
 #include "common/clock.h"
 #include "common/mem.h"
 #include "common/strbuf.h"
+#include "net/tls_ctx.h"
 
 #define OID_SIP_DOMAIN	"1.3.6.1.5.5.7.3.20"	/* id-kp-sipDomain, RFC 5924 */
 
-/* OpenSSL's verdicts in our words. The rest is "not valid". */
-static const struct {
-	int		 code;
-	const char	*text;
-} causes[] = {
-	{ X509_V_ERR_CERT_HAS_EXPIRED, "certificate expired" },
-	{ X509_V_ERR_CERT_NOT_YET_VALID, "certificate not yet valid" },
-	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, "unknown issuer" },
-	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, "unknown issuer" },
-	{ X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, "unknown issuer" },
-	{ X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, "self-signed and not trusted" },
-	{ X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, "unknown issuer" },
-	{ X509_V_ERR_CERT_UNTRUSTED, "unknown issuer" },
-	{ X509_V_ERR_CERT_SIGNATURE_FAILURE, "bad signature in the chain" },
-	{ X509_V_ERR_CERT_CHAIN_TOO_LONG, "chain too long" },
-	{ X509_V_ERR_PATH_LENGTH_EXCEEDED, "chain longer than an issuer allows" },
-	{ X509_V_ERR_INVALID_CA, "issuer is not an authority" },
-	{ X509_V_ERR_KEYUSAGE_NO_CERTSIGN, "issuer may not sign certificates" },
-	{ X509_V_ERR_CERT_REVOKED, "certificate revoked" },
-	{ X509_V_ERR_UNABLE_TO_GET_CRL, "no revocation list of its issuer" },
-	{ X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER, "no revocation list of its issuer" },
-	{ X509_V_ERR_CRL_HAS_EXPIRED, "revocation list expired" },
-	{ X509_V_ERR_CRL_NOT_YET_VALID, "revocation list not yet valid" },
-	{ X509_V_ERR_CRL_SIGNATURE_FAILURE, "bad signature on the revocation list" },
-	{ X509_V_ERR_EE_KEY_TOO_SMALL, "key too weak" },
-	{ X509_V_ERR_CA_KEY_TOO_SMALL, "an issuer's key too weak" },
-	{ X509_V_ERR_CA_MD_TOO_WEAK, "signature algorithm too weak" },
-	{ X509_V_ERR_PERMITTED_VIOLATION, "name outside its issuer's constraints" },
-	{ X509_V_ERR_EXCLUDED_VIOLATION, "name outside its issuer's constraints" },
-	{ X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION, "unknown critical extension" },
-	{ X509_V_ERR_INVALID_EXTENSION, "malformed extension" },
+/* What is wrong with a certificate. text NULL: nothing. code is what the peer's alert is made from. */
+struct fault {
+	int			 code;
+	enum policy_reason	 reason;
+	const char		*text;
 };
 
-static const char *
-cause_text(int code)
+/* OpenSSL's verdicts in our words. The rest is "not valid". */
+static const struct fault causes[] = {
+	{ X509_V_ERR_CERT_HAS_EXPIRED, POLICY_REASON_CERTIFICATE_EXPIRED, "certificate expired" },
+	{ X509_V_ERR_CERT_NOT_YET_VALID, POLICY_REASON_CERTIFICATE_NOT_YET_VALID, "certificate not yet valid" },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, POLICY_REASON_CERTIFICATE_UNTRUSTED, "unknown issuer" },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, POLICY_REASON_CERTIFICATE_UNTRUSTED, "unknown issuer" },
+	{ X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, POLICY_REASON_CERTIFICATE_UNTRUSTED, "unknown issuer" },
+	{ X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, POLICY_REASON_CERTIFICATE_UNTRUSTED, "self-signed and not trusted" },
+	{ X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, POLICY_REASON_CERTIFICATE_UNTRUSTED, "unknown issuer" },
+	{ X509_V_ERR_CERT_UNTRUSTED, POLICY_REASON_CERTIFICATE_UNTRUSTED, "unknown issuer" },
+	{ X509_V_ERR_CERT_SIGNATURE_FAILURE, POLICY_REASON_CERTIFICATE_CHAIN, "bad signature in the chain" },
+	{ X509_V_ERR_CERT_CHAIN_TOO_LONG, POLICY_REASON_CERTIFICATE_CHAIN, "chain too long" },
+	{ X509_V_ERR_PATH_LENGTH_EXCEEDED, POLICY_REASON_CERTIFICATE_CHAIN, "chain longer than an issuer allows" },
+	{ X509_V_ERR_INVALID_CA, POLICY_REASON_CERTIFICATE_CHAIN, "issuer is not an authority" },
+	{ X509_V_ERR_KEYUSAGE_NO_CERTSIGN, POLICY_REASON_CERTIFICATE_CHAIN, "issuer may not sign certificates" },
+	{ X509_V_ERR_CERT_REVOKED, POLICY_REASON_CERTIFICATE_REVOKED, "certificate revoked" },
+	{ X509_V_ERR_UNABLE_TO_GET_CRL, POLICY_REASON_CERTIFICATE_CRL, "no revocation list of its issuer" },
+	{ X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER, POLICY_REASON_CERTIFICATE_CRL, "no revocation list of its issuer" },
+	{ X509_V_ERR_CRL_HAS_EXPIRED, POLICY_REASON_CERTIFICATE_CRL, "revocation list expired" },
+	{ X509_V_ERR_CRL_NOT_YET_VALID, POLICY_REASON_CERTIFICATE_CRL, "revocation list not yet valid" },
+	{ X509_V_ERR_CRL_SIGNATURE_FAILURE, POLICY_REASON_CERTIFICATE_CRL, "bad signature on the revocation list" },
+	{ X509_V_ERR_EE_KEY_TOO_SMALL, POLICY_REASON_CERTIFICATE_WEAK, "key too weak" },
+	{ X509_V_ERR_CA_KEY_TOO_SMALL, POLICY_REASON_CERTIFICATE_WEAK, "an issuer's key too weak" },
+	{ X509_V_ERR_CA_MD_TOO_WEAK, POLICY_REASON_CERTIFICATE_WEAK, "signature algorithm too weak" },
+	{ X509_V_ERR_PERMITTED_VIOLATION, POLICY_REASON_CERTIFICATE_CHAIN, "name outside its issuer's constraints" },
+	{ X509_V_ERR_EXCLUDED_VIOLATION, POLICY_REASON_CERTIFICATE_CHAIN, "name outside its issuer's constraints" },
+	{ X509_V_ERR_UNHANDLED_CRITICAL_EXTENSION, POLICY_REASON_CERTIFICATE_CHAIN, "unknown critical extension" },
+	{ X509_V_ERR_INVALID_EXTENSION, POLICY_REASON_CERTIFICATE_CHAIN, "malformed extension" },
+};
+
+static struct fault
+cause_of(int code, int depth)
 {
+	if (depth > 0 && code == X509_V_ERR_CERT_HAS_EXPIRED)
+		return (struct fault){ code, POLICY_REASON_CERTIFICATE_EXPIRED, "an issuer's certificate expired" };
+	if (depth > 0 && code == X509_V_ERR_CERT_NOT_YET_VALID)
+		return (struct fault){ code, POLICY_REASON_CERTIFICATE_NOT_YET_VALID,
+		    "an issuer's certificate not yet valid" };
 	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
 		if (causes[i].code == code)
-			return causes[i].text;
-	return "certificate not valid";
+			return causes[i];
+	return (struct fault){ code, POLICY_REASON_CERTIFICATE, "certificate not valid" };
 }
 
 bool
@@ -182,12 +192,18 @@ net_verify_proves(X509 *x, const char *name, bool accept_cn)
 	unsigned char ip[16];
 	char host[256];
 	bool found = false, speaks;
+	unsigned seen = 0;
 
 	if (inet_pton(AF_INET, name, ip) == 1 || inet_pton(AF_INET6, name, ip) == 1)
 		return X509_check_ip_asc(x, name, 0) == 1;
 	sans = sans_of(x, &speaks);
-	for (int i = 0; !found && sans != NULL && i < sk_GENERAL_NAME_num(sans); i++)
-		found = san_host(sk_GENERAL_NAME_value(sans, i), host) && strcmp(host, name) == 0;
+	/* As many as net_peer_from_x509() keeps: a name counts the same whoever calls whom. */
+	for (int i = 0; !found && seen < NET_PEER_NAMES_MAX && sans != NULL && i < sk_GENERAL_NAME_num(sans); i++) {
+		if (!san_host(sk_GENERAL_NAME_value(sans, i), host))
+			continue;
+		found = strcmp(host, name) == 0;
+		seen++;
+	}
 	if (!found && accept_cn && !speaks)
 		found = subject_cn(x, host) && strcmp(host, name) == 0;
 	GENERAL_NAMES_free(sans);
@@ -287,36 +303,6 @@ asn1_time(const ASN1_TIME *t)
 	return t != NULL && ASN1_TIME_to_tm(t, &tm) == 1 ? timegm(&tm) : 0;
 }
 
-void
-net_peer_from_x509(struct net_peer *peer, X509 *x, bool accept_cn)
-{
-	const ASN1_INTEGER *serial = X509_get0_serialNumber(x);
-	X509_PUBKEY *key = X509_get_X509_PUBKEY(x);
-	unsigned char *der = NULL;
-	struct strbuf sb;
-	int n;
-
-	net_peer_fini(peer);
-	peer_names(peer, x, accept_cn);
-	X509_digest(x, EVP_sha256(), peer->fingerprint, NULL);
-	if ((n = i2d_X509_PUBKEY(key, &der)) > 0)
-		EVP_Digest(der, (size_t)n, peer->spki, NULL, EVP_sha256(), NULL);
-	OPENSSL_free(der);
-	peer->not_after = asn1_time(X509_get0_notAfter(x));
-	net_dn_text(X509_get_subject_name(x), peer->subject, sizeof(peer->subject));
-	net_dn_text(X509_get_issuer_name(x), peer->issuer, sizeof(peer->issuer));
-	strbuf_init(&sb, peer->serial, sizeof(peer->serial));
-	strbuf_hex(&sb, ASN1_STRING_get0_data(serial), (size_t)ASN1_STRING_length(serial), false);
-}
-
-void
-net_peer_fini(struct net_peer *peer)
-{
-	free((void *)(uintptr_t)peer->names);
-	peer->names = NULL;
-	peer->nnames = 0;
-}
-
 /* NET_USAGE_* of the extended key usage; without the extension a certificate is for everything. */
 static unsigned
 usage_of(X509 *x)
@@ -351,28 +337,62 @@ usage_of(X509 *x)
 	return usage;
 }
 
+void
+net_peer_from_x509(struct net_peer *peer, X509 *x, bool accept_cn)
+{
+	const ASN1_INTEGER *serial = X509_get0_serialNumber(x);
+	X509_PUBKEY *key = X509_get_X509_PUBKEY(x);
+	unsigned char *der = NULL;
+	struct strbuf sb;
+	int n;
+
+	net_peer_fini(peer);
+	peer_names(peer, x, accept_cn);
+	X509_digest(x, EVP_sha256(), peer->fingerprint, NULL);
+	if ((n = i2d_X509_PUBKEY(key, &der)) > 0)
+		EVP_Digest(der, (size_t)n, peer->spki, NULL, EVP_sha256(), NULL);
+	OPENSSL_free(der);
+	peer->shown = true;
+	peer->usage = usage_of(x);
+	peer->not_after = asn1_time(X509_get0_notAfter(x));
+	net_dn_text(X509_get_subject_name(x), peer->subject, sizeof(peer->subject));
+	net_dn_text(X509_get_issuer_name(x), peer->issuer, sizeof(peer->issuer));
+	strbuf_init(&sb, peer->serial, sizeof(peer->serial));
+	strbuf_hex(&sb, ASN1_STRING_get0_data(serial), (size_t)ASN1_STRING_length(serial), false);
+}
+
+void
+net_peer_fini(struct net_peer *peer)
+{
+	free((void *)(uintptr_t)peer->names);
+	peer->names = NULL;
+	peer->nnames = 0;
+}
+
 /*
  * Usage as design 4 has it. A peer that connects to us may show a certificate
  * for servers only (public CAs no longer issue others); policy can be stricter
  * per partner with what net_peer.usage says. A peer we connect to is a server.
  */
-static const char *
-judge_usage(X509 *leaf, bool peer_is_server, unsigned *usage)
+static struct fault
+judge_usage(X509 *leaf, bool peer_is_server, unsigned usage)
 {
 	uint32_t flags = X509_get_extension_flags(leaf);
 	uint32_t bits = X509_get_key_usage(leaf);
+	struct fault f = { X509_V_ERR_INVALID_PURPOSE, POLICY_REASON_CERTIFICATE_USAGE, NULL };
 
-	if (flags & EXFLAG_INVALID)
-		return "malformed extension";
-	if (flags & EXFLAG_CA)
-		return "an authority's certificate, not a server's";
-	if (bits != UINT32_MAX &&
-	    (bits & (KU_DIGITAL_SIGNATURE | KU_KEY_ENCIPHERMENT | KU_KEY_AGREEMENT)) == 0)
-		return "key usage not for TLS";
-	*usage = usage_of(leaf);
-	if (peer_is_server ? (*usage & NET_USAGE_SERVER) == 0 : *usage == 0)
-		return "extended key usage not for TLS";
-	return NULL;
+	if (flags & EXFLAG_INVALID) {
+		f.reason = POLICY_REASON_CERTIFICATE_CHAIN;
+		f.text = "malformed extension";
+	} else if (flags & EXFLAG_CA) {
+		f.text = "an authority's certificate, not a server's";
+	} else if (bits != UINT32_MAX &&
+	    (bits & (KU_DIGITAL_SIGNATURE | KU_KEY_ENCIPHERMENT | KU_KEY_AGREEMENT)) == 0) {
+		f.text = "key usage not for TLS";
+	} else if (peer_is_server ? (usage & NET_USAGE_SERVER) == 0 : usage == 0) {
+		f.text = "extended key usage not for TLS";
+	}
+	return f;
 }
 
 /* Before any signature is checked: keys so large that checking them is an attack. */
@@ -388,13 +408,124 @@ keys_are_sane(X509 *leaf, STACK_OF(X509) *others)
 	return true;
 }
 
+static bool
+is_on_list(const X509_CRL *crl, X509 *x, X509 *by)
+{
+	X509_REVOKED *entry = NULL;
+
+	/* 2 is removeFromCRL: it was on hold and is good again. */
+	return X509_CRL_verify((X509_CRL *)(uintptr_t)crl, X509_get0_pubkey(by)) == 1 &&
+	    X509_CRL_get0_by_cert((X509_CRL *)(uintptr_t)crl, &entry, x) == 1;
+}
+
+/*
+ * OpenSSL looks for a list of the leaf's issuer and insists on one; of those above
+ * it, whoever revokes intermediates publishes that too, and a list that is there counts.
+ */
+static bool
+an_issuer_is_revoked(X509_STORE_CTX *sc)
+{
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(sc);
+	bool revoked = false;
+
+	if ((X509_VERIFY_PARAM_get_flags(X509_STORE_CTX_get0_param(sc)) & X509_V_FLAG_CRL_CHECK) == 0)
+		return false;
+	for (int i = 1; !revoked && i + 1 < sk_X509_num(chain); i++) {
+		X509 *x = sk_X509_value(chain, i);
+		STACK_OF(X509_CRL) *lists = X509_STORE_CTX_get1_crls(sc, X509_get_issuer_name(x));
+
+		for (int k = 0; !revoked && k < sk_X509_CRL_num(lists); k++)
+			revoked = is_on_list(sk_X509_CRL_value(lists, k), x, sk_X509_value(chain, i + 1));
+		sk_X509_CRL_pop_free(lists, X509_CRL_free);
+	}
+	return revoked;
+}
+
+static int
+by_bytes(const void *a, const void *b)
+{
+	return memcmp(a, b, 32);
+}
+
+static bool
+listed(const unsigned char what[32], const unsigned char (*list)[32], size_t n)
+{
+	return n != 0 && bsearch(what, list, n, 32, by_bytes) != NULL;
+}
+
+/* Everything that can be said against it, the worst first: nothing that follows mends it. */
+static struct fault
+judge(X509_STORE_CTX *sc, const struct net_check *check, X509 *leaf)
+{
+	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(sc);
+	const struct net_tls_lists *lists = check->ctx != NULL ? check->ctx->lists : NULL;
+	struct fault f;
+
+	if (lists != NULL && listed(check->peer->fingerprint, (const unsigned char (*)[32])lists->refused, lists->nrefused))
+		return (struct fault){ X509_V_ERR_CERT_REJECTED, POLICY_REASON_CERTIFICATE_REFUSED,
+		    "refused by the administrator" };
+	if (!keys_are_sane(leaf, X509_STORE_CTX_get0_untrusted(sc)))
+		return (struct fault){ X509_V_ERR_EE_KEY_TOO_SMALL, POLICY_REASON_CERTIFICATE_WEAK,
+		    "unusable key in the chain" };
+	X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_ANY);
+	X509_VERIFY_PARAM_set_depth(param, NET_CHAIN_DEPTH_MAX);
+	X509_VERIFY_PARAM_set_time(param, clock_wall());
+	if (X509_verify_cert(sc) != 1) {
+		int code = X509_STORE_CTX_get_error(sc);
+
+		return cause_of(code != X509_V_OK ? code : X509_V_ERR_UNSPECIFIED,	/* it could not even begin */
+		    X509_STORE_CTX_get_error_depth(sc));
+	}
+	if (an_issuer_is_revoked(sc))
+		return (struct fault){ X509_V_ERR_CERT_REVOKED, POLICY_REASON_CERTIFICATE_REVOKED,
+		    "an issuer's certificate revoked" };
+	f = judge_usage(leaf, check->expect != NULL, check->peer->usage);
+	if (f.text == NULL && check->expect != NULL && !net_verify_proves(leaf, check->expect, check->accept_cn))
+		f = (struct fault){ X509_V_ERR_HOSTNAME_MISMATCH, POLICY_REASON_CERTIFICATE_NAME,
+		    "does not prove the expected name" };
+	return f;
+}
+
+/* A pinned key makes up for a chain that proves nothing, not for one that speaks against it. */
+static bool
+pin_makes_up(const struct net_check *check, X509 *leaf, const struct fault *f)
+{
+	const struct net_tls_lists *lists = check->ctx != NULL ? check->ctx->lists : NULL;
+
+	if (lists == NULL || !listed(check->peer->spki, (const unsigned char (*)[32])lists->pins, lists->npins))
+		return false;
+	switch (f->reason) {
+	case POLICY_REASON_CERTIFICATE_REFUSED:
+	case POLICY_REASON_CERTIFICATE_REVOKED:
+	case POLICY_REASON_CERTIFICATE_WEAK:
+		return false;
+	default:
+		/* Of a chain that could not be built, no key was weighed. */
+		return EVP_PKEY_get_security_bits(X509_get0_pubkey(leaf)) >= NET_SECURITY_BITS;
+	}
+}
+
 /* The alert follows the verify result; OpenSSL's own errors have theirs already. */
 static int
-refuse(X509_STORE_CTX *sc, struct net_check *check, int code, const char *why)
+verify(X509_STORE_CTX *sc, struct net_check *check, X509 *leaf)
 {
-	check->refused = why;
-	X509_STORE_CTX_set_error(sc, code);
+	struct net_peer *peer = check->peer;
+	struct fault f;
+
+	net_peer_from_x509(peer, leaf, check->accept_cn);
+	f = judge(sc, check, leaf);
 	ERR_clear_error();
+	peer->has_certificate = f.text == NULL;
+	peer->unverified = f.text != NULL && pin_makes_up(check, leaf, &f);
+	peer->why = f.text != NULL ? f.reason : POLICY_REASON_ALLOWED;
+	peer->fault = f.text;
+	if (peer->has_certificate || peer->unverified) {
+		X509_STORE_CTX_set_error(sc, X509_V_OK);
+		return 1;
+	}
+	check->refused = f.text;
+	check->reason = f.reason;
+	X509_STORE_CTX_set_error(sc, f.code);
 	return 0;
 }
 
@@ -403,31 +534,33 @@ net_verify_chain(X509_STORE_CTX *sc, void *unused)
 {
 	SSL *ssl = X509_STORE_CTX_get_ex_data(sc, SSL_get_ex_data_X509_STORE_CTX_idx());
 	struct net_check *check = SSL_get_app_data(ssl);
-	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(sc);
 	X509 *leaf = X509_STORE_CTX_get0_cert(sc);
-	const char *why;
-	unsigned usage;
 
 	(void)unused;
-	if (leaf == NULL || !keys_are_sane(leaf, X509_STORE_CTX_get0_untrusted(sc)))
-		return refuse(sc, check, X509_V_ERR_EE_KEY_TOO_SMALL, "unusable key in the chain");
-	X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_ANY);
-	X509_VERIFY_PARAM_set_depth(param, NET_CHAIN_DEPTH_MAX);
-	X509_VERIFY_PARAM_set_time(param, clock_wall());
-	if (X509_verify_cert(sc) != 1) {
-		int code = X509_STORE_CTX_get_error(sc);
-
-		if (code == X509_V_OK)		/* it could not even begin */
-			code = X509_V_ERR_UNSPECIFIED;
-		return refuse(sc, check, code,
-		    code == X509_V_ERR_CERT_HAS_EXPIRED && X509_STORE_CTX_get_error_depth(sc) > 0 ?
-		    "an issuer's certificate expired" : cause_text(code));
+	if (leaf == NULL) {
+		check->refused = "no certificate shown";
+		check->reason = POLICY_REASON_CERTIFICATE_MISSING;
+		X509_STORE_CTX_set_error(sc, X509_V_ERR_UNSPECIFIED);
+		return 0;
 	}
-	if ((why = judge_usage(leaf, check->expect != NULL, &usage)) != NULL)
-		return refuse(sc, check, X509_V_ERR_INVALID_PURPOSE, why);
-	if (check->expect != NULL && !net_verify_proves(leaf, check->expect, check->accept_cn))
-		return refuse(sc, check, X509_V_ERR_HOSTNAME_MISMATCH, "does not prove the expected name");
-	net_peer_from_x509(check->peer, leaf, check->accept_cn);
-	check->peer->usage = usage;
-	return 1;
+	return verify(sc, check, leaf);
+}
+
+bool
+net_verify_again(struct net_check *check, X509 *leaf, STACK_OF(X509) *chain)
+{
+	X509_STORE_CTX *sc = X509_STORE_CTX_new_ex(net_tls_ctx_lib(check->ctx), NULL);
+	bool good = false;
+
+	check->refused = NULL;
+	if (sc == NULL || X509_STORE_CTX_init(sc, net_tls_ctx_store(check->ctx), leaf, chain) != 1) {
+		check->refused = "no resources to judge it again";
+		check->reason = POLICY_REASON_CERTIFICATE;
+	} else {
+		X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(sc), NET_SECURITY_LEVEL);
+		good = verify(sc, check, leaf) == 1;
+	}
+	X509_STORE_CTX_free(sc);
+	ERR_clear_error();
+	return good;
 }

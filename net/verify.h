@@ -20,16 +20,26 @@
 #define NET_CHAIN_DEPTH_MAX	8	/* certificates between leaf and anchor */
 #define NET_RSA_BITS_MAX	8192	/* a larger key only makes us work */
 
+struct net_tls_ctx;
+
 /* One connection's question and its answer; hung on the SSL as its app data. */
 struct net_check {
+	const struct net_tls_ctx *ctx;	/* whose lists count */
 	const char	*expect;	/* outbound: lower-case name or address to be proven; NULL: inbound */
 	bool		 accept_cn;
-	struct net_peer	*peer;		/* filled when the certificate is accepted */
-	const char	*refused;	/* static cause, when it is not; NULL: nothing was refused */
+	struct net_peer	*peer;		/* filled from the certificate, also when it is refused */
+	const char	*refused;	/* static cause, when it is; NULL: nothing was refused */
+	enum policy_reason reason;	/* of the refusal */
 };
 
 /* For SSL_CTX_set_cert_verify_callback(): 1 accepted, 0 refused (and check->refused says why). */
 int	 net_verify_chain(X509_STORE_CTX *, void *unused);
+
+/*
+ * Would this certificate be accepted now, by this context? chain: what came with
+ * it. As net_verify_chain() would judge it, into check, whose ctx counts.
+ */
+bool	 net_verify_again(struct net_check *, X509 *leaf, STACK_OF(X509) *chain);
 
 /*
  * Does this certificate prove name? By iPAddress if name is an IP literal,
@@ -38,7 +48,7 @@ int	 net_verify_chain(X509_STORE_CTX *, void *unused);
  */
 bool	 net_verify_proves(X509 *, const char *name, bool accept_cn);
 
-/* All but has_certificate, protocol and sni. The names are allocated; see net_peer_fini(). */
+/* What stands in the certificate: all but has_certificate, unverified, why, fault, protocol and sni. The names are allocated; see net_peer_fini(). */
 void	 net_peer_from_x509(struct net_peer *, X509 *, bool accept_cn);
 void	 net_peer_fini(struct net_peer *);
 

@@ -67,8 +67,21 @@
 	X(RATE_LIMIT, "rate-limit", 503, 0, 0, "The peer sends more than its limit.") \
 	X(OVERLOAD, "overload", 503, 0, 0, "We are over a limit of our own.") \
 	X(DRAINING, "draining", 503, 0, 0, "This server is being taken out of service.") \
+	/* certificates, of who connects and of who is called */ \
+	X(CERTIFICATE, "certificate", 0, 0, 0, "The peer's certificate is not valid.") \
+	X(CERTIFICATE_MISSING, "certificate-missing", 0, 0, 0, "The peer showed no certificate where one is required.") \
+	X(CERTIFICATE_REFUSED, "certificate-refused", 403, 0, 0, "The administrator has refused this very certificate.") \
+	X(CERTIFICATE_EXPIRED, "certificate-expired", 0, 0, 0, "The certificate, or one of its issuers', has expired.") \
+	X(CERTIFICATE_NOT_YET_VALID, "certificate-not-yet-valid", 0, 0, 0, "The certificate, or one of its issuers', is not valid yet.") \
+	X(CERTIFICATE_UNTRUSTED, "certificate-untrusted", 403, 0, 0, "No chain leads from the certificate to an authority that we trust.") \
+	X(CERTIFICATE_CHAIN, "certificate-chain", 0, 0, 0, "The chain breaks a rule: too long, not an authority, outside its issuer's limits.") \
+	X(CERTIFICATE_REVOKED, "certificate-revoked", 0, 0, 0, "The certificate, or one of its issuers', was revoked.") \
+	X(CERTIFICATE_CRL, "certificate-crl", 0, 0, 0, "There is no current revocation list of the certificate's issuer.") \
+	X(CERTIFICATE_WEAK, "certificate-weak", 0, 0, 0, "A key or a signature in the chain is too weak, or too large to check.") \
+	X(CERTIFICATE_USAGE, "certificate-usage", 403, 0, 0, "The certificate is not made for this use.") \
+	X(CERTIFICATE_NAME, "certificate-name", 0, 0, 0, "The certificate does not prove the name that was called.") \
+	X(CERTIFICATE_PIN, "certificate-pin", 403, 0, 0, "The certificate's key is none of the partner's pinned keys.") \
 	/* connections */ \
-	X(CERTIFICATE, "certificate", 0, 0, 0, "The peer's certificate was not accepted.") \
 	X(HANDSHAKE, "handshake", 0, 0, 0, "The TLS handshake failed.") \
 	X(HANDSHAKE_TIMEOUT, "handshake-timeout", 0, 0, 0, "The TLS handshake took too long.") \
 	X(FIRST_MESSAGE_TIMEOUT, "first-message-timeout", 0, 0, 0, "Nothing came after the handshake.") \
@@ -104,5 +117,12 @@ const char *policy_reason_text(enum policy_reason);
 int	    policy_reason_status(enum policy_reason);
 int	    policy_reason_diagnostics(enum policy_reason);
 int	    policy_reason_is_public(enum policy_reason);
+
+/* One of the certificate reasons: the peer is not who it must be, and would not be in a minute either. */
+static inline int
+policy_reason_is_certificate(enum policy_reason r)
+{
+	return r >= POLICY_REASON_CERTIFICATE && r <= POLICY_REASON_CERTIFICATE_PIN;
+}
 
 #endif

@@ -367,8 +367,8 @@ hop_link_closed(struct sip_hop *h, struct sip_link *l, enum policy_reason why, c
 		log_text(&rec, "detail", detail);
 	log_end(&rec);
 	/* whatever broke it off, to the requests that wait it is one of two things */
-	h->failure = why == POLICY_REASON_HOP_CERTIFICATE || why == POLICY_REASON_CERTIFICATE ?
-	    POLICY_REASON_HOP_CERTIFICATE : POLICY_REASON_HOP_UNREACHABLE;
+	h->failure = policy_reason_is_certificate(why) ? POLICY_REASON_HOP_CERTIFICATE :
+	    POLICY_REASON_HOP_UNREACHABLE;
 	try_address(h);
 }
 

@@ -28,6 +28,8 @@ one_way(X509 *x, bool accept_cn)
 	char again[256], name[256];
 
 	net_peer_from_x509(&peer, x, accept_cn);
+	assert(!net_peer_proves(&peer, peer.nnames > 0 ? peer.names[0] : SPAN_NONE));	/* nothing is proven yet */
+	peer.has_certificate = true;
 	assert(peer.nnames <= NET_PEER_NAMES_MAX);
 	for (unsigned i = 0; i < peer.nnames; i++) {
 		assert(net_host_canonical(peer.names[i], again));

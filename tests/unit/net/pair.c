@@ -54,10 +54,12 @@ end_opened(struct net_stream *s)
 	ck_assert(!e->opened && !e->closed);
 	e->opened = true;
 	e->has_certificate = peer->has_certificate;
+	e->unverified = peer->unverified;
+	e->why = peer->why;
 	e->nnames = peer->nnames;
 	for (unsigned i = 0; i < peer->nnames && i < 4; i++) {
 		snprintf(e->names[i], sizeof(e->names[i]), "%.*s", SPAN_FMT(peer->names[i]));
-		ck_assert(net_peer_proves(peer, peer->names[i]));
+		ck_assert(net_peer_proves(peer, peer->names[i]) == peer->has_certificate);
 	}
 	e->usage = peer->usage;
 	strcpy(e->sni, peer->sni);
@@ -103,6 +105,9 @@ end_closed(struct net_stream *s, enum policy_reason reason, const char *detail)
 	struct end *e = net_stream_owner(s);
 
 	ck_assert(e->s == s);
+	e->shown = net_stream_peer(s)->shown;
+	memcpy(e->fingerprint, net_stream_peer(s)->fingerprint, sizeof(e->fingerprint));
+	ck_assert(e->opened || (!net_stream_peer(s)->has_certificate && !net_stream_peer(s)->unverified));
 	e->s = NULL;
 	e->closed = true;
 	e->nclosed++;

@@ -27,11 +27,15 @@ struct end {
 	uint64_t		 sum;		/* over them and their places */
 	char			 head[512];	/* the first of them */
 	/* what the peer was when it opened */
-	bool			 has_certificate;
+	bool			 has_certificate, unverified;
+	enum policy_reason	 why;
 	unsigned		 nnames;
 	char			 names[4][64];
 	char			 sni[256], protocol[16], subject[256];
 	unsigned		 usage;
+	/* what it had shown, when it closed */
+	bool			 shown;
+	unsigned char		 fingerprint[32];
 	/* orders */
 	bool			 echo, close_on_data, close_on_open, pause_on_open;
 };
