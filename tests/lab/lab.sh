@@ -413,9 +413,9 @@ lab_baresip() {
 	sip_verify_server	yes
 	net_interface		$clients.$lab_client_count
 	dns_server		$dns_addr:53
-	audio_source		aufile,$lab_d/none.wav
-	audio_player		aufile,$lab_d/none.wav
-	audio_alert		aufile,$lab_d/none.wav
+	audio_source		aufile,$lab_d/silence.wav
+	audio_player		aufile,$lab_d/heard.wav
+	audio_alert		aufile,$lab_d/alert.wav
 	module_path		/usr/lib/baresip/modules
 	module			stdio.so
 	module			g711.so
@@ -424,6 +424,11 @@ lab_baresip() {
 	module_app		contact.so
 	module_app		menu.so
 	CONF
+	# half a minute of it, for calls: there is no microphone
+	/usr/bin/python3 -c 'import sys, wave
+with wave.open(sys.argv[1], "wb") as w:
+	w.setparams((1, 2, 8000, 0, "NONE", ""))
+	w.writeframes(bytes(480000))' "$lab_d/silence.wav"
 	printf '<sip:%s;transport=tls>;auth_user=%s;auth_pass=%s;outbound="%s";regint=300\n' \
 	    "$2" "${2%%@*}" "$3" "$4" >"$lab_d/accounts"
 	shift 4

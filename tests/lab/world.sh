@@ -189,6 +189,16 @@ world_partner_carol() {
 	lab_linphone carol carol@contoso.example Carol-1 'sip:pool.int.contoso.example:5063;transport=tls'
 }
 
+world_alice_calls_bob() {
+	lab_tell alice 'soundcard use files'	# there is no sound card
+	lab_tell alice 'call sip:bob@example.com'
+}
+
+world_both_are_through() {
+	lab_wait_line bob 'Call established: sip:alice@example.com' &&
+	    lab_wait_line alice 'Call [0-9]+ with sip:bob@example.com connected'
+}
+
 # --- outsiders, by our raw sender ----------------------------------------------
 
 # Options of sipsend for somebody outside. They hold no blanks.
