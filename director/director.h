@@ -64,9 +64,9 @@ bool	director_workers_busy(struct director *);
 
 /* What the relay asks of the Director (director/proxy.c). */
 extern const struct sip_relay_ops director_relay_ops;
-/* Links are what the configuration says; called when that has changed. */
+/* The configuration has changed: what is every far end now (director/links.c)? */
 void	director_classify_links(struct director_worker *);
-/* Frees the question that was on its way (ask_free()). */
+/* Frees a question on its way to authd (ask_free()). */
 void	director_forget(void *question);
 
 #endif

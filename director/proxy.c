@@ -8,22 +8,14 @@
 #include <stdlib.h>
 
 #include "common/err.h"
-#include "common/hash.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "director/director.h"
 #include "director/homes.h"
+#include "director/links.h"
 #include "director/signin.h"
 #include "sip/forward.h"
 #include "sip/mark.h"
-
-/* Words of a link (sip_link_words()). */
-enum {
-	LINK_KIND = 0,		/* enum server_kind; SERVER_NONE is a client */
-	LINK_INDEX,
-	LINK_ID,		/* server_id() of it; 0: a client */
-	LINK_OPEN		/* the handshake is done */
-};
 
 /* Words of a note: what has to be known when the response comes. */
 enum { NOTE_SOURCE = 0 };	/* enum home_source of the request */
@@ -58,37 +50,7 @@ struct passage {
 
 static void	take_up(struct director_worker *, struct sip_link *, struct sip_message *, struct question *);
 
-/* ---- servers, by kind and index, and as a number in tokens ---- */
-
-static const struct director_server *
-server_at(const struct director_config *c, enum server_kind kind, size_t i)
-{
-	return kind == SERVER_EDGE ? director_edge(c, i) : director_pool(c, i);
-}
-
-/*
- * A number for a server that stays the same when the configuration is reloaded
- * in another order. Two that collide would only matter where the next Route
- * names neither.
- */
-static uint16_t
-server_id(const char *name)
-{
-	return (uint16_t)(hash_stable(span_str(name)) | 1);
-}
-
-static bool
-server_with_id(const struct director_config *c, uint16_t id, enum server_kind *kind, int *index)
-{
-	for (int k = SERVER_EDGE; id != 0 && k <= SERVER_POOL; k++)
-		for (size_t i = 0; i < (k == SERVER_EDGE ? c->edges.n : c->pools.n); i++)
-			if (server_id(server_at(c, (enum server_kind)k, i)->name) == id) {
-				*kind = (enum server_kind)k;
-				*index = (int)i;
-				return true;
-			}
-	return false;
-}
+/* ---- next hops ---- */
 
 static struct sip_hop *
 hop_of(struct director_worker *w, enum server_kind kind, size_t i)
@@ -497,7 +459,7 @@ director_forget(void *arg)
 {
 	struct question *q = arg;
 
-	free(q->held);
+	sip_relay_let_go(q->held);
 	free(q);
 }
 
@@ -529,7 +491,7 @@ ask(struct passage *p, bool proof)
 		q->asked_again = true;
 		return;
 	}
-	free(q->held);
+	sip_relay_let_go(q->held);
 	q->held = NULL;
 	if (p->asked == NULL)
 		free(q);	/* else its owner does, in go_on() */
@@ -662,133 +624,9 @@ response(struct sip_relay *r, const struct sip_note *note, struct sip_link *from
 	}
 }
 
-/* ---- connections ---- */
-
-static void
-classify(struct director_worker *w, struct sip_link *l)
-{
-	uint64_t *words = sip_link_words(l);
-	const struct net_peer *peer = sip_link_peer(l);
-	unsigned index = 0;
-	enum server_kind kind = SERVER_NONE;
-
-	if (peer->has_certificate)
-		kind = director_server_of(w->config, peer->names, peer->nnames, &index);
-	words[LINK_KIND] = kind;
-	words[LINK_INDEX] = index;
-	words[LINK_ID] = kind == SERVER_EDGE || kind == SERVER_POOL ? server_id(server_at(w->config, kind, index)->name) :
-	    kind == SERVER_TRUSTED ? server_id(w->config->servers.v[index].s) : 0;
-}
-
-/* Is this door for whom the link is? What we dialled ourselves must still be one of ours. */
-static bool
-is_welcome(const struct director_worker *w, struct sip_link *l)
-{
-	if (sip_link_words(l)[LINK_KIND] != SERVER_NONE)
-		return true;
-	return sip_link_is_inbound(l) && director_door(w->config, sip_link_face(l)->tag)->admits != DOOR_SERVERS;
-}
-
-static void
-log_link(struct logrec *r, struct sip_link *l)
-{
-	static const char *const kinds[] = {
-		[SERVER_NONE] = "client", [SERVER_EDGE] = "edge", [SERVER_POOL] = "pool", [SERVER_TRUSTED] = "server"
-	};
-	char addr[NET_ADDR_TEXT];
-
-	log_hex(r, "conn", sip_link_id(l));
-	log_uint(r, "port", sip_link_face(l)->port);
-	log_word(r, "class", kinds[sip_link_words(l)[LINK_KIND]]);
-	log_word(r, "peer", net_addr_format(sip_link_remote(l), addr));
-}
-
-static bool
-opened(struct sip_relay *r, struct sip_link *l, enum policy_reason *why)
-{
-	struct director_worker *w = sip_relay_owner(r);
-	const struct net_peer *peer = sip_link_peer(l);
-	struct logrec rec;
-
-	sip_link_words(l)[LINK_OPEN] = 1;
-	classify(w, l);
-	rec = log_begin(SP_LOG_INFO, "connected");
-	log_link(&rec, l);
-	if (peer->nnames > 0)
-		log_outside(&rec, "name", peer->names[0]);
-	log_word(&rec, "tls", peer->protocol);
-	log_end(&rec);
-	if (!is_welcome(w, l)) {
-		*why = POLICY_REASON_UNTRUSTED_PEER;
-		return false;
-	}
-	/* servers prove who they are in the handshake; clients by signing in */
-	if (sip_link_words(l)[LINK_KIND] != SERVER_NONE)
-		sip_link_signed_in(l);
-	return true;
-}
-
-static void
-classify_again(struct sip_link *l, void *arg)
-{
-	struct director_worker *w = arg;
-
-	if (sip_link_words(l)[LINK_OPEN] == 0)
-		return;
-	classify(w, l);
-	if (!is_welcome(w, l))
-		sip_link_close(l, POLICY_REASON_UNTRUSTED_PEER, NULL);
-}
-
-void
-director_classify_links(struct director_worker *w)
-{
-	sip_relay_each_link(w->relay, classify_again, w);
-}
-
-static void
-closed(struct sip_relay *r, struct sip_link *l, enum policy_reason why, const char *detail)
-{
-	bool orderly = why == POLICY_REASON_ALLOWED;
-	struct logrec rec = log_begin(orderly ? SP_LOG_INFO : SP_LOG_NOTICE, "disconnected");
-
-	(void)r;
-	log_link(&rec, l);
-	log_word(&rec, "reason", orderly ? "closed" : policy_reason_name(why));
-	if (detail != NULL)
-		log_text(&rec, "detail", detail);
-	log_end(&rec);
-}
-
-/* The log line of a refusal; what the sender is told names it by its reference. */
-static void
-refused(struct sip_relay *r, struct sip_link *l, const struct sip_message *m, enum policy_reason why,
-    const char *detail)
-{
-	struct director_worker *w = sip_relay_owner(r);
-	struct logrec rec = log_begin(SP_LOG_NOTICE, "refused");
-	char ref[32];
-
-	w->references++;
-	snprintf(ref, sizeof(ref), "%u-%llx", w->worker->id, (unsigned long long)w->references);
-	log_word(&rec, "reason", policy_reason_name(why));
-	if (detail != NULL)
-		log_text(&rec, "detail", detail);
-	log_word(&rec, "ref", ref);
-	if (l != NULL)
-		log_link(&rec, l);
-	if (m != NULL) {
-		if (m->is_request)
-			log_outside(&rec, "method", m->method);
-		else
-			log_uint(&rec, "status", m->status);
-		log_outside(&rec, "from", m->from.uri_text);
-		log_outside(&rec, "to", m->to.uri_text);
-		log_outside(&rec, "call-id", m->call_id);
-	}
-	log_end(&rec);
-}
+/* ---- what the relay asks of us ---- */
 
 const struct sip_relay_ops director_relay_ops = {
-	.request = request, .response = response, .opened = opened, .closed = closed, .refused = refused
+	.request = request, .response = response, .opened = link_opened, .closed = link_closed,
+	.refused = link_refused
 };

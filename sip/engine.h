@@ -140,6 +140,7 @@ struct sip_relay {
 	struct sip_tx		*free_tx;
 	struct sip_hop		*hops[HOP_BUCKETS];
 	uint32_t		 nhops;
+	struct sip_held		*held;		/* requests that the owner has kept for later */
 	struct sip_relay_set	*set;
 	struct sip_message	**spare;	/* messages not in use */
 	unsigned		 nspare;
@@ -161,6 +162,9 @@ void	 relay_refused(struct sip_relay *, struct sip_link *, const struct sip_mess
 /* One whole message came over link; error: the framer gave up on it. */
 void	 relay_message_in(struct sip_relay *, struct sip_link *, struct sip_message *);
 void	 relay_bad_frame(struct sip_relay *, struct sip_link *, struct sip_message *, enum sip_check);
+
+/* Is the INVITE of that key held? Then it is cancelled. */
+bool	 relay_cancel_held(struct sip_relay *, uint64_t key);
 
 /* ---- transact.c ---- */
 void	 tx_request(struct sip_relay *, struct sip_link *, struct sip_message *);

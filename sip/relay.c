@@ -301,11 +301,37 @@ sip_relay_hold(struct sip_relay *r, struct sip_link *from, const struct sip_mess
 {
 	struct sip_held *h = xmalloc(sizeof(*h) + m->n);
 
-	(void)r;
+	h->key = m->method_id == POLICY_METHOD_INVITE ? sip_tx_key(from->id, m) : 0;
+	h->cancelled = false;
 	h->from = from->id;
 	h->n = m->n;
 	memcpy(h->bytes, m->bytes, m->n);
+	if ((h->next = r->held) != NULL)
+		h->next->prev = &h->next;
+	h->prev = &r->held;
+	r->held = h;
 	return h;
+}
+
+void
+sip_relay_let_go(struct sip_held *h)
+{
+	*h->prev = h->next;
+	if (h->next != NULL)
+		h->next->prev = h->prev;
+	free(h);
+}
+
+bool
+relay_cancel_held(struct sip_relay *r, uint64_t key)
+{
+	struct sip_held *h = r->held;
+
+	while (h != NULL && h->key != key)
+		h = h->next;
+	if (h != NULL)
+		h->cancelled = true;
+	return h != NULL;
 }
 
 void
@@ -317,11 +343,15 @@ sip_relay_resume(struct sip_relay *r, struct sip_held *h,
 
 	if (l != NULL && !l->closing) {
 		m = relay_message_take(r);
-		if (sip_message_index(m, h->bytes, h->n) == SP_OK && sip_message_parse(m) == SIP_CHECK_OK)
+		if (sip_message_index(m, h->bytes, h->n) != SP_OK || sip_message_parse(m) != SIP_CHECK_OK)
+			count(&r->counters.dropped);
+		else if (h->cancelled)
+			sip_relay_refuse(r, l, m, POLICY_REASON_CANCELLED, NULL, SPAN_NONE, NULL);
+		else
 			fn(r, l, m, arg);
 		relay_message_give(r, m);
 	}
-	free(h);
+	sip_relay_let_go(h);
 }
 
 /* ---- mail between workers: finished bytes, and word of what became of them ---- */

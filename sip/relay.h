@@ -146,16 +146,25 @@ void	 sip_relay_answer(struct sip_relay *, struct sip_link *from, struct sip_mes
 	    unsigned status, const char *phrase, struct span extra, const struct sip_note *);
 void	 sip_relay_drop(struct sip_relay *, struct sip_link *from, struct sip_message *msg, enum policy_reason);
 
-/* A private copy to decide about later (waiting for authd, DNS). */
+/*
+ * A private copy to decide about later (waiting for authd, DNS). The relay
+ * remembers it: a CANCEL that comes meanwhile is answered, and the request gets 487 when it is taken up.
+ */
 struct sip_held {
+	struct sip_held	*next, **prev;	/* the relay's */
+	uint64_t	 key;
+	bool		 cancelled;
 	uint64_t	 from;		/* link id; look it up again */
 	size_t		 n;
 	char		 bytes[];	/* as received, no edits */
 };
 struct sip_held *sip_relay_hold(struct sip_relay *, struct sip_link *from, const struct sip_message *msg);
+/* Forget it: its request was answered, or nobody waits any more. */
+void	 sip_relay_let_go(struct sip_held *);
 /*
  * Take it up again: parses the copy into a message of the relay's and calls fn with it and
- * the link, if that still lives (else the request is forgotten: nobody waits). Frees held.
+ * the link, if that still lives (else the request is forgotten: nobody waits) and nobody has
+ * cancelled it. Frees held.
  */
 void	 sip_relay_resume(struct sip_relay *, struct sip_held *,
 	    void (*fn)(struct sip_relay *, struct sip_link *from, struct sip_message *msg, void *arg), void *arg);

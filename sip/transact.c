@@ -491,6 +491,10 @@ cancel_in(struct sip_relay *r, struct sip_link *l, struct sip_message *m, struct
 {
 	struct sip_note note = { .from = l->id, .method = POLICY_METHOD_CANCEL, .cseq = m->cseq };
 
+	if (t == NULL && relay_cancel_held(r, sip_tx_key(l->id, m))) {
+		tx_answer(r, l, m, 200, NULL, SPAN_NONE, POLICY_REASON_ALLOWED, &note, 0);
+		return;
+	}
 	if (t == NULL || !is_invite(t)) {
 		sip_relay_refuse(r, l, m, POLICY_REASON_NO_TRANSACTION, NULL, SPAN_NONE, NULL);
 		return;

@@ -187,6 +187,7 @@ was=$(lab_pid director)
 kill -KILL "$(authd_of)"
 ok "when authd dies it ends with status 70" ended 70 "$was"
 ok "  after saying so" lab_saw director 'event=authd-ended'
+lab_stop director
 
 # check STATUS PATTERN: what -n says about the configuration
 check() {

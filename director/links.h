@@ -1,0 +1,37 @@
+/*
+ * director/links.h - connections: what their far ends are, and the log of their lives.
+ *
+ * A server is what its certificate proves and the configuration names. It is
+ * looked up when a connection opens, and again when the configuration changes.
+ */
+#ifndef SALLYPORT_DIRECTOR_LINKS_H
+#define SALLYPORT_DIRECTOR_LINKS_H
+
+#include "director/director.h"
+
+/* Words of a link (sip_link_words()). */
+enum {
+	LINK_KIND = 0,		/* enum server_kind; SERVER_NONE is a client */
+	LINK_INDEX,
+	LINK_ID,		/* server_id() of it; 0: a client */
+	LINK_OPEN		/* the handshake is done */
+};
+
+/* An edge or a pool. */
+const struct director_server *server_at(const struct director_config *, enum server_kind, size_t i);
+/*
+ * A number for a server, never 0, that stays the same when the configuration is
+ * reloaded in another order; it stands in our tokens. Two that collide would only matter where
+ * the next Route names neither.
+ */
+uint16_t server_id(const char *name);
+/* The edge or pool of that number. */
+bool	 server_with_id(const struct director_config *, uint16_t id, enum server_kind *kind, int *index);
+
+/* The relay's calls about connections (sip_relay_ops). */
+bool	 link_opened(struct sip_relay *, struct sip_link *, enum policy_reason *why);
+void	 link_closed(struct sip_relay *, struct sip_link *, enum policy_reason, const char *detail);
+void	 link_refused(struct sip_relay *, struct sip_link *, const struct sip_message *, enum policy_reason,
+	    const char *detail);
+
+#endif
