@@ -1,0 +1,468 @@
+"""inside - the Director between an edge, pools and clients, each of them raw SIP:
+what a request becomes, where it goes, and what happens when one of them is gone
+or slow. Run by inside.sh."""
+
+import hashlib
+import os
+import pwd
+import re
+import signal
+import subprocess
+import sys
+import time
+
+from sipnet import BUILD, PKI, RUN, TOP, Closed, Door, Message, Silent, Tests, dial, request
+import sipnet
+
+NET = os.environ.get("LAB_NET", "127.65")
+DIRECTOR, EDGE1, EDGE2, POOL1, POOL2 = (NET + ".8.%d" % n for n in (1, 2, 3, 4, 5))
+SERVERS, CLIENTS = DIRECTOR + ":5061", DIRECTOR + ":5063"
+NAME = "director.int.example.com"
+MARK = "ms-edge-proxy-message-trust: ms-source-type=%s;ms-ep-fqdn=edge.int.example.com;ms-source-verified-user=verified%s"
+USER = MARK % ("InternetUser", "")
+PARTNER = MARK % ("DirectPartner", ";ms-source-network=federation")
+
+T = Tests()
+director = None
+
+
+def config(extra=""):
+    return """
+name = "%s"; domains = [ "example.com", "example.org" ]; user = "nobody"; workers = 1;
+tls = { certificate = "%s/director.pem"; key = "%s/director.key"; trust = "%s/ca.pem"; };
+doors = ( { listen = "%s"; admits = "servers"; }, { listen = "%s"; admits = "clients"; } );
+edges = ( { name = "edge.int.example.com"; address = "%s"; }, { name = "edge2.int.example.com"; address = "%s"; } );
+pools = ( { name = "pool.int.example.com"; address = "%s"; }, { name = "pool2.int.example.com"; address = "%s"; } );
+auth = { users = "%s/users"; nonce_lifetime = 3600; timeout = 3000; };
+timers = { drain = 3; };
+%s
+""" % (NAME, PKI, PKI, PKI, SERVERS, CLIENTS, EDGE1, EDGE2, POOL1, POOL2, RUN, extra)
+
+
+class Director(sipnet.Edge):
+    """sallyport-director as a process of ours."""
+
+    def __init__(self, name, extra=""):
+        self.dir = os.path.join(RUN, name)
+        os.makedirs(self.dir, exist_ok=True)
+        self.write("director.conf", config(extra))
+        self.log_path = os.path.join(self.dir, "log")
+        self.log_file = open(self.log_path, "wb")
+        self.proc = subprocess.Popen([os.path.join(BUILD, "sallyport-director"), "-f", os.path.join(self.dir, "director.conf")],
+                                     stderr=self.log_file, stdout=self.log_file)
+        sipnet.Edge.running.append(self)
+        if not self.logged("event=ready"):
+            self.stop()
+            sys.stderr.write(self.log())
+            raise RuntimeError("the Director did not start")
+
+    def authd(self):
+        pids = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.proc.pid)], capture_output=True, text=True).stdout
+        return int(pids.split()[0])
+
+
+def prepare():
+    make = os.path.join(TOP, "certs-example", "make-pki")
+    quiet = {"check": True, "stdout": subprocess.DEVNULL}
+    subprocess.run([make, PKI], **quiet)
+    for name in ("edge2", "pool2", "gateway"):
+        subprocess.run([make, PKI, "cert", name, "--dns", name + ".int.example.com"], **quiet)
+    for name in os.listdir(PKI):
+        os.chown(os.path.join(PKI, name), pwd.getpwnam("nobody").pw_uid, -1)
+    for user, pool in (("alice@example.com", "pool"), ("bob@example.com", "pool"), ("dora@example.org", "pool2")):
+        subprocess.run([os.path.join(BUILD, "sallyportctl"), "user", "add", user, "--users", RUN + "/users", "--pool",
+                        pool + ".int.example.com", "--password-file", "-"], input=b"secret\n", check=True)
+
+
+def edge():
+    return dial(SERVERS, NAME, "edge-inner")
+
+
+def digest(challenge, method, uri, user="alice", nc=1, password="secret", qop="auth"):
+    """Authorization for the first challenge of a 401."""
+    given = dict(re.findall(r'(\w+)="?([^",]+)"?', challenge.all("WWW-Authenticate")[0]))
+    h = lambda t: hashlib.sha256(t.encode()).hexdigest()
+    count = "%08x" % nc
+    response = h(":".join((h("%s:%s:%s" % (user, given["realm"], password)), given["nonce"], count, "cn", qop,
+                           h("%s:%s" % (method, uri)))))
+    return ('Authorization: Digest username="%s", realm="%s", nonce="%s", uri="%s", response="%s", cnonce="cn", nc=%s, '
+            'qop=%s, algorithm=SHA-256' % (user, given["realm"], given["nonce"], uri, response, count, qop))
+
+
+def challenge(conn, domain="example.com", mark=(USER,)):
+    conn.send(request("REGISTER", "sip:" + domain, "sip:x@" + domain, headers=mark))
+    got = conn.recv()
+    assert got.status == 401, got.start
+    return got
+
+
+def order(m, *names):
+    """Header names of m in their order, those only."""
+    low = [n.lower() for n in names]
+    return [n for n, _ in m.headers if n.lower() in low]
+
+
+# ---- what a request becomes ----
+
+def registration():
+    conn, door = edge(), Door(POOL1 + ":5061", "pool")
+    path = "Path: <sip:edge.int.example.com;transport=tls;lr;x=1>"
+    chal = challenge(conn)
+    own = digest(chal, "REGISTER", "sip:example.com")
+    foreign = 'Authorization: Digest username="alice", realm="elsewhere", nonce="n", uri="sip:x", response="00"'
+    conn.send(request("REGISTER", "sip:example.com", to="sip:alice@example.com", headers=[
+        USER, path, own, foreign, "P-Asserted-Identity: <sip:boss@example.com>", "ms-user-logon-data: x",
+        "x-unknown:  odd  spacing", "Contact: <sip:alice@192.0.2.9>;+sip.instance=\"<urn:x>\""]))
+    pool = door.accept()
+    got = pool.recv()
+    T.check("REGISTER arrives at the user's pool", got.start == "REGISTER sip:example.com SIP/2.0", got.start)
+    T.check("  with the identity that was proved", got.all("P-Asserted-Identity") == ["<sip:alice@example.com>"])
+    T.check("  with word that she is outside", got.all("ms-user-logon-data") == ["RemoteUser"])
+    T.check("  without the credentials for us, with those for others", got.all("Authorization") == [foreign[15:]])
+    T.check("  with the edge's mark", got.get("ms-edge-proxy-message-trust") == USER.split(": ", 1)[1])
+    paths = got.all("Path")
+    T.check("  our Path above the edge's", len(paths) == 2 and paths[0].startswith("<sip:%s;" % NAME) and
+            paths[1] == path[6:], paths)
+    T.check("  and short enough for Kamailio, which has 256 bytes", len(paths[0]) < 130, paths[0])
+    T.check("  a Record-Route of ours", got.get("Record-Route").startswith("<sip:%s:5061;transport=tls;" % NAME))
+    T.check("  what nobody touched as it was", b"x-unknown:  odd  spacing\r\n" in got.raw)
+    T.check("  one Via more, one Max-Forwards less", len(got.all("Via")) == 2 and got.get("Max-Forwards") == "69")
+    pool.send(got.reply(200, headers=["Contact: <sip:alice@192.0.2.9>;expires=60", "ms-user-logon-data: y"]))
+    back = conn.recv()
+    T.check("200 comes back", back.status == 200)
+    T.check("  and tells the client that it is outside", back.all("ms-user-logon-data") == ["RemoteUser"])
+    T.check("  with one Via", len(back.all("Via")) == 1)
+
+    # what the pool stores leads back
+    edge_door = Door(EDGE1 + ":5061", "edge-inner")
+    pool_conn = dial(SERVERS, NAME, "pool")
+    pool_conn.send(request("MESSAGE", "sip:alice@192.0.2.9", "sip:bob@example.com", to="sip:alice@example.com",
+                           headers=["Route: %s, %s" % tuple(paths)], body=b"hi"))
+    # the edge's own connection is one to the edge as well (RFC 5923), and may be the one that is used
+    try:
+        there = conn.recv(1)
+    except Silent:
+        there = edge_door.accept().recv()
+    T.check("a message along the Path reaches the edge", there.start == "MESSAGE sip:alice@192.0.2.9 SIP/2.0")
+    T.check("  without our Route, with the edge's", there.all("Route") == [paths[1]])
+    # one byte of it changed
+    forged = paths[0].replace("ms-route-sig=", "ms-route-sig=A")[:-2] + ">"
+    pool_conn.send(request("MESSAGE", "sip:alice@192.0.2.9", "sip:bob@example.com", headers=["Route: " + forged]))
+    T.check("a forged one is refused", pool_conn.recv().status == 481)
+    for c in (conn, pool, pool_conn, door, edge_door):
+        c.close()
+
+
+def dialog():
+    """INVITE from a remote user; both ends send in the dialog."""
+    conn, door = edge(), Door(POOL1 + ":5061", "pool")
+    rr = "Record-Route: <sip:edge.int.example.com:5061;transport=tls;lr;t=1>"
+    chal = challenge(conn)
+    uri = "sip:bob@example.com"
+    conn.send(request("INVITE", uri, call="dialog-1", headers=[
+        USER, rr, digest(chal, "INVITE", uri), "Contact: <sip:alice@192.0.2.9>"]))
+    pool = door.accept()
+    invite = pool.recv()
+    T.check("INVITE: 100 at once", conn.recv().status == 100)
+    routes = invite.all("Record-Route")
+    T.check("INVITE: one Record-Route of ours, on top", len(routes) == 2 and routes[0].startswith("<sip:" + NAME) and
+            routes[1] == rr[14:], routes)
+    pool.send(invite.reply(200, headers=["Contact: <sip:bob@192.0.2.10>",
+                                         "Record-Route: <sip:pool.int.example.com;transport=tls;lr>"]))
+    ok = conn.recv()
+    T.check("200 to INVITE", ok.status == 200)
+    ours = routes[0]
+    to_pool = ["Route: %s, <sip:pool.int.example.com;transport=tls;lr>" % ours]
+    conn.send(request("ACK", "sip:bob@192.0.2.10", to=uri, to_tag="far", call="dialog-1", headers=[USER] + to_pool))
+    ack = pool.recv()
+    T.check("ACK follows without credentials", ack.method == "ACK" and ack.get("Route") ==
+            "<sip:pool.int.example.com;transport=tls;lr>", ack.start)
+    conn.send(request("INFO", "sip:bob@192.0.2.10", to=uri, to_tag="far", call="dialog-1", cseq=2, headers=[USER] + to_pool))
+    T.check("INFO without credentials is challenged", conn.recv().status == 401)
+    conn.send(request("INFO", "sip:bob@192.0.2.10", to=uri, to_tag="far", call="dialog-1", cseq=3, headers=[
+        USER, digest(chal, "INFO", "sip:bob@192.0.2.10", nc=2)] + to_pool))
+    info = pool.recv()
+    T.check("INFO with the same nonce counted on passes", info.method == "INFO" and not info.all("Authorization"))
+    pool.send(info.reply(200))
+    conn.recv()
+    # a pool that is no longer in the route set: our own token knows the far side
+    conn.send(request("INFO", "sip:bob@192.0.2.10", to=uri, to_tag="far", call="dialog-1", cseq=4, headers=[
+        USER, digest(chal, "INFO", "sip:bob@192.0.2.10", nc=3), "Route: " + ours]))
+    T.check("without the pool's Route our token leads there", pool.recv().method == "INFO")
+    # from the other side
+    edge_door = Door(EDGE1 + ":5061", "edge-inner")
+    pool_conn = dial(SERVERS, NAME, "pool")
+    pool_conn.send(request("BYE", "sip:alice@192.0.2.9", "sip:bob@example.com", to="sip:alice@example.com", tag="far",
+                           to_tag="a1", call="dialog-1", headers=["Route: %s, %s" % (ours, rr[14:])]))
+    bye = conn.recv()
+    T.check("BYE of the other end comes by the very connection of the call", bye.method == "BYE" and
+            bye.all("Route") == [rr[14:]])
+    conn.send(bye.reply(200))
+    T.check("  its answer returns", pool_conn.recv().status == 200)
+    # the same Route moved to another call
+    pool_conn.send(request("BYE", "sip:alice@192.0.2.9", "sip:bob@example.com", to="sip:alice@example.com", tag="far",
+                           to_tag="a1", call="dialog-2", headers=["Route: %s, %s" % (ours, rr[14:])]))
+    T.check("a route of another call is forged", pool_conn.recv().status == 481)
+    # the edge's connection is gone: another to the edge will do
+    conn.close()
+    director.logged("event=disconnected", "class=edge")
+    pool_conn.send(request("BYE", "sip:alice@192.0.2.9", "sip:bob@example.com", to="sip:alice@example.com", tag="far",
+                           to_tag="a1", call="dialog-1", cseq=9, headers=["Route: %s, %s" % (ours, rr[14:])]))
+    T.check("when it is gone, one to the same edge is made", edge_door.accept().recv().method == "BYE")
+    for c in (pool, pool_conn, door, edge_door):
+        c.close()
+
+
+def inside_client():
+    """A client inside calls, and is called back in the dialog."""
+    door = Door(POOL1 + ":5061", "pool")
+    client = dial(CLIENTS, NAME)
+    chal = challenge(client, mark=())
+    uri = "sip:alice@example.com"
+    client.send(request("INVITE", uri, "sip:bob@example.com", call="desk-1", via_host="10.9.9.9:1234", headers=[
+        digest(chal, "INVITE", uri, "bob"), "Contact: <sip:bob@10.9.9.9:1234;transport=tls>;proxy=replace",
+        "Route: <sip:%s:5063;transport=tls;lr>" % NAME, PARTNER, "P-Asserted-Identity: <sip:boss@example.com>"]))
+    pool = door.accept()
+    invite = pool.recv()
+    T.check("inside: an outbound proxy's Route is taken off", not invite.all("Route"))
+    T.check("inside: a mark of its own does not arrive", not invite.all("ms-edge-proxy-message-trust"))
+    T.check("inside: the identity is what was proved", invite.all("P-Asserted-Identity") == ["<sip:bob@example.com>"])
+    T.check("inside: no word of being outside", not invite.all("ms-user-logon-data"))
+    T.check("inside: we are the first hop", "ms-received-cid=" in invite.all("Via")[1] and
+            "10.9.9.9" not in invite.get("Contact"), invite.get("Contact"))
+    routes = invite.all("Record-Route")
+    T.check("inside: a Record-Route for either door", len(routes) == 2, routes)
+    pool.send(invite.reply(200, headers=["Contact: <sip:alice@192.0.2.9>"]))
+    T.check("inside: 100, then 200", [client.recv().status, client.recv().status] == [100, 200])
+    pool_conn = dial(SERVERS, NAME, "pool")
+    back = request("BYE", "sip:bob@10.9.9.9:1234", "sip:alice@example.com", to="sip:bob@example.com", tag="far", to_tag="a1",
+                   call="desk-1", headers=["Route: " + ", ".join(routes)])
+    pool_conn.send(back)
+    bye = client.recv()
+    T.check("inside: BYE comes on the client's own connection", bye.method == "BYE" and not bye.all("Route"))
+    client.send(bye.reply(200, headers=[PARTNER]))
+    got = pool_conn.recv()
+    T.check("inside: its answer returns, without a mark", got.status == 200 and not got.all("ms-edge-proxy-message-trust"))
+    client.close()
+    director.logged("event=disconnected", "class=client")
+    pool_conn.send(request("INFO", "sip:bob@10.9.9.9:1234", "sip:alice@example.com", to="sip:bob@example.com", tag="far",
+                           to_tag="a1", call="desk-1", cseq=2, headers=["Route: " + ", ".join(routes)]))
+    T.check("inside: when the client is gone the pool hears it at once", pool_conn.recv().status in (430, 480))
+    for c in (pool, pool_conn, door):
+        c.close()
+
+
+# ---- where requests go ----
+
+def ways():
+    doors = {n: Door(a + ":5061", c) for n, a, c in (("edge", EDGE1, "edge-inner"), ("pool", POOL1, "pool"), ("pool2", POOL2, "pool2"))}
+    pool_conn = dial(SERVERS, NAME, "pool2")
+    pool_conn.send(request("MESSAGE", "sip:carol@contoso.example", "sip:dora@example.org", headers=[
+        "P-Asserted-Identity: <sip:dora@example.org>"]))
+    far = doors["edge"].accept()
+    got = far.recv()
+    T.check("a pool's message for another domain goes to the edge", got.start.startswith("MESSAGE sip:carol@contoso.example"))
+    T.check("  with the pool's word on who sends it", got.all("P-Asserted-Identity") == ["<sip:dora@example.org>"])
+    far.send(got.reply(200))
+    pool_conn.recv()
+    pool_conn.send(request("MESSAGE", "sip:ALICE@Example.COM", "sip:dora@example.org"))
+    far = doors["pool"].accept()
+    got = far.recv()
+    T.check("one for a user of another pool goes there, in any spelling", got.start == "MESSAGE sip:ALICE@Example.COM SIP/2.0")
+    far.send(got.reply(486, "Busy Here"))
+    T.check("  and its refusal comes back", pool_conn.recv().status == 486)
+    pool_conn.send(request("MESSAGE", "sip:al%69ce@example.com", "sip:dora@example.org"))
+    got = far.recv()
+    T.check("  escapes are seen through", got.start == "MESSAGE sip:al%69ce@example.com SIP/2.0")
+    far.send(got.reply(200))
+    pool_conn.recv()
+    pool_conn.send(request("MESSAGE", "sip:alice%40example.com@example.com", "sip:dora@example.org"))
+    T.check("  but an escaped @ makes no other address", pool_conn.recv().status == 404)
+    conn = edge()
+    conn.send(request("MESSAGE", "sip:dora@example.org", "sip:carol@contoso.example", headers=[PARTNER]))
+    far2 = doors["pool2"].accept()
+    got = far2.recv()
+    far2.send(got.reply(200))
+    conn.recv()
+    T.check("a partner's message goes to the pool of the addressee", got.start == "MESSAGE sip:dora@example.org SIP/2.0")
+    T.check("  with its mark, and no identity of ours", got.get("ms-edge-proxy-message-trust") == PARTNER.split(": ", 1)[1] and
+            not got.all("P-Asserted-Identity"))
+    chal = challenge(conn, "example.org")
+    T.check("the realm is that of the sender's domain", 'realm="example.org"' in chal.get("WWW-Authenticate"))
+    uri = "sip:carol@contoso.example"
+    chal = challenge(conn)
+    conn.send(request("MESSAGE", uri, headers=[USER, digest(chal, "MESSAGE", uri)]))
+    try:
+        out = doors["edge"].accept(0.5)
+        got = out.recv()
+    except Silent:
+        got = conn.recv()
+    T.check("a remote user's message to a partner goes out again", got is not None and got.start == "MESSAGE %s SIP/2.0" % uri)
+    conn.close()
+    pool_conn.close()
+    for d in doors.values():
+        d.close()
+
+
+def failover():
+    """The first edge is not there: the second gets it; none: the sender hears why."""
+    second = Door(EDGE2 + ":5061", "edge2")
+    pool_conn = dial(SERVERS, NAME, "pool")
+    pool_conn.send(request("MESSAGE", "sip:carol@contoso.example", "sip:alice@example.com"))
+    far = second.accept()
+    T.check("the second edge stands in", far.recv().method == "MESSAGE")
+    far.close()
+    got = pool_conn.recv()
+    T.check("it dies before it answers: 502", got.status == 502 and got.get("ms-diagnostics").startswith("1007;"), got.start)
+    second.close()
+    impostor = Door(EDGE2 + ":5061", "pool2")
+    pool_conn.send(request("MESSAGE", "sip:carol@contoso.example", "sip:alice@example.com"))
+    got = pool_conn.recv(15)
+    T.check("an impostor gets nothing", got.status == 504, got.start)
+    impostor.close()
+    pool_conn.close()
+
+
+# ---- authd ----
+
+def slow_authd():
+    conn, door = edge(), Door(POOL1 + ":5061", "pool")
+    chal = challenge(conn)
+    uri = "sip:bob@example.com"
+    os.kill(director.authd(), signal.SIGSTOP)
+    call = request("INVITE", uri, call="held-1", branch="z9hG4bKheld", headers=[USER, digest(chal, "INVITE", uri)])
+    conn.send(call)
+    conn.send(request("CANCEL", uri, call="held-1", branch="z9hG4bKheld", headers=[USER]))
+    T.check("CANCEL of a call that waits for authd is answered", conn.recv().status == 200)
+    chal2 = challenge(conn)
+    T.check("others are served meanwhile", chal2.status == 401)
+    os.kill(director.authd(), signal.SIGCONT)
+    got = conn.recv()
+    T.check("  and the call ends with 487", got.status == 487 and "INVITE" in got.get("CSeq"), got.start)
+    try:
+        door.accept(0.3)
+        T.check("  and goes nowhere", False)
+    except Silent:
+        T.check("  and goes nowhere", True)
+    conn.send(request("ACK", uri, call="held-1", branch="z9hG4bKheld", to_tag=re.search(r"tag=([^;]+)", got.get("To")).group(1)))
+    os.kill(director.authd(), signal.SIGSTOP)
+    conn.send(request("MESSAGE", uri, headers=[USER, digest(chal2, "MESSAGE", uri)]))
+    got = conn.recv()
+    T.check("a silent authd: 500 after its time", got.status == 500, got.start)
+    T.check("  logged as auth-unavailable", director.logged("reason=auth-unavailable"))
+    # a sender who leaves while authd thinks
+    conn.send(request("MESSAGE", uri, headers=[USER, digest(chal2, "MESSAGE", uri, nc=2)]))
+    conn.close()
+    os.kill(director.authd(), signal.SIGCONT)
+    conn = edge()
+    T.check("a sender who has left is forgotten", challenge(conn).status == 401)
+    conn.close()
+    door.close()
+
+
+def crossing():
+    """Many requests at once, answered each to its sender."""
+    conn, door = edge(), Door(POOL1 + ":5061", "pool")
+    chal = challenge(conn)
+    uri, n = "sip:bob@example.com", 200
+    conn.send(b"".join(request("MESSAGE", uri, call="many-%d" % i, headers=[USER, digest(chal, "MESSAGE", uri, nc=i + 1)])
+                       for i in range(n)))
+    pool = door.accept()
+    seen = [pool.recv() for _ in range(n)]
+    T.check("200 at once: all arrive", len({m.get("Call-ID") for m in seen}) == n)
+    for m in reversed(seen):
+        pool.send(m.reply(200, headers=["X-For: " + m.get("Call-ID")]))
+    back = [conn.recv() for _ in range(n)]
+    T.check("  and each answer is its own", all(m.status == 200 and m.get("X-For") == m.get("Call-ID") for m in back))
+    conn.send(request("MESSAGE", uri, headers=[USER, digest(chal, "MESSAGE", uri, nc=n)]))
+    T.check("  a count that was used is not used again", conn.recv().status == 401)
+    for c in (conn, pool, door):
+        c.close()
+
+
+# ---- reload and stop ----
+
+def reload():
+    pool_conn, gateway = dial(SERVERS, NAME, "pool2"), None
+    try:
+        gateway = dial(SERVERS, NAME, "gateway")
+        T.check("a server that is not named is turned away", gateway.closed())
+    except (Closed, OSError):
+        T.check("a server that is not named is turned away", True)
+    director.write("director.conf", config('servers = "gateway.int.example.com";').replace('{ name = "pool2.int.example.com"; address = "%s"; }' % POOL2, "").replace('"; },  )', '"; } )').replace(", )", " )").replace(",  )", " )"))
+    director.hup()
+    T.check("HUP takes new servers over", director.logged("event=reloaded"), director.log()[-600:])
+    T.check("  a server that is no longer named is disconnected", pool_conn.closed())
+    gateway = dial(SERVERS, NAME, "gateway")
+    gateway.send(request("OPTIONS", "sip:" + NAME, "sip:gw@gateway.int.example.com"))
+    T.check("  one that is named now is served", gateway.recv().status == 200)
+    gateway.close()
+    director.write("director.conf", config().replace("workers = 1", "workers = 2"))
+    director.hup()
+    T.check("what needs a restart is refused", director.logged("event=reload-refused", "workers has changed"))
+    # a renewed certificate
+    subprocess.run([os.path.join(TOP, "certs-example", "make-pki"), PKI, "cert", "director", "--dns", NAME, "--days", "3"],
+                   check=True, stdout=subprocess.DEVNULL)
+    os.chown(PKI + "/director.key", pwd.getpwnam("nobody").pw_uid, -1)
+    director.write("director.conf", config())
+    before = director.log().count("event=reloaded")
+    director.hup()
+    director.logged("event=reloaded", count=before + 1)
+    conn = edge()
+    days = (time.mktime(time.strptime(conn.sock.getpeercert()["notAfter"], "%b %d %H:%M:%S %Y %Z")) - time.time()) / 86400
+    T.check("a renewed certificate is shown after HUP", days < 4, days)
+    conn.close()
+
+
+def stop():
+    """TERM: what is in flight gets its answer."""
+    conn, door = edge(), Door(POOL1 + ":5061", "pool")
+    chal = challenge(conn)
+    uri = "sip:bob@example.com"
+    conn.send(request("MESSAGE", uri, headers=[USER, digest(chal, "MESSAGE", uri)]))
+    pool = door.accept()
+    got = pool.recv()
+    director.proc.send_signal(signal.SIGTERM)
+    director.logged("event=stopping")
+    conn.send(request("MESSAGE", uri, headers=[USER]))
+    T.check("stopping: nothing new is taken", conn.recv().status == 503)
+    pool.send(got.reply(200))
+    T.check("stopping: what is in flight is answered", conn.recv().status == 200)
+    T.check("stopping: then it ends, with status 0", director.proc.wait(10) == 0)
+    for c in (conn, pool, door):
+        c.close()
+
+
+def secrets():
+    """The process that faces the network cannot read the user file."""
+    with open("/proc/%d/status" % director.proc.pid) as f:
+        uid = re.search(r"^Uid:\t(\d+)\t(\d+)\t(\d+)\t(\d+)$", f.read(), re.M).groups()
+    nobody = str(pwd.getpwnam("nobody").pw_uid)
+    T.check("the network process has given up root", set(uid) == {nobody}, uid)
+    reads = subprocess.run(["setpriv", "--reuid=" + nobody, "--clear-groups", "cat", RUN + "/users"], capture_output=True)
+    T.check("and its account may not read the user file", reads.returncode != 0 and b"Permission denied" in reads.stderr)
+    fds = os.listdir("/proc/%d/fd" % director.authd())
+    kinds = {os.readlink("/proc/%d/fd/%s" % (director.authd(), fd)) for fd in fds if os.path.lexists("/proc/%d/fd/%s" % (director.authd(), fd))}
+    T.check("authd holds no key and no door", not any(".key" in k or ".pem" in k for k in kinds), kinds)
+
+
+prepare()
+try:
+    director = Director("director")
+    for name, fn in (("registration", registration), ("dialog", dialog), ("a client inside", inside_client), ("ways", ways)):
+        T.run(name, fn)
+    director.stop()
+    director = Director("failing")
+    for name, fn in (("failover", failover), ("a slow authd", slow_authd)):
+        T.run(name, fn)
+    director.stop()
+    director = Director("changing")
+    for name, fn in (("crossing", crossing), ("secrets", secrets), ("reload", reload), ("stop", stop)):
+        T.run(name, fn)
+finally:
+    for e in list(sipnet.Edge.running):
+        e.stop()
+for name in ("director", "failing", "changing"):
+    log = open(os.path.join(RUN, name, "log"), errors="replace").read()
+    T.check("%s: no sanitizer complained" % name, "Sanitizer" not in log and "runtime error" not in log)
+sys.exit(1 if T.failed else 0)
