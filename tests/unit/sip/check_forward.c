@@ -189,7 +189,7 @@ START_TEST(our_routes_are_taken)
 		static char text[4000], want[4000];
 		struct sip_routed routed;
 
-		snprintf(text, sizeof(text), START VIA "%s" REST END, rows[i].routes);
+		snprintf(text, sizeof(text), START VIA "%.1500s" REST END, rows[i].routes);
 		parse(text);
 		sip_forward_take_routes(&msg, signer, faces, 2, &routed);
 		ck_assert_msg(routed.route == rows[i].want, "row %zu: %d", i, routed.route);
@@ -200,7 +200,7 @@ START_TEST(our_routes_are_taken)
 			ck_assert(span_is(routed.next.host, rows[i].next));
 		if (routed.route == POLICY_ROUTE_FORGED)
 			continue;
-		snprintf(want, sizeof(want), START VIA "%s" REST END, rows[i].left);
+		snprintf(want, sizeof(want), START VIA "%.1500s" REST END, rows[i].left);
 		ck_assert_str_eq(render(), want);
 	}
 
