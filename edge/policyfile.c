@@ -24,10 +24,12 @@ struct partner_conf {
 	struct conf_strs domains;
 	int		 verification;
 	bool		 accept_cn;
+	int		 certificate;
+	struct conf_strs pins;
 };
 
 struct policy_conf {
-	struct conf_strs	internal_domains, blocked, internal_servers, refuse_methods;
+	struct conf_strs	internal_domains, blocked, internal_servers, refuse_methods, refused_certificates;
 	bool			remote_users, federation, ip_literals, mark_verifiable, archiving_notice;
 	struct conf_groups	partners;
 };
@@ -35,6 +37,9 @@ struct policy_conf {
 static const char *const verifications[] = {
 	"use-source-verification", "always-verifiable", "always-unverifiable", NULL
 };
+
+/* As policy's "partner.certificate" has them. */
+static const char *const certificate_rules[] = { "server-only", "strict", "pinned", NULL };
 
 #define AT(field)	offsetof(struct partner_conf, field)
 static const struct conf_item partner_items[] = {
@@ -51,6 +56,11 @@ static const struct conf_item partner_items[] = {
 	    .help = "Whether the partner's users count as verified: by its own word, always, or never." },
 	{ .path = "accept_cn", .type = CONF_BOOL, .at = AT(accept_cn), .flags = CONF_RELOADS,
 	    .help = "Take the subject CN of the partner's certificate for a name, as old servers need." },
+	{ .path = "certificate", .type = CONF_CHOICE, .at = AT(certificate), .flags = CONF_RELOADS,
+	    .choices = certificate_rules,
+	    .help = "What its certificate must be: made for servers, for servers and clients, or pinned by its key." },
+	{ .path = "pins", .type = CONF_STRS, .at = AT(pins), .flags = CONF_RELOADS,
+	    .help = "SHA-256 of the public keys that count if certificate is \"pinned\"; several for a change of keys." },
 	{ .path = NULL }
 };
 #undef AT
@@ -78,6 +88,8 @@ static const struct conf_item policy_items[] = {
 	    .help = "Whether we tell partners that we archive messages." },
 	{ .path = "refuse_methods", .type = CONF_STRS, .at = AT(refuse_methods), .flags = CONF_RELOADS,
 	    .help = "Methods that no partner may send, besides REGISTER and SERVICE." },
+	{ .path = "refused_certificates", .type = CONF_STRS, .at = AT(refused_certificates), .flags = CONF_RELOADS,
+	    .help = "SHA-256 fingerprints of certificates that nobody may show, at no door and in no direction." },
 	{ .path = "partners", .type = CONF_GROUPS, .at = AT(partners), .flags = CONF_RELOADS,
 	    .sub = partner_items, .size = sizeof(struct partner_conf),
 	    .help = "Direct partners: each a server and the domains that it speaks for." },
@@ -105,6 +117,7 @@ static const struct {
 	{ "internal_servers", "internal-server", AT(internal_servers) },
 	{ "blocked", "blocked", AT(blocked) },
 	{ "refuse_methods", "refuse-method", AT(refuse_methods) },
+	{ "refused_certificates", "refused-certificate", AT(refused_certificates) },
 };
 #undef AT
 
@@ -178,6 +191,8 @@ add_partner(struct loading *l, size_t i, const struct partner_conf *p, int line)
 	add_of_partner(l, i, "port", "partner.port", port);
 	add_strs(l, partner_path(path, i, "domains"), "partner.domain", &p->domains);
 	add_of_partner(l, i, "verification", "partner.verification", verifications[p->verification]);
+	add_of_partner(l, i, "certificate", "partner.certificate", certificate_rules[p->certificate]);
+	add_strs(l, partner_path(path, i, "pins"), "partner.pin", &p->pins);
 	add_of_partner(l, i, "accept_cn", "partner.cn", p->accept_cn ? "on" : "off");
 }
 
@@ -191,6 +206,7 @@ option_of(struct span key)
 		{ "partner", "partners" }, { "partner.server", "partners[].server" },
 		{ "partner.port", "partners[].port" }, { "partner.domain", "partners[].domains" },
 		{ "partner.verification", "partners[].verification" }, { "partner.cn", "partners[].accept_cn" },
+		{ "partner.certificate", "partners[].certificate" }, { "partner.pin", "partners[].pins" },
 	};
 
 	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)

@@ -35,6 +35,17 @@ struct build {
 };
 
 void	build_error(struct build *, struct place, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* What an administrator wrote, as it may stand in a message: short and printable. Returns out. */
+const char *build_shown(const char *value, char out[SHOWN_MAX]);
+/* The partner that is open; NULL after an error. */
+struct partner *build_current_partner(struct build *, struct place, const char *key);
+
+/* policy/keys.c: handlers of keys, and what must hold when all are read. */
+void	build_read_refused_certificate(struct build *, struct place, const char *key, const char *value, int);
+void	build_read_key_rule(struct build *, struct place, const char *key, const char *value, int);
+void	build_read_pin(struct build *, struct place, const char *key, const char *value, int);
+void	build_finish_keys(struct build *);
+
 /* Add an error for every two rules that may not stand together. */
 void	build_find_conflicts(struct build *);
 

@@ -8,6 +8,7 @@
 #include "policy/decision.h"
 
 #include "policy/domain.h"
+#include "policy/keys.h"
 #include "policy/order.h"
 #include "policy/rules_int.h"
 
@@ -21,6 +22,7 @@ struct walk {
 	const struct name_rule		*peer_blocked;
 	const struct name_rule		*peer_partner;	/* a partner's server among the proven names */
 	const struct name_rule		*peer_internal;	/* an internal server among them */
+	const struct pin		*pinned;	/* its key is a partner's, by pin */
 	struct place			 matched;	/* by the step that runs; goes into the trail */
 };
 
@@ -85,6 +87,8 @@ look_up_peer(struct walk *w)
 	for (unsigned i = 0; i < w->facts->nnames; i++)
 		look_up_name(w, w->facts->names[i]);
 	look_up_common_name(w);
+	if (w->facts->has_certificate || w->facts->unverified)
+		w->pinned = keys_find(w->rules, w->facts->spki);
 }
 
 /*
@@ -122,35 +126,48 @@ look_up_message(struct walk *w)
 	w->ruri_routes = ruri_routes(f);
 }
 
-/* Only asked of names that come with a verified certificate. */
+/* By its names, which come with a certificate that verified, or by its key. */
 static bool
-proves(const struct policy_facts *f, const struct partner *p)
+proves(const struct walk *w, uint32_t partner)
 {
+	const struct partner *p = &w->rules->partners[partner];
+	const struct policy_facts *f = w->facts;
 	struct span server = partner_server(p);
 
-	for (unsigned i = 0; i < f->nnames; i++)
+	if (p->key_rule == KEY_PINNED)
+		return w->pinned != NULL && w->pinned->partner == partner;
+	for (unsigned i = 0; f->has_certificate && i < f->nnames; i++)
 		if (span_eq(f->names[i], server))
 			return true;
-	return p->shown.accept_cn && span_eq(f->common_name, server);
+	return f->has_certificate && p->shown.accept_cn && span_eq(f->common_name, server);
 }
 
 /*
  * One certificate may carry several partners' names (a hosting company). Then
  * the partner is the one whose domain speaks; if none does, the first found.
  */
-static const struct name_rule *
+static uint32_t
 partner_who_speaks(const struct walk *w)
 {
 	const struct name_rule *of = w->facts->is_response ? w->to.rule[NAME_PARTNER] : w->from.rule[NAME_PARTNER];
 
-	if (w->peer_partner != NULL && of != NULL && of->value != w->peer_partner->value &&
-	    proves(w->facts, &w->rules->partners[of->value])) {
-		struct name_match m;
+	if (of != NULL && proves(w, of->value))
+		return of->value;
+	return w->pinned != NULL ? w->pinned->partner : w->peer_partner->value;
+}
 
-		names_match(w->rules->names, partner_server(&w->rules->partners[of->value]), &m);
-		return m.rule[NAME_PARTNER_SERVER];
+/* What made the peer this partner: its key or its server's name. */
+static void
+match_partner(struct walk *w, uint32_t i)
+{
+	struct name_match m;
+
+	if (w->pinned != NULL && w->pinned->partner == i) {
+		w->matched = w->pinned->at;
+		return;
 	}
-	return w->peer_partner;
+	names_match(w->rules->names, partner_server(&w->rules->partners[i]), &m);
+	match(w, m.rule[NAME_PARTNER_SERVER]);
 }
 
 /* ---- the steps, in the order of policy/order.c ---- */
@@ -163,12 +180,11 @@ step_peer(struct walk *w)
 	if (w->facts->side == POLICY_SIDE_INNER && w->peer_internal != NULL) {
 		c = POLICY_CLASS_INTERNAL;
 		match(w, w->peer_internal);
-	} else if (w->facts->side == POLICY_SIDE_OUTER && w->peer_partner != NULL) {
+	} else if (w->facts->side == POLICY_SIDE_OUTER && (w->peer_partner != NULL || w->pinned != NULL)) {
 		c = POLICY_CLASS_DIRECT;
-		w->peer_partner = partner_who_speaks(w);
-		w->d->partner = w->peer_partner->value;
-		match(w, w->peer_partner);
-	} else if (w->facts->side == POLICY_SIDE_OUTER && !w->facts->has_certificate) {
+		w->d->partner = partner_who_speaks(w);
+		match_partner(w, w->d->partner);
+	} else if (w->facts->side == POLICY_SIDE_OUTER && !w->facts->has_certificate && !w->facts->unverified) {
 		c = POLICY_CLASS_REMOTE_USER;
 	}
 	w->d->class = c;
@@ -225,8 +241,14 @@ step_blocked(struct walk *w)
 enum policy_reason
 step_class(struct walk *w)
 {
+	if (w->d->class == POLICY_CLASS_DIRECT) {
+		w->matched = w->rules->partners[w->d->partner].key_rule_at;
+		return keys_judge(w->rules, w->d->partner, w->facts);
+	}
 	if (w->d->class != POLICY_CLASS_UNKNOWN)
 		return GO_ON;
+	if (w->facts->unverified)
+		return POLICY_REASON_CERTIFICATE_UNTRUSTED;
 	return w->facts->side == POLICY_SIDE_INNER ? POLICY_REASON_NOT_INTERNAL_PEER : POLICY_REASON_UNKNOWN_PEER;
 }
 

@@ -103,6 +103,16 @@ struct policy_decision policy_decide(const struct policy_rules *,
 enum policy_class policy_class_of_peer(const struct policy_rules *,
 	    const struct policy_facts *);
 
+/*
+ * May this connection stay, before any byte of SIP was read from it or written
+ * to it? Looks only at the connection's facts. called: the name that we dialled,
+ * lower-case, or SPAN_NONE for who connected to us. ALLOWED, or a reason of
+ * policy_reason_is_certificate(): the certificate is not what its partner's rule
+ * asks for, or did not verify and its key is nobody's. A certificate that no
+ * rule names may stay: its messages are decided about.
+ */
+enum policy_reason policy_admit(const struct policy_rules *, const struct policy_facts *, struct span called);
+
 /* Append the sentence an operator would want to read. Borrows both inputs. */
 void	policy_explain(const struct policy_decision *,
 	    const struct policy_facts *, struct strbuf *out);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "common/span.h"
+#include "policy/reason.h"
 
 enum policy_side {
 	POLICY_SIDE_UNKNOWN = 0,
@@ -96,12 +97,21 @@ struct policy_dns {
 	unsigned		 ntargets;
 };
 
+/* What a certificate says that it may be used for. */
+#define POLICY_USAGE_SERVER	1u	/* serverAuth */
+#define POLICY_USAGE_CLIENT	2u	/* clientAuth */
+#define POLICY_USAGE_BOTH	(POLICY_USAGE_SERVER | POLICY_USAGE_CLIENT)
+
 struct policy_facts {
 	/* the connection */
 	enum policy_side	 side;
 	bool			 door_users;	/* the door admits peers without certificate */
 	bool			 door_partners;	/* the door admits servers */
 	bool			 has_certificate; /* one was shown and its chain verified */
+	bool			 unverified;	/* one was shown, and its chain did not: its key is proven and nothing else */
+	enum policy_reason	 chain_fault;	/* unverified: what is wrong with it */
+	unsigned		 usage;		/* POLICY_USAGE_*, of the certificate */
+	const unsigned char	*spki;		/* SHA-256 of its key, 32 bytes; NULL: not known */
 	const struct span	*names;		/* its proven names, lower-case */
 	unsigned		 nnames;
 	struct span		 common_name;	/* subject CN, lower-case; not among names; counts only where policy says so */

@@ -14,6 +14,7 @@
 #include "common/mem.h"
 #include "policy/build.h"
 #include "policy/domain.h"
+#include "policy/keys.h"
 
 struct pair {
 	char	*key, *value;
@@ -104,9 +105,8 @@ build_error(struct build *b, struct place at, const char *fmt, ...)
 	b->nerrors++;
 }
 
-/* What an administrator wrote, as it may stand in a message: short and printable. */
-static const char *
-shown(const char *value, char out[SHOWN_MAX])
+const char *
+build_shown(const char *value, char out[SHOWN_MAX])
 {
 	struct strbuf sb;
 
@@ -127,7 +127,7 @@ read_switch(struct build *b, struct place at, const char *key, const char *value
 		return;
 	}
 	if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0) {
-		build_error(b, at, "%s: expects on or off, not %s", key, shown(value, text));
+		build_error(b, at, "%s: expects on or off, not %s", key, build_shown(value, text));
 		return;
 	}
 	r->on[which] = strcmp(value, "on") == 0;
@@ -153,7 +153,7 @@ read_domain(struct build *b, struct place at, const char *key, const char *value
 		in = span_tail(in, 1);
 	}
 	if (policy_domain_canon(in, buf, name, &is_ip) != SP_OK || (is_ip && *reach != REACH_EXACT)) {
-		build_error(b, at, "%s: expects a domain name, not %s", key, shown(value, text));
+		build_error(b, at, "%s: expects a domain name, not %s", key, build_shown(value, text));
 		return false;
 	}
 	if (is_ip && b->first_ip.file == NULL) {
@@ -235,7 +235,7 @@ read_internal_server(struct build *b, struct place at, const char *key, const ch
 	(void)unused;
 	if (!read_server_pattern(value, buf, &name, &reach)) {
 		build_error(b, at, "%s: expects a server name (\"*\" within a label, not the last), not %s", key,
-		    shown(value, text));
+		    build_shown(value, text));
 		return;
 	}
 	was = names_add(b->rules->names, NAME_INTERNAL_SERVER, reach, name, 0, at.file, at.line);
@@ -261,7 +261,7 @@ read_refuse_method(struct build *b, struct place at, const char *key, const char
 
 	(void)unused;
 	if (!is_token(value)) {
-		build_error(b, at, "%s: expects the name of a method, not %s", key, shown(value, text));
+		build_error(b, at, "%s: expects the name of a method, not %s", key, build_shown(value, text));
 	} else if (m == POLICY_METHOD_ACK || m == POLICY_METHOD_CANCEL) {
 		build_error(b, at, "%s: %s goes with its INVITE: refuse INVITE instead", key, value);
 	} else if (m != POLICY_METHOD_OTHER) {
@@ -323,13 +323,13 @@ read_partner(struct build *b, struct place at, const char *key, const char *valu
 		p->shown.name = xstrdup(value);
 		return;
 	}
-	p->shown.name = xstrdup(shown(value, text));
+	p->shown.name = xstrdup(build_shown(value, text));
 	build_error(b, at, "%s: expects a display name of 1 to %d printable characters, not %s", key,
 	    PARTNER_NAME_MAX, p->shown.name);
 }
 
-static struct partner *
-current_partner(struct build *b, struct place at, const char *key)
+struct partner *
+build_current_partner(struct build *b, struct place at, const char *key)
 {
 	if (b->rules->npartners != 0)
 		return &b->rules->partners[b->rules->npartners - 1];
@@ -340,7 +340,7 @@ current_partner(struct build *b, struct place at, const char *key)
 static void
 read_partner_server(struct build *b, struct place at, const char *key, const char *value, int unused)
 {
-	struct partner *p = current_partner(b, at, key);
+	struct partner *p = build_current_partner(b, at, key);
 	char buf[DOMAIN_MAX], text[SHOWN_MAX];
 	const struct name_rule *was;
 	struct span name;
@@ -355,7 +355,7 @@ read_partner_server(struct build *b, struct place at, const char *key, const cha
 	}
 	b->partner_server_seen = true;
 	if (policy_domain_canon(span_str(value), buf, &name, &is_ip) != SP_OK || is_ip) {
-		build_error(b, at, "%s: expects the server's full name, not %s", key, shown(value, text));
+		build_error(b, at, "%s: expects the server's full name, not %s", key, build_shown(value, text));
 		return;
 	}
 	was = names_add(b->rules->names, NAME_PARTNER_SERVER, REACH_EXACT, name,
@@ -373,7 +373,7 @@ read_partner_server(struct build *b, struct place at, const char *key, const cha
 static void
 read_partner_domain(struct build *b, struct place at, const char *key, const char *value, int unused)
 {
-	struct partner *p = current_partner(b, at, key);
+	struct partner *p = build_current_partner(b, at, key);
 	char buf[DOMAIN_MAX];
 	struct span name;
 	enum name_reach reach;
@@ -395,7 +395,7 @@ read_partner_domain(struct build *b, struct place at, const char *key, const cha
 static void
 read_partner_port(struct build *b, struct place at, const char *key, const char *value, int unused)
 {
-	struct partner *p = current_partner(b, at, key);
+	struct partner *p = build_current_partner(b, at, key);
 	char text[SHOWN_MAX];
 	uint64_t port;
 
@@ -406,7 +406,7 @@ read_partner_port(struct build *b, struct place at, const char *key, const char 
 		build_error(b, at, "%s: is set already (%s:%d)", key, b->partner_port_at.file,
 		    b->partner_port_at.line);
 	else if (!span_uint(span_str(value), 65535, &port) || port == 0)
-		build_error(b, at, "%s: expects a number from 1 to 65535, not %s", key, shown(value, text));
+		build_error(b, at, "%s: expects a number from 1 to 65535, not %s", key, build_shown(value, text));
 	else
 		p->shown.port = (uint16_t)port;
 	b->partner_port_at = at;
@@ -420,7 +420,7 @@ read_partner_word(struct build *b, struct place at, const char *key, const char 
 		[WORD_ALWAYS_VERIFIABLE] = "always-verifiable",
 		[WORD_ALWAYS_UNVERIFIABLE] = "always-unverifiable",
 	};
-	struct partner *p = current_partner(b, at, key);
+	struct partner *p = build_current_partner(b, at, key);
 	char text[SHOWN_MAX];
 
 	(void)unused;
@@ -438,13 +438,13 @@ read_partner_word(struct build *b, struct place at, const char *key, const char 
 		}
 	}
 	build_error(b, at, "%s: expects always-verifiable, always-unverifiable or use-source-verification, not %s",
-	    key, shown(value, text));
+	    key, build_shown(value, text));
 }
 
 static void
 read_partner_cn(struct build *b, struct place at, const char *key, const char *value, int unused)
 {
-	struct partner *p = current_partner(b, at, key);
+	struct partner *p = build_current_partner(b, at, key);
 	char text[SHOWN_MAX];
 
 	(void)unused;
@@ -453,7 +453,7 @@ read_partner_cn(struct build *b, struct place at, const char *key, const char *v
 	if (b->partner_cn_at.file != NULL)
 		build_error(b, at, "%s: is set already (%s:%d)", key, b->partner_cn_at.file, b->partner_cn_at.line);
 	else if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
-		build_error(b, at, "%s: expects on or off, not %s", key, shown(value, text));
+		build_error(b, at, "%s: expects on or off, not %s", key, build_shown(value, text));
 	else
 		p->shown.accept_cn = strcmp(value, "on") == 0;
 	b->partner_cn_at = at;
@@ -479,6 +479,9 @@ static const struct {
 	{ "partner.domain", read_partner_domain, 0 },
 	{ "partner.verification", read_partner_word, 0 },
 	{ "partner.cn", read_partner_cn, 0 },
+	{ "partner.certificate", build_read_key_rule, 0 },
+	{ "partner.pin", build_read_pin, 0 },
+	{ "refused-certificate", build_read_refused_certificate, 0 },
 };
 
 static void
@@ -492,7 +495,7 @@ read_pair(struct build *b, struct place at, const struct pair *pair)
 			return;
 		}
 	}
-	build_error(b, at, "%s: there is no such key", shown(pair->key, text));
+	build_error(b, at, "%s: there is no such key", build_shown(pair->key, text));
 }
 
 static size_t
@@ -565,6 +568,7 @@ policy_builder_finish(struct policy_builder *pb, void (*report)(void *, const ch
 	if (b.first_ip.file != NULL && !b.rules->on[SWITCH_IP_LITERALS])
 		build_error(&b, b.first_ip, "%s: an IP address is a domain only with ip-literals on",
 		    b.first_ip_key);
+	build_finish_keys(&b);
 	build_find_conflicts(&b);
 	if (b.nerrors != 0) {
 		report_errors(&b, report, arg);
@@ -597,6 +601,7 @@ policy_rules_unref(struct policy_rules *r)
 	for (size_t i = 0; i < r->nfiles; i++)
 		free(r->files[i]);
 	names_free(r->names);
+	keys_free(r);
 	free(r->partners);
 	free(r->others);
 	free(r->files);

@@ -24,6 +24,10 @@
  *	partner.verification     "always-verifiable" | "always-unverifiable" |
  *	                         "use-source-verification" (default)
  *	partner.cn               "on" | "off": accept the subject CN as a name (old peers)
+ *	partner.certificate      "server-only" (default): its chain verifies; "strict": and it is
+ *	                         made for servers and clients both; "pinned": its key is one of
+ *	partner.pin              a key: SHA-256 of the SubjectPublicKeyInfo, hexadecimal or base64
+ *	refused-certificate      a certificate that nobody may show: its SHA-256, hexadecimal
  *
  * What may not stand together, each refused with both places named: one of our
  * domains, a partner's domain or a server in a blocked domain; a domain both
@@ -74,6 +78,10 @@ struct policy_partner {
 size_t	policy_partner_count(const struct policy_rules *);
 /* Borrowed from the rules; i < count. */
 const struct policy_partner *policy_partner_get(const struct policy_rules *, size_t i);
+/* All pinned keys, and all refused certificates, for whoever verifies chains. Borrowed from the rules. */
+size_t	policy_pin_count(const struct policy_rules *);
+const unsigned char *policy_pin_get(const struct policy_rules *, size_t i);	/* 32 bytes; i < count */
+const unsigned char (*policy_refused_certificates(const struct policy_rules *, size_t *n))[32];
 /* Is this one of our own domains? Lower-case A-label form. */
 bool	policy_is_internal_domain(const struct policy_rules *, const char *p, size_t n);
 

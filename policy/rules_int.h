@@ -25,9 +25,28 @@ struct place {
 	int		 line;
 };
 
+/* What a partner's certificate must be, beside its names (design 4, key usage). */
+enum key_rule {
+	KEY_SERVER_ONLY = 0,	/* a chain that verifies; serverAuth or clientAuth will do from who connects */
+	KEY_STRICT,		/* … with both usages */
+	KEY_PINNED		/* a pinned key, whatever the chain and the names */
+};
+
+#define KEY_HASH	32	/* bytes of a SHA-256 */
+
+/* A pinned key. Sorted by spki; one key is one partner's. */
+struct pin {
+	unsigned char		 spki[KEY_HASH];
+	uint32_t		 partner;
+	struct place		 at;
+};
+
 struct partner {
 	struct policy_partner	 shown;		/* strings owned by the rules */
 	size_t			 server_len;
+	enum key_rule		 key_rule;
+	struct place		 key_rule_at;
+	size_t			 npins;
 	enum partner_word	 word;
 	struct place		 at, word_at;
 };
@@ -57,6 +76,10 @@ struct policy_rules {
 	struct names		*names;
 	struct partner		*partners;
 	size_t			 npartners;
+	struct pin		*pins;
+	size_t			 npins;
+	unsigned char		(*refused_certificates)[KEY_HASH];
+	size_t			 nrefused_certificates;
 	char			**files;	/* every file name a place borrows */
 	size_t			 nfiles;
 };

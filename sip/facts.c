@@ -15,6 +15,10 @@ sip_facts_of_link(struct policy_facts *f, enum policy_side side, const struct si
 		return;
 	peer = sip_link_peer(l);
 	f->has_certificate = peer->has_certificate;
+	f->unverified = peer->unverified;
+	f->chain_fault = peer->why;
+	f->usage = peer->usage & (NET_USAGE_SERVER | NET_USAGE_CLIENT);
+	f->spki = peer->has_certificate || peer->unverified ? peer->spki : NULL;
 	f->names = peer->names;
 	f->nnames = peer->nnames;
 	f->common_name = span_str(peer->common_name);

@@ -47,6 +47,7 @@ START_TEST(example)
 	struct conf_errors *errs = conf_errors_new();
 	struct policy_rules *rules;
 	char path[4096];
+	size_t n;
 
 	snprintf(path, sizeof(path), "%s/policy/policy.conf.example", dir != NULL ? dir : ".");
 	rules = policyfile_load(path, errs);
@@ -57,6 +58,10 @@ START_TEST(example)
 	ck_assert_uint_eq(policy_partner_get(rules, 1)->port, 5061);
 	ck_assert(policy_partner_get(rules, 1)->accept_cn);
 	ck_assert(policy_is_internal_domain(rules, "contoso.example", 15));
+	ck_assert_uint_eq(policy_pin_count(rules), 2);
+	ck_assert_uint_eq(policy_pin_get(rules, 1)[31], 0xcc);
+	ck_assert_uint_eq(policy_refused_certificates(rules, &n)[0][0], 0xd7);
+	ck_assert_uint_eq(n, 1);
 	policy_rules_unref(rules);
 	conf_errors_free(errs);
 }

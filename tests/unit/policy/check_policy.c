@@ -20,13 +20,14 @@ struct row {
 	struct policy_rules	*rules;		/* borrowed */
 	struct policy_facts	 facts;
 	struct span		 names[NAMES_MAX];
+	unsigned char		 spki[32];
 	/* what is expected */
 	const char		*verdict, *reason;
 	const char		*expect[WORDS_MAX];
 	unsigned		 nexpect;
 };
 
-static const char *const files[] = { "closed", "federation", "addresses" };
+static const char *const files[] = { "closed", "federation", "addresses", "keys" };
 #define NFILES	(sizeof(files) / sizeof(files[0]))
 
 static struct policy_rules *rules[NFILES];
@@ -86,11 +87,16 @@ read_more(struct row *r, const char *w)
 		enum policy_route	 route;
 		enum policy_flow	 flow;
 		enum policy_assertion	 assertion;
-		bool			 dialog, response, unverified_names;
+		bool			 dialog, response, unverified_names, unverified;
+		unsigned		 usage;
 	} more[] = {
 		{ .word = "dialog", .dialog = true },
 		{ .word = "response", .response = true },
 		{ .word = "unverified-chain", .unverified_names = true },
+		{ .word = "unverified", .unverified = true },
+		{ .word = "usage=server", .usage = POLICY_USAGE_SERVER },
+		{ .word = "usage=client", .usage = POLICY_USAGE_CLIENT },
+		{ .word = "usage=both", .usage = POLICY_USAGE_BOTH },
 		{ .word = "route=ours", .route = POLICY_ROUTE_OURS },
 		{ .word = "route=forged", .route = POLICY_ROUTE_FORGED },
 		{ .word = "route=foreign", .route = POLICY_ROUTE_FOREIGN },
@@ -102,11 +108,22 @@ read_more(struct row *r, const char *w)
 		{ .word = "asserts=unverified", .assertion = POLICY_ASSERTED_UNVERIFIED },
 	};
 
+	if (strncmp(w, "key=", 4) == 0 && strlen(w) == 6) {
+		memset(r->spki, (int)strtol(w + 4, NULL, 16), sizeof(r->spki));
+		r->facts.spki = r->spki;
+		return;
+	}
 	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
 		if (strcmp(w, more[i].word) != 0)
 			continue;
 		r->facts.in_dialog |= more[i].dialog;
 		r->facts.is_response |= more[i].response;
+		if (more[i].unverified) {
+			r->facts.has_certificate = false;
+			r->facts.unverified = true;
+		}
+		if (more[i].usage != 0)
+			r->facts.usage = more[i].usage;
 		if (more[i].unverified_names)
 			r->facts.has_certificate = false;
 		if (more[i].route != POLICY_ROUTE_NONE)
@@ -219,8 +236,6 @@ START_TEST(eval_row)
 	char trail[2048];
 	struct strbuf sb;
 
-	if (r->facts.names != NULL)
-		r->facts.names = r->names;	/* the array of rows moved while it grew */
 	d = policy_decide(r->rules, &r->facts);
 	strbuf_init(&sb, trail, sizeof(trail));
 	policy_explain_trail(&d, &sb);
@@ -246,7 +261,8 @@ START_TEST(every_reason_has_a_row)
 		POLICY_REASON_TO_NOT_INTERNAL, POLICY_REASON_IP_LITERAL_DOMAIN, POLICY_REASON_BAD_DOMAIN,
 		POLICY_REASON_ROUTE_FORGED, POLICY_REASON_ROUTE_NOT_OURS, POLICY_REASON_NOT_INTERNAL_PEER,
 		POLICY_REASON_LOOPS_BACK, POLICY_REASON_FLOW_GONE, POLICY_REASON_NO_ROUTE,
-		POLICY_REASON_FROM_NOT_OURS,
+		POLICY_REASON_FROM_NOT_OURS, POLICY_REASON_CERTIFICATE_UNTRUSTED, POLICY_REASON_CERTIFICATE_USAGE,
+		POLICY_REASON_CERTIFICATE_PIN,
 	};
 
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
@@ -352,6 +368,62 @@ START_TEST(class_of_a_connection)
 }
 END_TEST
 
+/* Before a message: who connects, and who answers where we called. */
+START_TEST(connections_admitted)
+{
+	static const unsigned char aa[32] = { [0 ... 31] = 0xaa }, cd[32] = { [0 ... 31] = 0xcd };
+	static const struct span ordinary = SPAN_LIT("sip.ordinary.example"), strict = SPAN_LIT("sip.strict.example"),
+	    pinned = SPAN_LIT("sip.pinned.example"), stranger = SPAN_LIT("sip.nobody.example");
+	enum { O = POLICY_SIDE_OUTER, I = POLICY_SIDE_INNER };
+	const struct {
+		int			 side;
+		const struct span	*name;		/* in the certificate */
+		bool			 verified;
+		unsigned		 usage;
+		const unsigned char	*spki;
+		const struct span	*called;	/* NULL: inbound */
+		enum policy_reason	 want;
+	} table[] = {
+		{ O, NULL, false, 0, NULL, NULL, POLICY_REASON_ALLOWED },	/* a user; has shown none */
+		{ O, &ordinary, true, POLICY_USAGE_SERVER, cd, NULL, POLICY_REASON_ALLOWED },
+		{ O, &stranger, true, POLICY_USAGE_SERVER, cd, NULL, POLICY_REASON_ALLOWED },
+		{ O, &strict, true, POLICY_USAGE_SERVER, cd, NULL, POLICY_REASON_CERTIFICATE_USAGE },
+		{ O, &strict, true, POLICY_USAGE_BOTH, cd, NULL, POLICY_REASON_ALLOWED },
+		{ O, &pinned, true, POLICY_USAGE_BOTH, cd, NULL, POLICY_REASON_CERTIFICATE_PIN },
+		{ O, &pinned, true, POLICY_USAGE_BOTH, aa, NULL, POLICY_REASON_ALLOWED },
+		{ O, &stranger, false, 0, aa, NULL, POLICY_REASON_ALLOWED },
+		{ O, &pinned, false, 0, cd, NULL, POLICY_REASON_CERTIFICATE_EXPIRED },
+		{ O, &ordinary, true, POLICY_USAGE_SERVER, cd, &ordinary, POLICY_REASON_ALLOWED },
+		{ O, &ordinary, false, POLICY_USAGE_SERVER, aa, &ordinary, POLICY_REASON_CERTIFICATE_EXPIRED },
+		{ O, &strict, true, POLICY_USAGE_SERVER, cd, &strict, POLICY_REASON_CERTIFICATE_USAGE },
+		{ O, &strict, true, POLICY_USAGE_BOTH, cd, &strict, POLICY_REASON_ALLOWED },
+		{ O, &pinned, true, POLICY_USAGE_BOTH, cd, &pinned, POLICY_REASON_CERTIFICATE_PIN },
+		{ O, &stranger, false, 0, aa, &pinned, POLICY_REASON_ALLOWED },
+		{ O, &stranger, true, POLICY_USAGE_SERVER, cd, &stranger, POLICY_REASON_ALLOWED },
+		{ O, &stranger, false, 0, aa, &stranger, POLICY_REASON_CERTIFICATE_EXPIRED },
+		{ I, &stranger, true, POLICY_USAGE_SERVER, cd, NULL, POLICY_REASON_ALLOWED },
+		{ I, &pinned, false, 0, aa, NULL, POLICY_REASON_CERTIFICATE_EXPIRED },
+		{ I, &pinned, false, 0, aa, &pinned, POLICY_REASON_CERTIFICATE_EXPIRED },
+	};
+	struct policy_rules *r = rules[3];
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct policy_facts f = {
+			.side = (enum policy_side)table[i].side, .has_certificate = table[i].verified,
+			.unverified = table[i].name != NULL && !table[i].verified,
+			.chain_fault = table[i].verified ? POLICY_REASON_ALLOWED : POLICY_REASON_CERTIFICATE_EXPIRED,
+			.usage = table[i].usage, .spki = table[i].spki, .names = table[i].name, .nnames = table[i].name != NULL,
+		};
+		enum policy_reason got = policy_admit(r, &f, table[i].called != NULL ? *table[i].called : SPAN_NONE);
+
+		ck_assert_msg(got == table[i].want, "row %zu: %s", i, policy_reason_name(got));
+	}
+	/* A fault that nobody named is a fault. */
+	ck_assert_int_eq(policy_admit(r, &(struct policy_facts){ .side = POLICY_SIDE_OUTER, .unverified = true },
+	    SPAN_NONE), POLICY_REASON_CERTIFICATE_UNTRUSTED);
+}
+END_TEST
+
 START_TEST(names)
 {
 	for (int r = 0; r < POLICY_NREASONS; r++) {
@@ -389,15 +461,20 @@ main(void)
 
 	for (size_t f = 0; f < NFILES; f++)
 		read_file(f);
-	for (int k = 0; k < nrows; k++)
+	/* the array of rows moved while it grew, and what the facts borrow from it with it */
+	for (int k = 0; k < nrows; k++) {
 		if (rows[k].facts.names != NULL)
 			rows[k].facts.names = rows[k].names;
+		if (rows[k].facts.spki != NULL)
+			rows[k].facts.spki = rows[k].spki;
+	}
 	tcase_add_loop_test(tc, eval_row, 0, nrows);
 	tcase_add_test(tc, every_reason_has_a_row);
 	tcase_add_test(tc, trails_are_in_order);
 	tcase_add_test(tc, sentences);
 	tcase_add_test(tc, order_is_printed);
 	tcase_add_test(tc, class_of_a_connection);
+	tcase_add_test(tc, connections_admitted);
 	tcase_add_test(tc, names);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);

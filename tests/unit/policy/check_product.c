@@ -81,17 +81,20 @@ static const struct peer {
 	unsigned		 nnames;
 	bool			 certificate;
 	bool			 is_blocked, is_inside, is_partner;	/* what must come of it */
+	bool			 unverified;	/* let through for its key, which no rule names */
 } peers[] = {
-	{ NULL, 0, false, false, false, false },
-	{ fabrikam, 1, false, false, false, false },	/* names, but no chain that verified */
-	{ inside, 1, false, false, false, false },
-	{ NULL, 0, true, false, false, false },
-	{ fabrikam, 1, true, false, false, true },
-	{ two, 2, true, false, false, true },
-	{ stranger, 1, true, false, false, false },
-	{ wildcard, 2, true, false, false, false },
-	{ inside, 1, true, false, true, false },
-	{ blocked, 3, true, true, true, true },
+	{ NULL, 0, false, false, false, false, false },
+	{ fabrikam, 1, false, false, false, false, false },	/* names, but no chain that verified */
+	{ inside, 1, false, false, false, false, false },
+	{ NULL, 0, true, false, false, false, false },
+	{ fabrikam, 1, true, false, false, true, false },
+	{ two, 2, true, false, false, true, false },
+	{ stranger, 1, true, false, false, false, false },
+	{ wildcard, 2, true, false, false, false, false },
+	{ inside, 1, true, false, true, false, false },
+	{ blocked, 3, true, true, true, true, false },
+	{ fabrikam, 1, false, false, false, false, true },
+	{ inside, 1, false, false, false, false, true },
 };
 #define NPEERS	(sizeof(peers) / sizeof(peers[0]))
 
@@ -118,6 +121,7 @@ fill(struct policy_facts *f, const struct combination *c)
 		.side = (enum policy_side)c->side,
 		.door_users = c->doors & 1, .door_partners = c->doors & 2,
 		.has_certificate = p->certificate, .names = p->names, .nnames = p->nnames,
+		.unverified = p->unverified, .spki = p->unverified ? (const unsigned char *)"an unpinned key of 32 bytes.....!" : NULL,
 		.is_response = c->response,
 		.method = policy_method_of(methods[c->method]), .method_name = methods[c->method],
 		.from_domain = domains[c->from], .to_domain = domains[c->to],
@@ -169,6 +173,8 @@ wrong_always(const struct combination *c, const struct policy_facts *f, const st
 	if (!allow && (d->hop != POLICY_HOP_NONE || d->mark_inward || d->mark_outward || d->mark_verifiable ||
 	    d->mark_archiving))
 		return "a refusal with a hop or a mark";
+	if (f->unverified && (allow || d->class != POLICY_CLASS_UNKNOWN))
+		return "somebody by a chain that did not verify";
 	if (allow && f->side == POLICY_SIDE_UNKNOWN)
 		return "allowed without a side";
 	if (allow && (is_blocked(c->from) || is_blocked(c->to) || is_blocked(ruris[c->ruri]) ||
