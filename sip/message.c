@@ -229,7 +229,8 @@ sip_message_parse(struct sip_message *m)
 bool
 sip_message_answerable(const struct sip_message *m)
 {
-	return m->is_request && !span_is(m->method, "ACK") && m->first[SIP_H_VIA] >= 0 && m->first[SIP_H_FROM] >= 0 &&
+	/* BENOTIFY takes no answer either (MS 2). */
+	return m->is_request && !span_is(m->method, "ACK") && !span_is(m->method, "BENOTIFY") && m->first[SIP_H_VIA] >= 0 && m->first[SIP_H_FROM] >= 0 &&
 	    m->first[SIP_H_TO] >= 0 && m->first[SIP_H_CALL_ID] >= 0 && m->first[SIP_H_CSEQ] >= 0;
 }
 

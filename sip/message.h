@@ -107,7 +107,7 @@ int	sip_message_index(struct sip_message *, const char *bytes, size_t n);
  * (mandatory header absent, does not parse). See sip/check.h for the rest.
  */
 enum sip_check sip_message_parse(struct sip_message *);
-/* Has what a response must copy: Via, From, To, Call-ID, CSeq; a request other than ACK. */
+/* Has what a response must copy: Via, From, To, Call-ID, CSeq; a request other than ACK and BENOTIFY. */
 bool	sip_message_answerable(const struct sip_message *);
 
 static inline struct span

@@ -6,6 +6,7 @@
  */
 #include "sip/reply.h"
 
+#include "common/err.h"
 #include "common/hash.h"
 #include "common/mem.h"
 
@@ -20,6 +21,14 @@ copy_all(struct strbuf *out, const struct sip_message *m, enum sip_header_id id)
 {
 	for (int i = sip_message_next(m, id, -1); i >= 0; i = sip_message_next(m, id, i))
 		copy_header(out, m, i);
+}
+
+/* Of a header that stands once, were it not malformed (RFC 3261 7.3.1). */
+static void
+copy_first(struct strbuf *out, const struct sip_message *m, enum sip_header_id id)
+{
+	if (m->first[id] >= 0)
+		copy_header(out, m, m->first[id]);
 }
 
 /* Every Via but the first `skip` values. */
@@ -44,16 +53,32 @@ copy_vias(struct strbuf *out, const struct sip_message *m, unsigned skip)
 }
 
 /*
+ * May a tag of ours be put behind this To? Not when it has one; a request that
+ * is answered because it is malformed may hold anything here.
+ */
+static bool
+takes_tag(const struct sip_message *req)
+{
+	struct sip_addr to;
+
+	return sip_addr_parse(&to, sip_message_value(req, SIP_H_TO)) == SP_OK && !sip_param(to.params, "tag", NULL);
+}
+
+/*
  * Our To tag for a request that we answer ourselves: the same for the same
  * request, so that a repeated answer belongs to the same dialog (RFC 3261 8.2.7).
  */
 static void
 put_own_tag(struct strbuf *out, const struct sip_message *req)
 {
-	uint64_t h = hash_bytes(req->call_id.p, req->call_id.n);
+	static const enum sip_header_id ids[] = { SIP_H_CALL_ID, SIP_H_FROM, SIP_H_CSEQ };
+	uint64_t h = 0;
 
-	h = hash_mix(h, hash_bytes(req->from.tag.p, req->from.tag.n));
-	h = hash_mix(h, req->cseq);
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+		struct span v = sip_message_value(req, ids[i]);
+
+		h = hash_mix(h, hash_bytes(v.p, v.n));
+	}
 	strbuf_printf(out, ";tag=%016llX", (unsigned long long)h);
 }
 
@@ -65,18 +90,18 @@ sip_reply_write(struct strbuf *out, const struct sip_message *req, unsigned stat
 
 	strbuf_printf(out, "SIP/2.0 %u %s\r\n", status, phrase != NULL ? phrase : sip_phrase(status));
 	copy_vias(out, req, skip_via);
-	copy_all(out, req, SIP_H_FROM);
+	copy_first(out, req, SIP_H_FROM);
 	if (to >= 0) {
 		struct span value = sip_header_value(req, to);
 
 		strbuf_puts(out, "To: ");
 		strbuf_span(out, value);
-		if (status > 100 && span_is_empty(req->to.tag))
+		if (status > 100 && takes_tag(req))
 			put_own_tag(out, req);
 		strbuf_puts(out, "\r\n");
 	}
-	copy_all(out, req, SIP_H_CALL_ID);
-	copy_all(out, req, SIP_H_CSEQ);
+	copy_first(out, req, SIP_H_CALL_ID);
+	copy_first(out, req, SIP_H_CSEQ);
 	strbuf_span(out, extra);
 	strbuf_puts(out, "Content-Length: 0\r\n\r\n");
 }

@@ -248,14 +248,14 @@ START_TEST(answerable_or_not)
 {
 	index_text();
 	ck_assert(sip_message_answerable(&msg));
-	for (int i = 0; i < 8; i++) {
+	for (int i = 0; i < 9; i++) {
 		static const char *const names[] = { "Via: SIP/2.0/TLS one;branch=z9hG4bK1 ,  SIP/2.0/TLS two;branch=z9hG4bK2\r\n",
-		    "From:", "To:", "Call-ID:", "CSeq:", "INVITE sip", "Route:", "v:" };
-		static const char *const instead[] = { "", "A:", "B:", "C:", "D:", "ACK sip", "R:", "w:" };
+		    "From:", "To:", "Call-ID:", "CSeq:", "INVITE sip", "INVITE sip", "Route:", "v:" };
+		static const char *const instead[] = { "", "A:", "B:", "C:", "D:", "ACK sip", "BENOTIFY sip", "R:", "w:" };
 		const char *changed = with(text, names[i], instead[i]);
 
 		ck_assert_int_eq(sip_message_index(&msg, changed, strlen(changed)), SP_OK);
-		ck_assert_int_eq(sip_message_answerable(&msg), i == 0 || i > 5);
+		ck_assert_int_eq(sip_message_answerable(&msg), i == 0 || i > 6);
 	}
 }
 END_TEST

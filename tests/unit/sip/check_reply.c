@@ -79,6 +79,33 @@ START_TEST(tags_only_where_they_belong)
 }
 END_TEST
 
+START_TEST(malformed_requests_get_sound_answers)
+{
+	static const struct {
+		const char *lines, *want;
+	} rows[] = {
+		{ "From: <sip:a@h>;tag=1\r\nf: <sip:x@h>;tag=2\r\nTo: <sip:b@h>;tag=3\r\ni: 1\r\nCall-ID: 2\r\nCSeq: 1 INVITE\r\n",
+		    "From: <sip:a@h>;tag=1\r\nTo: <sip:b@h>;tag=3\r\ni: 1\r\nCSeq: 1 INVITE\r\n" },
+		{ "From: <sip:a@h>;tag=1\r\nTo: <sip:b@h>;tag\r\ni: 1\r\nCSeq: x\r\n",
+		    "From: <sip:a@h>;tag=1\r\nTo: <sip:b@h>;tag\r\ni: 1\r\nCSeq: x\r\n" },
+		{ "From: <sip:a@h>;tag=1\r\nTo: <open\r\ni: 1\r\nCSeq: 1 INVITE\r\n",
+		    "From: <sip:a@h>;tag=1\r\nTo: <open\r\ni: 1\r\nCSeq: 1 INVITE\r\n" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char req[1000], want[1000];
+
+		snprintf(req, sizeof(req), "INVITE sip:b@h SIP/2.0\r\nVia: SIP/2.0/TLS h\r\n%sl: 0\r\n\r\n", rows[i].lines);
+		snprintf(want, sizeof(want), "SIP/2.0 400 Bad\r\nVia: SIP/2.0/TLS h\r\n%sContent-Length: 0\r\n\r\n", rows[i].want);
+		ck_assert_int_eq(sip_message_index(&msg, req, strlen(req)), SP_OK);
+		ck_assert(sip_check_message(&msg) != SIP_CHECK_OK && sip_message_answerable(&msg));
+		strbuf_init(&sb, text, sizeof(text));
+		sip_reply_write(&sb, &msg, 400, "Bad", SPAN_NONE, 0);
+		ck_assert_str_eq(text, want);
+	}
+}
+END_TEST
+
 START_TEST(our_own_vias_are_left_out)
 {
 	static const char *const left[] = {
@@ -133,7 +160,8 @@ END_TEST
 int
 main(void)
 {
-	const TTest *tests[] = { a_response_copies_what_it_must, tags_only_where_they_belong, our_own_vias_are_left_out,
+	const TTest *tests[] = { a_response_copies_what_it_must, tags_only_where_they_belong,
+	    malformed_requests_get_sound_answers, our_own_vias_are_left_out,
 	    what_does_not_fit_is_failed, cancel_and_ack_belong_to_their_invite };
 
 	return unit_run("reply", tests, sizeof(tests) / sizeof(tests[0]));
