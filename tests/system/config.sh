@@ -233,5 +233,6 @@ kill -HUP "$pid"
 ok "a good one is taken over" lab_wait_quietly 10 grep -q event=reloaded "$LAB/first.log"
 kill -TERM "$pid"
 ok "it ends when it is told to" lab_wait_quietly 10 grep -q event=stopped "$LAB/first.log"
+expected_end first
 
 finish

@@ -55,6 +55,12 @@ answers() {
 	esac
 }
 
+# expected_end NAME: it has ended, as the test wanted it to
+expected_end() {
+	lab_wait_quietly 10 lab_gone "$1"
+	rm -f "$LAB/$1.pid"
+}
+
 # Did everything that was started live until now, and did no sanitizer complain?
 finish() {
 	for name in $(lab_processes); do
