@@ -622,10 +622,12 @@ tx_forward(struct sip_relay *r, struct sip_link *from, struct sip_message *m, co
 		tx_answer(r, from, m, 100, "Trying", SPAN_NONE, POLICY_REASON_ALLOWED, &t->note, 0);
 	if (plan->link != 0) {
 		if (sip_link_worker_of(plan->link) != r->worker->id) {
-			tx_mail(t, plan->link);
-			return;
-		}
-		if ((direct = sip_relay_link(r, plan->link)) != NULL && direct->open && !direct->closing) {
+			/* a token may be older than this process, which may have fewer workers */
+			if (sip_relay_link_lives(r, plan->link)) {
+				tx_mail(t, plan->link);
+				return;
+			}
+		} else if ((direct = sip_relay_link(r, plan->link)) != NULL && direct->open && !direct->closing) {
 			tx_send(t, direct);
 			return;
 		}

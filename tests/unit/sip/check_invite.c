@@ -419,6 +419,112 @@ START_TEST(nobody_else_can_cancel_or_acknowledge)
 }
 END_TEST
 
+START_TEST(cancelled_while_the_owner_holds_it)
+{
+	begin(0, 0);
+	st.mode = HOLD;
+	peer_send(user, request("INVITE", B, 1, "", ""));
+	UNTIL(&st, st.held != NULL);
+	peer_send(user, request("CANCEL", B, 1, "", ""));
+	ck_answer(user, 200);
+	ck_assert(peer_quiet(&st, user));
+	sip_relay_resume(st.relay, st.held, NULL, NULL);	/* it is never handed over */
+	st.held = NULL;
+	ck_answer(user, 487);
+	ack_is_absorbed();
+	end();
+}
+END_TEST
+
+/* ---- the far end is another worker's ---- */
+
+static struct peer *callee;
+
+static void
+begin_two(void)
+{
+	stage_init_two(&st);
+	user = user_dial(&st);
+	callee = user_dial_two(&st);
+	ck_assert_uint_eq(sip_link_worker_of(st.opened_link), 1);
+	st.to_link = st.opened_link;
+	st.gone = POLICY_REASON_FLOW_GONE;
+}
+
+START_TEST(a_message_crosses_to_another_worker)
+{
+	const char *got;
+
+	begin_two();
+	peer_send(user, request("MESSAGE", B, 1, "", "hello"));
+	got = peer_next(&st, callee);
+	ck_assert_ptr_nonnull(strstr(got, "\r\n\r\nhello"));
+	peer_send(callee, reply(got, "200 OK", ""));
+	ck_answer(user, 200);
+	ck_assert_uint_eq(st.nrefused, 0);
+	/* once is enough */
+	peer_send(callee, reply(got, "200 OK", ""));
+	ck_assert(peer_quiet(&st, user));
+	ck_assert_int_eq(st.refused, POLICY_REASON_STRAY_RESPONSE);
+	end();
+}
+END_TEST
+
+START_TEST(a_call_crosses_to_another_worker)
+{
+	const char *got;
+
+	begin_two();
+	peer_send(user, request("INVITE", B, 1, "", ""));
+	got = peer_next(&st, callee);
+	ck_answer(user, 100);
+	peer_send(callee, reply(got, "180 Ringing", ""));
+	ck_answer(user, 180);
+	peer_send(user, request("CANCEL", B, 1, "", ""));
+	ck_answer(user, 200);
+	ck_begins(peer_next(&st, callee), "CANCEL ");
+	peer_send(callee, reply(got, "487 Request Terminated", ""));
+	ck_begins(peer_next(&st, callee), "ACK ");
+	ck_answer(user, 487);
+	ack_is_absorbed();
+	end();
+}
+END_TEST
+
+START_TEST(a_connection_of_another_worker_goes)
+{
+	begin_two();
+	peer_send(user, request("MESSAGE", B, 1, "", ""));
+	peer_next(&st, callee);
+	peer_close(&st, callee);
+	ck_answer(user, 430);
+	ck_assert_int_eq(st.refused, POLICY_REASON_FLOW_GONE);
+	/* and now it is not there */
+	peer_send(user, request("MESSAGE", B "2", 2, "", ""));
+	ck_answer(user, 430);
+	/* what wants no answer is lost with it */
+	peer_send(user, request("BENOTIFY", B "3", 3, "", ""));
+	ck_assert(peer_quiet(&st, user));
+	/* a worker that there is not */
+	st.to_link |= (uint64_t)7 << 56;
+	peer_send(user, request("MESSAGE", B "4", 4, "", ""));
+	ck_answer(user, 430);
+	end();
+}
+END_TEST
+
+START_TEST(another_worker_s_peer_is_silent)
+{
+	begin_two();
+	peer_send(user, request("MESSAGE", B, 1, "", ""));
+	peer_next(&st, callee);
+	stage_pass(&st, 30000);
+	ck_answer(user, 504);
+	ck_assert(!callee->closed);
+	end();
+}
+END_TEST
+
 START_TEST(old_clients_have_no_branch)
 {
 	const char *got;
@@ -452,7 +558,9 @@ main(void)
 		a_busy_server_is_acknowledged_and_passed_over, it_does_not_ring_for_ever, cancelled_while_it_waits,
 		cancelled_before_it_rang, cancelled_while_it_rings, cancelled_and_never_heard_of_again,
 		cancelled_and_the_server_goes, cancelled_when_it_is_over, only_an_invite_can_be_cancelled,
-		nobody_else_can_cancel_or_acknowledge, old_clients_have_no_branch };
+		nobody_else_can_cancel_or_acknowledge, cancelled_while_the_owner_holds_it,
+		a_message_crosses_to_another_worker, a_call_crosses_to_another_worker,
+		a_connection_of_another_worker_goes, another_worker_s_peer_is_silent, old_clients_have_no_branch };
 
 	return unit_run("invite", tests, sizeof(tests) / sizeof(tests[0]));
 }

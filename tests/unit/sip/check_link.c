@@ -43,7 +43,7 @@ START_TEST(a_message_may_come_byte_by_byte)
 		byte[0] = *p;
 		peer_send(user, byte);
 		for (int i = 0; i < 3; i++)
-			net_loop_once(st.worker->loop, 0);
+			stage_turn(&st, 0);
 		ck_assert_uint_eq(st.nrequests, p[1] == '\0');
 	}
 	got = peer_next(&st, at_server(0));
@@ -250,7 +250,7 @@ START_TEST(who_feeds_a_slow_server_is_held_back)
 
 		snprintf(branch, sizeof(branch), "z9hG4bKb%u", ++n);
 		peer_send(feeder, request("BENOTIFY", branch, n, "", body));
-		net_loop_once(st.worker->loop, 0);
+		stage_turn(&st, 0);
 	}
 	ck_assert_uint_lt(n, 3000);
 	stage_settle(&st);
@@ -287,7 +287,7 @@ START_TEST(a_feeder_may_go_while_it_is_held_back)
 
 		snprintf(branch, sizeof(branch), "z9hG4bKb%u", ++n);
 		peer_send(feeder, request("BENOTIFY", branch, n, "", body));
-		net_loop_once(st.worker->loop, 0);
+		stage_turn(&st, 0);
 	}
 	net_stream_close(feeder->s, POLICY_REASON_ALLOWED, NULL);
 	stage_pass(&st, 2000);
@@ -322,7 +322,7 @@ START_TEST(a_user_who_does_not_read_is_cut)
 		snprintf(branch, sizeof(branch), "z9hG4bKb%u", ++n);
 		peer_send(caller, request("BENOTIFY", branch, n, "", body));
 		for (int i = 0; i < 3; i++)
-			net_loop_once(st.worker->loop, 0);
+			stage_turn(&st, 0);
 	}
 	ck_assert_uint_eq(st.nclosed, 1);
 	ck_assert_int_eq(st.link_closed, POLICY_REASON_SLOW_READER);

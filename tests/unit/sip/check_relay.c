@@ -766,7 +766,7 @@ START_TEST(the_relay_can_be_freed_with_all_in_flight)
 	st.server[0].hop = st.server[1].hop;
 	st.nhops = 1;
 	peer_send(user_dial(&st), request("MESSAGE", "z9hG4bK3", 3, "", ""));
-	net_loop_once(st.worker->loop, 10);
+	stage_turn(&st, 10);
 	ck_assert_uint_ge(sip_relay_transactions(st.relay), 2);
 	stage_fini(&st);
 }

@@ -50,6 +50,13 @@ struct stage {
 	struct sip_face		 outer, inner;
 	struct net_door		*outer_door, *inner_door;
 	struct net_addr		 outer_at, inner_at;
+	/* stage_init_two(): a second worker, whose turns come after the first one's, with an outer door of its own */
+	struct net_crew		*crew;
+	struct net_worker	*worker2;
+	struct sip_relay	*relay2;
+	struct sip_relay_set	*relays;
+	struct net_door		*outer2_door;
+	struct net_addr		 outer2_at;
 	struct net_tls_ctx	*user;		/* a client without a certificate */
 	struct server		 server[SERVERS];
 	struct peer		 peer[PEERS];
@@ -70,6 +77,8 @@ struct stage {
 void	stage_init(struct stage *, const struct sip_relay_limits *);
 /* Frees the relay with whatever is in flight, and asserts that nothing is left. */
 void	stage_fini(struct stage *);
+void	stage_init_two(struct stage *);
+void	stage_turn(struct stage *, int wait_ms);
 /* Let happen what can happen now. */
 void	stage_settle(struct stage *);
 /* Time passes, in steps of at most a second. */
@@ -78,7 +87,7 @@ void	stage_pass(struct stage *, uint64_t ms);
 	unsigned turns_ = 0; \
 	while (!(cond)) { \
 		ck_assert_msg(++turns_ < 3000, "never came true: %s", #cond); \
-		net_loop_once((st)->worker->loop, 10); \
+		stage_turn(st, 10); \
 	} \
 } while (0)
 
@@ -89,6 +98,7 @@ void	server_impostor(struct stage *, unsigned i);
 
 /* A user at the outer door; server i at the inner door. Open when they return. */
 struct peer *user_dial(struct stage *);
+struct peer *user_dial_two(struct stage *);	/* at the second worker's door */
 struct peer *server_dial(struct stage *, unsigned i);
 void	peer_send(struct peer *, const char *text);
 void	peer_close(struct stage *, struct peer *);
