@@ -109,6 +109,12 @@ static const struct conf_item items[] = {
 	INT("timers.signin", signin_time, 0, 60, 1, 3600, "Seconds in which a client must have signed in."),
 	INT("timers.idle", idle_time, 0, 3600, 10, 86400,
 	    "Seconds after which a client that sends nothing, not even keep-alives, is disconnected."),
+	INT("timers.connect", connect_time, 0, 6, 1, 300,
+	    "Seconds that looking up, connecting to and handshake with one server may take."),
+	INT("timers.failover", failover_time, 0, 8, 1, 300,
+	    "Seconds of silence after which the next server is tried, if there is one."),
+	INT("timers.request", request_time, 0, 30, 1, 300,
+	    "Seconds in which a request must have a final answer; a call must have rung by then."),
 	INT("timers.drain", drain_time, CONF_RELOADS, 5, 0, 3600,
 	    "Seconds that requests in flight are given when the Director is stopped."),
 	{ NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, NULL }
@@ -387,6 +393,8 @@ director_config_same_frame(const struct director_config *a, const struct directo
 	    a->max_transactions != b->max_transactions ? "limits.transactions" :
 	    a->max_questions != b->max_questions ? "limits.questions" :
 	    a->max_message != b->max_message ? "limits.message" :
-	    a->max_queue != b->max_queue ? "limits.queue" : !same(a->flow_keys, b->flow_keys) ? "flow_keys" : NULL;
+	    a->connect_time != b->connect_time ? "timers.connect" :
+	    a->failover_time != b->failover_time ? "timers.failover" :
+	    a->request_time != b->request_time ? "timers.request" : a->max_queue != b->max_queue ? "limits.queue" : !same(a->flow_keys, b->flow_keys) ? "flow_keys" : NULL;
 	return *option == NULL;
 }

@@ -66,6 +66,7 @@ struct director_config {
 	struct conf_strs dns_servers;
 	int		 max_connections, max_transactions, max_questions, max_message, max_queue;
 	int		 handshake_time, first_message_time, message_time, signin_time, idle_time, drain_time;
+	int		 connect_time, failover_time, request_time;
 	/* made of the above */
 	bool		 offer_sha256, offer_md5;
 	unsigned	 refs;		/* atomic */

@@ -45,6 +45,9 @@ load_material(const struct director_config *c, struct net_tls_material *out[DIRE
 
 		if (e != SP_OK)
 			err = e;
+		else if (!net_tls_material_proves(out[i], c->name))
+			log_say(SP_LOG_WARNING, "certificate", "%s does not hold the name %s, so no edge and no pool will "
+			    "connect", files.certificate, c->name);
 	}
 	return err;
 }
@@ -82,6 +85,18 @@ check(struct director *d)
 	if (rc == 0)
 		printf("%s: good\n", d->file);
 	return rc;
+}
+
+/* Started as root, the two processes become somebody else: are those there? */
+static void
+check_accounts(const struct director_config *c, const char *file, struct conf_errors *errs)
+{
+	if (!proc_knows_user(c->user))
+		conf_error(errs, file, conf_line_of(errs, "user"), "user: this machine has no account \"%s\"; "
+		    "make it, or name the account that sallyport-director is to run as", c->user);
+	if (c->auth_user != NULL && !proc_knows_user(c->auth_user))
+		conf_error(errs, file, conf_line_of(errs, "auth.user"), "auth.user: this machine has no account \"%s\"",
+		    c->auth_user);
 }
 
 static int
@@ -162,6 +177,35 @@ reload(struct director *d)
 	director_config_unref(c);
 	conf_errors_free(errs);
 	daemon_notify("READY=1");
+}
+
+static void
+warn_if_unreadable(const char *file)
+{
+	if (file != NULL && access(file, R_OK) != 0)
+		log_say(SP_LOG_WARNING, "unreadable", "%s: %s for the account that this is now; it cannot be read again",
+		    file, strerror(errno));
+}
+
+/* What a reload reads, it reads without the privileges of the start. */
+static void
+warn_of_reloads(const struct director *d)
+{
+	const struct director_config *c = d->config;
+
+	warn_if_unreadable(d->file);
+	warn_if_unreadable(c->certificate);
+	warn_if_unreadable(c->key);
+	warn_if_unreadable(c->trust);
+	warn_if_unreadable(c->crl);
+	for (size_t i = 0; i < c->doors.n; i++) {
+		const struct director_door *door = director_door(c, i);
+
+		warn_if_unreadable(door->certificate);
+		warn_if_unreadable(door->key);
+		warn_if_unreadable(door->trust);
+		warn_if_unreadable(door->crl);
+	}
 }
 
 /* Requests in flight get their time; then everything closes. */
@@ -265,6 +309,7 @@ run(struct director *d)
 		return EX_NOUSER;
 	}
 	/* nothing below this line is privileged */
+	warn_of_reloads(d);
 	if (net_crew_start(d->crew, director_worker_start, director_worker_stop, d) != SP_OK) {
 		log_say(SP_LOG_ERROR, "start", "a worker could not start");
 		return EX_SOFTWARE;
@@ -307,9 +352,10 @@ main(int argc, char **argv)
 	director.file = args.config;
 	errs = conf_errors_new();
 	director.config = director_config_load(args.config, errs);
+	if (director.config != NULL && geteuid() == 0)
+		check_accounts(director.config, args.config, errs);
 	conf_errors_print(errs, stderr);
-	conf_errors_free(errs);
-	if (director.config == NULL)
+	if (director.config == NULL || conf_errors_count(errs) != 0)
 		rc = EX_CONFIG;
 	else if (args.check)
 		rc = check(&director);
@@ -319,6 +365,7 @@ main(int argc, char **argv)
 		rc = EX_CANTCREAT;
 	} else
 		rc = run(&director);
+	conf_errors_free(errs);
 	unload(&director);
 	return rc;
 }

@@ -124,6 +124,9 @@ director_worker_start(struct net_worker *worker, void *arg)
 	worker->owner = w;
 	limits.links = (uint32_t)d->config->max_connections;
 	limits.transactions = (uint32_t)d->config->max_transactions;
+	limits.connect_ms = (unsigned)d->config->connect_time * 1000;
+	limits.failover_ms = (unsigned)d->config->failover_time * 1000;
+	limits.request_ms = limits.invite_first_ms = (unsigned)d->config->request_time * 1000;
 	w->lib = net_tls_lib_new();
 	w->dns = make_dns(worker->loop, d->config);
 	w->signer = sip_flow_signer_new(d->keys);

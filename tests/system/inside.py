@@ -26,26 +26,27 @@ T = Tests()
 director = None
 
 
-def config(extra=""):
+def config(extra="", doors=None, auth=""):
+    doors = doors or '( { listen = "%s"; admits = "servers"; }, { listen = "%s"; admits = "clients"; } )' % (SERVERS, CLIENTS)
     return """
 name = "%s"; domains = [ "example.com", "example.org" ]; user = "nobody"; workers = 1;
 tls = { certificate = "%s/director.pem"; key = "%s/director.key"; trust = "%s/ca.pem"; };
-doors = ( { listen = "%s"; admits = "servers"; }, { listen = "%s"; admits = "clients"; } );
+doors = %s;
 edges = ( { name = "edge.int.example.com"; address = "%s"; }, { name = "edge2.int.example.com"; address = "%s"; } );
 pools = ( { name = "pool.int.example.com"; address = "%s"; }, { name = "pool2.int.example.com"; address = "%s"; } );
-auth = { users = "%s/users"; nonce_lifetime = 3600; timeout = 3000; };
-timers = { drain = 3; };
+auth = { users = "%s/users"; nonce_lifetime = 3600; timeout = 3000; %s };
+timers = { drain = 3; connect = 2; };
 %s
-""" % (NAME, PKI, PKI, PKI, SERVERS, CLIENTS, EDGE1, EDGE2, POOL1, POOL2, RUN, extra)
+""" % (NAME, PKI, PKI, PKI, doors, EDGE1, EDGE2, POOL1, POOL2, RUN, auth, extra)
 
 
 class Director(sipnet.Edge):
     """sallyport-director as a process of ours."""
 
-    def __init__(self, name, extra=""):
+    def __init__(self, name, extra="", **more):
         self.dir = os.path.join(RUN, name)
         os.makedirs(self.dir, exist_ok=True)
-        self.write("director.conf", config(extra))
+        self.write("director.conf", config(extra, **more))
         self.log_path = os.path.join(self.dir, "log")
         self.log_file = open(self.log_path, "wb")
         self.proc = subprocess.Popen([os.path.join(BUILD, "sallyport-director"), "-f", os.path.join(self.dir, "director.conf")],
@@ -323,6 +324,46 @@ def failover():
     pool_conn.close()
 
 
+def both_on_one_port():
+    """A door for servers and clients: who shows no certificate, or a stranger's, is a client."""
+    other = Director("both", doors='( { listen = "%s:5061"; admits = "both"; } )' % POOL2)
+    for cert, status, what in ((None, 401, "who shows no certificate is challenged"),
+                               ("gateway", 401, "a stranger's certificate makes nobody a server"),
+                               ("pool", 404, "a pool is not challenged"), ("edge-inner", 404, "nor is an edge")):
+        conn = dial(POOL2 + ":5061", NAME, cert)
+        conn.send(request("MESSAGE", "sip:nobody@example.com", "sip:carol@contoso.example", headers=[PARTNER]))
+        got = conn.recv()
+        T.check("one port for all: " + what, got.status == status, got.start)
+        conn.close()
+    other.stop()
+
+
+def one_realm():
+    """A realm for all domains; accounts are made for it."""
+    realm = "SIP Communications Service"
+    for user in ("ann@example.com", "ann@example.org"):
+        subprocess.run([os.path.join(BUILD, "sallyportctl"), "user", "add", user, "--users", RUN + "/users", "--pool",
+                        "pool.int.example.com", "--password-file", "-", "--realm", realm], input=user.encode() + b"\n", check=True)
+    other = Director("realm", doors='( { listen = "%s:5061"; admits = "both"; } )' % POOL2,
+                     auth='realm = "%s"; digest = "sha-256";' % realm)
+    conn = dial(POOL2 + ":5061", NAME)
+    chal = challenge(conn, "example.org", ())
+    T.check("one realm: it is asked for, with one algorithm", len(chal.all("WWW-Authenticate")) == 1 and
+            'realm="%s"' % realm in chal.get("WWW-Authenticate"))
+    for domain, password, status in (("example.org", "ann@example.org", 301), ("example.com", "ann@example.com", 301),
+                                     ("example.com", "ann@example.org", 401)):
+        conn.send(request("REGISTER", "sip:" + domain, "sip:ann@" + domain, to="sip:ann@" + domain, headers=[
+            digest(challenge(conn, domain, ()), "REGISTER", "sip:" + domain, "ann", password=password)]))
+        got = conn.recv()
+        T.check("one realm: ann of %s with the password of %s" % (domain, password), got.status == status, got.start)
+    conn.send(request("REGISTER", "sip:example.com", "sip:alice@example.com", to="sip:alice@example.com", headers=[
+        digest(challenge(conn, "example.com", ()), "REGISTER", "sip:example.com")]))
+    T.check("one realm: an account of another realm does not do", conn.recv().status == 401)
+    T.check("  and the log says so", other.logged("event=bad-credentials", "why=other-realm"))
+    conn.close()
+    other.stop()
+
+
 # ---- authd ----
 
 def slow_authd():
@@ -449,7 +490,8 @@ def secrets():
 prepare()
 try:
     director = Director("director")
-    for name, fn in (("registration", registration), ("dialog", dialog), ("a client inside", inside_client), ("ways", ways)):
+    for name, fn in (("registration", registration), ("dialog", dialog), ("a client inside", inside_client), ("ways", ways),
+                     ("both", both_on_one_port), ("realm", one_realm)):
         T.run(name, fn)
     director.stop()
     director = Director("failing")
@@ -462,7 +504,7 @@ try:
 finally:
     for e in list(sipnet.Edge.running):
         e.stop()
-for name in ("director", "failing", "changing"):
+for name in ("director", "failing", "changing", "both", "realm"):
     log = open(os.path.join(RUN, name, "log"), errors="replace").read()
     T.check("%s: no sanitizer complained" % name, "Sanitizer" not in log and "runtime error" not in log)
 sys.exit(1 if T.failed else 0)
