@@ -83,25 +83,59 @@ static const struct header_name *const names[NAME_MAX_LEN + 1] = {
 	[30] = names_30
 };
 
+/*
+ * Is this word of a name that word of a known one, in any letter case? Letters
+ * have bit 0x40 and differ from their capitals in half of it; the other
+ * characters of known names, '-', have not and must be the same.
+ */
+#define WORD_EQ(type, letters) \
+	type have, want; \
+	memcpy(&have, name, sizeof(have)); \
+	memcpy(&want, known, sizeof(want)); \
+	return (have | (want & (letters)) >> 1) == want
+
+static inline bool
+eight_eq(const char *name, const char *known)
+{
+	WORD_EQ(uint64_t, UINT64_C(0x4040404040404040));
+}
+
+static inline bool
+four_eq(const char *name, const char *known)
+{
+	WORD_EQ(uint32_t, UINT32_C(0x40404040));
+}
+
+/* n bytes of both, in words that overlap at the end. */
+static bool
+name_eq(const char *name, const char *known, size_t n)
+{
+	size_t i;
+
+	if (n >= 8) {
+		for (i = 0; i + 8 < n; i += 8)
+			if (!eight_eq(name + i, known + i))
+				return false;
+		return eight_eq(name + n - 8, known + n - 8);
+	}
+	if (n >= 4)
+		return four_eq(name, known) && four_eq(name + n - 4, known + n - 4);
+	for (i = 0; i < n; i++)
+		if (span_lower((unsigned char)name[i]) != (unsigned char)known[i])
+			return false;
+	return true;
+}
+
 enum sip_header_id
 sip_header_id_of(struct span name)
 {
 	const struct header_name *e;
-	unsigned char last;
 
 	if (name.n > NAME_MAX_LEN || (e = names[name.n]) == NULL)
 		return SIP_H_OTHER;
-	last = span_lower((unsigned char)name.p[name.n - 1]);
-	for (; e->text != NULL; e++) {
-		size_t i = 0;
-
-		if (last != (unsigned char)e->text[name.n - 1])
-			continue;
-		while (i < name.n && span_lower((unsigned char)name.p[i]) == (unsigned char)e->text[i])
-			i++;
-		if (i == name.n)
+	for (; e->text != NULL; e++)
+		if (name_eq(name.p, e->text, name.n))
 			return e->id;
-	}
 	return SIP_H_OTHER;
 }
 
