@@ -369,20 +369,49 @@ check_disguise(const struct sip_message *m)
 	return any && hides_mark(m->uri) ? SIP_CHECK_MARK_DISGUISED : SIP_CHECK_OK;
 }
 
+/* The next Proxy-Require tag that we do not understand; *i and *rest begin as -1 and nothing. */
+static bool
+next_unknown(const struct sip_message *m, int *i, struct span *rest, struct span *tag)
+{
+	for (;;) {
+		while (sip_list_next(rest, tag))
+			if (!span_is_empty(*tag) && !sip_extension_is_known(*tag))
+				return true;
+		*i = sip_message_next(m, SIP_H_PROXY_REQUIRE, *i);
+		if (*i < 0)
+			return false;
+		*rest = sip_header_value(m, *i);
+	}
+}
+
 /* RFC 3261 16.3, step 5; not for ACK and CANCEL (8.2.2.3). */
 static enum sip_check
 check_extensions(const struct sip_message *m)
 {
-	if (!m->is_request || m->method_id == POLICY_METHOD_ACK || m->method_id == POLICY_METHOD_CANCEL)
-		return SIP_CHECK_OK;
-	for (int i = m->first[SIP_H_PROXY_REQUIRE]; i >= 0; i = sip_message_next(m, SIP_H_PROXY_REQUIRE, i)) {
-		struct span rest = sip_header_value(m, i), tag;
+	struct span rest = SPAN_NONE, tag;
+	int i = -1;
 
-		while (sip_list_next(&rest, &tag))
-			if (!span_is_empty(tag) && !sip_extension_is_known(tag))
-				return SIP_CHECK_EXTENSION;
-	}
-	return SIP_CHECK_OK;
+	if (!m->is_request || m->method_id == POLICY_METHOD_ACK || m->method_id == POLICY_METHOD_CANCEL ||
+	    m->first[SIP_H_PROXY_REQUIRE] < 0)
+		return SIP_CHECK_OK;
+	return next_unknown(m, &i, &rest, &tag) ? SIP_CHECK_EXTENSION : SIP_CHECK_OK;
+}
+
+void
+sip_check_write_unsupported(const struct sip_message *m, struct strbuf *out)
+{
+	struct span rest = SPAN_NONE, tag;
+	const char *before = "Unsupported: ";
+
+	/* What is no token stays out of an answer of ours. */
+	for (int i = -1; m->first[SIP_H_PROXY_REQUIRE] >= 0 && next_unknown(m, &i, &rest, &tag); )
+		if (sip_chars_all(tag, SIP_CHAR_TOKEN)) {
+			strbuf_puts(out, before);
+			strbuf_span(out, tag);
+			before = ", ";
+		}
+	if (*before == ',')
+		strbuf_puts(out, "\r\n");
 }
 
 enum sip_check

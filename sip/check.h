@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "common/span.h"
+#include "common/strbuf.h"
 
 #define SIP_CHECKS(X) \
 	X(OK, "ok", 200, "OK") \
@@ -80,6 +81,8 @@ enum sip_check sip_check_message(struct sip_message *);
 
 /* Does a Proxy-Require tag name an extension that we understand? */
 bool	sip_extension_is_known(struct span tag);
+/* For SIP_CHECK_EXTENSION: append the "Unsupported: …" line that belongs into the 420 (RFC 3261 8.2.2.3). */
+void	sip_check_write_unsupported(const struct sip_message *, struct strbuf *out);
 
 const char *sip_check_name(enum sip_check);
 const char *sip_check_phrase(enum sip_check);

@@ -202,12 +202,17 @@ static void
 malformed(struct sip_relay *r, struct sip_link *l, struct sip_message *m, enum sip_check check)
 {
 	struct sip_note note = { .from = l->id };
+	char text[1024];
+	struct strbuf extra;
 
+	strbuf_init(&extra, text, sizeof(text));
+	if (check == SIP_CHECK_EXTENSION)
+		sip_check_write_unsupported(m, &extra);
 	count(&r->counters.malformed);
 	relay_refused(r, l, m, POLICY_REASON_MALFORMED, sip_check_name(check));
 	if (m->is_request && sip_message_answerable(m))
-		tx_answer(r, l, m, sip_check_status(check), sip_check_phrase(check), SPAN_NONE,
-		    POLICY_REASON_MALFORMED, &note, 0);
+		tx_answer(r, l, m, sip_check_status(check), sip_check_phrase(check),
+		    strbuf_ok(&extra) ? strbuf_span_of(&extra) : SPAN_NONE, POLICY_REASON_MALFORMED, &note, 0);
 	else
 		count(&r->counters.dropped);
 }

@@ -292,6 +292,25 @@ START_TEST(lists_are_bounded)
 }
 END_TEST
 
+START_TEST(unsupported_extensions_are_named)
+{
+	char text[200];
+	struct strbuf sb;
+
+	strbuf_init(&sb, text, sizeof(text));
+	ck_assert_int_eq(check_changed(CONTACT, "Proxy-Require: one, ms-benotify ,, b\"ad", "proxy-require: two"),
+	    SIP_CHECK_EXTENSION);
+	sip_check_write_unsupported(&msg, &sb);
+	ck_assert_str_eq(text, "Unsupported: one, two\r\n");
+	strbuf_reset(&sb);
+	ck_assert_int_eq(check_changed(CONTACT, "Proxy-Require: ms-benotify", NULL), SIP_CHECK_OK);
+	sip_check_write_unsupported(&msg, &sb);
+	ck_assert_int_eq(check_changed(CONTACT, "", NULL), SIP_CHECK_OK);
+	sip_check_write_unsupported(&msg, &sb);
+	ck_assert_str_eq(text, "");
+}
+END_TEST
+
 START_TEST(texts)
 {
 	for (int i = 0; i < SIP_NCHECKS; i++) {
@@ -314,7 +333,8 @@ END_TEST
 int
 main(void)
 {
-	const TTest *tests[] = { every_check_is_provoked, other_requests, responses, lists_are_bounded, texts };
+	const TTest *tests[] = { every_check_is_provoked, other_requests, responses, lists_are_bounded,
+	    unsupported_extensions_are_named, texts };
 
 	return unit_run("checks", tests, sizeof(tests) / sizeof(tests[0]));
 }
