@@ -3,7 +3,7 @@
  *
  * A decision is a plain value: it owns nothing, may be copied, and stays
  * valid after the facts it was made from are gone (as long as the rules live;
- * dns_domain alone borrows from the facts).
+ * dns_domain alone borrows from the facts, and targets counts in theirs).
  */
 #ifndef SALLYPORT_POLICY_DECISION_H
 #define SALLYPORT_POLICY_DECISION_H
@@ -29,7 +29,8 @@ enum policy_hop {
 	POLICY_HOP_NONE = 0,
 	POLICY_HOP_DIRECTOR,	/* one of the configured inside next hops */
 	POLICY_HOP_FLOW,	/* the connection that the verified token names */
-	POLICY_HOP_PARTNER	/* a direct partner's server: policy_partner_get(rules, partner) */
+	POLICY_HOP_PARTNER,	/* a server that the rules name: policy_partner_get(rules, partner) */
+	POLICY_HOP_DISCOVERED	/* the targets of the DNS answer whose bits are set in targets, in its order */
 };
 
 /* How sure the outer side is about the sender (MS 7.2); also what the mark says. */
@@ -50,6 +51,7 @@ enum policy_step {
 	POLICY_STEP_ROUTE,		/* Route headers: ours, forged, foreign */
 	POLICY_STEP_SPOOF,		/* is the sender's domain the peer's to use */
 	POLICY_STEP_ADDRESSEE,		/* is the addressee's domain ours */
+	POLICY_STEP_PROOF,		/* does DNS prove that the peer is the sender's server */
 	POLICY_STEP_LIMITS,		/* inward: limits of a discovered partner */
 	POLICY_STEP_FLOW,		/* outward: a remote user's connection */
 	POLICY_STEP_STATIC_ROUTE,	/* outward: a configured route */
@@ -77,12 +79,19 @@ struct policy_decision {
 	enum policy_class	 class;
 	enum policy_hop		 hop;
 	struct span		 dns_domain;	/* POLICY_ASK_DNS: ask for this domain's partner record */
-	uint32_t		 partner;	/* POLICY_HOP_PARTNER, and the peer's own entry if class is direct */
+	struct span		 dns_name;	/* … which is this one instead of the usual; NUL-terminated, or SPAN_NONE */
+	uint32_t		 partner;	/* POLICY_HOP_PARTNER: that server; else the peer's own entry if it has one */
+	uint16_t		 targets;	/* POLICY_HOP_DISCOVERED: bit i: facts->dns.targets[i] will do */
 	enum policy_verification verification;	/* inward: ms-source-verified-user */
 	bool			 mark_inward;	/* write ms-edge-proxy-message-trust */
 	bool			 mark_outward;	/* it goes to another organisation: write the two marks below */
 	bool			 mark_verifiable; /* outward: ms-asserted-verification-level says verified, else unverified */
 	bool			 mark_archiving; /* outward: ms-archiving */
+	bool			 public_network; /* inward: the peer is a public IM provider */
+	bool			 mark_identity;	/* inward: assert the sender's identity (RFC 3325) */
+	bool			 trust_identity; /* both ways: the other organisation is in our trust domain (RFC 3325) */
+	bool			 show_diagnostics; /* outward: ms-diagnostics from inside may go along (MS 7.6) */
+	bool			 replace_host;	/* the Request-URI's host becomes the next hop's name */
 	unsigned		 ntrail;
 	struct policy_trail	 trail[POLICY_TRAIL_MAX];
 };
@@ -97,8 +106,8 @@ struct policy_decision policy_decide(const struct policy_rules *,
 
 /*
  * The class that a connection alone proves, for logs and limits before any
- * message: UNKNOWN for a certificate that no rule names. Looks only at the
- * connection's facts.
+ * message: UNKNOWN for a certificate that no rule names, which may turn out to
+ * be a discovered partner's. Looks only at the connection's facts.
  */
 enum policy_class policy_class_of_peer(const struct policy_rules *,
 	    const struct policy_facts *);

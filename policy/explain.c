@@ -17,6 +17,7 @@ static const char *const steps[POLICY_NSTEPS] = {
 	[POLICY_STEP_ROUTE] = "route",
 	[POLICY_STEP_SPOOF] = "sender",
 	[POLICY_STEP_ADDRESSEE] = "addressee",
+	[POLICY_STEP_PROOF] = "dns-proof",
 	[POLICY_STEP_LIMITS] = "limits",
 	[POLICY_STEP_FLOW] = "remote-flow",
 	[POLICY_STEP_STATIC_ROUTE] = "static-route",
@@ -57,6 +58,8 @@ policy_hop_name(enum policy_hop h)
 		return "flow";
 	case POLICY_HOP_PARTNER:
 		return "partner";
+	case POLICY_HOP_DISCOVERED:
+		return "discovered";
 	default:
 		return "none";
 	}
@@ -114,17 +117,21 @@ hop_phrase(enum policy_hop h)
 	case POLICY_HOP_FLOW:
 		return " goes out on the user's own connection";
 	case POLICY_HOP_PARTNER:
-		return " goes to the direct partner's server";
+		return " goes to the server that the rules name";
+	case POLICY_HOP_DISCOVERED:
+		return " goes to the server that DNS names";
 	default:
 		return " goes back the way its request came";
 	}
 }
 
 static void
-put_domain(struct strbuf *out, const char *before, struct span domain)
+put_domain(struct strbuf *out, const char *before, struct span domain, bool tel)
 {
 	strbuf_puts(out, before);
-	if (span_is_empty(domain))
+	if (tel)
+		strbuf_puts(out, "a telephone number");
+	else if (span_is_empty(domain))
 		strbuf_puts(out, "nowhere valid");
 	else
 		strbuf_quoted(out, domain, OUTSIDE_MAX);
@@ -176,10 +183,10 @@ policy_explain(const struct policy_decision *d, const struct policy_facts *f, st
 		strbuf_puts(out, policy_method_name(f->method));
 	else
 		strbuf_quoted(out, f->method_name, OUTSIDE_MAX);
-	put_domain(out, " from ", f->from_domain);
-	put_domain(out, " to ", f->to_domain);
-	if (!span_is_empty(f->ruri_domain) && !span_eq(f->ruri_domain, f->to_domain))
-		put_domain(out, ", addressed to ", f->ruri_domain);
+	put_domain(out, " from ", f->from_domain, f->from_tel);
+	put_domain(out, " to ", f->to_domain, f->to_tel);
+	if (f->ruri_tel != f->to_tel || (!span_is_empty(f->ruri_domain) && !span_eq(f->ruri_domain, f->to_domain)))
+		put_domain(out, ", addressed to ", f->ruri_domain, f->ruri_tel);
 	strbuf_puts(out, ", sent by ");
 	strbuf_puts(out, class_phrase(d->class));
 	strbuf_puts(out, " at the ");

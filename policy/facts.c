@@ -39,7 +39,7 @@ static const struct span methods[POLICY_NMETHODS] = {
 
 static const char *const sides[] = { "unknown", "outer", "inner" };
 static const char *const routes[] = { "none", "ours", "forged", "foreign" };
-static const char *const flows[] = { "none", "user", "user-gone", "peer", "peer-gone" };
+static const char *const flows[] = { "none", "user", "branch", "user-gone", "peer", "peer-gone" };
 
 static const char *
 name_at(const char *const *names, size_t n, unsigned i)

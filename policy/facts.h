@@ -68,8 +68,9 @@ enum policy_route {
 /* Where the verified token of our own Route or Path leads. */
 enum policy_flow {
 	POLICY_FLOW_NONE = 0,
-	POLICY_FLOW_USER,	/* to a remote user's or branch's connection that lives */
-	POLICY_FLOW_USER_GONE,	/* to one that does not live any more */
+	POLICY_FLOW_USER,	/* to a remote user's connection that lives */
+	POLICY_FLOW_BRANCH,	/* to a branch proxy's connection that lives */
+	POLICY_FLOW_USER_GONE,	/* to one of these that does not live any more */
 	POLICY_FLOW_PEER,	/* to a server's connection that lives; does not change the decision: domains do */
 	POLICY_FLOW_PEER_GONE
 };
@@ -92,10 +93,12 @@ enum policy_dns_state {
 struct policy_dns {
 	enum policy_dns_state	 state;
 	struct span		 domain;	/* the domain that was asked about */
+	struct span		 name;		/* the record, where a rule names another than the usual one */
 	const struct span	*targets;	/* host names, best first */
 	const uint16_t		*ports;		/* of each target */
-	unsigned		 ntargets;
+	unsigned		 ntargets;	/* those beyond POLICY_TARGETS_MAX are not looked at */
 };
+#define POLICY_TARGETS_MAX	16
 
 /* What a certificate says that it may be used for. */
 #define POLICY_USAGE_SERVER	1u	/* serverAuth */
@@ -123,6 +126,8 @@ struct policy_facts {
 	struct span		 from_domain;
 	struct span		 to_domain;
 	struct span		 ruri_domain;
+	struct span		 ruri_user;	/* as written, escapes and all; SPAN_NONE: none */
+	bool			 from_tel, to_tel, ruri_tel;	/* a telephone number (tel:), which has no domain */
 	bool			 in_dialog;	/* has a To tag */
 	/*
 	 * CANCEL and ACK carry the facts of their INVITE and get its answer. Of a
@@ -131,6 +136,9 @@ struct policy_facts {
 	enum policy_route	 route;
 	enum policy_flow	 flow;
 	enum policy_assertion	 assertion;
+
+	/* a response: its request went to a server that DNS named for the addressee's domain */
+	bool			 discovered;
 
 	/* what had to be asked */
 	struct policy_dns	 dns;

@@ -251,11 +251,9 @@ static enum policy_reason
 admit_called(const struct policy_rules *r, const struct policy_facts *f, struct span called)
 {
 	const struct name_rule *server;
-	struct name_match m;
 	enum policy_reason reason;
 
-	names_match(r->names, called, &m);
-	server = m.rule[NAME_PARTNER_SERVER];
+	server = names_exact(r->names, NAME_SERVER, called);
 	if (server == NULL)
 		return f->has_certificate ? POLICY_REASON_ALLOWED : chain_fault(f);
 	reason = keys_judge(r, server->value, f);
@@ -276,11 +274,9 @@ admit_caller(const struct policy_rules *r, const struct policy_facts *f)
 		return chain_fault(f);
 	for (unsigned i = 0; f->has_certificate && i < f->nnames; i++) {
 		const struct name_rule *server;
-		struct name_match m;
 		enum policy_reason reason;
 
-		names_match(r->names, f->names[i], &m);
-		if ((server = m.rule[NAME_PARTNER_SERVER]) == NULL)
+		if ((server = names_exact(r->names, NAME_SERVER, f->names[i])) == NULL)
 			continue;
 		if ((reason = keys_judge(r, server->value, f)) == POLICY_REASON_UNDECIDED)
 			return POLICY_REASON_ALLOWED;

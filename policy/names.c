@@ -3,7 +3,6 @@
  */
 #include "policy/names.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 
 #include "common/hash.h"
@@ -215,6 +214,14 @@ names_match(const struct names *t, struct span name, struct name_match *out)
 }
 
 const struct name_rule *
+names_exact(const struct names *t, enum name_kind kind, struct span name)
+{
+	const struct entry *e = find(t, name);
+
+	return e != NULL && e->at[kind][0] != 0 ? &t->rules[e->at[kind][0] - 1] : NULL;
+}
+
+const struct name_rule *
 names_covering(const struct names *t, enum name_kind kind, struct span name, enum name_reach reach)
 {
 	bool whole = reach == REACH_EXACT;
@@ -229,9 +236,8 @@ names_covering(const struct names *t, enum name_kind kind, struct span name, enu
 	return NULL;
 }
 
-/* '*' stands for any characters but the dot; never more steps than both lengths multiplied. */
-static bool
-follows(struct span name, struct span pattern)
+bool
+names_follows(struct span name, struct span pattern, bool is_domain)
 {
 	size_t i = 0, j = 0, star = SIZE_MAX, from = 0;
 
@@ -241,21 +247,23 @@ follows(struct span name, struct span pattern)
 			from = i;
 		} else if (j < pattern.n && pattern.p[j] == name.p[i]) {
 			i++, j++;
-		} else if (star != SIZE_MAX && name.p[from] != '.') {
+		} else if (star != SIZE_MAX && !(is_domain && name.p[from] == '.')) {
 			i = ++from;
 			j = star + 1;
 		} else {
 			return false;
 		}
 	}
-	return j == pattern.n;	/* no pattern ends with '*': its last label has none */
+	while (j < pattern.n && pattern.p[j] == '*')
+		j++;
+	return j == pattern.n;
 }
 
 const struct name_rule *
 names_match_pattern(const struct names *t, struct span name)
 {
 	for (size_t i = 0; i < t->npatterns; i++)
-		if (follows(name, t->rules[t->patterns[i]].name))
+		if (names_follows(name, t->rules[t->patterns[i]].name, true))
 			return &t->rules[t->patterns[i]];
 	return NULL;
 }

@@ -10,6 +10,7 @@
 #ifndef SALLYPORT_POLICY_NAMES_H
 #define SALLYPORT_POLICY_NAMES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,8 +20,9 @@ enum name_kind {
 	NAME_BLOCKED = 0,	/* domain: covers itself and everything below */
 	NAME_INTERNAL,		/* domain: ours */
 	NAME_PARTNER,		/* domain: a direct partner's; value: which partner */
-	NAME_PARTNER_SERVER,	/* server: a direct partner's; value: which partner */
+	NAME_SERVER,		/* server: a configured peer's; value: which entry of the rules' partners */
 	NAME_INTERNAL_SERVER,	/* server: may come in by the inner door */
+	NAME_ALLOWED,		/* domain: may be discovered by DNS; value: which entry of the rules' allowed */
 	NAME_NKINDS
 };
 
@@ -62,9 +64,16 @@ const struct name_rule *names_all(const struct names *, size_t *n);
 
 /* What covers this name. Allocates nothing; any number of threads. */
 void	names_match(const struct names *, struct span name, struct name_match *);
+/* The rule of a kind about exactly this name; NULL: none. Cheaper than names_match(). */
+const struct name_rule *names_exact(const struct names *, enum name_kind, struct span name);
 /* The rule of a kind that covers everything a rule of this name and reach covers. */
 const struct name_rule *names_covering(const struct names *, enum name_kind, struct span name,
 	    enum name_reach);
+/*
+ * Does name follow pattern? '*' stands for any characters, in a domain for any
+ * of one label. Never more steps than both lengths multiplied.
+ */
+bool	names_follows(struct span name, struct span pattern, bool is_domain);
 /* The first pattern of internal servers that this name follows; NULL: none. */
 const struct name_rule *names_match_pattern(const struct names *, struct span name);
 

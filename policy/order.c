@@ -3,9 +3,9 @@
  *
  * Blocked comes before everything that could allow. A row without a function
  * is the place of a kind of rule that this version does not have. Such a kind
- * takes an enumerator in policy/names.h, a key in policy/rules.c, what it must
- * not stand beside in policy/conflict.c, its function in policy/decision.c, and
- * rows in tests/policy/.
+ * takes an enumerator in policy/names.h if it is about names, a key in
+ * policy/rules.c, what it must not stand beside in policy/conflict.c, its
+ * function in policy/steps.c, and rows in tests/policy/.
  */
 #include "policy/order.h"
 
@@ -20,7 +20,8 @@ const struct policy_stage policy_order_outer[] = {
 	{ POLICY_STEP_METHOD, step_method_outer, false, "may this class send this method" },
 	{ POLICY_STEP_ROUTE, step_route_outer, false, "are the Route headers ours" },
 	{ POLICY_STEP_SPOOF, step_spoof_outer, false, "may this peer speak for the sender's domain" },
-	{ POLICY_STEP_ADDRESSEE, step_addressee_outer, false, "is the addressee one of ours" },
+	{ POLICY_STEP_ADDRESSEE, step_addressee_outer, false, "is the addressee one of ours, or another member's" },
+	{ POLICY_STEP_PROOF, step_proof, false, "does DNS say that this peer is the sender's server" },
 	{ POLICY_STEP_LIMITS, NULL, false, "is a discovered partner within its limits" },
 	{ POLICY_STEP_MARKS, step_marks_outer, false, "what the inside is told" },
 	END
@@ -36,11 +37,11 @@ const struct policy_stage policy_order_inner[] = {
 	{ POLICY_STEP_SPOOF, step_spoof_inner, false, "is the sender one of ours" },
 	{ POLICY_STEP_ADDRESSEE, step_addressee_inner, false, "would it come straight back" },
 	{ POLICY_STEP_FLOW, step_flow, true, "a remote user's own connection" },
-	{ POLICY_STEP_STATIC_ROUTE, NULL, true, "a configured route" },
+	{ POLICY_STEP_STATIC_ROUTE, step_static_route, true, "a configured route" },
 	{ POLICY_STEP_DIRECT, step_direct, true, "a direct partner" },
-	{ POLICY_STEP_CLEARINGHOUSE, NULL, true, "the default route" },
-	{ POLICY_STEP_PROVIDER, NULL, true, "an enabled provider" },
-	{ POLICY_STEP_ENHANCED, NULL, true, "a partner found by DNS" },
+	{ POLICY_STEP_CLEARINGHOUSE, step_default_route, true, "the default route" },
+	{ POLICY_STEP_PROVIDER, step_provider, true, "an enabled provider" },
+	{ POLICY_STEP_ENHANCED, step_enhanced, true, "a partner found by DNS" },
 	{ POLICY_STEP_HOP, step_hop, false, "is the next hop known" },
 	{ POLICY_STEP_MARKS, step_marks_inner, false, "what the partner is told" },
 	END

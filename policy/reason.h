@@ -32,6 +32,10 @@
 	X(SPOOFED_FROM, "spoofed-from", 403, 1017, 1, "A peer from outside claims a sender in our own domain.") \
 	X(FROM_NOT_INTERNAL, "from-not-internal", 403, 0, 0, "A remote user must send from one of our own domains.") \
 	X(FROM_NOT_OF_PARTNER, "from-not-of-partner", 403, 0, 0, "The sender's domain is not one of this partner's.") \
+	X(DOMAIN_NOT_ALLOWED, "domain-not-allowed", 403, 0, 0, "The domain is not on the list of allowed domains, and federation is not open to all.") \
+	X(PROVIDER_OFF, "provider-off", 403, 0, 0, "This provider is configured but not enabled.") \
+	X(FROM_NOT_OF_PROVIDER, "from-not-of-provider", 403, 0, 0, "The sender's domain does not lead to this provider in DNS.") \
+	X(MEMBER_NOT_ALLOWED, "member-not-allowed", 403, 0, 0, "This member of the clearing house may not reach that one.") \
 	X(TO_NOT_INTERNAL, "to-not-internal", 404, 1005, 1, "The addressee's domain is not one of ours.") \
 	X(IP_LITERAL_DOMAIN, "ip-literal-domain", 403, 0, 0, "A domain is given as an IP address, which is refused.") \
 	X(BAD_DOMAIN, "bad-domain", 400, 0, 0, "A domain is not a valid host name.") \
@@ -43,8 +47,17 @@
 	X(FLOW_GONE, "flow-gone", 430, 1006, 0, "The connection of that remote user is gone.") \
 	X(NO_ROUTE, "no-route", 404, 1005, 0, "No rule says where this domain is reached.") \
 	X(FROM_NOT_OURS, "from-not-ours", 403, 1017, 0, "Traffic from inside must have a sender in our own domain.") \
+	/* what DNS says of a partner that is not configured */ \
+	X(NEEDS_DNS, "needs-dns", 504, 1008, 1, "DNS must be asked about the domain before this can be decided.") \
+	X(SRV_MISSING, "srv-missing", 504, 1008, 1, "The domain has no record in DNS that names its server.") \
+	X(SRV_FAILED, "srv-failed", 504, 1008, 1, "DNS did not say which server the domain has.") \
+	X(SRV_OUTSIDE_DOMAIN, "srv-outside-domain", 504, 1009, 1, "The domain's record in DNS names a server outside of the domain.") \
+	X(SRV_PORT, "srv-port", 504, 1009, 1, "The domain's record in DNS names a port that no partner's server has.") \
+	X(PEER_NOT_IN_SRV, "peer-not-in-srv", 403, 1010, 1, "The peer's certificate does not prove a server that the sender's domain has in DNS.") \
+	X(DNS_BUSY, "dns-busy", 503, 0, 0, "Too many requests wait for DNS already.") \
 	/* next hop */ \
 	X(HOP_UNRESOLVED, "hop-unresolved", 504, 1014, 0, "The next hop's name has no address.") \
+	X(HOP_FORBIDDEN, "hop-forbidden", 504, 1014, 0, "The next hop's name leads to us, to the inside or to no public address.") \
 	X(HOP_UNREACHABLE, "hop-unreachable", 504, 1007, 0, "No connection to the next hop.") \
 	X(HOP_CERTIFICATE, "hop-certificate", 504, 1010, 0, "The next hop's certificate does not prove its name.") \
 	X(HOP_LOST, "hop-lost", 502, 1007, 0, "The next hop closed the connection before it answered.") \

@@ -13,7 +13,6 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "policy/build.h"
-#include "policy/domain.h"
 #include "policy/keys.h"
 
 struct pair {
@@ -105,6 +104,7 @@ build_error(struct build *b, struct place at, const char *fmt, ...)
 	b->nerrors++;
 }
 
+/* What an administrator wrote, as it may stand in a message: short and printable. */
 const char *
 build_shown(const char *value, char out[SHOWN_MAX])
 {
@@ -139,8 +139,8 @@ read_switch(struct build *b, struct place at, const char *key, const char *value
  * only where their switch is on, which may stand further down: they are
  * remembered and asked about at the end.
  */
-static bool
-read_domain(struct build *b, struct place at, const char *key, const char *value, char buf[DOMAIN_MAX],
+bool
+build_read_domain(struct build *b, struct place at, const char *key, const char *value, char buf[DOMAIN_MAX],
     struct span *name, enum name_reach *reach)
 {
 	struct span in = span_str(value);
@@ -172,7 +172,7 @@ read_internal(struct build *b, struct place at, const char *key, const char *val
 	const struct name_rule *was;
 
 	(void)unused;
-	if (!read_domain(b, at, key, value, buf, &name, &reach))
+	if (!build_read_domain(b, at, key, value, buf, &name, &reach))
 		return;
 	if ((was = names_add(b->rules->names, NAME_INTERNAL, reach, name, 0, at.file, at.line)) != NULL)
 		build_error(b, at, "%s: %s%s is given already (%s:%d)", key, reach == REACH_BELOW ? "." : "", buf,
@@ -188,7 +188,7 @@ read_blocked(struct build *b, struct place at, const char *key, const char *valu
 	enum name_reach reach;
 
 	(void)unused;
-	if (!read_domain(b, at, key, value, buf, &name, &reach))
+	if (!build_read_domain(b, at, key, value, buf, &name, &reach))
 		return;
 	if (reach != REACH_EXACT) {
 		build_error(b, at, "%s: a block covers the sub-domains by itself: write %s", key, buf);
@@ -198,8 +198,8 @@ read_blocked(struct build *b, struct place at, const char *key, const char *valu
 }
 
 /* A host name, or one with '*' in any label but the last. */
-static bool
-read_server_pattern(const char *value, char buf[DOMAIN_MAX], struct span *name, enum name_reach *reach)
+bool
+build_read_pattern(const char *value, char buf[DOMAIN_MAX], struct span *name, enum name_reach *reach)
 {
 	char probe[DOMAIN_MAX], again[DOMAIN_MAX];
 	struct span in = span_str(value), host;
@@ -233,7 +233,7 @@ read_internal_server(struct build *b, struct place at, const char *key, const ch
 	const struct name_rule *was;
 
 	(void)unused;
-	if (!read_server_pattern(value, buf, &name, &reach)) {
+	if (!build_read_pattern(value, buf, &name, &reach)) {
 		build_error(b, at, "%s: expects a server name (\"*\" within a label, not the last), not %s", key,
 		    build_shown(value, text));
 		return;
@@ -253,215 +253,31 @@ is_token(const char *s)
 }
 
 static void
-read_refuse_method(struct build *b, struct place at, const char *key, const char *value, int unused)
+read_refuse_method(struct build *b, struct place at, const char *key, const char *value, int class)
 {
 	struct policy_rules *r = b->rules;
 	enum policy_method m = policy_method_of(span_str(value));
 	char text[SHOWN_MAX];
 
-	(void)unused;
 	if (!is_token(value)) {
 		build_error(b, at, "%s: expects the name of a method, not %s", key, build_shown(value, text));
 	} else if (m == POLICY_METHOD_ACK || m == POLICY_METHOD_CANCEL) {
 		build_error(b, at, "%s: %s goes with its INVITE: refuse INVITE instead", key, value);
 	} else if (m != POLICY_METHOD_OTHER) {
-		if (r->refused[m].file == NULL)
-			r->refused[m] = at;
+		if (r->refused[class][m].file == NULL)
+			r->refused[class][m] = at;
 	} else if (r->nothers == REFUSE_OTHERS_MAX) {
 		build_error(b, at, "%s: more than %d methods that SIP does not know", key, REFUSE_OTHERS_MAX);
 	} else {
 		r->others = xreallocarray(r->others, r->nothers + 1, sizeof(*r->others));
 		r->others[r->nothers++] =
-		    (struct other_method){ span_of(xstrdup(value), strlen(value)), at };
+		    (struct other_method){ span_of(xstrdup(value), strlen(value)), (enum policy_class)class, at };
 	}
-}
-
-/* What a partner lacks is known when the next one opens, or at the end. */
-static void
-close_partner(struct build *b)
-{
-	struct partner *p;
-
-	if (b->rules->npartners == 0)
-		return;
-	p = &b->rules->partners[b->rules->npartners - 1];
-	if (!b->partner_server_seen)
-		build_error(b, p->at, "partner: %s has no server", p->shown.name);
-	if (!b->partner_domain_seen)
-		build_error(b, p->at, "partner: %s has no domain", p->shown.name);
-}
-
-static bool
-is_display_name(const char *s)
-{
-	size_t n = strlen(s);
-
-	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
-			return false;
-	return n > 0 && n <= PARTNER_NAME_MAX;
-}
-
-static void
-read_partner(struct build *b, struct place at, const char *key, const char *value, int unused)
-{
-	struct policy_rules *r = b->rules;
-	char text[SHOWN_MAX];
-	struct partner *p;
-
-	(void)unused;
-	close_partner(b);
-	b->partner_server_seen = b->partner_domain_seen = false;
-	b->partner_port_at = b->partner_cn_at = (struct place){ NULL, 0 };
-	r->partners = xreallocarray(r->partners, r->npartners + 1, sizeof(*r->partners));
-	p = &r->partners[r->npartners++];
-	*p = (struct partner){ .at = at };
-	p->shown.port = 5061;
-	p->shown.server = xstrdup("");
-	/* A good name goes into logs and status pages as it stands; a bad one only into messages, escaped. */
-	if (is_display_name(value)) {
-		p->shown.name = xstrdup(value);
-		return;
-	}
-	p->shown.name = xstrdup(build_shown(value, text));
-	build_error(b, at, "%s: expects a display name of 1 to %d printable characters, not %s", key,
-	    PARTNER_NAME_MAX, p->shown.name);
-}
-
-struct partner *
-build_current_partner(struct build *b, struct place at, const char *key)
-{
-	if (b->rules->npartners != 0)
-		return &b->rules->partners[b->rules->npartners - 1];
-	build_error(b, at, "%s: stands before any partner", key);
-	return NULL;
-}
-
-static void
-read_partner_server(struct build *b, struct place at, const char *key, const char *value, int unused)
-{
-	struct partner *p = build_current_partner(b, at, key);
-	char buf[DOMAIN_MAX], text[SHOWN_MAX];
-	const struct name_rule *was;
-	struct span name;
-	bool is_ip;
-
-	(void)unused;
-	if (p == NULL)
-		return;
-	if (b->partner_server_seen) {
-		build_error(b, at, "%s: partner %s has a server already: %s", key, p->shown.name, p->shown.server);
-		return;
-	}
-	b->partner_server_seen = true;
-	if (policy_domain_canon(span_str(value), buf, &name, &is_ip) != SP_OK || is_ip) {
-		build_error(b, at, "%s: expects the server's full name, not %s", key, build_shown(value, text));
-		return;
-	}
-	was = names_add(b->rules->names, NAME_PARTNER_SERVER, REACH_EXACT, name,
-	    (uint32_t)b->rules->npartners - 1, at.file, at.line);
-	if (was != NULL) {
-		build_error(b, at, "%s: %s is the server of partner %s already (%s:%d): list all domains there",
-		    key, buf, b->rules->partners[was->value].shown.name, was->file, was->line);
-		return;
-	}
-	free((char *)(uintptr_t)p->shown.server);
-	p->shown.server = xmemdup(name.p, name.n);
-	p->server_len = name.n;
-}
-
-static void
-read_partner_domain(struct build *b, struct place at, const char *key, const char *value, int unused)
-{
-	struct partner *p = build_current_partner(b, at, key);
-	char buf[DOMAIN_MAX];
-	struct span name;
-	enum name_reach reach;
-	const struct name_rule *was;
-
-	(void)unused;
-	if (p == NULL)
-		return;
-	b->partner_domain_seen = true;
-	if (!read_domain(b, at, key, value, buf, &name, &reach))
-		return;
-	was = names_add(b->rules->names, NAME_PARTNER, reach, name, (uint32_t)b->rules->npartners - 1, at.file,
-	    at.line);
-	if (was != NULL)
-		build_error(b, at, "%s: %s%s belongs to partner %s already (%s:%d)", key,
-		    reach == REACH_BELOW ? "." : "", buf, b->rules->partners[was->value].shown.name, was->file, was->line);
-}
-
-static void
-read_partner_port(struct build *b, struct place at, const char *key, const char *value, int unused)
-{
-	struct partner *p = build_current_partner(b, at, key);
-	char text[SHOWN_MAX];
-	uint64_t port;
-
-	(void)unused;
-	if (p == NULL)
-		return;
-	if (b->partner_port_at.file != NULL)
-		build_error(b, at, "%s: is set already (%s:%d)", key, b->partner_port_at.file,
-		    b->partner_port_at.line);
-	else if (!span_uint(span_str(value), 65535, &port) || port == 0)
-		build_error(b, at, "%s: expects a number from 1 to 65535, not %s", key, build_shown(value, text));
-	else
-		p->shown.port = (uint16_t)port;
-	b->partner_port_at = at;
-}
-
-static void
-read_partner_word(struct build *b, struct place at, const char *key, const char *value, int unused)
-{
-	static const char *const words[] = {
-		[WORD_USE_SOURCE] = "use-source-verification",
-		[WORD_ALWAYS_VERIFIABLE] = "always-verifiable",
-		[WORD_ALWAYS_UNVERIFIABLE] = "always-unverifiable",
-	};
-	struct partner *p = build_current_partner(b, at, key);
-	char text[SHOWN_MAX];
-
-	(void)unused;
-	if (p == NULL)
-		return;
-	if (p->word_at.file != NULL) {
-		build_error(b, at, "%s: is set already (%s:%d)", key, p->word_at.file, p->word_at.line);
-		return;
-	}
-	p->word_at = at;
-	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (strcmp(value, words[i]) == 0) {
-			p->word = (enum partner_word)i;
-			return;
-		}
-	}
-	build_error(b, at, "%s: expects always-verifiable, always-unverifiable or use-source-verification, not %s",
-	    key, build_shown(value, text));
-}
-
-static void
-read_partner_cn(struct build *b, struct place at, const char *key, const char *value, int unused)
-{
-	struct partner *p = build_current_partner(b, at, key);
-	char text[SHOWN_MAX];
-
-	(void)unused;
-	if (p == NULL)
-		return;
-	if (b->partner_cn_at.file != NULL)
-		build_error(b, at, "%s: is set already (%s:%d)", key, b->partner_cn_at.file, b->partner_cn_at.line);
-	else if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
-		build_error(b, at, "%s: expects on or off, not %s", key, build_shown(value, text));
-	else
-		p->shown.accept_cn = strcmp(value, "on") == 0;
-	b->partner_cn_at = at;
 }
 
 static const struct {
 	const char	*key;
-	void		(*read)(struct build *, struct place, const char *key, const char *value, int which);
+	build_read	*read;
 	int		 which;
 } keys[] = {
 	{ "domain", read_internal, 0 },
@@ -471,17 +287,54 @@ static const struct {
 	{ "ip-literals", read_switch, SWITCH_IP_LITERALS },
 	{ "mark-verifiable", read_switch, SWITCH_MARK_VERIFIABLE },
 	{ "archiving-notice", read_switch, SWITCH_ARCHIVING_NOTICE },
+	{ "discovery", read_switch, SWITCH_DISCOVERY },
+	{ "open-federation", read_switch, SWITCH_OPEN_FEDERATION },
+	{ "clearinghouse", read_switch, SWITCH_CLEARINGHOUSE },
+	{ "strict-provider-domains", read_switch, SWITCH_STRICT_PROVIDERS },
+	{ "assert-identity", read_switch, SWITCH_ASSERT_IDENTITY },
+	{ "diagnostics-partners", read_switch, SWITCH_DIAGNOSTICS_PARTNERS },
+	{ "diagnostics-users", read_switch, SWITCH_DIAGNOSTICS_USERS },
+	{ "discovered-verification", build_read_discovered_word, 0 },
 	{ "internal-server", read_internal_server, 0 },
-	{ "refuse-method", read_refuse_method, 0 },
-	{ "partner", read_partner, 0 },
-	{ "partner.server", read_partner_server, 0 },
-	{ "partner.port", read_partner_port, 0 },
-	{ "partner.domain", read_partner_domain, 0 },
-	{ "partner.verification", read_partner_word, 0 },
-	{ "partner.cn", read_partner_cn, 0 },
-	{ "partner.certificate", build_read_key_rule, 0 },
-	{ "partner.pin", build_read_pin, 0 },
+	{ "refuse-method", read_refuse_method, POLICY_CLASS_UNKNOWN },
+	{ "refuse-method.remote-user", read_refuse_method, POLICY_CLASS_REMOTE_USER },
+	{ "refuse-method.branch", read_refuse_method, POLICY_CLASS_BRANCH },
+	{ "refuse-method.direct", read_refuse_method, POLICY_CLASS_DIRECT },
+	{ "refuse-method.enhanced", read_refuse_method, POLICY_CLASS_ENHANCED },
+	{ "refuse-method.provider", read_refuse_method, POLICY_CLASS_PROVIDER },
+	{ "refuse-method.clearinghouse", read_refuse_method, POLICY_CLASS_CLEARINGHOUSE },
+	{ "partner", build_read_partner, GROUP_PARTNER },
+	{ "partner.server", build_read_server, GROUP_PARTNER },
+	{ "partner.port", build_read_port, GROUP_KEY(GROUP_PARTNER, KEY_PORT) },
+	{ "partner.domain", build_read_partner_domain, GROUP_PARTNER },
+	{ "partner.verification", build_read_word, GROUP_KEY(GROUP_PARTNER, KEY_VERIFICATION) },
+	{ "partner.cn", build_read_flag, GROUP_KEY(GROUP_PARTNER, KEY_CN) },
+	{ "partner.certificate", build_read_key_rule, GROUP_PARTNER },
+	{ "partner.pin", build_read_pin, GROUP_PARTNER },
 	{ "refused-certificate", build_read_refused_certificate, 0 },
+	{ "partner.trusted", build_read_flag, GROUP_KEY(GROUP_PARTNER, KEY_TRUSTED) },
+	{ "partner.member", build_read_flag, GROUP_KEY(GROUP_PARTNER, KEY_MEMBER) },
+	{ "partner.reach", build_read_reach, GROUP_PARTNER },
+	{ "provider", build_read_provider, GROUP_PROVIDER },
+	{ "provider.server", build_read_server, GROUP_PROVIDER },
+	{ "provider.port", build_read_port, GROUP_KEY(GROUP_PROVIDER, KEY_PORT) },
+	{ "provider.enabled", build_read_flag, GROUP_KEY(GROUP_PROVIDER, KEY_ENABLED) },
+	{ "provider.public", build_read_flag, GROUP_KEY(GROUP_PROVIDER, KEY_PUBLIC) },
+	{ "provider.verification", build_read_word, GROUP_KEY(GROUP_PROVIDER, KEY_VERIFICATION) },
+	{ "provider.cn", build_read_flag, GROUP_KEY(GROUP_PROVIDER, KEY_CN) },
+	{ "branch", build_read_branch, GROUP_BRANCH },
+	{ "default-route", build_read_default_route, GROUP_DEFAULT_ROUTE },
+	{ "default-route.port", build_read_port, GROUP_KEY(GROUP_DEFAULT_ROUTE, KEY_PORT) },
+	{ "default-route.verification", build_read_word, GROUP_KEY(GROUP_DEFAULT_ROUTE, KEY_VERIFICATION) },
+	{ "default-route.public", build_read_flag, GROUP_KEY(GROUP_DEFAULT_ROUTE, KEY_PUBLIC) },
+	{ "default-route.trusted", build_read_flag, GROUP_KEY(GROUP_DEFAULT_ROUTE, KEY_TRUSTED) },
+	{ "route", build_read_route, GROUP_ROUTE },
+	{ "route.server", build_read_server, GROUP_ROUTE },
+	{ "route.port", build_read_port, GROUP_KEY(GROUP_ROUTE, KEY_PORT) },
+	{ "route.replace-host", build_read_flag, GROUP_KEY(GROUP_ROUTE, KEY_REPLACE_HOST) },
+	{ "allowed", build_read_allowed, GROUP_ALLOWED },
+	{ "allowed.verification", build_read_word, GROUP_KEY(GROUP_ALLOWED, KEY_VERIFICATION) },
+	{ "allowed.record", build_read_record, GROUP_KEY(GROUP_ALLOWED, KEY_RECORD) },
 };
 
 static void
@@ -542,6 +395,7 @@ rules_new(void)
 
 	atomic_init(&r->refs, 1);
 	r->names = names_new();
+	r->default_route = NO_PARTNER;
 	r->on[SWITCH_REMOTE_USERS] = true;
 	r->on[SWITCH_MARK_VERIFIABLE] = true;
 	return r;
@@ -561,7 +415,7 @@ policy_builder_finish(struct policy_builder *pb, void (*report)(void *, const ch
 	for (size_t i = 0; i < pb->npairs; i++)
 		read_pair(&b, (struct place){ b.rules->files[pb->pairs[i].file], pb->pairs[i].line },
 		    &pb->pairs[i]);
-	close_partner(&b);
+	build_finish_servers(&b);
 	if (pb->overfull)
 		build_error(&b, (struct place){ b.rules->files[b.rules->nfiles - 1], 0 },
 		    "more than %d rules", POLICY_RULES_MAX);
@@ -595,6 +449,13 @@ policy_rules_unref(struct policy_rules *r)
 	for (size_t i = 0; i < r->npartners; i++) {
 		free((char *)(uintptr_t)r->partners[i].shown.name);
 		free((char *)(uintptr_t)r->partners[i].shown.server);
+		free(r->partners[i].reach);
+	}
+	for (size_t i = 0; i < r->nallowed; i++)
+		free((char *)(uintptr_t)r->allowed[i].record.p);
+	for (size_t i = 0; i < r->nroutes; i++) {
+		free((char *)(uintptr_t)r->routes[i].user.p);
+		free((char *)(uintptr_t)r->routes[i].host.p);
 	}
 	for (size_t i = 0; i < r->nothers; i++)
 		free((char *)(uintptr_t)r->others[i].name.p);
@@ -603,6 +464,8 @@ policy_rules_unref(struct policy_rules *r)
 	names_free(r->names);
 	keys_free(r);
 	free(r->partners);
+	free(r->allowed);
+	free(r->routes);
 	free(r->others);
 	free(r->files);
 	free(r);
@@ -618,6 +481,12 @@ const struct policy_partner *
 policy_partner_get(const struct policy_rules *r, size_t i)
 {
 	return &r->partners[i].shown;
+}
+
+bool
+policy_shows_diagnostics(const struct policy_rules *r, bool to_partner)
+{
+	return r->on[to_partner ? SWITCH_DIAGNOSTICS_PARTNERS : SWITCH_DIAGNOSTICS_USERS];
 }
 
 bool

@@ -16,7 +16,9 @@
  *	                         any characters of one label, not for the last label
  *	mark-verifiable          "on" (default) | "off" (MS 7.2, outward)
  *	archiving-notice         "on" | "off" (MS 7.7, outward)
- *	refuse-method            a method that no server peer may send (FilterVerbs)
+ *	refuse-method            a method that no server of another organisation may send (FilterVerbs)
+ *	refuse-method.CLASS      … of that class: remote-user, branch, direct, enhanced,
+ *	                         provider, clearinghouse
  *	partner                  opens a direct partner; the value is its display name
  *	partner.server           its server's name, which its certificate must prove
  *	partner.port             1..65535, default 5061
@@ -28,12 +30,41 @@
  *	                         made for servers and clients both; "pinned": its key is one of
  *	partner.pin              a key: SHA-256 of the SubjectPublicKeyInfo, hexadecimal or base64
  *	refused-certificate      a certificate that nobody may show: its SHA-256, hexadecimal
+ *	partner.trusted          "on" | "off": in our trust domain (RFC 3325)
+ *	partner.member           "on" | "off": a member of the clearing house that we are
+ *	partner.reach            display name of a member that it may reach (default: all)
+ *	clearinghouse            "on" | "off": relay between members by their domains
+ *	discovery                "on" | "off": partners that DNS names (MS 8.2, 11.2)
+ *	allowed                  a domain that may be discovered (exact; ".d" for d's sub-domains)
+ *	allowed.verification     as a partner's
+ *	allowed.record           the full name of its SRV record, if not the usual one
+ *	open-federation          "on" | "off": every domain may be discovered
+ *	discovered-verification  as a partner's, for domains that only open federation lets in
+ *	provider                 opens a provider; the value is its display name
+ *	provider.server, .port, .cn  as a partner's
+ *	provider.enabled         "on" | "off" (default)
+ *	provider.public          "on" | "off": a public IM network
+ *	provider.verification    as a partner's; default always-unverifiable if public,
+ *	                         else always-verifiable
+ *	strict-provider-domains  "on" | "off": DNS must prove a public provider's senders too
+ *	default-route            server of the clearing house that takes what nobody else does
+ *	default-route.port, .verification, .trusted  as a partner's
+ *	default-route.public     "on" | "off": it is marked as a public IM network
+ *	branch                   server of a branch proxy, whose users are ours
+ *	route                    opens a static route: "[user@]domain", "*" for any characters
+ *	route.server, .port      where it leads
+ *	route.replace-host       "on" | "off": the Request-URI's host becomes the server's name
+ *	assert-identity          "on" | "off": P-Asserted-Identity inward for verified senders
+ *	diagnostics-partners, diagnostics-users
+ *	                         "on" | "off": ms-diagnostics of the inside may be seen there
  *
  * What may not stand together, each refused with both places named: one of our
- * domains, a partner's domain or a server in a blocked domain; a domain both
- * ours and a partner's; one domain with the same reach, or one server, in two
- * partners; a partner's server that is an internal server; a switch set twice.
- * Of ".d" and "x.d" in two partners the closer one counts.
+ * domains, a partner's domain, an allowed domain or a server in a blocked domain;
+ * a domain both ours and a partner's or allowed; one both a partner's and allowed;
+ * one domain with the same reach in two partners; one server in two roles; a peer's
+ * server that is an internal server; an enabled provider, or being a clearing
+ * house, together with a default route; a switch set twice. Of ".d" and "x.d"
+ * in two partners the closer one counts.
  */
 #ifndef SALLYPORT_POLICY_RULES_H
 #define SALLYPORT_POLICY_RULES_H
@@ -68,7 +99,7 @@ void	policy_rules_unref(struct policy_rules *);	/* NULL: nothing; any thread */
 
 #define POLICY_RULES_MAX	1000000	/* pairs in one policy */
 
-/* What a connection pool needs to know of a direct partner; index from a decision. */
+/* What a connection pool needs to know of a server that the rules name; index from a decision. */
 struct policy_partner {
 	const char	*name;		/* display name */
 	const char	*server;	/* lower-case; certificate must prove it */
@@ -82,6 +113,8 @@ const struct policy_partner *policy_partner_get(const struct policy_rules *, siz
 size_t	policy_pin_count(const struct policy_rules *);
 const unsigned char *policy_pin_get(const struct policy_rules *, size_t i);	/* 32 bytes; i < count */
 const unsigned char (*policy_refused_certificates(const struct policy_rules *, size_t *n))[32];
+/* May ms-diagnostics of the inside be seen by partners, or by remote users (MS 7.6)? */
+bool	policy_shows_diagnostics(const struct policy_rules *, bool to_partner);
 /* Is this one of our own domains? Lower-case A-label form. */
 bool	policy_is_internal_domain(const struct policy_rules *, const char *p, size_t n);
 

@@ -1,9 +1,10 @@
 /*
  * tests/bench/policy_bench.c - what a decision costs, and what loading a policy does.
  *
- * `make bench-policy`. 1,000 partners, 10,000 blocks; a mix of what comes:
- * remote users, partners, strangers, traffic from inside. Prints nanoseconds a
- * decision, and ends with an error if any decision allocated.
+ * `make bench-policy`. 1,000 partners, 10,000 blocks, 10,000 allowed domains, some
+ * providers and static routes; a mix of what comes: remote users, partners,
+ * strangers, traffic from inside. Prints nanoseconds a decision, and ends with an
+ * error if any decision allocated.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,9 @@
 
 #define NPARTNERS	1000
 #define NBLOCKED	10000
+#define NALLOWED	10000
+#define NROUTES		16
+#define NPROVIDERS	20
 #define NMIX		4096
 #define ROUNDS		500
 
@@ -85,6 +89,18 @@ build(void)
 		policy_builder_add(b, "bench", line++, "partner.domain", text("partner-%d.example", i).p);
 		policy_builder_add(b, "bench", line++, "partner.domain", text(".partner-%d.example", i).p);
 	}
+	policy_builder_add(b, "bench", line++, "discovery", "on");
+	for (int i = 0; i < NALLOWED; i++)
+		policy_builder_add(b, "bench", line++, "allowed", text("allowed-%d.example", i).p);
+	for (int i = 0; i < NPROVIDERS; i++) {
+		policy_builder_add(b, "bench", line++, "provider", text("Provider %d", i).p);
+		policy_builder_add(b, "bench", line++, "provider.server", text("sip.provider-%d.example", i).p);
+		policy_builder_add(b, "bench", line++, "provider.enabled", "on");
+	}
+	for (int i = 0; i < NROUTES; i++) {
+		policy_builder_add(b, "bench", line++, "route", text("+1555*@gw*-%d.test", i).p);
+		policy_builder_add(b, "bench", line++, "route.server", text("gw%d.phone.test", i).p);
+	}
 	rules = policy_builder_finish(b, NULL, NULL);
 	policy_builder_free(b);
 	return rules;
@@ -121,6 +137,45 @@ inside_out(int i)
 		.nnames = 1, .method = POLICY_METHOD_MESSAGE, .from_domain = SPAN_LIT("contoso.example"),
 		.to_domain = text("partner-%d.example", i % NPARTNERS),
 		.ruri_domain = text("partner-%d.example", i % NPARTNERS) };
+}
+
+static struct policy_dns
+answer(int i)
+{
+	static const uint16_t ports[] = { 5061, 5061, 5061, 5061 };
+	struct span *targets = calloc(4, sizeof(*targets));
+
+	targets[0] = text("other.allowed-%d.example", i % NALLOWED);
+	targets[1] = text("edge.allowed-%d.example", i % NALLOWED);
+	targets[2] = text("elsewhere-%d.example", i % NALLOWED);
+	targets[3] = text("sip.allowed-%d.example", i % NALLOWED);
+	return (struct policy_dns){ POLICY_DNS_FOUND, text("allowed-%d.example", i % NALLOWED), SPAN_NONE, targets,
+		ports, 4 };
+}
+
+static struct policy_facts
+discovered_in(int i)
+{
+	struct policy_facts f = partner_in(i);
+	struct span *names = calloc(2, sizeof(*names));
+
+	names[0] = text("www.allowed-%d.example", i % NALLOWED);
+	names[1] = text("sip.allowed-%d.example", i % NALLOWED);
+	f.names = names;
+	f.from_domain = text("allowed-%d.example", i % NALLOWED);
+	f.dns = answer(i);
+	return f;
+}
+
+static struct policy_facts
+inside_to_discovered(int i)
+{
+	struct policy_facts f = inside_out(i);
+
+	f.to_domain = f.ruri_domain = text("allowed-%d.example", i % NALLOWED);
+	f.ruri_user = SPAN_LIT("+15551234");
+	f.dns = answer(i);
+	return f;
 }
 
 static struct policy_facts
@@ -161,10 +216,13 @@ main(void)
 
 	if (rules == NULL)
 		return 1;
-	printf("%-28s %7.1f ms (%d partners, %d blocked)\n", "loading", (cpu_ns() - from) / 1e6, NPARTNERS, NBLOCKED);
+	printf("%-28s %7.1f ms (%d partners, %d blocked, %d allowed)\n", "loading", (cpu_ns() - from) / 1e6, NPARTNERS,
+	    NBLOCKED, NALLOWED);
 	measure(rules, "remote user inward", user_in);
 	measure(rules, "partner inward", partner_in);
 	measure(rules, "inside to partner", inside_out);
+	measure(rules, "discovered inward", discovered_in);
+	measure(rules, "inside to discovered", inside_to_discovered);
 	measure(rules, "blocked", blocked_in);
 	policy_rules_unref(rules);
 	return 0;

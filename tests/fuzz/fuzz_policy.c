@@ -1,7 +1,8 @@
 /*
  * tests/fuzz/fuzz_policy.c - policy text, and decisions by whatever rules come
  * of it. Either there are rules or there are errors; blocked stays blocked; what
- * comes in from outside is allowed only with a mark and a hop.
+ * comes in from outside is allowed only with a mark and a hop; who asks DNS is
+ * content with the answer.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -53,8 +54,21 @@ ask(const struct policy_rules *rules, const char *value)
 			.route = i & 16 ? POLICY_ROUTE_OURS : POLICY_ROUTE_NONE,
 		};
 		struct policy_decision d = policy_decide(rules, &f);
+		uint16_t ports[] = { 5061, 25 };
 		char text[4096];
 		struct strbuf sb;
+
+		assert((d.verdict == POLICY_ASK_DNS) == (d.reason == POLICY_REASON_NEEDS_DNS));
+		if (d.verdict == POLICY_ASK_DNS) {
+			struct span targets[] = { domain, d.dns_domain };
+
+			assert(!span_is_empty(d.dns_domain) && d.hop == POLICY_HOP_NONE && !d.mark_inward);
+			assert(d.dns_name.n == 0 || d.dns_name.p[d.dns_name.n] == '\0');
+			f.dns = (struct policy_dns){ (enum policy_dns_state)(1 + i % 3), d.dns_domain, d.dns_name,
+				targets, ports, 2 };
+			d = policy_decide(rules, &f);
+			assert(d.verdict != POLICY_ASK_DNS);
+		}
 
 		strbuf_init(&sb, text, sizeof(text));
 		policy_explain(&d, &f, &sb);
@@ -64,8 +78,11 @@ ask(const struct policy_rules *rules, const char *value)
 		assert(d.reason != POLICY_REASON_UNDECIDED);
 		assert(d.verdict != POLICY_ALLOW || d.hop != POLICY_HOP_NONE);
 		assert(d.hop != POLICY_HOP_PARTNER || d.partner < policy_partner_count(rules));
-		assert(d.verdict != POLICY_ALLOW || f.side != POLICY_SIDE_OUTER || d.mark_inward);
-		assert(d.verdict != POLICY_ALLOW || d.class != POLICY_CLASS_DIRECT ||
+		assert(d.hop != POLICY_HOP_DISCOVERED || (d.targets != 0 && d.targets < 4));
+		assert(d.verdict != POLICY_ALLOW || f.side != POLICY_SIDE_OUTER || d.mark_inward != d.mark_outward);
+		assert(d.class != POLICY_CLASS_ENHANCED || f.dns.state == POLICY_DNS_FOUND);
+		assert(d.verdict != POLICY_ALLOW || f.side != POLICY_SIDE_OUTER ||
+		    d.class == POLICY_CLASS_REMOTE_USER || d.class == POLICY_CLASS_BRANCH ||
 		    !policy_is_internal_domain(rules, f.from_domain.p, f.from_domain.n));
 	}
 }

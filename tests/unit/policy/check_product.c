@@ -243,7 +243,7 @@ wrong_outer(const struct combination *c, const struct policy_facts *f, const str
 static const char *
 wrong_inner(const struct combination *c, const struct policy_facts *f, const struct policy_decision *d)
 {
-	bool flow = f->flow == POLICY_FLOW_USER;
+	bool flow = f->flow == POLICY_FLOW_USER || f->flow == POLICY_FLOW_BRANCH;
 
 	if (d->mark_inward)
 		return "marked inward from inside";
@@ -278,7 +278,7 @@ static void
 check_one(const struct policy_rules *rules, const struct policy_rules *permuted, const struct combination *c)
 {
 	struct policy_facts f;
-	struct policy_decision d, again;
+	struct policy_decision d, again = { .verdict = POLICY_DENY };
 	const char *wrong;
 
 	fill(&f, c);
@@ -329,11 +329,11 @@ check_messages(const struct policy_rules *rules, const struct policy_rules *perm
 			for (c.to = 0; c.to < D_NKINDS; c.to++)
 				for (c.ruri = 0; c.ruri < NRURIS; c.ruri++)
 					/* dialog, route, flow and response in one number */
-					for (unsigned k = 0; k < 2 * 4 * 5 + 1; k++, n++) {
-						c.response = k == 2 * 4 * 5;
+					for (unsigned k = 0; k < 2 * 4 * 6 + 1; k++, n++) {
+						c.response = k == 2 * 4 * 6;
 						c.dialog = k & 1;
 						c.route = (k >> 1) & 3;
-						c.flow = (k >> 3) % 5;
+						c.flow = (k >> 3) % 6;
 						check_one(rules, permuted, &c);
 					}
 	return n;
@@ -348,7 +348,7 @@ static const char permuted_text[] =
 	"domain .branch.contoso.example\n"
 	"partner Fabrikam\npartner.domain .fabrikam.example\npartner.server sip.fabrikam.example\n"
 	"partner.domain fabrikam.example\n"
-	"blocked spam.example\nfederation on\ndomain contoso.example\n";
+	"blocked spam.example\nfederation on\ndomain contoso.example\nbranch proxy.branch.contoso.example\n";
 static const char product_text[] =
 	"domain contoso.example\ndomain .branch.contoso.example\nfederation on\nblocked spam.example\n"
 	"internal-server director.contoso.example\ninternal-server fe*.pool.contoso.example\n"
@@ -356,7 +356,7 @@ static const char product_text[] =
 	"partner Fabrikam\npartner.server sip.fabrikam.example\npartner.domain fabrikam.example\n"
 	"partner.domain .fabrikam.example\n"
 	"partner Adatum\npartner.server edge.adatum.example\npartner.domain adatum.example\n"
-	"partner.domain .adatum.example\npartner.verification always-verifiable\n";
+	"partner.domain .adatum.example\npartner.verification always-verifiable\nbranch proxy.branch.contoso.example\n";
 
 START_TEST(product)
 {
@@ -408,13 +408,13 @@ START_TEST(more_rules_of_refusal)
 		for (c.method = 0; c.method < NMETHODS; c.method++)
 			for (c.from = 0; c.from < D_NKINDS; c.from++)
 				for (c.to = 0; c.to < D_NKINDS; c.to++)
-					for (unsigned k = 0; k < 2 * 4 * 5; k++) {
+					for (unsigned k = 0; k < 2 * 4 * 6; k++) {
 						struct policy_facts f;
 
 						c.ruri = k % NRURIS;
 						c.dialog = k & 1;
 						c.route = (k >> 1) & 3;
-						c.flow = (k >> 3) % 5;
+						c.flow = (k >> 3) % 6;
 						fill(&f, &c);
 						ck_assert_int_eq(policy_decide(off, &f).verdict, POLICY_DENY);
 						if (policy_decide(more, &f).verdict == POLICY_ALLOW)
