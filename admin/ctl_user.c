@@ -229,8 +229,10 @@ ask(const char *prompt, char out[USER_PASSWORD_MAX + 2])
 	if (tcgetattr(fd, &was) == 0) {
 		quiet = was;
 		quiet.c_lflag &= (tcflag_t)~ECHO;
-		if (write(fd, prompt, strlen(prompt)) > 0 && tcsetattr(fd, TCSAFLUSH, &quiet) == 0) {
-			n = read_line(fd, out);
+		/* quiet first: whoever sees the prompt may begin to type */
+		if (tcsetattr(fd, TCSAFLUSH, &quiet) == 0) {
+			if (write(fd, prompt, strlen(prompt)) > 0)
+				n = read_line(fd, out);
 			tcsetattr(fd, TCSAFLUSH, &was);
 			if (write(fd, "\n", 1) != 1)
 				n = -1;
