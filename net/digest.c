@@ -16,7 +16,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 
-static EVP_MD *kinds[2];
+static EVP_MD *kinds[3];
 static EVP_MAC *hmac;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -25,9 +25,10 @@ fetch(void)
 {
 	kinds[NET_DIGEST_MD5] = EVP_MD_fetch(NULL, "MD5", NULL);
 	kinds[NET_DIGEST_SHA256] = EVP_MD_fetch(NULL, "SHA256", NULL);
+	kinds[NET_DIGEST_SHA1] = EVP_MD_fetch(NULL, "SHA1", NULL);
 	hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-	if (kinds[0] == NULL || kinds[1] == NULL || hmac == NULL) {
-		log_say(SP_LOG_ERROR, "crypto", "OpenSSL offers no MD5, SHA-256 or HMAC");
+	if (kinds[0] == NULL || kinds[1] == NULL || kinds[2] == NULL || hmac == NULL) {
+		log_say(SP_LOG_ERROR, "crypto", "OpenSSL offers no MD5, SHA-1, SHA-256 or HMAC");
 		abort();
 	}
 }
@@ -35,7 +36,7 @@ fetch(void)
 size_t
 net_digest_size(enum net_digest_kind kind)
 {
-	return kind == NET_DIGEST_SHA256 ? 32 : 16;
+	return kind == NET_DIGEST_SHA256 ? 32 : kind == NET_DIGEST_SHA1 ? 20 : 16;
 }
 
 size_t
@@ -95,4 +96,33 @@ net_hmac(struct net_hmac *h, const struct span *parts, size_t n, unsigned char o
 		ok = EVP_MAC_update(h->ctx, (const unsigned char *)parts[i].p, parts[i].n);
 	if (!ok || !EVP_MAC_final(h->ctx, out, &len, 32) || len != 32)
 		abort();
+}
+
+#define HMAC_BLOCK	64
+
+void
+net_hmac_md5(const unsigned char key[16], const struct span *parts, size_t n, unsigned char out[NET_HMAC_MD5_SIZE])
+{
+	unsigned char inner[HMAC_BLOCK], outer[HMAC_BLOCK], digest[NET_DIGEST_MAX];
+	struct span all[NET_HMAC_MD5_PARTS + 1], last[2];
+
+	if (n > NET_HMAC_MD5_PARTS)
+		abort();
+	memset(inner, 0x36, sizeof(inner));
+	memset(outer, 0x5c, sizeof(outer));
+	for (size_t i = 0; i < 16; i++) {
+		inner[i] ^= key[i];
+		outer[i] ^= key[i];
+	}
+	all[0] = span_of((const char *)inner, sizeof(inner));
+	for (size_t i = 0; i < n; i++)
+		all[i + 1] = parts[i];
+	net_digest(NET_DIGEST_MD5, all, n + 1, digest);
+	last[0] = span_of((const char *)outer, sizeof(outer));
+	last[1] = span_of((const char *)digest, NET_HMAC_MD5_SIZE);
+	net_digest(NET_DIGEST_MD5, last, 2, digest);
+	memcpy(out, digest, NET_HMAC_MD5_SIZE);
+	mem_wipe(inner, sizeof(inner));
+	mem_wipe(outer, sizeof(outer));
+	mem_wipe(digest, sizeof(digest));
 }
