@@ -43,8 +43,14 @@ reaches_bob() {
 	# shellcheck disable=SC2086
 	lab_sipsend sipsend --timeout 20 $as_partner --user carol@contoso.example "send MESSAGE sip:bob@example.com -b x"
 }
-# Each worker of the edge tries again after a while, not at once.
-ok "the Director is back" lab_wait 20 "messages passing again" reaches_bob
+# Each worker of the edge tries again after a while, not at once. Which of them is met is chance: one
+# that has not tried yet would answer in the Director's place below.
+steadily() {
+	for n in 1 2 3 4 5 6 7; do
+		reaches_bob || return 1
+	done
+}
+ok "the Director is back" lab_wait 20 "messages passing again" steadily
 
 # the home pool
 lab_forget director
