@@ -121,8 +121,7 @@ world_director_start() {
 
 world_director_run() {
 	lab_start director "$LAB_BUILD/sallyport-director" -f "$LAB/director.conf"
-	lab_wait_port director "$director" 5061
-	lab_wait_port director "$director" 5063
+	lab_wait_port director "$director" 5061 && lab_wait_port director "$director" 5063
 }
 
 # world_edge_start [NEXT-HOP]: the Director, unless another server inside is named
@@ -130,17 +129,14 @@ world_edge_start() {
 	world_policy edge example.com "${1:-director.int.example.com}" contoso.example fabrikam.example
 	world_edge_conf edge "$edge_outer" "$edge_inner" example.com '' "${1:-director.int.example.com}"
 	lab_start edge "$LAB_BUILD/sallyport-edge" -f "$LAB/edge.conf"
-	lab_wait_port edge "$edge_outer" 443
-	lab_wait_port edge "$edge_outer" 5061
-	lab_wait_port edge "$edge_inner" 5061
+	lab_wait_port edge "$edge_outer" 443 && lab_wait_port edge "$edge_outer" 5061 && lab_wait_port edge "$edge_inner" 5061
 }
 
 world_partner_edge_start() {
 	world_policy partner-edge contoso.example pool.int.contoso.example example.com spam.example
 	world_edge_conf partner-edge "$partner_outer" "$partner_inner" contoso.example partner- pool.int.contoso.example
 	lab_start partner-edge "$LAB_BUILD/sallyport-edge" -f "$LAB/partner-edge.conf"
-	lab_wait_port partner-edge "$partner_outer" 5061
-	lab_wait_port partner-edge "$partner_inner" 5061
+	lab_wait_port partner-edge "$partner_outer" 5061 && lab_wait_port partner-edge "$partner_inner" 5061
 }
 
 world_pool_start() {
@@ -148,19 +144,18 @@ world_pool_start() {
 }
 
 world_pools_start() {
-	world_pool_start
-	lab_pool_start partner-pool contoso.example "$partner_pool" partner-pool \
+	world_pool_start && lab_pool_start partner-pool contoso.example "$partner_pool" partner-pool \
 	    edge.int.contoso.example "$partner_inner" carol:Carol-1
 }
 
 # The whole world; world_pki comes before.
 world_start() {
-	lab_example_zones
-	lab_dns_start
-	world_pools_start
-	world_director_start
-	world_edge_start
-	world_partner_edge_start
+	lab_example_zones &&
+	    lab_dns_start &&
+	    world_pools_start &&
+	    world_director_start &&
+	    world_edge_start &&
+	    world_partner_edge_start
 }
 
 # The same without a Director: edges in front of pools that challenge users themselves.
