@@ -28,6 +28,7 @@ struct pending {
 struct ask {
 	struct net_io	 io;
 	struct net_timer timer;
+	struct net_task	 task;		/* what was asked during one batch goes out at its end */
 	struct net_loop	*loop;
 	bool		 gone;
 	struct slots	*pending;
@@ -119,6 +120,17 @@ flush(struct ask *a)
 	a->out_n = a->out_at = 0;
 }
 
+static void
+flush_batch(struct net_task *t)
+{
+	struct ask *a = (struct ask *)((char *)t - offsetof(struct ask, task));
+
+	if (!a->gone) {
+		flush(a);
+		watch(a);
+	}
+}
+
 /* A wrong frame between our own processes is a bug or a break-in. */
 static void
 die(const char *what, unsigned type)
@@ -183,6 +195,7 @@ ask_new(struct net_loop *loop, int fd, uint32_t max)
 	a->io.fd = fd;
 	a->io.ready = ready;
 	a->timer.fire = expire;
+	a->task.run = flush_batch;
 	a->pending = slots_new(max);
 	a->last = &a->first;
 	if (net_io_add(loop, &a->io, NET_READ) != 0) {
@@ -202,6 +215,7 @@ ask_free(struct ask *a, void (*fn)(void *arg))
 	if (!a->gone)
 		net_io_remove(a->loop, &a->io);
 	net_timer_cancel(a->loop, &a->timer);
+	net_task_cancel(a->loop, &a->task);
 	while ((p = a->first) != NULL) {
 		a->first = p->next;
 		if (fn != NULL)
@@ -258,8 +272,7 @@ send_question(struct ask *a, unsigned char *at, const struct frame_writer *w, en
 	a->last = &p->next;
 	f.tag = p->tag;
 	a->out_n += frame_format(&f, at);
-	flush(a);
-	watch(a);
+	net_task_queue(a->loop, &a->task);
 	return true;
 }
 

@@ -487,11 +487,36 @@ def secrets():
     T.check("authd holds no key and no door", not any(".key" in k or ".pem" in k for k in kinds), kinds)
 
 
+def accounts():
+    """authd has an account of its own, which alone can read the user file."""
+    owner = pwd.getpwnam("daemon")
+    os.chown(RUN + "/users", owner.pw_uid, owner.pw_gid)
+    other = Director("accounts", doors='( { listen = "%s:5061"; admits = "both"; } )' % POOL2, auth='user = "daemon";')
+    with open("/proc/%d/status" % other.authd()) as f:
+        status = f.read()
+    T.check("authd becomes its account", set(re.search(r"^Uid:\t(.*)$", status, re.M).group(1).split()) == {str(owner.pw_uid)})
+    T.check("  without groups of root", re.search(r"^Groups:\t(.*)$", status, re.M).group(1).split() in ([], [str(owner.pw_gid)]))
+    T.check("  and can gain no privilege", re.search(r"^NoNewPrivs:\t1$", status, re.M) is not None)
+    T.check("  and leaves no core", subprocess.run(["setpriv", "--reuid=" + str(owner.pw_uid), "--clear-groups", "cat",
+            "/proc/%d/maps" % other.authd()], capture_output=True).returncode != 0)
+    subprocess.run([os.path.join(BUILD, "sallyportctl"), "user", "add", "zoe@example.com", "--users", RUN + "/users", "--pool",
+                    "pool.int.example.com", "--password-file", "-"], input=b"secret\n", check=True)
+    T.check("the file stays authd's when root changes it", os.stat(RUN + "/users").st_uid == owner.pw_uid)
+    other.hup()
+    other.logged("event=reloaded")
+    conn = dial(POOL2 + ":5061", NAME)
+    conn.send(request("REGISTER", "sip:example.com", "sip:zoe@example.com", to="sip:zoe@example.com", headers=[
+        digest(challenge(conn, "example.com", ()), "REGISTER", "sip:example.com", "zoe")]))
+    T.check("and the new user is known", conn.recv().status == 301)
+    conn.close()
+    other.stop()
+
+
 prepare()
 try:
     director = Director("director")
     for name, fn in (("registration", registration), ("dialog", dialog), ("a client inside", inside_client), ("ways", ways),
-                     ("both", both_on_one_port), ("realm", one_realm)):
+                     ("both", both_on_one_port), ("realm", one_realm), ("accounts", accounts)):
         T.run(name, fn)
     director.stop()
     director = Director("failing")
@@ -504,7 +529,7 @@ try:
 finally:
     for e in list(sipnet.Edge.running):
         e.stop()
-for name in ("director", "failing", "changing", "both", "realm"):
+for name in ("director", "failing", "changing", "both", "realm", "accounts"):
     log = open(os.path.join(RUN, name, "log"), errors="replace").read()
     T.check("%s: no sanitizer complained" % name, "Sanitizer" not in log and "runtime error" not in log)
 sys.exit(1 if T.failed else 0)
