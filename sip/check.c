@@ -290,18 +290,19 @@ hex_value(char c)
 }
 
 /*
- * What a careless reader makes of a name: escapes undone, lower case, all but letters and
- * digits gone. At most SLOPPY_MAX of it; the names above are shorter.
+ * What a careless reader makes of a name: lower case, all but letters and
+ * digits gone, escapes undone or not. At most SLOPPY_MAX of it; the names above
+ * are shorter.
  */
 static struct span
-sloppy(struct span s, char out[SLOPPY_MAX])
+sloppy(struct span s, bool unescape, char out[SLOPPY_MAX])
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < s.n && n < SLOPPY_MAX; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 
-		if (c == '%' && s.n - i > 2 && hex_value(s.p[i + 1]) >= 0 && hex_value(s.p[i + 2]) >= 0) {
+		if (unescape && c == '%' && s.n - i > 2 && hex_value(s.p[i + 1]) >= 0 && hex_value(s.p[i + 2]) >= 0) {
 			c = (unsigned char)(hex_value(s.p[i + 1]) * 16 + hex_value(s.p[i + 2]));
 			i += 2;
 		}
@@ -315,12 +316,14 @@ sloppy(struct span s, char out[SLOPPY_MAX])
 static bool
 begins_like_mark(struct span s)
 {
-	char text[SLOPPY_MAX];
-	struct span seen = sloppy(s, text);
+	for (int unescape = 0; unescape <= 1; unescape++) {
+		char text[SLOPPY_MAX];
+		struct span seen = sloppy(s, unescape, text);
 
-	for (size_t i = 0; i < sizeof(trusted) / sizeof(trusted[0]); i++)
-		if (span_istarts(seen, span_str(trusted[i])))
-			return true;
+		for (size_t i = 0; i < sizeof(trusted) / sizeof(trusted[0]); i++)
+			if (span_istarts(seen, span_str(trusted[i])))
+				return true;
+	}
 	return false;
 }
 
@@ -366,7 +369,8 @@ check_disguise(const struct sip_message *m)
 		    hides_mark(span_of(m->bytes + h->line + h->name_n, h->line_n - h->name_n - 2u)))
 			return SIP_CHECK_MARK_DISGUISED;
 	}
-	return any && hides_mark(m->uri) ? SIP_CHECK_MARK_DISGUISED : SIP_CHECK_OK;
+	/* A Request-URI or a reason phrase can hide one as well. */
+	return any && hides_mark(m->start_line) ? SIP_CHECK_MARK_DISGUISED : SIP_CHECK_OK;
 }
 
 /* The next Proxy-Require tag that we do not understand; *i and *rest begin as -1 and nothing. */

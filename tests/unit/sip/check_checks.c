@@ -172,6 +172,7 @@ START_TEST(every_check_is_provoked)
 		{ SIP_CHECK_MARK_DISGUISED, CONTACT, "ms-edge-proxy-message-trust2: x", NULL },
 		{ SIP_CHECK_MARK_DISGUISED, CONTACT, "%6Ds-edge-proxy-message-trust: x", NULL },
 		{ SIP_CHECK_MARK_DISGUISED, CONTACT, "ms%2dedge%2dproxy%2dmessage%2dtrust: x", NULL },
+		{ SIP_CHECK_MARK_DISGUISED, CONTACT, "ms-user-logon%data: x", NULL },
 		{ SIP_CHECK_MARK_DISGUISED, CONTACT, "p_asserted_identity: <sip:a@h>", NULL },
 		{ SIP_CHECK_MARK_DISGUISED, CONTACT, "P-Asserted-Identity.: <sip:a@h>", NULL },
 		{ SIP_CHECK_MARK_DISGUISED, CONTACT, "ms_user_logon_data: RemoteUser", NULL },
@@ -234,18 +235,20 @@ START_TEST(responses)
 {
 	static const struct {
 		enum sip_check	 want;
-		const char	*cseq, *extra;
+		const char	*start, *cseq, *extra;
 	} rows[] = {
-		{ SIP_CHECK_OK, "CSeq: 1 INVITE", "" },
-		{ SIP_CHECK_OK, "CSeq: 1 SOMETHING", "Proxy-Require: x" },
-		{ SIP_CHECK_CSEQ, "CSeq: x INVITE", "" },
-		{ SIP_CHECK_REPEATED, "CSeq: 1 INVITE", "i: 2" },
-		{ SIP_CHECK_MARK_DISGUISED, "CSeq: 1 INVITE", "ms_edge_proxy_message_trust: x" },
-		{ SIP_CHECK_CONTACT, "CSeq: 1 REGISTER", "Contact: *" },
+		{ SIP_CHECK_OK, "SIP/2.0 200 OK", "CSeq: 1 INVITE", "" },
+		{ SIP_CHECK_OK, "SIP/2.0 200 OK", "CSeq: 1 SOMETHING", "Proxy-Require: x" },
+		{ SIP_CHECK_CSEQ, "SIP/2.0 200 OK", "CSeq: x INVITE", "" },
+		{ SIP_CHECK_REPEATED, "SIP/2.0 200 OK", "CSeq: 1 INVITE", "i: 2" },
+		{ SIP_CHECK_MARK_DISGUISED, "SIP/2.0 200 OK", "CSeq: 1 INVITE", "ms_edge_proxy_message_trust: x" },
+		{ SIP_CHECK_MARK_DISGUISED, "SIP/2.0 200 \xe2\x80\xa8ms-edge-proxy-message-trust: x", "CSeq: 1 INVITE", "" },
+		{ SIP_CHECK_OK, "SIP/2.0 200 ms-edge-proxy-message-trust: x", "CSeq: 1 INVITE", "" },
+		{ SIP_CHECK_CONTACT, "SIP/2.0 200 OK", "CSeq: 1 REGISTER", "Contact: *" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		const char *lines[] = { "SIP/2.0 200 OK", sound[VIA], sound[FROM], sound[TO], sound[CALL_ID], rows[i].cseq,
+		const char *lines[] = { rows[i].start, sound[VIA], sound[FROM], sound[TO], sound[CALL_ID], rows[i].cseq,
 		    rows[i].extra, "l: 0" };
 		enum sip_check got = check_lines(lines, 8);
 
