@@ -21,5 +21,6 @@ int	ctl_misused(const char *what, const char *arg);
 int	ctl_finish(int status);
 
 int	ctl_user(int argc, char **argv);
+int	ctl_policy(int argc, char **argv);
 
 #endif

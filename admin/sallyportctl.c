@@ -3,7 +3,7 @@
  *
  * Exit status is sysexits' everywhere: 0 done, 64 misused, 65 wrong data,
  * 66 no such file, 67 no such user, 73 cannot be created, 74 I/O error,
- * 75 try again later, 77 no permission.
+ * 75 try again later, 77 no permission, 78 bad configuration.
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
@@ -19,6 +19,7 @@
 
 static const struct ctl_command commands[] = {
 	{ "user", ctl_user, "manage the accounts of the embedded user file" },
+	{ "policy", ctl_policy, "look at a policy before anybody obeys it" },
 	{ NULL, NULL, NULL }
 };
 

@@ -8,12 +8,12 @@
 #include <unistd.h>
 
 #include "admin/daemon.h"
+#include "admin/policyfile.h"
 #include "common/err.h"
 #include "common/hash.h"
 #include "common/log.h"
 #include "common/proc.h"
 #include "edge/edge.h"
-#include "edge/policyfile.h"
 #include "sip/flowfile.h"
 
 static const char program[] = "sallyport-edge";

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "common/conf.h"
-#include "edge/policyfile.h"
+#include "admin/policyfile.h"
 #include "policy/decision.h"
 #include "policy/rules.h"
 
@@ -53,7 +53,7 @@ START_TEST(example)
 	rules = policyfile_load(path, errs);
 	conf_errors_print(errs, stderr);
 	ck_assert_ptr_nonnull(rules);
-	ck_assert_uint_eq(policy_partner_count(rules), 2);
+	ck_assert_uint_eq(policy_partner_count(rules), 5);
 	ck_assert_str_eq(policy_partner_get(rules, 0)->name, "Fabrikam");
 	ck_assert_uint_eq(policy_partner_get(rules, 1)->port, 5061);
 	ck_assert(policy_partner_get(rules, 1)->accept_cn);

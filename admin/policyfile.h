@@ -1,12 +1,12 @@
 /*
- * edge/policyfile.h - policy.conf into policy rules.
+ * admin/policyfile.h - policy.conf into policy rules.
  *
  * libconfig reads the file (common/conf.h), the policy room judges what it
  * says (policy/rules.h). All errors of both come out together, each with the
  * file and line where it stands.
  */
-#ifndef SALLYPORT_EDGE_POLICYFILE_H
-#define SALLYPORT_EDGE_POLICYFILE_H
+#ifndef SALLYPORT_ADMIN_POLICYFILE_H
+#define SALLYPORT_ADMIN_POLICYFILE_H
 
 #include <stdio.h>
 

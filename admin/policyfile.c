@@ -1,0 +1,498 @@
+/*
+ * admin/policyfile.c - policy.conf into policy rules.
+ *
+ * One row per option here, one key per rule there; lists[], switches[] and the
+ * members of each kind of group say which is which. What a value must look like
+ * is the policy room's business: this file only brings texts and places.
+ */
+#include "admin/policyfile.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "common/conf.h"
+#include "common/err.h"
+#include "common/span.h"
+#include "common/strbuf.h"
+#include "policy/rules.h"
+
+#define KEY_MAX		160	/* "partners[123456].domains[123456]" with room */
+
+/* A server, a domain or a route: every kind of group, each with its own options. */
+struct entry_conf {
+	char		*name, *server, *domain, *record, *match;
+	int		 port;
+	struct conf_strs domains, reaches, pins;
+	int		 verification, certificate;
+	bool		 accept_cn, trusted, member, enabled, public_network, replace_host;
+};
+
+struct policy_conf {
+	struct conf_strs	internal_domains, blocked, internal_servers, refuse_methods, refused_certificates;
+	struct conf_strs	allowed_domains, branches;
+	struct conf_strs	refuse_users, refuse_branches, refuse_direct, refuse_discovered, refuse_providers,
+				refuse_clearinghouse;
+	bool			remote_users, federation, ip_literals, mark_verifiable, archiving_notice;
+	bool			discovery, open_federation, clearinghouse, strict_providers, assert_identity;
+	bool			diagnostics_partners, diagnostics_users;
+	int			discovered_verification;
+	struct conf_groups	partners, providers, discovered, routes;
+	struct entry_conf	default_route;
+};
+
+static const char *const verifications[] = {
+	"use-source-verification", "always-verifiable", "always-unverifiable", NULL
+};
+
+/* A provider's own default depends on what it is. */
+static const char *const provider_verifications[] = {
+	"by-network", "use-source-verification", "always-verifiable", "always-unverifiable", NULL
+};
+
+/* As policy's "partner.certificate" has them. */
+static const char *const certificate_rules[] = { "server-only", "strict", "pinned", NULL };
+
+/* ---- the options of each kind of group ---- */
+
+#define AT(field)	offsetof(struct entry_conf, field)
+#define PORT_OF(whom)	{ .path = "port", .type = CONF_INT, .at = AT(port), .flags = CONF_RELOADS, .dflt = 5061, \
+	    .min = 1, .max = 65535, .help = "Port of " whom " server." }
+static const struct conf_item partner_items[] = {
+	{ .path = "name", .type = CONF_STR, .at = AT(name), .flags = CONF_OPTIONAL | CONF_RELOADS,
+	    .help = "Name to show in logs and on the status page; the server's name if left out." },
+	{ .path = "server", .type = CONF_STR, .at = AT(server), .flags = CONF_OPTIONAL | CONF_RELOADS,
+	    .help = "Full name of the partner's edge server, which its certificate must prove; must be set." },
+	PORT_OF("the partner's edge"),
+	{ .path = "domains", .type = CONF_STRS, .at = AT(domains), .flags = CONF_RELOADS | CONF_NONEMPTY,
+	    .help = "SIP domains that the partner speaks for; \".d\" is every domain below d; at least one." },
+	{ .path = "verification", .type = CONF_CHOICE, .at = AT(verification), .flags = CONF_RELOADS,
+	    .choices = verifications,
+	    .help = "Whether the partner's users count as verified: by its own word, always, or never." },
+	{ .path = "accept_cn", .type = CONF_BOOL, .at = AT(accept_cn), .flags = CONF_RELOADS,
+	    .help = "Take the subject CN of the partner's certificate for a name, as old servers need." },
+	{ .path = "certificate", .type = CONF_CHOICE, .at = AT(certificate), .flags = CONF_RELOADS,
+	    .choices = certificate_rules,
+	    .help = "What its certificate must be: made for servers, for servers and clients, or pinned by its key." },
+	{ .path = "pins", .type = CONF_STRS, .at = AT(pins), .flags = CONF_RELOADS,
+	    .help = "SHA-256 of the public keys that count if certificate is \"pinned\"; several for a change of keys." },
+	{ .path = "trusted", .type = CONF_BOOL, .at = AT(trusted), .flags = CONF_RELOADS,
+	    .help = "The partner is in our trust domain: P-Asserted-Identity passes in both directions (RFC 3325)." },
+	{ .path = "member", .type = CONF_BOOL, .at = AT(member), .flags = CONF_RELOADS,
+	    .help = "The partner is a member of the clearing house that we are." },
+	{ .path = "reaches", .type = CONF_STRS, .at = AT(reaches), .flags = CONF_RELOADS | CONF_NONEMPTY,
+	    .help = "Names of the members that this member may reach; all of them if left out." },
+	{ .path = NULL }
+};
+
+static const struct conf_item provider_items[] = {
+	{ .path = "name", .type = CONF_STR, .at = AT(name), .flags = CONF_OPTIONAL | CONF_RELOADS,
+	    .help = "Name to show in logs and on the status page; the server's name if left out." },
+	{ .path = "server", .type = CONF_STR, .at = AT(server), .flags = CONF_OPTIONAL | CONF_RELOADS,
+	    .help = "Full name of the provider's server, which its certificate must prove; must be set." },
+	PORT_OF("the provider's"),
+	{ .path = "enabled", .type = CONF_BOOL, .at = AT(enabled), .flags = CONF_RELOADS,
+	    .help = "Whether anything passes to and from the provider." },
+	{ .path = "public_network", .type = CONF_BOOL, .at = AT(public_network), .flags = CONF_RELOADS,
+	    .help = "It is a public IM network: marked so inside, and trusted with any sender's domain." },
+	{ .path = "verification", .type = CONF_CHOICE, .at = AT(verification), .flags = CONF_RELOADS,
+	    .choices = provider_verifications,
+	    .help = "Whether its users count as verified; by-network: never of a public IM network, else always." },
+	{ .path = "accept_cn", .type = CONF_BOOL, .at = AT(accept_cn), .flags = CONF_RELOADS,
+	    .help = "Take the subject CN of the provider's certificate for a name." },
+	{ .path = NULL }
+};
+
+static const struct conf_item discovered_items[] = {
+	{ .path = "domain", .type = CONF_STR, .at = AT(domain), .flags = CONF_REQUIRED | CONF_RELOADS | CONF_NONEMPTY,
+	    .help = "SIP domain whose server DNS may name; \".d\" is every domain below d." },
+	{ .path = "verification", .type = CONF_CHOICE, .at = AT(verification), .flags = CONF_RELOADS,
+	    .choices = verifications,
+	    .help = "Whether its users count as verified: by its own word, always, or never." },
+	{ .path = "record", .type = CONF_STR, .at = AT(record), .flags = CONF_OPTIONAL | CONF_RELOADS,
+	    .help = "Full name of its SRV record, if that is not _sipfederationtls._tcp and the domain." },
+	{ .path = NULL }
+};
+
+static const struct conf_item route_items[] = {
+	{ .path = "match", .type = CONF_STR, .at = AT(match), .flags = CONF_REQUIRED | CONF_RELOADS | CONF_NONEMPTY,
+	    .help = "Which addresses take this route: [user@]domain, with \"*\" for any characters." },
+	{ .path = "server", .type = CONF_STR, .at = AT(server), .flags = CONF_OPTIONAL | CONF_RELOADS,
+	    .help = "Full name of the server where they go, which its certificate must prove; must be set." },
+	PORT_OF("that"),
+	{ .path = "replace_host", .type = CONF_BOOL, .at = AT(replace_host), .flags = CONF_RELOADS,
+	    .help = "Put the server's name in the place of the domain in the Request-URI." },
+	{ .path = NULL }
+};
+#undef AT
+
+#define AT(field)	offsetof(struct policy_conf, field)
+#define SWITCH(name, field, on, text)	{ .path = name, .type = CONF_BOOL, .at = AT(field), .flags = CONF_RELOADS, \
+	    .dflt = on, .help = text }
+#define LIST(name, field, text)		{ .path = name, .type = CONF_STRS, .at = AT(field), .flags = CONF_RELOADS, \
+	    .help = text }
+#define GROUPS(name, field, rows, text)	{ .path = name, .type = CONF_GROUPS, .at = AT(field), .flags = CONF_RELOADS, \
+	    .sub = rows, .size = sizeof(struct entry_conf), .help = text }
+static const struct conf_item policy_items[] = {
+	{ .path = "internal_domains", .type = CONF_STRS, .at = AT(internal_domains),
+	    .flags = CONF_REQUIRED | CONF_RELOADS | CONF_NONEMPTY,
+	    .help = "Our own SIP domains; \".d\" is every domain below d." },
+	{ .path = "internal_servers", .type = CONF_STRS, .at = AT(internal_servers),
+	    .flags = CONF_REQUIRED | CONF_RELOADS | CONF_NONEMPTY,
+	    .help = "Names of the servers that may come in by the inner door; \"*\" stands for any characters "
+	    "of one label." },
+	LIST("blocked", blocked, "Blocked domains, both ways, each with every domain below it."),
+	SWITCH("remote_users", remote_users, 1, "Whether our own users may sign in from outside."),
+	LIST("branches", branches, "Servers of branch proxies, whose users are our own, as their certificates prove them."),
+	SWITCH("federation", federation, 0, "Whether anything passes to and from other organisations."),
+	SWITCH("ip_literals", ip_literals, 0, "Whether an IP address may stand where a domain belongs."),
+	SWITCH("mark_verifiable", mark_verifiable, 1, "Whether we tell partners that our users are verified."),
+	SWITCH("archiving_notice", archiving_notice, 0, "Whether we tell partners that we archive messages."),
+	SWITCH("assert_identity", assert_identity, 0,
+	    "Whether the inside is told verified senders by P-Asserted-Identity too (RFC 3325)."),
+	SWITCH("diagnostics_to_partners", diagnostics_partners, 0,
+	    "Whether partners may see the inside's ms-diagnostics, which has names of our servers."),
+	SWITCH("diagnostics_to_users", diagnostics_users, 0,
+	    "Whether remote users may see the inside's ms-diagnostics, which has names of our servers."),
+	LIST("refuse_methods", refuse_methods, "Methods that no partner may send, besides REGISTER and SERVICE."),
+	LIST("refuse_methods_of.users", refuse_users, "Methods that no remote user may send."),
+	LIST("refuse_methods_of.branches", refuse_branches, "Methods that no branch proxy may send."),
+	LIST("refuse_methods_of.direct", refuse_direct, "Methods that no direct partner may send."),
+	LIST("refuse_methods_of.discovered", refuse_discovered, "Methods that no partner found by DNS may send."),
+	LIST("refuse_methods_of.providers", refuse_providers, "Methods that no provider may send."),
+	LIST("refuse_methods_of.clearinghouse", refuse_clearinghouse,
+	    "Methods that may not come by the default route."),
+	LIST("refused_certificates", refused_certificates,
+	    "SHA-256 fingerprints of certificates that nobody may show, at no door and in no direction."),
+	GROUPS("partners", partners, partner_items, "Direct partners: each a server and the domains that it speaks for."),
+	SWITCH("discovery", discovery, 0, "Whether DNS may name the servers of partners: those listed, or with "
+	    "open_federation any."),
+	LIST("allowed_domains", allowed_domains,
+	    "Domains whose server DNS may name; \".d\" is every domain below d."),
+	GROUPS("discovered", discovered, discovered_items, "The same, with more to say of each."),
+	SWITCH("open_federation", open_federation, 0, "Whether DNS may name the server of every domain."),
+	{ .path = "discovered_verification", .type = CONF_CHOICE, .at = AT(discovered_verification),
+	    .flags = CONF_RELOADS, .choices = verifications,
+	    .help = "Whether users of domains that only open_federation lets in count as verified." },
+	GROUPS("providers", providers, provider_items, "Public IM and hosting providers, who speak for whom DNS leads to them."),
+	SWITCH("strict_provider_domains", strict_providers, 0,
+	    "Whether DNS must lead to a public IM network too before it may speak for a domain."),
+	{ .path = "default_route.server", .type = CONF_STR, .at = AT(default_route.server),
+	    .flags = CONF_OPTIONAL | CONF_RELOADS,
+	    .help = "Server of the clearing house that we are a member of: it takes what no other rule does." },
+	{ .path = "default_route.port", .type = CONF_INT, .at = AT(default_route.port), .flags = CONF_RELOADS,
+	    .dflt = 5061, .min = 1, .max = 65535, .help = "Port of that server." },
+	{ .path = "default_route.verification", .type = CONF_CHOICE, .at = AT(default_route.verification),
+	    .flags = CONF_RELOADS, .choices = verifications,
+	    .help = "Whether users behind it count as verified: by its own word, always, or never." },
+	SWITCH("default_route.public_network", default_route.public_network, 0,
+	    "What comes from it is marked as a public IM network's."),
+	SWITCH("default_route.trusted", default_route.trusted, 0,
+	    "It is in our trust domain: P-Asserted-Identity passes in both directions (RFC 3325)."),
+	SWITCH("clearinghouse", clearinghouse, 0, "Whether we are a clearing house: relay between members by their domains."),
+	GROUPS("static_routes", routes, route_items, "Where some addresses go, whatever the rules about partners say."),
+	{ .path = NULL }
+};
+
+/* ---- which option is which key ---- */
+
+struct meaning {
+	const char	*path, *key;
+	size_t		 at;
+};
+
+static const struct meaning switches[] = {
+	{ "remote_users", "remote-users", AT(remote_users) },
+	{ "federation", "federation", AT(federation) },
+	{ "ip_literals", "ip-literals", AT(ip_literals) },
+	{ "mark_verifiable", "mark-verifiable", AT(mark_verifiable) },
+	{ "archiving_notice", "archiving-notice", AT(archiving_notice) },
+	{ "assert_identity", "assert-identity", AT(assert_identity) },
+	{ "diagnostics_to_partners", "diagnostics-partners", AT(diagnostics_partners) },
+	{ "diagnostics_to_users", "diagnostics-users", AT(diagnostics_users) },
+	{ "discovery", "discovery", AT(discovery) },
+	{ "open_federation", "open-federation", AT(open_federation) },
+	{ "strict_provider_domains", "strict-provider-domains", AT(strict_providers) },
+	{ "clearinghouse", "clearinghouse", AT(clearinghouse) },
+};
+
+static const struct meaning lists[] = {
+	{ "internal_domains", "domain", AT(internal_domains) },
+	{ "internal_servers", "internal-server", AT(internal_servers) },
+	{ "blocked", "blocked", AT(blocked) },
+	{ "branches", "branch", AT(branches) },
+	{ "refuse_methods", "refuse-method", AT(refuse_methods) },
+	{ "refuse_methods_of.users", "refuse-method.remote-user", AT(refuse_users) },
+	{ "refuse_methods_of.branches", "refuse-method.branch", AT(refuse_branches) },
+	{ "refuse_methods_of.direct", "refuse-method.direct", AT(refuse_direct) },
+	{ "refuse_methods_of.discovered", "refuse-method.enhanced", AT(refuse_discovered) },
+	{ "refuse_methods_of.providers", "refuse-method.provider", AT(refuse_providers) },
+	{ "refuse_methods_of.clearinghouse", "refuse-method.clearinghouse", AT(refuse_clearinghouse) },
+	{ "refused_certificates", "refused-certificate", AT(refused_certificates) },
+	{ "allowed_domains", "allowed", AT(allowed_domains) },
+};
+#undef AT
+
+enum how { AS_TEXT, AS_NUMBER, AS_SWITCH, AS_WORD, AS_LIST };
+
+/* An option of a group. words: of AS_WORD; what begins with "by-" is not passed on: it is what holds of itself. */
+struct member {
+	const char		*option, *key;
+	size_t			 at;
+	enum how		 how;
+	const char *const	*words;
+};
+
+#define AT(field)	offsetof(struct entry_conf, field)
+static const struct member partner_members[] = {
+	{ "server", "partner.server", AT(server), AS_TEXT, NULL },
+	{ "port", "partner.port", AT(port), AS_NUMBER, NULL },
+	{ "domains", "partner.domain", AT(domains), AS_LIST, NULL },
+	{ "verification", "partner.verification", AT(verification), AS_WORD, verifications },
+	{ "certificate", "partner.certificate", AT(certificate), AS_WORD, certificate_rules },
+	{ "pins", "partner.pin", AT(pins), AS_LIST, NULL },
+	{ "accept_cn", "partner.cn", AT(accept_cn), AS_SWITCH, NULL },
+	{ "trusted", "partner.trusted", AT(trusted), AS_SWITCH, NULL },
+	{ "member", "partner.member", AT(member), AS_SWITCH, NULL },
+	{ "reaches", "partner.reach", AT(reaches), AS_LIST, NULL },
+	{ NULL, NULL, 0, AS_TEXT, NULL }
+};
+static const struct member provider_members[] = {
+	{ "server", "provider.server", AT(server), AS_TEXT, NULL },
+	{ "port", "provider.port", AT(port), AS_NUMBER, NULL },
+	{ "enabled", "provider.enabled", AT(enabled), AS_SWITCH, NULL },
+	{ "public_network", "provider.public", AT(public_network), AS_SWITCH, NULL },
+	{ "verification", "provider.verification", AT(verification), AS_WORD, provider_verifications },
+	{ "accept_cn", "provider.cn", AT(accept_cn), AS_SWITCH, NULL },
+	{ NULL, NULL, 0, AS_TEXT, NULL }
+};
+static const struct member discovered_members[] = {
+	{ "verification", "allowed.verification", AT(verification), AS_WORD, verifications },
+	{ "record", "allowed.record", AT(record), AS_TEXT, NULL },
+	{ NULL, NULL, 0, AS_TEXT, NULL }
+};
+static const struct member route_members[] = {
+	{ "server", "route.server", AT(server), AS_TEXT, NULL },
+	{ "port", "route.port", AT(port), AS_NUMBER, NULL },
+	{ "replace_host", "route.replace-host", AT(replace_host), AS_SWITCH, NULL },
+	{ NULL, NULL, 0, AS_TEXT, NULL }
+};
+static const struct member default_route_members[] = {
+	{ "port", "default-route.port", AT(port), AS_NUMBER, NULL },
+	{ "verification", "default-route.verification", AT(verification), AS_WORD, verifications },
+	{ "public_network", "default-route.public", AT(public_network), AS_SWITCH, NULL },
+	{ "trusted", "default-route.trusted", AT(trusted), AS_SWITCH, NULL },
+	{ NULL, NULL, 0, AS_TEXT, NULL }
+};
+
+/* A kind of group: its key opens one, with the text that is in title, or else in the server's name. */
+static const struct kind {
+	const char		*path, *key;
+	size_t			 at;		/* of struct policy_conf */
+	size_t			 title;		/* of struct entry_conf */
+	const struct member	*members;
+} kinds[] = {
+	{ "partners", "partner", offsetof(struct policy_conf, partners), AT(name), partner_members },
+	{ "providers", "provider", offsetof(struct policy_conf, providers), AT(name), provider_members },
+	{ "discovered", "allowed", offsetof(struct policy_conf, discovered), AT(domain), discovered_members },
+	{ "static_routes", "route", offsetof(struct policy_conf, routes), AT(match), route_members },
+};
+#undef AT
+#define NKINDS	(sizeof(kinds) / sizeof(kinds[0]))
+
+/* One load on its way. */
+struct loading {
+	const char		*file;
+	struct conf_errors	*errs;
+	struct policy_builder	*builder;
+};
+
+static void
+add(struct loading *l, const char *path, int line, const char *key, const char *value)
+{
+	const char *file = conf_file_of(l->errs, path);
+
+	policy_builder_add(l->builder, file != NULL ? file : l->file, line, key, value);
+}
+
+/* Only what the file says: what is left out has the policy's own default and no place. */
+static void
+add_if_there(struct loading *l, const char *path, const char *key, const char *value)
+{
+	int line = conf_line_of(l->errs, path);
+
+	if (line != 0)
+		add(l, path, line, key, value);
+}
+
+static void
+add_strs(struct loading *l, const char *path, const char *key, const struct conf_strs *strs)
+{
+	for (size_t i = 0; i < strs->n; i++) {
+		char element[KEY_MAX];
+		struct strbuf sb;
+		const char *file;
+
+		strbuf_init(&sb, element, sizeof(element));
+		strbuf_printf(&sb, "%s[%zu]", path, i);
+		file = conf_file_of(l->errs, element);
+		add(l, file != NULL ? element : path, strs->v[i].line, key, strs->v[i].s);
+	}
+}
+
+static void
+add_member(struct loading *l, const char *group, const struct member *m, const struct entry_conf *e)
+{
+	const void *at = (const char *)e + m->at;
+	char path[KEY_MAX], number[16];
+	struct strbuf sb;
+	const char *text;
+
+	strbuf_init(&sb, path, sizeof(path));
+	strbuf_printf(&sb, "%s.%s", group, m->option);
+	switch (m->how) {
+	case AS_TEXT:
+		if ((text = *(char *const *)at) != NULL)
+			add_if_there(l, path, m->key, text);
+		break;
+	case AS_NUMBER:
+		strbuf_init(&sb, number, sizeof(number));
+		strbuf_printf(&sb, "%d", *(const int *)at);
+		add_if_there(l, path, m->key, number);
+		break;
+	case AS_SWITCH:
+		add_if_there(l, path, m->key, *(const bool *)at ? "on" : "off");
+		break;
+	case AS_WORD:
+		text = m->words[*(const int *)at];
+		if (strncmp(text, "by-", 3) != 0)
+			add_if_there(l, path, m->key, text);
+		break;
+	case AS_LIST:
+		add_strs(l, path, m->key, at);
+		break;
+	}
+}
+
+static void
+add_entry(struct loading *l, const struct kind *k, size_t i, const struct entry_conf *e, int line)
+{
+	const char *title = *(char *const *)(const void *)((const char *)e + k->title);
+	char group[KEY_MAX];
+	struct strbuf sb;
+
+	strbuf_init(&sb, group, sizeof(group));
+	strbuf_printf(&sb, "%s[%zu]", k->path, i);
+	add(l, group, line, k->key, title != NULL ? title : e->server != NULL ? e->server : group);
+	for (const struct member *m = k->members; m->option != NULL; m++)
+		add_member(l, group, m, e);
+}
+
+static void
+add_default_route(struct loading *l, const struct entry_conf *e)
+{
+	const struct member *m = default_route_members;
+
+	if (e->server != NULL)
+		add(l, "default_route.server", conf_line_of(l->errs, "default_route.server"), "default-route", e->server);
+	for (; m->option != NULL; m++)
+		add_member(l, "default_route", m, e);
+}
+
+/* ---- the way back, for messages ---- */
+
+static bool
+member_of(struct span key, const struct member *m, const char *group, char out[KEY_MAX])
+{
+	for (; m->option != NULL; m++) {
+		if (span_is(key, m->key)) {
+			struct strbuf sb;
+
+			strbuf_init(&sb, out, KEY_MAX);
+			strbuf_printf(&sb, "%s.%s", group, m->option);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* What an option of the file is called where the policy room calls it key; key itself, if they don't differ. */
+static struct span
+option_of(struct span key, char out[KEY_MAX])
+{
+	char group[KEY_MAX];
+
+	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)
+		if (span_is(key, switches[i].key))
+			return span_str(switches[i].path);
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		if (span_is(key, lists[i].key))
+			return span_str(lists[i].path);
+	for (size_t i = 0; i < NKINDS; i++) {
+		struct strbuf sb;
+
+		if (span_is(key, kinds[i].key))
+			return span_str(kinds[i].path);
+		strbuf_init(&sb, group, sizeof(group));
+		strbuf_printf(&sb, "%s[]", kinds[i].path);
+		if (member_of(key, kinds[i].members, group, out))
+			return span_str(out);
+	}
+	if (span_is(key, "default-route"))
+		return SPAN_LIT("default_route.server");
+	if (span_is(key, "discovered-verification"))
+		return SPAN_LIT("discovered_verification");
+	return member_of(key, default_route_members, "default_route", out) ? span_str(out) : key;
+}
+
+/* The policy room's texts begin with its name of the option, which is not what the file has. */
+static void
+report(void *arg, const char *file, int line, const char *text)
+{
+	struct loading *l = arg;
+	size_t n = strcspn(text, ": ");
+	char path[KEY_MAX];
+	struct span option = option_of((struct span){ text, n }, path);
+
+	conf_error(l->errs, file, line, "%.*s%s", (int)option.n, option.p, text + n);
+}
+
+struct policy_rules *
+policyfile_load(const char *file, struct conf_errors *errs)
+{
+	struct policy_conf c = { .remote_users = false };
+	struct loading l = { file, errs, policy_builder_new() };
+	size_t before = conf_errors_count(errs);
+	int err = conf_load(file, policy_items, &c, errs);
+	const char *base = (const char *)&c;
+	struct policy_rules *rules;
+
+	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)
+		add_if_there(&l, switches[i].path, switches[i].key, *(const bool *)(base + switches[i].at) ? "on" : "off");
+	add_if_there(&l, "discovered_verification", "discovered-verification", verifications[c.discovered_verification]);
+	for (size_t k = 0; k < NKINDS; k++) {
+		const struct conf_groups *groups = (const void *)(base + kinds[k].at);
+		const struct entry_conf *entries = groups->v;
+
+		for (size_t i = 0; i < groups->n; i++)
+			add_entry(&l, &kinds[k], i, &entries[i], groups->line[i]);
+	}
+	add_default_route(&l, &c.default_route);
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		add_strs(&l, lists[i].path, lists[i].key, (const void *)(base + lists[i].at));
+	rules = policy_builder_finish(l.builder, report, &l);
+	policy_builder_free(l.builder);
+	conf_unload(policy_items, &c);
+	conf_errors_sort(errs, before, file);
+	if (err != SP_OK) {
+		/* What the file means is not known until its form is right. */
+		policy_rules_unref(rules);
+		rules = NULL;
+	}
+	return rules;
+}
+
+void
+policyfile_print_options(FILE *f)
+{
+	conf_print_options(policy_items, f);
+}
