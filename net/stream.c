@@ -370,6 +370,14 @@ stream_timeout(struct net_timer *timer)
 
 /* --- TLS's errors --- */
 
+/* Before each call. Nearly always there is none, and looking is cheaper than clearing. */
+static void
+clear_errors(void)
+{
+	if (ERR_peek_error() != 0)
+		ERR_clear_error();
+}
+
 /* What the peer's alert means, for those that an administrator can do something about. */
 static const char *
 alert_text(unsigned long code)
@@ -527,7 +535,7 @@ stream_seal(struct net_stream *s)
 	while (queue_len(q) != 0 && sizeof(w->out) - w->nout >= NET_RECORD_MAX + NET_RECORD_FAT) {
 		size_t n = queue_len(q) < NET_RECORD_MAX ? queue_len(q) : NET_RECORD_MAX;
 
-		ERR_clear_error();
+		clear_errors();
 		if (SSL_write_ex(s->ssl, q->p + q->at, n, &n) != 1)
 			return false;
 		queue_take(q, n);
@@ -654,11 +662,11 @@ stream_open_records(struct net_stream *s)
 
 	while (err == SSL_ERROR_NONE) {
 		assert(sizeof(home->plain) - total >= NET_RECORD_MAX);	/* see wire.h */
-		ERR_clear_error();
-		if (SSL_read_ex(s->ssl, home->plain + total, sizeof(home->plain) - total, &got) == 1)
-			total += got;
-		else
+		clear_errors();
+		if (SSL_read_ex(s->ssl, home->plain + total, sizeof(home->plain) - total, &got) != 1)
 			err = SSL_get_error(s->ssl, 0);
+		else if ((total += got) != 0 && home->wire.nin == 0 && !SSL_has_pending(s->ssl))
+			break;		/* asking for more only to hear that there is none costs a buffer */
 	}
 	sent = stream_send(s);			/* answers to KeyUpdate, alerts */
 	if (err == SSL_ERROR_SSL || err == SSL_ERROR_SYSCALL)
