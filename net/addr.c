@@ -116,13 +116,32 @@ net_addr_parse(struct net_addr *out, struct span text, uint16_t dflt_port)
 	return SP_OK;
 }
 
+/* inet_ntop() does this by printf, and it is done for every message of a user. */
+static const char *
+format_v4(uint32_t addr, char *out)
+{
+	char *p = out;
+
+	for (int shift = 24; shift >= 0; shift -= 8) {
+		unsigned n = addr >> shift & 255;
+
+		if (n >= 100)
+			*p++ = (char)('0' + n / 100);
+		if (n >= 10)
+			*p++ = (char)('0' + n / 10 % 10);
+		*p++ = (char)('0' + n % 10);
+		*p++ = shift > 0 ? '.' : '\0';
+	}
+	return out;
+}
+
 const char *
 net_addr_host(const struct net_addr *a, char out[NET_ADDR_TEXT])
 {
 	const char *s = NULL;
 
 	if (a->ss.ss_family == AF_INET)
-		s = inet_ntop(AF_INET, &v4c(a)->sin_addr, out, NET_ADDR_TEXT);
+		s = format_v4(ntohl(v4c(a)->sin_addr.s_addr), out);
 	else if (a->ss.ss_family == AF_INET6)
 		s = inet_ntop(AF_INET6, &v6c(a)->sin6_addr, out, NET_ADDR_TEXT);
 	if (s == NULL)

@@ -144,13 +144,27 @@ b64_format(const unsigned char *in, size_t n, struct strbuf *out)
  */
 static const char kinds[] = { [SIP_FLOW_USER] = 'C', [SIP_FLOW_PEER] = 'S', [SIP_FLOW_HERE] = 'H' };
 
+/* As many lower-case digits as it takes. */
+static void
+put_hex(struct strbuf *out, uint64_t n)
+{
+	for (int shift = n == 0 ? 0 : (63 - __builtin_clzll(n)) & ~3; shift >= 0; shift -= 4)
+		strbuf_putc(out, "0123456789abcdef"[n >> shift & 15]);
+}
+
 static void
 token_format(const struct sip_flow *f, struct strbuf *out)
 {
-	strbuf_printf(out, "state:%ci.%c%llx", kinds[f->kind], f->path ? 'P' : f->paired ? 'D' : 'R',
-	    (unsigned long long)f->link);
-	if (f->extra != 0)
-		strbuf_printf(out, ".%x", f->extra);
+	/* for every request that begins a dialog, so not by printf */
+	strbuf_puts(out, "state:");
+	strbuf_putc(out, kinds[f->kind]);
+	strbuf_puts(out, "i.");
+	strbuf_putc(out, f->path ? 'P' : f->paired ? 'D' : 'R');
+	put_hex(out, f->link);
+	if (f->extra != 0) {
+		strbuf_putc(out, '.');
+		put_hex(out, f->extra);
+	}
 }
 
 static bool

@@ -8,18 +8,38 @@
 void
 sip_forward_max_forwards(struct sip_message *m)
 {
-	if (m->max_forwards < 0)
+	char text[16];
+	struct strbuf sb;
+
+	if (m->max_forwards < 0) {
 		sip_edit_insert(m, m->first[SIP_H_VIA] < 0 ? 0 : m->first[SIP_H_VIA], "Max-Forwards: 70\r\n");
-	else
-		sip_edit_replacef(m, sip_message_value(m, SIP_H_MAX_FORWARDS), "%d",
-		    m->max_forwards > 0 ? m->max_forwards - 1 : 0);
+		return;
+	}
+	strbuf_init(&sb, text, sizeof(text));
+	strbuf_uint(&sb, m->max_forwards > 0 ? (unsigned)m->max_forwards - 1 : 0);
+	sip_edit_replace(m, sip_message_value(m, SIP_H_MAX_FORWARDS), strbuf_span_of(&sb));
 }
+
+#define VIA_TEXT	384	/* a host name, a port, a branch */
 
 void
 sip_forward_via(struct sip_message *m, const struct sip_face *face, const char *branch)
 {
-	sip_edit_insert(m, m->first[SIP_H_VIA], "Via: SIP/2.0/TLS %s:%u;branch=%s\r\n", face->name,
-	    (unsigned)face->port, branch);
+	char text[VIA_TEXT];
+	struct strbuf sb;
+
+	strbuf_init(&sb, text, sizeof(text));
+	strbuf_puts(&sb, "Via: SIP/2.0/TLS ");
+	strbuf_puts(&sb, face->name);
+	strbuf_putc(&sb, ':');
+	strbuf_uint(&sb, face->port);
+	strbuf_puts(&sb, ";branch=");
+	strbuf_puts(&sb, branch);
+	strbuf_puts(&sb, "\r\n");
+	if (!strbuf_ok(&sb))
+		m->edit_failed = true;
+	else
+		sip_edit_insert_span(m, m->first[SIP_H_VIA], strbuf_span_of(&sb));
 }
 
 /* Where a new Record-Route or Path goes: above the first of its kind, else behind the top Via's line. */

@@ -200,6 +200,8 @@ void
 sip_mark_write_inward(struct sip_message *m, const struct policy_decision *d, const char *ep_fqdn,
     const char *remote_fqdn)
 {
+	char text[1024];	/* two host names and what stands around them */
+	struct strbuf sb;
 	const char *token = policy_source_token(d->class), *network, *verified;
 	bool public_im = d->class == POLICY_CLASS_PROVIDER && remote_fqdn != NULL;
 
@@ -211,9 +213,24 @@ sip_mark_write_inward(struct sip_message *m, const struct policy_decision *d, co
 		network = "";
 	else
 		network = public_im ? ";ms-source-network=publiccloud" : ";ms-source-network=federation";
-	sip_edit_insert(m, (int)m->nheaders, "ms-edge-proxy-message-trust: ms-source-type=%s;ms-ep-fqdn=%s;"
-	    "ms-source-verified-user=%s%s%s%s\r\n", token, ep_fqdn, verified, network,
-	    public_im ? ";ms-remote-fqdn=" : "", public_im ? remote_fqdn : "");
+	/* for every message from outside, so not by printf */
+	strbuf_init(&sb, text, sizeof(text));
+	strbuf_puts(&sb, "ms-edge-proxy-message-trust: ms-source-type=");
+	strbuf_puts(&sb, token);
+	strbuf_puts(&sb, ";ms-ep-fqdn=");
+	strbuf_puts(&sb, ep_fqdn);
+	strbuf_puts(&sb, ";ms-source-verified-user=");
+	strbuf_puts(&sb, verified);
+	strbuf_puts(&sb, network);
+	if (public_im) {
+		strbuf_puts(&sb, ";ms-remote-fqdn=");
+		strbuf_puts(&sb, remote_fqdn);
+	}
+	strbuf_puts(&sb, "\r\n");
+	if (!strbuf_ok(&sb))
+		m->edit_failed = true;
+	else
+		sip_edit_insert_span(m, (int)m->nheaders, strbuf_span_of(&sb));
 }
 
 void
@@ -250,7 +267,19 @@ uri_host(const struct net_addr *from, char out[NET_ADDR_TEXT + 2])
 
 	strbuf_init(&sb, out, NET_ADDR_TEXT + 2);
 	net_addr_host(from, text);
-	strbuf_printf(&sb, from->ss.ss_family == AF_INET6 ? "[%s]" : "%s", text);
+	strbuf_puts(&sb, from->ss.ss_family == AF_INET6 ? "[" : "");
+	strbuf_puts(&sb, text);
+	strbuf_puts(&sb, from->ss.ss_family == AF_INET6 ? "]" : "");
+}
+
+/* As many upper-case digits as it takes. */
+static void
+put_hex(struct strbuf *out, uint64_t n)
+{
+	int shift = n == 0 ? 0 : (63 - __builtin_clzll(n)) & ~3;
+
+	for (; shift >= 0; shift -= 4)
+		strbuf_putc(out, "0123456789ABCDEF"[n >> shift & 15]);
 }
 
 static void
@@ -258,18 +287,24 @@ complete_via(struct sip_message *m, const struct net_addr *from, uint64_t cid)
 {
 	const struct sip_via *via = &m->via;
 	struct span end = span_of(via->whole.p + via->whole.n, 0), rport;
-	char host[NET_ADDR_TEXT], received[NET_ADDR_TEXT + 16] = "";
+	char host[NET_ADDR_TEXT], text[NET_ADDR_TEXT + 80];
 	bool has_rport = sip_param(via->params, "rport", &rport);
 	struct net_addr said;
 	struct strbuf sb;
 
 	strip_via(m);
-	strbuf_init(&sb, received, sizeof(received));
-	if (has_rport || !is_address(via->host, &said) || !net_addr_same_host(&said, from))
-		strbuf_printf(&sb, ";received=%s", net_addr_host(from, host));
+	strbuf_init(&sb, text, sizeof(text));
+	if (has_rport || !is_address(via->host, &said) || !net_addr_same_host(&said, from)) {
+		strbuf_puts(&sb, ";received=");
+		strbuf_puts(&sb, net_addr_host(from, host));
+	}
 	if (has_rport)		/* RFC 3581 4 */
 		sip_edit_replacef(m, sip_param_piece(via->params, "rport"), ";rport=%u", net_addr_port(from));
-	sip_edit_replacef(m, end, "%s;ms-received-port=%u;ms-received-cid=%" PRIX64, received, net_addr_port(from), cid);
+	strbuf_puts(&sb, ";ms-received-port=");
+	strbuf_uint(&sb, net_addr_port(from));
+	strbuf_puts(&sb, ";ms-received-cid=");
+	put_hex(&sb, cid);
+	sip_edit_replace(m, end, strbuf_span_of(&sb));
 }
 
 /* One Contact value that asks for its address to be replaced. */
@@ -277,10 +312,12 @@ static enum sip_check
 replace_contact(struct sip_message *m, const struct sip_addr *a, const struct net_addr *from, uint64_t cid)
 {
 	const struct sip_uri *u = &a->uri;
-	char host[NET_ADDR_TEXT + 2];
+	char host[NET_ADDR_TEXT + 2], text[NET_ADDR_TEXT + 40];
 	struct span v, end, cid_piece;
 	struct net_addr said;
+	struct strbuf sb;
 
+	strbuf_init(&sb, text, sizeof(text));
 	if (!sip_param(a->params, "proxy", &v))
 		return SIP_CHECK_OK;
 	if (!span_iis(v, "replace") || a->uri_text.p[-1] != '<' ||
@@ -292,9 +329,11 @@ replace_contact(struct sip_message *m, const struct sip_addr *a, const struct ne
 	sip_edit_replace(m, sip_param_piece(a->params, "proxy"), SPAN_NONE);
 	/* Where parameters end: at the '?', or with the URI. */
 	end = span_of(u->whole.p + u->whole.n - (u->headers.n != 0 ? u->headers.n + 1 : 0), 0);
-	if (sip_param(u->params, "maddr", &v))
-		sip_edit_replacef(m, sip_param_piece(u->params, "maddr"), ";maddr=%s", host);
-	else if (is_address(u->host, &said)) {
+	if (sip_param(u->params, "maddr", &v)) {
+		strbuf_puts(&sb, ";maddr=");
+		strbuf_puts(&sb, host);
+		sip_edit_replace(m, sip_param_piece(u->params, "maddr"), strbuf_span_of(&sb));
+	} else if (is_address(u->host, &said)) {
 		struct span hostport = u->host;
 
 		/* With the port, if there is one. */
@@ -303,24 +342,11 @@ replace_contact(struct sip_message *m, const struct sip_addr *a, const struct ne
 	} else
 		sip_edit_replacef(m, end, ";maddr=%s", host);
 	cid_piece = sip_param_piece(u->params, "ms-received-cid");
-	sip_edit_replacef(m, span_is_empty(cid_piece) ? end : cid_piece, ";ms-received-cid=%" PRIX64, cid);
+	strbuf_init(&sb, text, sizeof(text));
+	strbuf_puts(&sb, ";ms-received-cid=");
+	put_hex(&sb, cid);
+	sip_edit_replace(m, span_is_empty(cid_piece) ? end : cid_piece, strbuf_span_of(&sb));
 	return SIP_CHECK_OK;
-}
-
-static bool
-asks_for_replacement(const struct sip_message *m)
-{
-	for (int i = m->first[SIP_H_CONTACT]; i >= 0; i = sip_message_next(m, SIP_H_CONTACT, i)) {
-		struct span rest = sip_header_value(m, i), value;
-
-		while (sip_list_next(&rest, &value)) {
-			struct sip_addr a;
-
-			if (sip_addr_parse(&a, value) == SP_OK && sip_param(a.params, "proxy", NULL))
-				return true;
-		}
-	}
-	return false;
 }
 
 static bool
@@ -341,20 +367,18 @@ sip_mark_first_hop(struct sip_message *m, const struct net_addr *from, uint64_t 
 		return why;
 	if (m->is_request)
 		complete_via(m, from, cid);
-	if (!asks_for_replacement(m))
-		return SIP_CHECK_OK;
-	/* Somebody is between us and the client: then it is not ours to replace. */
-	if (m->is_request && !has_one_via(m))
-		return SIP_CHECK_CONTACT_PROXY;
 	for (int i = m->first[SIP_H_CONTACT]; i >= 0; i = sip_message_next(m, SIP_H_CONTACT, i)) {
 		struct span rest = sip_header_value(m, i), value;
 
 		while (sip_list_next(&rest, &value)) {
 			struct sip_addr a;
 
-			if (sip_addr_parse(&a, value) == SP_OK)
-				why = replace_contact(m, &a, from, cid);
-			if (why != SIP_CHECK_OK)
+			if (sip_addr_parse(&a, value) != SP_OK || !sip_param(a.params, "proxy", NULL))
+				continue;
+			/* Somebody is between us and the client: then it is not ours to replace. */
+			if (m->is_request && !has_one_via(m))
+				return SIP_CHECK_CONTACT_PROXY;
+			if ((why = replace_contact(m, &a, from, cid)) != SIP_CHECK_OK)
 				return why;
 		}
 	}
