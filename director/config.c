@@ -271,7 +271,7 @@ check_dns(struct checking *k)
 }
 
 struct director_config *
-director_config_load(const char *file, struct conf_errors *errs)
+director_config_read(const char *file, struct conf_errors *errs)
 {
 	struct director_config *c = xcalloc(1, sizeof(*c));
 	struct checking k = { c, errs };
@@ -286,6 +286,14 @@ director_config_load(const char *file, struct conf_errors *errs)
 		check_auth(&k);
 		check_dns(&k);
 	}
+	return c;
+}
+
+struct director_config *
+director_config_load(const char *file, struct conf_errors *errs)
+{
+	struct director_config *c = director_config_read(file, errs);
+
 	if (conf_errors_count(errs) == 0)
 		return c;
 	director_config_unref(c);

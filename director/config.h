@@ -73,9 +73,12 @@ struct director_config {
 };
 
 /*
- * Read and check. NULL if there is any error; all of them are in errs then,
- * in the order of the file. Otherwise the caller owns one reference.
+ * Read and check; every error goes to errs. Never NULL: with errors it is
+ * filled as far as could be read, for who looks for further ones, and is not
+ * to be used for anything else. The caller owns one reference.
  */
+struct director_config *director_config_read(const char *file, struct conf_errors *errs);
+/* The same, but NULL if there is any error. */
 struct director_config *director_config_load(const char *file, struct conf_errors *errs);
 struct director_config *director_config_ref(struct director_config *);	/* any thread */
 void	 director_config_unref(struct director_config *);		/* NULL: nothing; any thread */

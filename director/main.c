@@ -21,35 +21,89 @@
 
 static const char program[] = "sallyport-director";
 
+/* Where a complaint about a certificate belongs. */
+struct complaint {
+	struct conf_errors	*errs;
+	const char		*file;
+	char			 option[64];
+};
+
 static void
 report_material(void *arg, bool fatal, const char *text)
 {
-	(void)arg;
-	log_say(fatal ? SP_LOG_ERROR : SP_LOG_WARNING, "certificate", "%s", text);
+	const struct complaint *c = arg;
+
+	if (fatal)
+		conf_error(c->errs, c->file, conf_line_of(c->errs, c->option), "%s: %s", c->option, text);
+	else
+		log_say(SP_LOG_WARNING, "certificate", "%s", text);
 }
 
-/* The identity of every door, or none: SP_OK, or the first error after all were tried. */
-static int
-load_material(const struct director_config *c, struct net_tls_material *out[DIRECTOR_DOORS_MAX])
+static bool
+is_given(const char *s)
 {
-	int err = SP_OK;
+	return s != NULL && *s != '\0';
+}
+
+static const char *
+own_or(const char *own, const char *common)
+{
+	return own != NULL ? own : common;
+}
+
+/* The door before it that has the same files, or -1: they are read once, and complained about once. */
+static int
+like_door(const struct director_config *c, size_t i)
+{
+	const struct director_door *a = director_door(c, i);
+
+	for (size_t j = 0; j < i; j++) {
+		const struct director_door *b = director_door(c, j);
+
+		if (a->certificate == NULL && a->trust == NULL && a->crl == NULL && b->certificate == NULL &&
+		    b->trust == NULL && b->crl == NULL)
+			return (int)j;
+	}
+	return -1;
+}
+
+/* The identity of every door; what is wrong goes to errs. A door that has none is left out. */
+static void
+load_material(const struct director *d, const struct director_config *c, struct net_tls_material **out,
+    struct conf_errors *errs)
+{
+	struct complaint where = { .errs = errs, .file = d->file };
 
 	memset(out, 0, DIRECTOR_DOORS_MAX * sizeof(out[0]));
-	for (size_t i = 0; i < c->doors.n; i++) {
-		const struct director_door *d = director_door(c, i);
+	for (size_t i = 0; i < c->doors.n && i < DIRECTOR_DOORS_MAX; i++) {
+		const struct director_door *door = director_door(c, i);
 		struct net_tls_files files = {
-			d->certificate != NULL ? d->certificate : c->certificate, d->key != NULL ? d->key : c->key,
-			d->trust != NULL ? d->trust : c->trust, d->crl != NULL ? d->crl : c->crl
+			own_or(door->certificate, c->certificate), own_or(door->key, c->key), own_or(door->trust, c->trust),
+			own_or(door->crl, c->crl)
 		};
-		int e = net_tls_material_load(&out[i], &files, report_material, NULL);
 
-		if (e != SP_OK)
-			err = e;
-		else if (!net_tls_material_proves(out[i], c->name))
+		int like = like_door(c, i);
+
+		if (like >= 0) {
+			out[i] = out[like] != NULL ? net_tls_material_ref(out[like]) : NULL;
+			continue;
+		}
+		snprintf(where.option, sizeof(where.option), door->certificate != NULL ? "doors[%zu].certificate" :
+		    "tls.certificate", i);
+		if (!is_given(files.certificate) || !is_given(files.key))
+			continue;
+		if (net_tls_material_load(&out[i], &files, report_material, &where) == SP_OK && is_given(c->name) &&
+		    !net_tls_material_proves(out[i], c->name))
 			log_say(SP_LOG_WARNING, "certificate", "%s does not hold the name %s, so no edge and no pool will "
 			    "connect", files.certificate, c->name);
 	}
-	return err;
+}
+
+static void
+log_errors(const struct conf_errors *errs, const char *event)
+{
+	for (size_t i = 0; i < conf_errors_count(errs); i++)
+		log_say(SP_LOG_ERROR, event, "%s", conf_errors_get(errs, i));
 }
 
 static void
@@ -62,39 +116,41 @@ unref_material(struct net_tls_material *m[DIRECTOR_DOORS_MAX])
 }
 
 static void
-print_bad_line(void *arg, int line, const char *text)
+report_user(void *arg, int line, const char *text)
 {
-	fprintf(stderr, line != 0 ? "%s:%d: %s\n" : "%s:%.0d %s\n", (const char *)arg, line, text);
+	struct complaint *c = arg;
+
+	conf_error(c->errs, c->file, line, "%s", text);
 }
 
-/* -n: everything that a start would look at. Users are looked at here only; a start leaves them to authd. */
-static int
-check(struct director *d)
+/* -n: everything that a start would look at, in one go. A start leaves the users to authd. */
+static void
+check(struct director *d, struct conf_errors *errs)
 {
+	struct complaint where = { .errs = errs, .file = d->config->auth_users };
 	struct users *us = NULL;
-	int err, rc = load_material(d->config, d->material) == SP_OK ? 0 : EX_CONFIG;
+	int err;
 
-	err = users_load(&us, d->config->auth_users, print_bad_line, d->config->auth_users);
+	load_material(d, d->config, d->material, errs);
+	conf_errors_sort(errs, 0, d->file);
+	if (!is_given(where.file))
+		return;
+	err = users_load(&us, where.file, report_user, &where);
 	if (err == SP_EIO)
-		fprintf(stderr, "%s: %s\n", d->config->auth_users, strerror(errno));
+		conf_error(errs, where.file, 0, "%s", strerror(errno));
 	else if (err == SP_ENOENT)
-		fprintf(stderr, "%s: there is no such file, so there are no users\n", d->config->auth_users);
+		log_say(SP_LOG_WARNING, "users-none", "%s: there is no such file, so there are no users", where.file);
 	users_free(us);
-	if (err != SP_OK && err != SP_ENOENT)
-		rc = EX_CONFIG;
-	if (rc == 0)
-		printf("%s: good\n", d->file);
-	return rc;
 }
 
 /* Started as root, the two processes become somebody else: are those there? */
 static void
 check_accounts(const struct director_config *c, const char *file, struct conf_errors *errs)
 {
-	if (!proc_knows_user(c->user))
+	if (is_given(c->user) && !proc_knows_user(c->user))
 		conf_error(errs, file, conf_line_of(errs, "user"), "user: this machine has no account \"%s\"; "
 		    "make it, or name the account that sallyport-director is to run as", c->user);
-	if (c->auth_user != NULL && !proc_knows_user(c->auth_user))
+	if (is_given(c->auth_user) && !proc_knows_user(c->auth_user))
 		conf_error(errs, file, conf_line_of(errs, "auth.user"), "auth.user: this machine has no account \"%s\"",
 		    c->auth_user);
 }
@@ -154,8 +210,7 @@ reload(struct director *d)
 	if (authd_command(&d->authd, AUTHD_RELOAD) != SP_OK)
 		log_say(SP_LOG_ERROR, "reload", "the users stay as they were");
 	c = director_config_load(d->file, errs);
-	for (size_t i = 0; i < conf_errors_count(errs); i++)
-		log_say(SP_LOG_ERROR, "reload", "%s", conf_errors_get(errs, i));
+	log_errors(errs, "reload");
 	if (c != NULL && c->workers == 0)
 		c->workers = (int)net_crew_count(d->crew);
 	if (c == NULL) {
@@ -165,8 +220,11 @@ reload(struct director *d)
 		    "the old configuration stays in force", option);
 	} else {
 		/* a door whose new certificate does not do keeps the one it has, whatever else changes */
-		if (load_material(c, material) != SP_OK)
+		load_material(d, c, material, errs);
+		if (conf_errors_count(errs) != 0) {
+			log_errors(errs, "certificate");
 			log_say(SP_LOG_ERROR, "certificate-kept", "what could not be loaded stays as it was");
+		}
 		director_workers_update(d, c, material);
 		log_set_level((enum log_level)(c->log_level + SP_LOG_ERROR));
 		director_config_unref(d->config);
@@ -287,6 +345,19 @@ start_authd(struct director *d)
 	return err == SP_OK ? 0 : err == SP_EINVAL ? EX_CONFIG : EX_OSERR;
 }
 
+static int
+load_identities(struct director *d)
+{
+	struct conf_errors *errs = conf_errors_new();
+	int rc;
+
+	load_material(d, d->config, d->material, errs);
+	log_errors(errs, "certificate");
+	rc = conf_errors_count(errs) == 0 ? 0 : EX_CONFIG;
+	conf_errors_free(errs);
+	return rc;
+}
+
 /* Doors are open, root is given up, workers run until a signal says otherwise. */
 static int
 run(struct director *d)
@@ -298,8 +369,8 @@ run(struct director *d)
 	proc_want_files((size_t)d->config->max_connections * worker_count(d->config) + 256);
 	if ((rc = start_authd(d)) != 0)
 		return rc;
-	if (load_material(d->config, d->material) != SP_OK)
-		return EX_CONFIG;
+	if ((rc = load_identities(d)) != 0)
+		return rc;
 	d->crew = net_crew_new(worker_count(d->config));
 	d->relays = sip_relay_set_new(net_crew_count(d->crew));
 	if ((rc = load_keys(d)) != 0 || (rc = open_doors(d)) != 0)
@@ -351,15 +422,18 @@ main(int argc, char **argv)
 	log_open(program, NULL, SP_LOG_NOTICE);
 	director.file = args.config;
 	errs = conf_errors_new();
-	director.config = director_config_load(args.config, errs);
-	if (director.config != NULL && geteuid() == 0)
+	director.config = director_config_read(args.config, errs);
+	if (geteuid() == 0)
 		check_accounts(director.config, args.config, errs);
+	if (args.check)
+		check(&director, errs);
 	conf_errors_print(errs, stderr);
-	if (director.config == NULL || conf_errors_count(errs) != 0)
+	if (conf_errors_count(errs) != 0)
 		rc = EX_CONFIG;
-	else if (args.check)
-		rc = check(&director);
-	else if (log_open(program, director.config->log_file, (enum log_level)(director.config->log_level + SP_LOG_ERROR)) !=
+	else if (args.check) {
+		rc = 0;
+		printf("%s: good\n", args.config);
+	} else if (log_open(program, director.config->log_file, (enum log_level)(director.config->log_level + SP_LOG_ERROR)) !=
 	    SP_OK) {
 		fprintf(stderr, "%s: %s: %s\n", program, director.config->log_file, strerror(errno));
 		rc = EX_CANTCREAT;

@@ -204,5 +204,8 @@ ok "-n looks at the key" check 78 'no-such.key'
 printf 'workers = "many";\nnonsense = 1;\n' >>"$LAB/director.conf"
 ok "-n names a wrong line" check 78 'director.conf:[0-9]+: workers: expects a number'
 ok "  and the next one" check 78 'director.conf:[0-9]+: nonsense: there is no such option'
+ok "  and the key all the same, once" [ "$(grep -c 'director.conf:[0-9]*: tls.certificate: .*no-such.key' "$LAB/check.log")" = 1 ]
+echo rubbish >>"$LAB/users"
+ok "  and a line of the user file" check 78 'users:[0-9]+: the line does not begin'
 
 finish
