@@ -125,10 +125,20 @@ static const struct conf_item items[] = {
 struct checking {
 	struct director_config	*c;
 	struct conf_errors	*errs;
+	const char		*file;
 };
 
 #define COMPLAIN(k, path, ...) \
-	conf_error((k)->errs, conf_file_of((k)->errs, path), conf_line_of((k)->errs, path), __VA_ARGS__)
+	conf_error((k)->errs, file_of(k, path), conf_line_of((k)->errs, path), __VA_ARGS__)
+
+/* Where an option stands; of one that is not there, where it should. */
+static const char *
+file_of(const struct checking *k, const char *path)
+{
+	const char *file = conf_file_of(k->errs, path);
+
+	return file != NULL ? file : k->file;
+}
 
 /* Lower-case A-labels in place; false if it is no host name. */
 static bool
@@ -152,11 +162,11 @@ check_names(struct checking *k)
 		COMPLAIN(k, "name", "name: '%s' is not a host name in A-label form", k->c->name);
 	for (size_t i = 0; i < k->c->domains.n; i++)
 		if (!canon(k->c->domains.v[i].s))
-			conf_error(k->errs, conf_file_of(k->errs, "domains"), k->c->domains.v[i].line,
+			conf_error(k->errs, file_of(k, "domains"), k->c->domains.v[i].line,
 			    "domains: '%s' is not a domain in A-label form", k->c->domains.v[i].s);
 	for (size_t i = 0; i < k->c->servers.n; i++)
 		if (!canon(k->c->servers.v[i].s))
-			conf_error(k->errs, conf_file_of(k->errs, "servers"), k->c->servers.v[i].line,
+			conf_error(k->errs, file_of(k, "servers"), k->c->servers.v[i].line,
 			    "servers: '%s' is not a host name in A-label form", k->c->servers.v[i].s);
 }
 
@@ -217,7 +227,7 @@ check_roles(struct checking *k)
 		int edge = director_edge_named(c, span_str(director_pool(c, i)->name));
 
 		if (edge >= 0)
-			conf_error(k->errs, conf_file_of(k->errs, "pools"), c->pools.line[i],
+			conf_error(k->errs, file_of(k, "pools"), c->pools.line[i],
 			    "pools[%zu]: '%s' is an edge already, in line %d", i, director_pool(c, i)->name,
 			    c->edges.line[edge]);
 	}
@@ -225,7 +235,7 @@ check_roles(struct checking *k)
 		struct span name = span_str(c->servers.v[i].s);
 
 		if (director_edge_named(c, name) >= 0 || director_pool_named(c, name) >= 0)
-			conf_error(k->errs, conf_file_of(k->errs, "servers"), c->servers.v[i].line,
+			conf_error(k->errs, file_of(k, "servers"), c->servers.v[i].line,
 			    "servers: '%s' is an edge or a pool already", c->servers.v[i].s);
 	}
 	if (c->pools.n == 0)
@@ -245,7 +255,7 @@ check_auth(struct checking *k)
 		else if (strcasecmp(c->auth_digest.v[i].s, "md5") == 0)
 			c->offer_md5 = true;
 		else
-			conf_error(k->errs, conf_file_of(k->errs, "auth.digest"), c->auth_digest.v[i].line,
+			conf_error(k->errs, file_of(k, "auth.digest"), c->auth_digest.v[i].line,
 			    "auth.digest: expects \"sha-256\" or \"md5\"");
 	}
 	if (c->auth_digest.n == 0)
@@ -266,7 +276,7 @@ check_dns(struct checking *k)
 
 	for (size_t i = 0; i < k->c->dns_servers.n; i++)
 		if (net_addr_parse(&addr, span_str(k->c->dns_servers.v[i].s), 53) != SP_OK)
-			conf_error(k->errs, conf_file_of(k->errs, "dns.servers"), k->c->dns_servers.v[i].line,
+			conf_error(k->errs, file_of(k, "dns.servers"), k->c->dns_servers.v[i].line,
 			    "dns.servers: expects IP addresses, with or without port");
 }
 
@@ -274,7 +284,7 @@ struct director_config *
 director_config_read(const char *file, struct conf_errors *errs)
 {
 	struct director_config *c = xcalloc(1, sizeof(*c));
-	struct checking k = { c, errs };
+	struct checking k = { c, errs, file };
 
 	c->refs = 1;
 	if (conf_load(file, items, c, errs) == SP_OK) {

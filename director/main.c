@@ -423,9 +423,10 @@ main(int argc, char **argv)
 	director.file = args.config;
 	errs = conf_errors_new();
 	director.config = director_config_read(args.config, errs);
-	if (geteuid() == 0)
+	/* of a file that broke off before its doors nothing more can be said */
+	if (director.config->doors.n != 0 && geteuid() == 0)
 		check_accounts(director.config, args.config, errs);
-	if (args.check)
+	if (director.config->doors.n != 0 && args.check)
 		check(&director, errs);
 	conf_errors_print(errs, stderr);
 	if (conf_errors_count(errs) != 0)
