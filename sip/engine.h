@@ -47,7 +47,7 @@ struct sip_tx {
 
 /* ---- links ---- */
 
-#define LINK_AWAITED	16	/* other workers' requests on a link that are told when it closes */
+#define LINK_AWAITED_MAX	4096	/* other workers' requests on a link that are told when it closes */
 
 struct sip_link {
 	struct sip_relay	*relay;
@@ -64,8 +64,8 @@ struct sip_link {
 	uint64_t		*feeders;	/* links that are paused because of this one */
 	unsigned		 nfeeders;
 	unsigned		 held_back;	/* how many links hold this one back */
-	uint64_t		 awaited[LINK_AWAITED];	/* worker<<56 | tx */
-	unsigned		 awaited_n;
+	uint64_t		*awaited;	/* of other workers, unanswered: ID_WORKER() | tx */
+	unsigned		 awaited_n, awaited_max;
 	bool			 inbound, open, closing, heard, signed_in;
 	uint64_t		 words[SIP_LINK_WORDS];
 };
@@ -78,6 +78,9 @@ struct sip_link *link_connect(struct sip_relay *, struct sip_hop *, const struct
 /* Render msg onto it; false when an edit had failed (nothing was written). */
 bool	 link_render(struct sip_link *, struct sip_message *);
 void	 link_write(struct sip_link *, const char *p, size_t n);
+/* Another worker's request went out on it and is to be told when it closes; its response came. */
+void	 link_await(struct sip_link *, uint64_t worker_and_tx);
+void	 link_answered(struct sip_link *, uint64_t worker_and_tx);
 /* Hold `feeder` back until `link` has drained. */
 void	 link_hold_back(struct sip_link *link, struct sip_link *feeder);
 void	 link_free_all(struct sip_relay *);

@@ -245,6 +245,33 @@ link_render(struct sip_link *l, struct sip_message *m)
 	return n != 0;
 }
 
+/* ---- other workers' requests ---- */
+
+void
+link_await(struct sip_link *l, uint64_t worker_and_tx)
+{
+	if (l->awaited_n == l->awaited_max) {
+		if (l->awaited_max == LINK_AWAITED_MAX) {	/* the oldest has to wait for its time-out then */
+			memmove(l->awaited, l->awaited + 1, (LINK_AWAITED_MAX - 1) * sizeof(*l->awaited));
+			l->awaited_n--;
+		} else {
+			l->awaited_max = l->awaited_max == 0 ? 8 : l->awaited_max * 2;
+			l->awaited = xreallocarray(l->awaited, l->awaited_max, sizeof(*l->awaited));
+		}
+	}
+	l->awaited[l->awaited_n++] = worker_and_tx;
+}
+
+void
+link_answered(struct sip_link *l, uint64_t worker_and_tx)
+{
+	for (unsigned i = 0; i < l->awaited_n; i++)
+		if (l->awaited[i] == worker_and_tx) {
+			l->awaited[i] = l->awaited[--l->awaited_n];
+			return;
+		}
+}
+
 /* ---- back-pressure: who feeds a link that does not drain is not read from ---- */
 
 void
@@ -309,6 +336,7 @@ free_link(struct sip_link *l)
 	net_timer_cancel(l->relay->worker->loop, &l->timer);
 	drop_partial(l);
 	free(l->feeders);
+	free(l->awaited);
 	free(l);
 }
 
@@ -330,7 +358,7 @@ closed(struct net_stream *s, enum policy_reason why, const char *detail)
 		while (l->sent != NULL)
 			tx_target_failed(l->sent, l->hop == NULL && l->sent->gone != POLICY_REASON_UNDECIDED ?
 			    l->sent->gone : POLICY_REASON_HOP_LOST);
-		for (unsigned i = 0; i < l->awaited_n && i < LINK_AWAITED; i++)
+		for (unsigned i = 0; i < l->awaited_n; i++)
 			mail_failed(r, l->awaited[i], POLICY_REASON_HOP_LOST);
 		r->ops->closed(r, l, why, detail);
 	}

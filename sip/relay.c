@@ -460,7 +460,7 @@ deliver_send(struct net_worker *w, struct net_mail *mail)
 	if (l != NULL && l->open && !l->closing) {
 		link_write(l, x->bytes, x->n);
 		if (x->tx != 0)
-			l->awaited[l->awaited_n++ % LINK_AWAITED] = x->tx;
+			link_await(l, x->tx);
 	} else if (r != NULL && x->tx != 0) {
 		mail_failed(r, x->tx, POLICY_REASON_HOP_LOST);
 	}

@@ -722,10 +722,13 @@ tx_response(struct sip_relay *r, struct sip_link *l, uint64_t source, struct sip
 		return;
 	}
 	if (b.worker != r->worker->id) {
-		if (r->set != NULL && l != NULL)
+		if (r->set != NULL && l != NULL) {
+			if (m->status >= 200)
+				link_answered(l, ID_WORKER(b.worker) | b.tx);
 			mail_response(r, b.worker, source, m);
-		else
+		} else {
 			stray(r, l, m, "no such worker");
+		}
 		return;
 	}
 	if ((t = tx_find(r, b.tx)) == NULL || t->oneway) {
