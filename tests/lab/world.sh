@@ -74,8 +74,10 @@ world_policy() {
 	CONF
 }
 
-# world_director_conf: further options may stand in world_director_extra
+# world_director_conf: further options may stand in world_director_extra, those
+# of the group auth in world_auth_extra
 world_director_extra=
+world_auth_extra=
 world_director_conf() {
 	cat >"$LAB/director.conf" <<-CONF
 	# The Director: who is it, and where is their home pool.
@@ -93,7 +95,7 @@ world_director_conf() {
 	);
 	edges = ( { name = "edge.int.example.com"; address = "$edge_inner"; } );
 	pools = ( { name = "pool.int.example.com"; address = "$pool"; } );
-	auth = { users = "$LAB/users"; };
+	auth = { users = "$LAB/users"; $world_auth_extra };
 	$world_director_extra
 	CONF
 }

@@ -189,6 +189,16 @@ ok "when authd dies it ends with status 70" ended 70 "$was"
 ok "  after saying so" lab_saw director 'event=authd-ended'
 lab_stop director
 
+lab_start director "$LAB_BUILD/sallyport-director" -f "$LAB/director.conf"
+lab_wait_port director "$director" 5061
+left=$(authd_of)
+kill -KILL "$(lab_pid director)"
+left_alone() {
+	! kill -0 "$left" 2>/dev/null
+}
+ok "when the Director is killed authd does not stay behind" lab_wait 5 "authd to end" left_alone
+lab_stop director
+
 # check STATUS PATTERN: what -n says about the configuration
 check() {
 	lab_d=0
