@@ -6,12 +6,14 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "config.h"
@@ -93,14 +95,18 @@ daemon_signals(void)
 }
 
 enum daemon_event
-daemon_wait(void)
+daemon_wait(unsigned tick_ms)
 {
+	struct timespec tick = { (time_t)(tick_ms / 1000), (long)(tick_ms % 1000) * 1000000 };
 	sigset_t set;
-	int sig = 0;
 
 	event_set(&set);
 	for (;;) {
-		if (sigwait(&set, &sig) != 0)
+		int sig = sigtimedwait(&set, NULL, tick_ms != 0 ? &tick : NULL);
+
+		if (sig == -1 && errno == EAGAIN)
+			return DAEMON_TICK;
+		if (sig == -1)
 			continue;
 		switch (sig) {
 		case SIGHUP:

@@ -24,13 +24,14 @@ enum daemon_event {
 	DAEMON_STOP = 0,	/* TERM, INT */
 	DAEMON_RELOAD,		/* HUP */
 	DAEMON_REOPEN,		/* USR1: log files */
-	DAEMON_CHILD		/* a process of ours ended */
+	DAEMON_CHILD,		/* a process of ours ended */
+	DAEMON_TICK		/* nothing for so long */
 };
 
 /* Block those signals, before the first thread, so that only daemon_wait() sees them. SIGPIPE is ignored. */
 void	daemon_signals(void);
-/* The next of them; waits. */
-enum daemon_event daemon_wait(void);
+/* The next of them; waits, at most tick_ms and then it is DAEMON_TICK (0: without end). */
+enum daemon_event daemon_wait(unsigned tick_ms);
 
 /* Tell the service manager (sd_notify protocol, NOTIFY_SOCKET); nothing happens without one. "READY=1", "STOPPING=1" … */
 void	daemon_notify(const char *state);

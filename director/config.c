@@ -10,6 +10,7 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "policy/domain.h"
+#include "policy/rules.h"
 
 #define AT(member)	offsetof(struct director_config, member)
 #define DOOR(member)	offsetof(struct director_door, member)
@@ -73,6 +74,8 @@ static const struct conf_item items[] = {
 	    "PEM file with the authorities that sign the certificates of edges and pools."),
 	STR("tls.crl", crl, CONF_OPTIONAL | CONF_RELOADS, NULL,
 	    "PEM file or directory with revocation lists; without it revocation is not checked."),
+	STRS("tls.refused", refused_certificates, CONF_RELOADS,
+	    "SHA-256 fingerprints of certificates that nobody may show, at no door and in no direction."),
 	GROUPS("doors", doors, CONF_REQUIRED | CONF_NONEMPTY, door_items, struct director_door,
 	    "Where connections are accepted."),
 	GROUPS("edges", edges, CONF_RELOADS, server_items, struct director_server,
@@ -280,6 +283,18 @@ check_dns(struct checking *k)
 			    "dns.servers: expects IP addresses, with or without port");
 }
 
+static void
+check_refused(struct checking *k)
+{
+	const struct conf_strs *list = &k->c->refused_certificates;
+
+	k->c->refused = xcalloc(list->n + 1, sizeof(*k->c->refused));
+	for (size_t i = 0; i < list->n; i++)
+		if (!policy_read_fingerprint(list->v[i].s, k->c->refused[i]))
+			conf_error(k->errs, conf_file_of(k->errs, "tls.refused"), list->v[i].line,
+			    "tls.refused: expects SHA-256 fingerprints of 64 hexadecimal digits");
+}
+
 struct director_config *
 director_config_read(const char *file, struct conf_errors *errs)
 {
@@ -295,6 +310,7 @@ director_config_read(const char *file, struct conf_errors *errs)
 		check_roles(&k);
 		check_auth(&k);
 		check_dns(&k);
+		check_refused(&k);
 	}
 	return c;
 }
@@ -323,6 +339,7 @@ director_config_unref(struct director_config *c)
 	if (c == NULL || __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
 	conf_unload(items, c);
+	free(c->refused);
 	free(c);
 }
 

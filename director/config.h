@@ -38,7 +38,9 @@ struct director_door {
 	char		*listen;	/* "192.0.2.20:5061" */
 	int		 admits;	/* enum door_admits */
 	char		*certificate, *key, *trust, *crl; /* NULL: those of tls.* */
+	struct conf_strs refused_certificates;
 	/* made of the above */
+	unsigned char	 (*refused)[32];	/* as many as refused_certificates */
 	struct net_addr	 addr;
 };
 

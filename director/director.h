@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "admin/renew.h"
 #include "director/ask.h"
 #include "director/authd.h"
 #include "director/config.h"
@@ -18,7 +19,8 @@
 struct director {
 	const char		*file;		/* where the configuration came from */
 	struct director_config	*config;	/* the newest; workers have references of their own */
-	struct net_tls_material	*material[DIRECTOR_DOORS_MAX];
+	struct net_tls_material	*material[DIRECTOR_DOORS_MAX];	/* the newest; workers made their contexts of it */
+	struct renew		*renew;
 	struct sip_flow_keys	*keys;
 	struct net_crew		*crew;
 	struct sip_relay_set	*relays;
@@ -36,6 +38,7 @@ struct director_worker {
 	char			*name;		/* ours; the same as long as the process lives */
 	struct net_worker	*worker;
 	struct net_tls_lib	*lib;
+	struct net_tls_lists	*lists;		/* refused certificates */
 	struct net_dns		*dns;
 	struct sip_flow_signer	*signer;
 	struct sip_relay	*relay;

@@ -99,9 +99,15 @@ static void
 classify_again(struct sip_link *l, void *arg)
 {
 	struct director_worker *w = arg;
+	enum policy_reason why;
+	const char *fault;
 
 	if (sip_link_words(l)[LINK_OPEN] == 0)
 		return;
+	if ((why = sip_link_judge_again(l, &fault)) != POLICY_REASON_ALLOWED) {
+		sip_link_close(l, why, fault);
+		return;
+	}
 	classify(w, l);
 	if (!is_welcome(w, l))
 		sip_link_close(l, POLICY_REASON_UNTRUSTED_PEER, NULL);

@@ -51,6 +51,18 @@ own_or(const char *own, const char *common)
 	return own != NULL ? own : common;
 }
 
+/* Where the identity of a door comes from. */
+static struct net_tls_files
+files_of(const struct director_config *c, size_t i)
+{
+	const struct director_door *door = director_door(c, i);
+
+	return (struct net_tls_files){
+		own_or(door->certificate, c->certificate), own_or(door->key, c->key), own_or(door->trust, c->trust),
+		own_or(door->crl, c->crl), false
+	};
+}
+
 /* The door before it that has the same files, or -1: they are read once, and complained about once. */
 static int
 like_door(const struct director_config *c, size_t i)
@@ -77,11 +89,7 @@ load_material(const struct director *d, const struct director_config *c, struct 
 	memset(out, 0, DIRECTOR_DOORS_MAX * sizeof(out[0]));
 	for (size_t i = 0; i < c->doors.n && i < DIRECTOR_DOORS_MAX; i++) {
 		const struct director_door *door = director_door(c, i);
-		struct net_tls_files files = {
-			own_or(door->certificate, c->certificate), own_or(door->key, c->key), own_or(door->trust, c->trust),
-			own_or(door->crl, c->crl)
-		};
-
+		struct net_tls_files files = files_of(c, i);
 		int like = like_door(c, i);
 
 		if (like >= 0) {
@@ -104,6 +112,29 @@ log_errors(const struct conf_errors *errs, const char *event)
 {
 	for (size_t i = 0; i < conf_errors_count(errs); i++)
 		log_say(SP_LOG_ERROR, event, "%s", conf_errors_get(errs, i));
+}
+
+/* What is new is in force from now on. */
+static void
+keep_material(struct director *d, struct net_tls_material *const *material)
+{
+	for (size_t i = 0; i < DIRECTOR_DOORS_MAX; i++) {
+		if (material[i] == NULL)
+			continue;
+		net_tls_material_unref(d->material[i]);
+		d->material[i] = net_tls_material_ref(material[i]);
+	}
+}
+
+/* From now on changes of the files are noticed. */
+static void
+watch_material(struct director *d)
+{
+	for (size_t i = 0; i < d->config->doors.n; i++) {
+		struct net_tls_files files = files_of(d->config, i);
+
+		renew_watch(d->renew, i, director_door(d->config, i)->listen, &files, d->material[i]);
+	}
 }
 
 static void
@@ -229,6 +260,8 @@ reload(struct director *d)
 		log_set_level((enum log_level)(c->log_level + SP_LOG_ERROR));
 		director_config_unref(d->config);
 		d->config = director_config_ref(c);
+		keep_material(d, material);
+		watch_material(d);
 		log_say(SP_LOG_NOTICE, "reloaded", "domains, edges, pools and authentication");
 	}
 	unref_material(material);
@@ -266,6 +299,19 @@ warn_of_reloads(const struct director *d)
 	}
 }
 
+/* Every second: has a certificate or a revocation list changed? */
+static void
+renew(struct director *d)
+{
+	struct net_tls_material *material[DIRECTOR_DOORS_MAX];
+
+	if (renew_look(d->renew, material) != 0) {
+		keep_material(d, material);
+		director_workers_update(d, d->config, material);
+	}
+	unref_material(material);
+}
+
 /* Requests in flight get their time; then everything closes. */
 static void
 drain(struct director *d)
@@ -300,13 +346,16 @@ serve(struct director *d)
 	daemon_notify("READY=1");
 	log_say(SP_LOG_NOTICE, "ready", "%u workers", net_crew_count(d->crew));
 	for (;;) {
-		switch (daemon_wait()) {
+		switch (daemon_wait(RENEW_EVERY_MS)) {
 		case DAEMON_RELOAD:
 			reload(d);
 			break;
 		case DAEMON_REOPEN:
 			if (log_reopen() != SP_OK || authd_command(&d->authd, AUTHD_REOPEN) != SP_OK)
 				log_say(SP_LOG_ERROR, "log", "%s cannot be opened again", d->config->log_file);
+			break;
+		case DAEMON_TICK:
+			renew(d);
 			break;
 		case DAEMON_CHILD:
 			if (authd_ended(d))
@@ -381,6 +430,8 @@ run(struct director *d)
 	}
 	/* nothing below this line is privileged */
 	warn_of_reloads(d);
+	d->renew = renew_new(DIRECTOR_DOORS_MAX);
+	watch_material(d);
 	if (net_crew_start(d->crew, director_worker_start, director_worker_stop, d) != SP_OK) {
 		log_say(SP_LOG_ERROR, "start", "a worker could not start");
 		return EX_SOFTWARE;
@@ -399,6 +450,7 @@ unload(struct director *d)
 	authd_stop(&d->authd);
 	sip_flow_keys_unref(d->keys);
 	mem_wipe(d->nonce_key, sizeof(d->nonce_key));
+	renew_free(d->renew);
 	unref_material(d->material);
 	director_config_unref(d->config);
 }

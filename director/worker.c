@@ -81,6 +81,19 @@ set_identity(struct director_worker *w, size_t i, struct net_tls_material *mater
 	return SP_OK;
 }
 
+/* Certificates that the administrator refuses: at every door, and where we connect. */
+static void
+set_lists(struct director_worker *w)
+{
+	net_tls_lists_unref(w->lists);
+	w->lists = net_tls_lists_new(NULL, 0, (const unsigned char (*)[32])w->config->refused,
+	    w->config->refused_certificates.n);
+	for (size_t i = 0; i < w->nfaces; i++) {
+		net_tls_ctx_lists(w->face[i].server, w->lists);
+		net_tls_ctx_lists(w->face[i].client, w->lists);
+	}
+}
+
 static void
 make_face(struct director_worker *w, size_t i)
 {
@@ -140,6 +153,7 @@ director_worker_start(struct net_worker *worker, void *arg)
 		if (set_identity(w, i, d->material[i]) != SP_OK)
 			return SP_ETLS;
 	}
+	set_lists(w);
 	for (size_t i = 0; i < n; i++) {
 		w->door_of[i] = (struct director_door_of){ w, &w->face[i] };
 		w->door[i] = net_door_open(worker->loop, d->fds[i][worker->id], &door_ops, &w->door_of[i]);
@@ -169,6 +183,7 @@ director_worker_stop(struct net_worker *worker, void *arg)
 	net_dns_free(w->dns);
 	sip_flow_signer_free(w->signer);
 	net_hmac_free(w->nonces);
+	net_tls_lists_unref(w->lists);
 	net_tls_lib_free(w->lib);
 	director_config_unref(w->config);
 	free(w->door_of);
@@ -198,6 +213,7 @@ deliver_update(struct net_worker *worker, struct net_mail *mail)
 			if (u->material[i] != NULL && set_identity(w, i, u->material[i]) != SP_OK)
 				log_say(SP_LOG_ERROR, "certificate-kept", "worker %u keeps the old certificate of door %zu",
 				    worker->id, i);
+		set_lists(w);
 		director_classify_links(w);
 	}
 	for (size_t i = 0; i < DIRECTOR_DOORS_MAX; i++)

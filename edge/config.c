@@ -28,6 +28,10 @@ static const struct conf_item outer_items[] = {
 	    .help = "PEM file with the certification authorities that peers of this door may have." },
 	{ .path = "crl", .type = CONF_STR, .at = DOOR(crl), .flags = CONF_OPTIONAL | CONF_RELOADS,
 	    .help = "PEM file, or directory of PEM files, with revocation lists." },
+	{ .path = "dial_certificate", .type = CONF_STR, .at = DOOR(dial_certificate), .flags = CONF_OPTIONAL | CONF_RELOADS,
+	    .help = "PEM file with the certificate that we show partners when we connect to them; without it, certificate." },
+	{ .path = "dial_key", .type = CONF_STR, .at = DOOR(dial_key), .flags = CONF_OPTIONAL | CONF_RELOADS,
+	    .help = "PEM file with the private key of dial_certificate." },
 	{ .path = "client_certificate", .type = CONF_CHOICE, .at = DOOR(ask), .dflt = NET_TLS_ASK_NONE, .choices = ask_words,
 	    .help = "Is a certificate asked of who connects: none, optional or required." },
 	{ .path = "users", .type = CONF_BOOL, .at = DOOR(users), .dflt = false,
@@ -61,6 +65,8 @@ static const struct conf_item items[] = {
 	    .help = "File with the organisation's policy, see policy.conf(5)." },
 	{ .path = "flow_keys", .type = CONF_STR, .at = AT(flow_keys), .flags = CONF_OPTIONAL,
 	    .help = "File with the keys that sign routes; made if it is not there. Without it, keys last as long as the process." },
+	{ .path = "peer_certificates", .type = CONF_STR, .at = AT(peer_certificates), .flags = CONF_OPTIONAL,
+	    .help = "File in which the certificates that peers have shown are listed, for the administrator." },
 	{ .path = "log.file", .type = CONF_STR, .at = AT(log_file), .flags = CONF_OPTIONAL,
 	    .help = "Log file; without it, standard error." },
 	{ .path = "log.level", .type = CONF_CHOICE, .at = AT(log_level), .dflt = 3, .choices = level_words, .flags = CONF_RELOADS,
@@ -79,6 +85,10 @@ static const struct conf_item items[] = {
 	    .help = "PEM file with the certification authorities of inside servers." },
 	{ .path = "inner.crl", .type = CONF_STR, .at = AT(inner.crl), .flags = CONF_OPTIONAL | CONF_RELOADS,
 	    .help = "PEM file, or directory of PEM files, with revocation lists for inside servers." },
+	{ .path = "inner.dial_certificate", .type = CONF_STR, .at = AT(inner.dial_certificate), .flags = CONF_OPTIONAL | CONF_RELOADS,
+	    .help = "PEM file with the certificate that we show Directors when we connect to them; without it, inner.certificate." },
+	{ .path = "inner.dial_key", .type = CONF_STR, .at = AT(inner.dial_key), .flags = CONF_OPTIONAL | CONF_RELOADS,
+	    .help = "PEM file with the private key of inner.dial_certificate." },
 	{ .path = "directors", .type = CONF_GROUPS, .at = AT(directors), .flags = CONF_REQUIRED | CONF_NONEMPTY,
 	    .sub = director_items, .size = sizeof(struct edge_director_conf),
 	    .help = "The inside next hops; several share the users and stand in for each other." },
@@ -153,9 +163,18 @@ same_address(const struct net_addr *a, const struct net_addr *b)
 }
 
 static void
+check_dialling(const struct edge_config *c, const struct edge_door_conf *d, int line, const char *where,
+    struct conf_errors *errs)
+{
+	if ((d->dial_certificate != NULL) != (d->dial_key != NULL))
+		conf_error(errs, c->file, line, "%s: dial_certificate and dial_key are given together or not at all", where);
+}
+
+static void
 check_doors(struct edge_config *c, struct conf_errors *errs)
 {
 	check_address(&c->inner, c->file, conf_line_of(errs, "inner.listen"), "inner.listen", errs);
+	check_dialling(c, &c->inner, conf_line_of(errs, "inner.listen"), "inner", errs);
 	if (c->outer.n > EDGE_DOORS_MAX)
 		conf_error(errs, c->file, c->outer.line[EDGE_DOORS_MAX], "outer: at most %d doors", EDGE_DOORS_MAX);
 	for (size_t i = 0; i < c->outer.n; i++) {
@@ -181,6 +200,8 @@ check_doors(struct edge_config *c, struct conf_errors *errs)
 		if (d->partners && d->trust == NULL)
 			conf_error(errs, c->file, c->outer.line[i],
 			    "outer[%zu].trust: expects the authorities of the partners' certificates", i);
+		snprintf(path, sizeof(path), "outer[%zu]", i);
+		check_dialling(c, d, c->outer.line[i], path, errs);
 		for (size_t j = 0; j < i; j++)
 			if (edge_outer(c, j)->listen != NULL && d->listen != NULL &&
 			    strcmp(edge_outer(c, j)->listen, d->listen) == 0)

@@ -20,6 +20,7 @@ struct edge_door_conf {
 	char		*listen;	/* "203.0.113.10:443" */
 	char		*name;		/* how peers on this side call us */
 	char		*certificate, *key, *trust, *crl;
+	char		*dial_certificate, *dial_key;	/* who we are when we connect; NULL: certificate and key */
 	int		 ask;		/* enum net_tls_ask */
 	bool		 users, partners;
 	struct net_addr	 addr;		/* listen, parsed */
@@ -45,6 +46,7 @@ struct edge_config {
 	int			 workers;
 	char			*policy;
 	char			*flow_keys;
+	char			*peer_certificates;	/* where those that peers have shown are listed; NULL: nowhere */
 	char			*log_file;
 	int			 log_level;
 	struct conf_groups	 outer;		/* of struct edge_door_conf */

@@ -4,6 +4,8 @@
 #ifndef SALLYPORT_EDGE_EDGE_H
 #define SALLYPORT_EDGE_EDGE_H
 
+#include "admin/renew.h"
+#include "admin/seen.h"
 #include "edge/config.h"
 #include "net/dns.h"
 #include "net/door.h"
@@ -11,17 +13,27 @@
 #include "policy/rules.h"
 #include "sip/relay.h"
 
-/* The identities: outer doors by their number, then the inner door. */
+/*
+ * The identities: outer doors by their number, then the inner door; and from
+ * EDGE_DIAL(0) on, in the same order, who we are when we connect from there, where
+ * that is somebody else.
+ */
 #define EDGE_INNER(c)	((c)->outer.n)
+#define EDGE_DIAL(i)	(EDGE_DOORS_MAX + 1 + (i))
+#define EDGE_IDENTITIES	EDGE_DIAL(EDGE_DOORS_MAX + 1)
 
 /* Of the process. Written by the control thread only while no worker runs. */
 struct edge {
 	struct edge_config	*config;
 	struct policy_rules	*rules;
-	struct net_tls_material	*material[EDGE_DOORS_MAX + 1];
+	struct net_tls_material	*material[EDGE_IDENTITIES];	/* as loaded first; renewed ones are the workers' */
+	struct renew		*renew;
+	struct seen		*seen;		/* any thread */
 	struct sip_flow_keys	*keys;
 	struct net_crew		*crew;
 	struct sip_relay_set	*relays;
+	uint64_t		 listed_at;	/* when peer_certificates was written last */
+	bool			 list_failed;
 	int			 fds[EDGE_DOORS_MAX + 1][NET_WORKERS_MAX];
 };
 
@@ -34,6 +46,8 @@ struct edge_worker {
 	struct sip_flow_signer	*signer;
 	struct sip_relay	*relay;
 	struct policy_rules	*rules;
+	struct net_tls_material	*material[EDGE_IDENTITIES];
+	struct net_tls_lists	*lists_outer, *lists_inner;	/* out of rules */
 	struct sip_face		 face[EDGE_DOORS_MAX + 1];	/* as EDGE_INNER() counts */
 	const struct sip_face	*faces[EDGE_DOORS_MAX + 1];
 	struct net_door		*door[EDGE_DOORS_MAX + 1];
@@ -46,8 +60,29 @@ struct edge_worker {
 /* Start and end of a worker (net_crew_start()); arg is the struct edge. */
 int	edge_worker_start(struct net_worker *, void *edge);
 void	edge_worker_stop(struct net_worker *, void *edge);
-/* New policy and identities, by mail to every worker. References are taken. */
-void	edge_workers_update(struct edge *, struct policy_rules *, struct net_tls_material *const *material);
+/*
+ * New policy (NULL: it stays) and identities, by mail to every worker. References
+ * are taken. whole: material is all there is; else what is NULL there stays.
+ */
+void	edge_workers_update(struct edge *, struct policy_rules *, struct net_tls_material *const *material, bool whole);
+
+/* ---- edge/peers.c: the certificates of the far ends ---- */
+
+/* Out of the worker's rules: refused certificates everywhere, pinned keys outside. */
+void	edge_make_lists(struct edge_worker *);
+/* May this connection stay, by its certificate? Noted for the administrator in either case. */
+bool	edge_admit(struct edge_worker *, struct sip_link *, enum policy_reason *why);
+/* A connection that was refused in the handshake: noted, too. */
+void	edge_note_refused(struct edge_worker *, struct sip_link *, enum policy_reason, const char *detail);
+/* Policy, anchors or revocation lists have changed: who would not be admitted now is closed. */
+void	edge_judge_links(struct edge_worker *);
+
+/* Words of a link (sip_link_words()). */
+enum {
+	LINK_DIRECTOR = 0,	/* which Director keeps this user, plus one; 0: none yet */
+	LINK_CLASS,		/* enum policy_class, for logs */
+	LINK_OPEN		/* the handshake is over, and it was admitted */
+};
 
 /* What the relay asks of the edge (edge/proxy.c). */
 extern const struct sip_relay_ops edge_relay_ops;

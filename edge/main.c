@@ -9,6 +9,7 @@
 
 #include "admin/daemon.h"
 #include "admin/policyfile.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/hash.h"
 #include "common/log.h"
@@ -16,7 +17,35 @@
 #include "edge/edge.h"
 #include "sip/flowfile.h"
 
+#define LIST_EVERY_MS	5000	/* the list of certificates that peers have shown */
+
 static const char program[] = "sallyport-edge";
+
+static bool
+is_given(const char *text)
+{
+	return text != NULL && text[0] != '\0';
+}
+
+/* Where identity i comes from, and what to call it. False: there is none. */
+static bool
+identity_of(const struct edge_config *c, size_t i, struct net_tls_files *files, char label[48])
+{
+	size_t door = i % EDGE_DIAL(0);
+	bool dial = i >= EDGE_DIAL(0);
+	const struct edge_door_conf *d;
+
+	if (door > EDGE_INNER(c) || door > EDGE_DOORS_MAX)
+		return false;
+	d = door == EDGE_INNER(c) ? &c->inner : edge_outer(c, door);
+	*files = (struct net_tls_files){ dial ? d->dial_certificate : d->certificate, dial ? d->dial_key : d->key,
+	    d->trust, d->crl, dial };
+	if (door == EDGE_INNER(c))
+		snprintf(label, 48, "inner%s", dial ? " (dial_certificate)" : "");
+	else
+		snprintf(label, 48, "outer[%zu]%s", door, dial ? " (dial_certificate)" : "");
+	return is_given(files->certificate) && is_given(files->key);
+}
 
 /* Where what is said about certificates goes. */
 struct material_report {
@@ -24,6 +53,7 @@ struct material_report {
 	const struct edge_config *config;
 	bool			 check;		/* -n: a person reads it now */
 	size_t			 door;
+	char			 label[48];
 };
 
 static void
@@ -32,41 +62,35 @@ report_material(void *arg, bool fatal, const char *text)
 	const struct material_report *r = arg;
 	const struct edge_config *c = r->config;
 	int line = r->door == EDGE_INNER(c) ? conf_line_of(r->errs, "inner.certificate") : c->outer.line[r->door];
-	char where[32] = "inner";
 
-	if (r->door != EDGE_INNER(c))
-		snprintf(where, sizeof(where), "outer[%zu]", r->door);
 	if (fatal)
-		conf_error(r->errs, c->file, line, "%s: %s", where, text);
+		conf_error(r->errs, c->file, line, "%s: %s", r->label, text);
 	else if (r->check)
-		fprintf(stderr, "%s:%d: %s: warning: %s\n", c->file, line, where, text);
+		fprintf(stderr, "%s:%d: %s: warning: %s\n", c->file, line, r->label, text);
 	else
-		log_say(SP_LOG_WARNING, "certificate", "%s: %s", where, text);
-}
-
-static bool
-is_given(const char *text)
-{
-	return text != NULL && text[0] != '\0';
+		log_say(SP_LOG_WARNING, "certificate", "%s: %s", r->label, text);
 }
 
 /* Every identity of c that is configured; what is wrong with one is added to errs. */
 static void
-load_material(const struct edge_config *c, struct net_tls_material *out[EDGE_DOORS_MAX + 1], struct conf_errors *errs,
+load_material(const struct edge_config *c, struct net_tls_material *out[EDGE_IDENTITIES], struct conf_errors *errs,
     bool check)
 {
-	struct material_report r = { errs, c, check, 0 };
+	struct material_report r = { .errs = errs, .config = c, .check = check };
 
-	memset(out, 0, (EDGE_DOORS_MAX + 1) * sizeof(out[0]));
-	for (; r.door <= EDGE_INNER(c) && r.door <= EDGE_DOORS_MAX; r.door++) {
-		const struct edge_door_conf *d = r.door == EDGE_INNER(c) ? &c->inner : edge_outer(c, r.door);
-		struct net_tls_files files = { d->certificate, d->key, d->trust, d->crl };
+	memset(out, 0, EDGE_IDENTITIES * sizeof(out[0]));
+	for (size_t i = 0; i < EDGE_IDENTITIES; i++) {
+		const struct edge_door_conf *d;
+		struct net_tls_files files;
 		char text[512];
 
-		if (!is_given(d->certificate) || !is_given(d->key) ||
-		    net_tls_material_load(&out[r.door], &files, report_material, &r) != SP_OK)
+		if (!identity_of(c, i, &files, r.label))
 			continue;
-		if (is_given(d->name) && !net_tls_material_proves(out[r.door], d->name)) {
+		r.door = i % EDGE_DIAL(0);
+		d = r.door == EDGE_INNER(c) ? &c->inner : edge_outer(c, r.door);
+		if (net_tls_material_load(&out[i], &files, report_material, &r) != SP_OK)
+			continue;
+		if (i < EDGE_DIAL(0) && is_given(d->name) && !net_tls_material_proves(out[i], d->name)) {
 			snprintf(text, sizeof(text), "%s does not hold the name %s, so whoever verifies it will not connect",
 			    d->certificate, d->name);
 			report_material(&r, false, text);
@@ -74,10 +98,23 @@ load_material(const struct edge_config *c, struct net_tls_material *out[EDGE_DOO
 	}
 }
 
+/* From now on changes of the files are noticed. */
 static void
-unref_material(struct net_tls_material *m[EDGE_DOORS_MAX + 1])
+watch_material(struct edge *e, const struct edge_config *c, struct net_tls_material *const material[EDGE_IDENTITIES])
 {
-	for (size_t i = 0; i <= EDGE_DOORS_MAX; i++) {
+	for (size_t i = 0; i < EDGE_IDENTITIES; i++) {
+		struct net_tls_files files;
+		char label[48] = "";
+		bool there = identity_of(c, i, &files, label);
+
+		renew_watch(e->renew, i, label, there ? &files : NULL, material[i]);
+	}
+}
+
+static void
+unref_material(struct net_tls_material *m[EDGE_IDENTITIES])
+{
+	for (size_t i = 0; i < EDGE_IDENTITIES; i++) {
 		net_tls_material_unref(m[i]);
 		m[i] = NULL;
 	}
@@ -90,7 +127,7 @@ unref_material(struct net_tls_material *m[EDGE_DOORS_MAX + 1])
  */
 static bool
 load_files(const char *file, struct edge_config **config, struct policy_rules **rules,
-    struct net_tls_material *material[EDGE_DOORS_MAX + 1], struct conf_errors *errs, bool check)
+    struct net_tls_material *material[EDGE_IDENTITIES], struct conf_errors *errs, bool check)
 {
 	size_t before = conf_errors_count(errs);
 	struct edge_config *c = edge_config_load(file, errs);
@@ -182,7 +219,7 @@ reload(struct edge *e)
 	struct conf_errors *errs = conf_errors_new();
 	struct edge_config *c;
 	struct policy_rules *rules = NULL;
-	struct net_tls_material *material[EDGE_DOORS_MAX + 1] = { NULL };
+	struct net_tls_material *material[EDGE_IDENTITIES] = { NULL };
 	bool good;
 
 	daemon_notify("RELOADING=1");
@@ -195,7 +232,8 @@ reload(struct edge *e)
 		log_say(SP_LOG_ERROR, "reload-refused", "doors were added or taken away, which needs a restart; "
 		    "the old configuration stays in force");
 	} else {
-		edge_workers_update(e, rules, material);
+		edge_workers_update(e, rules, material, true);
+		watch_material(e, c, material);
 		log_set_level((enum log_level)(c->log_level + SP_LOG_ERROR));
 		log_say(SP_LOG_NOTICE, "reloaded", "policy, certificates and log level; doors, next hops and limits "
 		    "change with a restart");
@@ -207,19 +245,51 @@ reload(struct edge *e)
 	daemon_notify("READY=1");
 }
 
+/* Every second: has a certificate or a revocation list changed? */
+static void
+renew(struct edge *e)
+{
+	struct net_tls_material *material[EDGE_IDENTITIES];
+
+	if (renew_look(e->renew, material) != 0)
+		edge_workers_update(e, NULL, material, false);
+	unref_material(material);
+}
+
+/* For the administrator, now and then and at the end. */
+static void
+list_peers(struct edge *e, bool now)
+{
+	uint64_t ms = clock_ms();
+
+	if (e->config->peer_certificates == NULL || (!now && ms < e->listed_at + LIST_EVERY_MS))
+		return;
+	e->listed_at = ms;
+	if (seen_write(e->seen, e->config->peer_certificates) == SP_OK)
+		e->list_failed = false;
+	else if (!e->list_failed) {
+		e->list_failed = true;	/* said once, until it works again */
+		log_say(SP_LOG_ERROR, "peer-certificates", "%s: %s", e->config->peer_certificates, strerror(errno));
+	}
+}
+
 static void
 serve(struct edge *e)
 {
 	daemon_notify("READY=1");
 	log_say(SP_LOG_NOTICE, "ready", "%u workers", net_crew_count(e->crew));
 	for (;;) {
-		switch (daemon_wait()) {
+		switch (daemon_wait(RENEW_EVERY_MS)) {
 		case DAEMON_RELOAD:
 			reload(e);
 			break;
 		case DAEMON_REOPEN:
 			if (log_reopen() != SP_OK)
 				log_say(SP_LOG_ERROR, "log", "%s: %s", e->config->log_file, strerror(errno));
+			break;
+		case DAEMON_TICK:
+			renew(e);
+			list_peers(e, false);
 			break;
 		case DAEMON_CHILD:
 			break;
@@ -248,6 +318,8 @@ unload(struct edge *e)
 	net_crew_free(e->crew);
 	sip_relay_set_free(e->relays);
 	sip_flow_keys_unref(e->keys);
+	renew_free(e->renew);
+	seen_free(e->seen);
 	unref_material(e->material);
 	policy_rules_unref(e->rules);
 	edge_config_free(e->config);
@@ -274,6 +346,8 @@ warn_of_reloads(const struct edge_config *c)
 		/* two doors often have one key */
 		if (i == 0 || i == EDGE_INNER(c) || strcmp(d->key, edge_outer(c, i - 1)->key) != 0)
 			warn_if_unreadable(d->key);
+		warn_if_unreadable(d->dial_certificate);
+		warn_if_unreadable(d->dial_key);
 		warn_if_unreadable(d->trust);
 		warn_if_unreadable(d->crl);
 	}
@@ -299,12 +373,16 @@ run(struct edge *e)
 	/* nothing below this line is privileged */
 	warn_of_reloads(e->config);
 	daemon_signals();
+	e->seen = seen_new(SEEN_ACCEPTED_MAX, SEEN_REFUSED_MAX);
+	e->renew = renew_new(EDGE_IDENTITIES);
+	watch_material(e, e->config, e->material);
 	if (net_crew_start(e->crew, edge_worker_start, edge_worker_stop, e) != SP_OK) {
 		log_say(SP_LOG_ERROR, "start", "a worker could not start");
 		return EX_SOFTWARE;
 	}
 	serve(e);
 	net_crew_stop(e->crew);
+	list_peers(e, true);
 	log_say(SP_LOG_NOTICE, "stopped", "all workers ended");
 	return 0;
 }

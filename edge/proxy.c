@@ -14,12 +14,6 @@
 #include "sip/forward.h"
 #include "sip/mark.h"
 
-/* Words of a link (sip_link_words()). */
-enum {
-	LINK_DIRECTOR = 0,	/* which Director keeps this user, plus one; 0: none yet */
-	LINK_CLASS		/* enum policy_class, for logs */
-};
-
 /* Words of a note: what has to be known when the response comes. */
 enum {
 	NOTE_WAY = 0,		/* enum way */
@@ -43,7 +37,7 @@ worker_of(struct sip_relay *r)
 static bool
 comes_from_user(const struct sip_link *l)
 {
-	return !sip_link_peer(l)->has_certificate;
+	return !sip_link_peer(l)->has_certificate && !sip_link_peer(l)->unverified;
 }
 
 /* ---- Director: one for each user as long as it lives ---- */
@@ -241,7 +235,8 @@ plan_partner(struct edge_worker *w, const struct policy_decision *d, struct sip_
 {
 	const struct policy_partner *partner = policy_partner_get(w->rules, d->partner);
 	struct sip_hop_spec spec = {
-		.name = partner->server, .port = partner->port, .face = w->partner_face, .reuse_inbound = true
+		.name = partner->server, .port = partner->port, .face = w->partner_face, .reuse_inbound = true,
+		.accept_cn = partner->accept_cn
 	};
 
 	p->face = w->partner_face;
@@ -417,7 +412,11 @@ opened(struct sip_relay *r, struct sip_link *l, enum policy_reason *why)
 	if (f.facts.nnames > 0)
 		log_outside(&rec, "name", f.facts.names[0]);
 	log_word(&rec, "tls", sip_link_peer(l)->protocol);
+	if (sip_link_peer(l)->unverified)
+		log_text(&rec, "unverified", sip_link_peer(l)->fault);
 	log_end(&rec);
+	if (!edge_admit(w, l, why))
+		return false;
 	if (sip_link_face(l)->side == POLICY_SIDE_INNER && sip_link_is_inbound(l) && class != POLICY_CLASS_INTERNAL) {
 		*why = POLICY_REASON_NOT_INTERNAL_PEER;
 		return false;
@@ -434,6 +433,7 @@ closed(struct sip_relay *r, struct sip_link *l, enum policy_reason why, const ch
 	bool orderly = why == POLICY_REASON_ALLOWED;
 	struct logrec rec = log_begin(orderly ? SP_LOG_INFO : SP_LOG_NOTICE, "disconnected");
 
+	edge_note_refused(worker_of(r), l, why, detail);
 	log_link(&rec, worker_of(r), l);
 	log_word(&rec, "reason", orderly ? "closed" : policy_reason_name(why));
 	if (detail != NULL)

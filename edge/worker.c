@@ -35,27 +35,42 @@ starved(void *arg, int error)
 
 static const struct net_door_ops door_ops = { .accepted = accepted, .starved = starved };
 
-/* New contexts from new material; connections keep the ones they have. */
+/*
+ * The contexts of a door out of the worker's material; connections keep the ones
+ * they have. Policy decides whose subject CN counts; the rooms below only offer it.
+ */
 static int
-set_identity(struct edge_worker *w, size_t i, struct net_tls_material *material)
+set_identity(struct edge_worker *w, size_t i)
 {
 	const struct edge_config *c = w->edge->config;
 	struct sip_face *f = &w->face[i];
 	enum net_tls_ask ask = i == EDGE_INNER(c) ? NET_TLS_ASK_REQUIRED : (enum net_tls_ask)edge_outer(c, i)->ask;
-	struct net_tls_ctx *server = net_tls_server(w->lib, material, ask);
-	struct net_tls_ctx *client = net_tls_client(w->lib, material);
+	struct net_tls_material *dial = w->material[EDGE_DIAL(i)] != NULL ? w->material[EDGE_DIAL(i)] : w->material[i];
+	struct net_tls_ctx *server = net_tls_server(w->lib, w->material[i], ask);
+	struct net_tls_ctx *client = net_tls_client(w->lib, dial);
 
 	if (server == NULL || client == NULL) {
 		net_tls_ctx_unref(server);
 		net_tls_ctx_unref(client);
 		return SP_ETLS;
 	}
-	/* policy decides whose subject CN counts; the rooms below only offer it */
 	net_tls_ctx_unref(f->server);
 	net_tls_ctx_unref(f->client);
 	f->server = server;
 	f->client = client;
 	return SP_OK;
+}
+
+/* Which certificates are refused and which keys pinned, for every door and every way out. */
+static void
+set_lists(struct edge_worker *w)
+{
+	for (size_t i = 0; i <= EDGE_INNER(w->edge->config); i++) {
+		struct net_tls_lists *l = i == EDGE_INNER(w->edge->config) ? w->lists_inner : w->lists_outer;
+
+		net_tls_ctx_lists(w->face[i].server, l);
+		net_tls_ctx_lists(w->face[i].client, l);
+	}
 }
 
 static void
@@ -124,11 +139,16 @@ edge_worker_start(struct net_worker *worker, void *arg)
 	w->relay = sip_relay_new(worker, w->lib, w->dns, w->signer, &limits, &edge_relay_ops, w);
 	sip_relay_join(w->relay, e->relays);
 	w->door_arg = xcalloc(n, sizeof(*w->door_arg));
+	for (size_t i = 0; i < EDGE_IDENTITIES; i++)
+		if (e->material[i] != NULL)
+			w->material[i] = net_tls_material_ref(e->material[i]);
 	for (size_t i = 0; i < n; i++) {
 		make_face(w, i);
-		if (set_identity(w, i, e->material[i]) != SP_OK)
+		if (set_identity(w, i) != SP_OK)
 			return SP_ETLS;
 	}
+	edge_make_lists(w);
+	set_lists(w);
 	if (w->partner_face == NULL)
 		w->partner_face = &w->face[0];
 	make_directors(w);
@@ -158,7 +178,11 @@ edge_worker_stop(struct net_worker *worker, void *arg)
 	}
 	net_dns_free(w->dns);
 	sip_flow_signer_free(w->signer);
+	net_tls_lists_unref(w->lists_outer);
+	net_tls_lists_unref(w->lists_inner);
 	net_tls_lib_free(w->lib);
+	for (size_t i = 0; i < EDGE_IDENTITIES; i++)
+		net_tls_material_unref(w->material[i]);
 	policy_rules_unref(w->rules);
 	free(w->door_arg);
 	free(w);
@@ -170,40 +194,64 @@ edge_worker_stop(struct net_worker *worker, void *arg)
 struct update {
 	struct net_mail		 mail;
 	struct policy_rules	*rules;
-	struct net_tls_material	*material[EDGE_DOORS_MAX + 1];
+	struct net_tls_material	*material[EDGE_IDENTITIES];
+	bool			 whole;
 };
+
+/* What the mail brings takes the place of what the worker has. Has it changed? */
+static bool
+take_material(struct edge_worker *w, struct update *u, size_t i)
+{
+	if (w->material[i] == u->material[i] || (u->material[i] == NULL && !u->whole))
+		return false;
+	net_tls_material_unref(w->material[i]);
+	w->material[i] = u->material[i];
+	u->material[i] = NULL;		/* handed over */
+	return true;
+}
+
+static void
+take_update(struct edge_worker *w, struct update *u)
+{
+	if (u->rules != NULL) {
+		policy_rules_unref(w->rules);
+		w->rules = policy_rules_ref(u->rules);
+		edge_make_lists(w);
+	}
+	for (size_t i = 0; i <= EDGE_INNER(w->edge->config); i++) {
+		bool door = take_material(w, u, i), dial = take_material(w, u, EDGE_DIAL(i));
+
+		if ((door || dial) && set_identity(w, i) != SP_OK)
+			log_say(SP_LOG_ERROR, "certificate-kept", "worker %u keeps the old certificate of door %zu",
+			    w->worker->id, i);
+	}
+	set_lists(w);
+	edge_judge_links(w);
+}
 
 static void
 deliver_update(struct net_worker *worker, struct net_mail *mail)
 {
 	struct update *u = (struct update *)mail;
-	struct edge_worker *w = worker->owner;
 
-	if (w != NULL && u->rules != NULL) {
-		policy_rules_unref(w->rules);
-		w->rules = policy_rules_ref(u->rules);
-	}
-	for (size_t i = 0; i <= EDGE_DOORS_MAX; i++) {
-		if (u->material[i] == NULL)
-			continue;
-		if (w != NULL && set_identity(w, i, u->material[i]) != SP_OK)
-			log_say(SP_LOG_ERROR, "certificate-kept", "worker %u keeps the old certificate of door %zu",
-			    worker->id, i);
+	if (worker->owner != NULL)
+		take_update(worker->owner, u);
+	for (size_t i = 0; i < EDGE_IDENTITIES; i++)
 		net_tls_material_unref(u->material[i]);
-	}
 	policy_rules_unref(u->rules);
 	free(u);
 }
 
 void
-edge_workers_update(struct edge *e, struct policy_rules *rules, struct net_tls_material *const *material)
+edge_workers_update(struct edge *e, struct policy_rules *rules, struct net_tls_material *const *material, bool whole)
 {
 	for (unsigned id = 0; id < net_crew_count(e->crew); id++) {
 		struct update *u = xcalloc(1, sizeof(*u));
 
 		u->mail.deliver = deliver_update;
 		u->rules = rules != NULL ? policy_rules_ref(rules) : NULL;
-		for (size_t i = 0; i <= EDGE_INNER(e->config); i++)
+		u->whole = whole;
+		for (size_t i = 0; i < EDGE_IDENTITIES; i++)
 			if (material[i] != NULL)
 				u->material[i] = net_tls_material_ref(material[i]);
 		net_worker_post(net_crew_worker(e->crew, id), &u->mail);

@@ -365,7 +365,10 @@ judge_leaf(struct loading *l, const struct net_tls_files *files, X509 *leaf)
 	else if (X509_cmp_time(X509_get0_notBefore(leaf), &now) > 0)
 		complain(l, SP_OK, "%s: our own certificate is not valid yet; peers will refuse it",
 		    files->certificate);
-	if (usage != UINT32_MAX && (usage & (XKU_SSL_SERVER | XKU_ANYEKU)) == 0)
+	if (files->dials && usage != UINT32_MAX && (usage & (XKU_SSL_CLIENT | XKU_SSL_SERVER | XKU_ANYEKU)) == 0)
+		complain(l, SP_OK, "%s: our own certificate is not made for TLS; peers will refuse it",
+		    files->certificate);
+	else if (!files->dials && usage != UINT32_MAX && (usage & (XKU_SSL_SERVER | XKU_ANYEKU)) == 0)
 		complain(l, SP_OK, "%s: our own certificate is not made for servers; peers will refuse it",
 		    files->certificate);
 }

@@ -25,9 +25,8 @@ hex_digit(char c)
 	return -1;
 }
 
-/* 64 hexadecimal digits, with a colon between every two of them or without any. */
-static bool
-read_hex(const char *s, unsigned char out[KEY_HASH])
+bool
+policy_read_fingerprint(const char *s, unsigned char out[KEY_HASH])
 {
 	size_t step = strchr(s, ':') != NULL ? 3 : 2;
 
@@ -79,7 +78,7 @@ build_read_refused_certificate(struct build *b, struct place at, const char *key
 	char text[SHOWN_MAX];
 
 	(void)unused;
-	if (!read_hex(value, hash)) {
+	if (!policy_read_fingerprint(value, hash)) {
 		build_error(b, at, "%s: expects the SHA-256 fingerprint of a certificate in 64 hexadecimal digits, not %s",
 		    key, build_shown(value, text));
 		return;
@@ -126,7 +125,7 @@ build_read_pin(struct build *b, struct place at, const char *key, const char *va
 	(void)unused;
 	if (p == NULL)
 		return;
-	if (!read_hex(value, pin.spki) && !read_base64(value, pin.spki)) {
+	if (!policy_read_fingerprint(value, pin.spki) && !read_base64(value, pin.spki)) {
 		build_error(b, at, "%s: expects the SHA-256 of a public key, in 64 hexadecimal digits or base64, not %s",
 		    key, build_shown(value, text));
 		return;

@@ -109,6 +109,8 @@ struct policy_partner {
 size_t	policy_partner_count(const struct policy_rules *);
 /* Borrowed from the rules; i < count. */
 const struct policy_partner *policy_partner_get(const struct policy_rules *, size_t i);
+/* A SHA-256 fingerprint in 64 hexadecimal digits, with a colon after every two or without; false: it is none. */
+bool	policy_read_fingerprint(const char *text, unsigned char out[32]);
 /* All pinned keys, and all refused certificates, for whoever verifies chains. Borrowed from the rules. */
 size_t	policy_pin_count(const struct policy_rules *);
 const unsigned char *policy_pin_get(const struct policy_rules *, size_t i);	/* 32 bytes; i < count */

@@ -95,7 +95,7 @@ struct sip_hop {
 	char			*name, *address;
 	uint16_t		 port;
 	struct sip_face		*face;
-	bool			 reuse_inbound;
+	bool			 reuse_inbound, accept_cn;
 	enum hop_state		 state;
 	struct sip_link		*link;		/* outbound */
 	unsigned		 nlinks;	/* whose hop this is; closing ones too */

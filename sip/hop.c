@@ -128,6 +128,7 @@ sip_hop_get(struct sip_relay *r, const struct sip_hop_spec *spec)
 			sip_relay_each_link(r, consider_alias, &s);
 		}
 	}
+	h->accept_cn = spec->accept_cn;
 	h->used_at = net_loop_now(r->worker->loop);
 	return h;
 }

@@ -20,6 +20,7 @@ struct sip_hop_spec {
 	uint16_t	 port;
 	const char	*address;	/* "192.0.2.1": dial this instead of asking DNS; NULL: DNS */
 	struct sip_face	*face;		/* our side of it */
+	bool		 accept_cn;	/* its subject CN will do where its certificate has no dNSName; as said last */
 	bool		 reuse_inbound;	/* an inbound link that proves name will do */
 };
 

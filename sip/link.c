@@ -39,6 +39,21 @@ sip_link_is_inbound(const struct sip_link *l)
 	return l->inbound;
 }
 
+const char *
+sip_link_called(const struct sip_link *l)
+{
+	return l->hop != NULL ? l->hop->name : NULL;
+}
+
+enum policy_reason
+sip_link_judge_again(const struct sip_link *l, const char **fault)
+{
+	const struct net_tls_ctx *ctx = l->inbound ? l->face->server : l->face->client;
+
+	*fault = NULL;
+	return ctx != NULL ? net_stream_judge_again(l->stream, ctx, fault) : POLICY_REASON_ALLOWED;
+}
+
 const struct net_peer *
 sip_link_peer(const struct sip_link *l)
 {
@@ -320,7 +335,7 @@ opened(struct net_stream *s)
 	l->open = true;
 	l->opened_at = l->heard_at = net_loop_now(l->relay->worker->loop);
 	if (!l->relay->ops->opened(l->relay, l, &why)) {
-		sip_link_close(l, why, NULL);
+		sip_link_close(l, why, policy_reason_is_certificate(why) ? net_stream_peer(s)->fault : NULL);
 		return;
 	}
 	arm(l);
@@ -411,6 +426,8 @@ link_connect(struct sip_relay *r, struct sip_hop *hop, const struct net_addr *to
 	hop->nlinks++;
 	l->stream = net_stream_connect(r->streams, to, hop->name, hop->face->client, &hop->face->limits.stream,
 	    &stream_ops, l);
+	if (hop->accept_cn)
+		net_stream_expect_cn(l->stream);
 	count(&r->counters.links_out);
 	return l;
 }

@@ -45,6 +45,10 @@ uint64_t	 sip_link_id(const struct sip_link *);
 unsigned	 sip_link_worker_of(uint64_t id);
 struct sip_face	*sip_link_face(const struct sip_link *);
 bool		 sip_link_is_inbound(const struct sip_link *);
+/* Outbound: the name of the next hop that was called, lower-case as the hop has it; inbound: NULL. */
+const char	*sip_link_called(const struct sip_link *);
+/* Would the peer's certificate be accepted by the face's contexts now? See net_stream_judge_again(). */
+enum policy_reason sip_link_judge_again(const struct sip_link *, const char **fault);
 const struct net_peer *sip_link_peer(const struct sip_link *);
 const struct net_addr *sip_link_remote(const struct sip_link *);
 const struct net_addr *sip_link_local(const struct sip_link *);

@@ -1,0 +1,39 @@
+/*
+ * admin/seen.h - the certificates that peers have shown, for the administrator.
+ *
+ * Bounded (MS 8.1): so many that were accepted and so many that were refused,
+ * apart, so that strangers cannot drive partners out; when one table is full, the
+ * fifth that was not seen for longest goes. Any thread may note; notes of one
+ * certificate are one entry.
+ */
+#ifndef SALLYPORT_ADMIN_SEEN_H
+#define SALLYPORT_ADMIN_SEEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "net/addr.h"
+#include "net/tls.h"
+#include "policy/reason.h"
+
+#define SEEN_ACCEPTED_MAX	1000
+#define SEEN_REFUSED_MAX	500
+
+struct seen;
+struct seen *seen_new(size_t accepted_max, size_t refused_max);	/* each at least 5 */
+void	seen_free(struct seen *);		/* NULL: nothing */
+/*
+ * A peer has shown this certificate (nothing happens if it has not). why: ALLOWED,
+ * or the reason for which it was refused; detail is static or NULL.
+ */
+void	seen_note(struct seen *, const struct net_peer *, const struct net_addr *from, bool inbound,
+	    enum policy_reason why, const char *detail);
+size_t	seen_count(struct seen *, bool accepted);
+/*
+ * Write all of them to a file, one a line of key=value, the newest last, unless
+ * nothing was noted since the last time. The file appears whole (it is renamed).
+ * SP_OK, or SP_EIO (errno).
+ */
+int	seen_write(struct seen *, const char *path);
+
+#endif

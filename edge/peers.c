@@ -1,0 +1,83 @@
+/*
+ * edge/peers.c - the certificates of the far ends: which are let in, at the
+ * handshake and whenever something changes, and which the administrator gets to see.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "edge/edge.h"
+#include "policy/decision.h"
+#include "sip/facts.h"
+
+void
+edge_make_lists(struct edge_worker *w)
+{
+	size_t npins = policy_pin_count(w->rules), nrefused;
+	const unsigned char (*refused)[32] = policy_refused_certificates(w->rules, &nrefused);
+	unsigned char (*pins)[32] = npins != 0 ? xreallocarray(NULL, npins, sizeof(*pins)) : NULL;
+
+	for (size_t i = 0; i < npins; i++)
+		memcpy(pins[i], policy_pin_get(w->rules, i), sizeof(pins[i]));
+	net_tls_lists_unref(w->lists_outer);
+	net_tls_lists_unref(w->lists_inner);
+	w->lists_outer = net_tls_lists_new((const unsigned char (*)[32])pins, npins, refused, nrefused);
+	/* no key is pinned inside */
+	w->lists_inner = net_tls_lists_new(NULL, 0, refused, nrefused);
+	free(pins);
+}
+
+static enum policy_reason
+judge(struct edge_worker *w, const struct sip_link *l)
+{
+	const char *called = sip_link_called(l);
+	struct policy_facts f;
+
+	sip_facts_of_link(&f, sip_link_face(l)->side, l);
+	return policy_admit(w->rules, &f, called != NULL ? span_str(called) : SPAN_NONE);
+}
+
+bool
+edge_admit(struct edge_worker *w, struct sip_link *l, enum policy_reason *why)
+{
+	enum policy_reason reason = judge(w, l);
+
+	seen_note(w->edge->seen, sip_link_peer(l), sip_link_remote(l), sip_link_is_inbound(l), reason,
+	    sip_link_peer(l)->fault);
+	if (reason == POLICY_REASON_ALLOWED) {
+		sip_link_words(l)[LINK_OPEN] = 1;
+		return true;
+	}
+	*why = reason;
+	return false;
+}
+
+void
+edge_note_refused(struct edge_worker *w, struct sip_link *l, enum policy_reason why, const char *detail)
+{
+	if (policy_reason_is_certificate(why) && sip_link_words(l)[LINK_OPEN] == 0)
+		seen_note(w->edge->seen, sip_link_peer(l), sip_link_remote(l), sip_link_is_inbound(l), why, detail);
+}
+
+static void
+judge_link(struct sip_link *l, void *arg)
+{
+	struct edge_worker *w = arg;
+	enum policy_reason why;
+	const char *fault;
+
+	if (sip_link_words(l)[LINK_OPEN] == 0)
+		return;
+	if ((why = sip_link_judge_again(l, &fault)) == POLICY_REASON_ALLOWED)
+		why = judge(w, l);
+	if (why != POLICY_REASON_ALLOWED) {
+		seen_note(w->edge->seen, sip_link_peer(l), sip_link_remote(l), sip_link_is_inbound(l), why, fault);
+		sip_link_close(l, why, fault);
+	}
+}
+
+void
+edge_judge_links(struct edge_worker *w)
+{
+	sip_relay_each_link(w->relay, judge_link, w);
+}
