@@ -38,9 +38,7 @@ struct director_door {
 	char		*listen;	/* "192.0.2.20:5061" */
 	int		 admits;	/* enum door_admits */
 	char		*certificate, *key, *trust, *crl; /* NULL: those of tls.* */
-	struct conf_strs refused_certificates;
 	/* made of the above */
-	unsigned char	 (*refused)[32];	/* as many as refused_certificates */
 	struct net_addr	 addr;
 };
 
@@ -69,7 +67,9 @@ struct director_config {
 	int		 max_connections, max_transactions, max_questions, max_message, max_queue;
 	int		 handshake_time, first_message_time, message_time, signin_time, idle_time, drain_time;
 	int		 connect_time, failover_time, request_time;
+	struct conf_strs refused_certificates;
 	/* made of the above */
+	unsigned char	 (*refused)[32];	/* as many as refused_certificates */
 	bool		 offer_sha256, offer_md5;
 	unsigned	 refs;		/* atomic */
 };
