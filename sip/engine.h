@@ -184,7 +184,7 @@ void	 tx_free_all(struct sip_relay *);
  */
 void	 tx_answer(struct sip_relay *, struct sip_link *to, const struct sip_message *req, unsigned status,
 	    const char *phrase, struct span extra, enum policy_reason, struct sip_note *, unsigned skip);
-void	 tx_await_ack(struct sip_relay *, struct sip_link *, const struct sip_message *);
+void	 tx_await_ack(struct sip_relay *, struct sip_link *, struct sip_message *);
 struct sip_tx *tx_find(const struct sip_relay *, uint64_t id);
 
 /* ---- mail between workers ---- */

@@ -158,6 +158,8 @@ sip_message_reset(struct sip_message *m)
 	m->call_id = m->cseq_method = SPAN_NONE;
 	m->cseq = 0;
 	m->max_forwards = -1;
+	m->tx_key = 0;
+	m->loop_hash = 0;
 	sip_edit_clear(m);
 }
 

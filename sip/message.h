@@ -88,6 +88,8 @@ struct sip_message {
 	uint32_t		 cseq;
 	struct span		 cseq_method;
 	int			 max_forwards;	/* -1: no such header */
+	uint64_t		 tx_key;	/* sip_tx_key(), once it was asked for; 0: not yet */
+	uint32_t		 loop_hash;	/* sip_tx_loop_hash(), likewise */
 
 	/* edits */
 	unsigned		 nedits;

@@ -302,7 +302,7 @@ sip_relay_answer(struct sip_relay *r, struct sip_link *from, struct sip_message 
 }
 
 struct sip_held *
-sip_relay_hold(struct sip_relay *r, struct sip_link *from, const struct sip_message *m)
+sip_relay_hold(struct sip_relay *r, struct sip_link *from, struct sip_message *m)
 {
 	struct sip_held *h = xmalloc(sizeof(*h) + m->n);
 

@@ -158,7 +158,7 @@ struct sip_held {
 	size_t		 n;
 	char		 bytes[];	/* as received, no edits */
 };
-struct sip_held *sip_relay_hold(struct sip_relay *, struct sip_link *from, const struct sip_message *msg);
+struct sip_held *sip_relay_hold(struct sip_relay *, struct sip_link *from, struct sip_message *msg);
 /* Forget it: its request was answered, or nobody waits any more. */
 void	 sip_relay_let_go(struct sip_held *);
 /*

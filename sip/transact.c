@@ -513,7 +513,7 @@ cancel_in(struct sip_relay *r, struct sip_link *l, struct sip_message *m, struct
 
 /* An INVITE that we refuse ourselves: its ACK ends here, so that must be remembered. */
 void
-tx_await_ack(struct sip_relay *r, struct sip_link *l, const struct sip_message *m)
+tx_await_ack(struct sip_relay *r, struct sip_link *l, struct sip_message *m)
 {
 	struct sip_tx *t;
 

@@ -73,11 +73,14 @@ mix_span(uint64_t h, struct span s)
 }
 
 uint64_t
-sip_tx_key(uint64_t link, const struct sip_message *m)
+sip_tx_key(uint64_t link, struct sip_message *m)
 {
-	uint64_t h = hash_mix(link, m->cseq);
+	uint64_t h;
 	struct span branch = m->via.branch;
 
+	if (m->tx_key != 0)
+		return m->tx_key;
+	h = hash_mix(link, m->cseq);
 	/* ACK and CANCEL carry the method INVITE's number; other methods are told apart by their name */
 	if (m->method_id != POLICY_METHOD_ACK && m->method_id != POLICY_METHOD_CANCEL &&
 	    m->method_id != POLICY_METHOD_INVITE)
@@ -93,14 +96,17 @@ sip_tx_key(uint64_t link, const struct sip_message *m)
 		h = mix_span(h, m->call_id);
 		h = mix_span(h, m->via.whole);
 	}
-	return h != 0 ? h : 1;
+	return m->tx_key = h != 0 ? h : 1;
 }
 
 uint32_t
-sip_tx_loop_hash(enum policy_side side, const struct sip_message *m)
+sip_tx_loop_hash(enum policy_side side, struct sip_message *m)
 {
-	uint64_t h = hash_mix((uint64_t)side, m->cseq);
+	uint64_t h;
 
+	if (m->loop_hash != 0)
+		return m->loop_hash;
+	h = hash_mix((uint64_t)side, m->cseq);
 	h = mix_span(h, m->uri);
 	h = mix_span(h, m->call_id);
 	h = mix_span(h, m->from.tag);
@@ -108,5 +114,5 @@ sip_tx_loop_hash(enum policy_side side, const struct sip_message *m)
 	h = mix_span(h, m->method);
 	for (int i = sip_message_next(m, SIP_H_ROUTE, -1); i >= 0; i = sip_message_next(m, SIP_H_ROUTE, i))
 		h = mix_span(h, sip_header_value(m, i));
-	return (uint32_t)(h ^ h >> 32);
+	return m->loop_hash = (uint32_t)(h ^ h >> 32) | 1;
 }

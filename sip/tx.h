@@ -30,9 +30,13 @@ void	sip_branch_format(const struct sip_branch *, char out[SIP_BRANCH_TEXT]);
 /* False if it is not ours. */
 bool	sip_branch_parse(struct span text, struct sip_branch *);
 
+/*
+ * Both are computed once a message and kept in it: link and side must be those
+ * that it came by.
+ */
 /* The sender's key (never 0): equal for an INVITE, its CANCEL and the ACK of its failure. */
-uint64_t sip_tx_key(uint64_t link, const struct sip_message *);
+uint64_t sip_tx_key(uint64_t link, struct sip_message *);
 /* Equal when the message comes again with nothing changed that routing looks at (RFC 5393 4.2). */
-uint32_t sip_tx_loop_hash(enum policy_side, const struct sip_message *);
+uint32_t sip_tx_loop_hash(enum policy_side, struct sip_message *);
 
 #endif
