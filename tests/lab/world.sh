@@ -108,6 +108,14 @@ world_account() {
 	    --pool pool.int.example.com --password-file - "$@"
 }
 
+# world_give KEY...: to the account that the daemons become, so that they can read
+# it again when a certificate is renewed
+world_give() {
+	for lab_k; do
+		chown "$world_user" "$LAB/pki/$lab_k.key"
+	done
+}
+
 # --- starting ------------------------------------------------------------------
 
 # The unprivileged user that the daemons become.
@@ -130,6 +138,7 @@ world_director_run() {
 world_edge_start() {
 	world_policy edge example.com "${1:-director.int.example.com}" contoso.example fabrikam.example
 	world_edge_conf edge "$edge_outer" "$edge_inner" example.com '' "${1:-director.int.example.com}"
+	world_give edge-outer edge-inner
 	lab_start edge "$LAB_BUILD/sallyport-edge" -f "$LAB/edge.conf"
 	lab_wait_port edge "$edge_outer" 443 && lab_wait_port edge "$edge_outer" 5061 && lab_wait_port edge "$edge_inner" 5061
 }
@@ -137,6 +146,7 @@ world_edge_start() {
 world_partner_edge_start() {
 	world_policy partner-edge contoso.example pool.int.contoso.example example.com spam.example
 	world_edge_conf partner-edge "$partner_outer" "$partner_inner" contoso.example partner- pool.int.contoso.example
+	world_give partner-edge-outer partner-edge-inner
 	lab_start partner-edge "$LAB_BUILD/sallyport-edge" -f "$LAB/partner-edge.conf"
 	lab_wait_port partner-edge "$partner_outer" 5061 && lab_wait_port partner-edge "$partner_inner" 5061
 }
@@ -152,7 +162,8 @@ world_pools_start() {
 
 # The whole world; world_pki comes before.
 world_start() {
-	lab_example_zones &&
+	world_give director &&
+	    lab_example_zones &&
 	    lab_dns_start &&
 	    world_pools_start &&
 	    world_director_start &&
