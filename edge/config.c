@@ -9,6 +9,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "net/guard.h"
 
 static const char *const ask_words[] = { "none", "optional", "required", NULL };
 static const char *const level_words[] = { "error", "warning", "notice", "info", "debug", NULL };
@@ -98,6 +99,16 @@ static const struct conf_item items[] = {
 	    .help = "Milliseconds that one try of a DNS question may take." },
 	{ .path = "dns.tries", .type = CONF_INT, .at = AT(dns_tries), .dflt = 2, .min = 1, .max = 10,
 	    .help = "Tries per DNS question." },
+	{ .path = "dns.cache", .type = CONF_INT, .at = AT(dns_cache), .dflt = 3000, .min = 1, .max = 1000000,
+	    .help = "Answers of DNS that each worker keeps." },
+	{ .path = "dns.ttl_min", .type = CONF_INT, .at = AT(dns_ttl_min), .dflt = 30, .min = 1, .max = 3600,
+	    .help = "Seconds that an answer is kept at least, whatever it says itself." },
+	{ .path = "dns.ttl_max", .type = CONF_INT, .at = AT(dns_ttl_max), .dflt = 3600, .min = 1, .max = 86400,
+	    .help = "Seconds that an answer is kept at most." },
+	{ .path = "dns.negative_ttl", .type = CONF_INT, .at = AT(dns_negative_ttl), .dflt = 60, .min = 1, .max = 3600,
+	    .help = "Seconds that it is kept at most that a name does not exist." },
+	{ .path = "discovery.networks", .type = CONF_STRS, .at = AT(discovery_networks),
+	    .help = "Networks, as address/bits, in which a server that DNS names may be although they are not public." },
 	{ .path = "keep_alive", .type = CONF_INT, .at = AT(keep_alive), .dflt = 300, .min = 30, .max = 3600,
 	    .help = "Seconds between keep-alives that clients are told (MS-CONMGMT); a silent one is cut 32 seconds later." },
 	{ .path = "limits.connections", .type = CONF_INT, .at = LIM(connections), .dflt = 50000, .min = 1, .max = 1000000,
@@ -106,6 +117,10 @@ static const struct conf_item items[] = {
 	    .help = "Requests in flight of the whole daemon." },
 	{ .path = "limits.hop_queue", .type = CONF_INT, .at = LIM(hop_queue), .dflt = 1000, .min = 1, .max = 1000000,
 	    .help = "Requests that wait for one next hop to come up." },
+	{ .path = "limits.held", .type = CONF_INT, .at = LIM(held), .dflt = 1000, .min = 1, .max = 100000,
+	    .help = "Requests of each worker and side that wait until DNS has said something of their domain." },
+	{ .path = "limits.held_per_domain", .type = CONF_INT, .at = LIM(held_per_domain), .dflt = 50, .min = 1, .max = 100000,
+	    .help = "Of these, those that wait for one domain." },
 	{ .path = "limits.handshake", .type = CONF_INT, .at = LIM(handshake), .dflt = 10, .min = 1, .max = 300,
 	    .help = "Seconds that a TLS handshake may take." },
 	{ .path = "limits.first_message", .type = CONF_INT, .at = LIM(first_message), .dflt = 30, .min = 1, .max = 3600,
@@ -211,6 +226,20 @@ check_doors(struct edge_config *c, struct conf_errors *errs)
 }
 
 static void
+check_networks(struct edge_config *c, struct conf_errors *errs)
+{
+	struct net_guard *g = net_guard_new();
+
+	for (size_t i = 0; i < c->discovery_networks.n; i++)
+		if (net_guard_allow(g, span_str(c->discovery_networks.v[i].s)) != SP_OK)
+			conf_error(errs, c->file, c->discovery_networks.v[i].line,
+			    "discovery.networks: expects a network as address/bits, like 10.0.0.0/8");
+	net_guard_free(g);
+	if (c->dns_ttl_min > c->dns_ttl_max)
+		conf_error(errs, c->file, conf_line_of(errs, "dns.ttl_min"), "dns.ttl_min: is more than dns.ttl_max");
+}
+
+static void
 check_directors(struct edge_config *c, struct conf_errors *errs)
 {
 	if (c->directors.n > EDGE_DIRECTORS_MAX)
@@ -228,6 +257,7 @@ check_directors(struct edge_config *c, struct conf_errors *errs)
 				conf_error(errs, c->file, c->directors.line[i],
 				    "directors[%zu]: the same next hop as in line %d", i, c->directors.line[j]);
 	}
+	check_networks(c, errs);
 	for (size_t i = 0; i < c->dns_servers.n; i++) {
 		struct net_addr a;
 

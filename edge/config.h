@@ -33,7 +33,7 @@ struct edge_director_conf {
 };
 
 struct edge_limits_conf {
-	int	 connections, transactions, hop_queue;
+	int	 connections, transactions, hop_queue, held, held_per_domain;
 	int	 handshake, first_message, message, sign_in, idle, server_idle; /* seconds */
 	int	 start_line, header, headers, head, message_size;
 	int	 user_queue, link_queue;	/* KiB */
@@ -55,6 +55,9 @@ struct edge_config {
 	struct conf_strs	 dns_servers;
 	int			 dns_timeout;	/* ms */
 	int			 dns_tries;
+	int			 dns_cache;	/* records */
+	int			 dns_ttl_min, dns_ttl_max, dns_negative_ttl; /* seconds */
+	struct conf_strs	 discovery_networks;
 	int			 keep_alive;	/* seconds told to clients */
 	struct edge_limits_conf	 limits;
 };

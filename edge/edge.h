@@ -7,8 +7,10 @@
 #include "admin/renew.h"
 #include "admin/seen.h"
 #include "edge/config.h"
+#include "edge/discovery.h"
 #include "net/dns.h"
 #include "net/door.h"
+#include "net/guard.h"
 #include "net/worker.h"
 #include "policy/rules.h"
 #include "sip/relay.h"
@@ -43,6 +45,8 @@ struct edge_worker {
 	struct net_worker	*worker;
 	struct net_tls_lib	*lib;
 	struct net_dns		*dns;
+	struct edge_discovery	*discovery;
+	struct net_guard	*guard;		/* where names of strangers may lead */
 	struct sip_flow_signer	*signer;
 	struct sip_relay	*relay;
 	struct policy_rules	*rules;
@@ -84,6 +88,8 @@ enum {
 	LINK_OPEN		/* the handshake is over, and it was admitted */
 };
 
+/* A request that waited for DNS when the worker ended (edge/proxy.c). */
+void	edge_drop_held(void *held);
 /* What the relay asks of the edge (edge/proxy.c). */
 extern const struct sip_relay_ops edge_relay_ops;
 

@@ -17,7 +17,8 @@
 /* Words of a note: what has to be known when the response comes. */
 enum {
 	NOTE_WAY = 0,		/* enum way */
-	NOTE_KEEP_ALIVE		/* the client asked for ms-keep-alive */
+	NOTE_KEEP_ALIVE,	/* the client asked for ms-keep-alive */
+	NOTE_DISCOVERED		/* the request went to a server that DNS named */
 };
 
 enum way {
@@ -25,8 +26,13 @@ enum way {
 	WAY_FROM_USER,		/* the request came from a remote user: its response goes out to one */
 	WAY_FROM_PEER,
 	WAY_TO_USER,		/* the request went out to a remote user: its response comes in */
-	WAY_TO_PEER
+	WAY_TO_PEER,
+	WAY_RELAY		/* from one member of our clearing house to another */
 };
+
+/* What a flow token's extra says: the door, and that a branch proxy stands there for many users. */
+#define FLOW_DOOR(extra)	((extra) & 0xff)
+#define FLOW_BRANCH		0x100u
 
 static struct edge_worker *
 worker_of(struct sip_relay *r)
@@ -34,10 +40,118 @@ worker_of(struct sip_relay *r)
 	return sip_relay_owner(r);
 }
 
+/* One user's own connection. */
 static bool
 comes_from_user(const struct sip_link *l)
 {
 	return !sip_link_peer(l)->has_certificate && !sip_link_peer(l)->unverified;
+}
+
+static void request(struct sip_relay *, struct sip_link *, struct sip_message *);
+
+/* ---- DNS: a request waits until its domain's record is known ---- */
+
+static void
+take_up(struct sip_relay *r, struct sip_link *l, struct sip_message *m, void *arg)
+{
+	(void)arg;
+	request(r, l, m);
+}
+
+static void
+answer_came(void *arg, void *held)
+{
+	struct edge_worker *w = arg;
+
+	sip_relay_resume(w->relay, held, take_up, NULL);
+}
+
+void
+edge_drop_held(void *held)
+{
+	sip_relay_let_go(held);
+}
+
+/*
+ * Decide, with what DNS has said if that matters. False: the message waits for
+ * DNS, and its request is done again from the beginning when the answer is there.
+ */
+static bool
+decide(struct edge_worker *w, struct sip_link *l, struct sip_message *m, struct policy_facts *f,
+    struct edge_answer *answer, struct policy_decision *d)
+{
+	struct sip_held *held;
+
+	*d = policy_decide(w->rules, f);
+	if (d->verdict != POLICY_ASK_DNS)
+		return true;
+	if (edge_discovery_look(w->discovery, d->dns_domain, d->dns_name, answer)) {
+		f->dns = answer->dns;
+		*d = policy_decide(w->rules, f);
+		return true;
+	}
+	held = sip_relay_hold(w->relay, l, m);
+	if (edge_discovery_ask(w->discovery, f->side, d->dns_domain, d->dns_name, answer_came, w, held) == SP_OK)
+		return false;
+	sip_relay_let_go(held);
+	d->verdict = POLICY_DENY;
+	d->reason = POLICY_REASON_DNS_BUSY;
+	return true;
+}
+
+/* ---- identities and diagnostics that policy lets through (RFC 3325, MS 7.6) ---- */
+
+/* Is somebody asserted to be one of ours? No other organisation can know that. */
+static bool
+asserts_ours(struct edge_worker *w, struct span rest)
+{
+	struct span one, domain;
+	struct sip_addr a;
+	char storage[DOMAIN_MAX];
+	bool is_ip;
+
+	while (sip_list_next(&rest, &one)) {
+		if (sip_addr_parse(&a, one) != SP_OK)
+			return true;
+		if (a.uri.scheme == SIP_SCHEME_TEL)
+			continue;
+		if (policy_domain_canon(a.uri.host, storage, &domain, &is_ip) != SP_OK ||
+		    policy_is_internal_domain(w->rules, domain.p, domain.n))
+			return true;
+	}
+	return false;
+}
+
+static void
+identities_inward(struct edge_worker *w, struct sip_message *m, const struct policy_decision *d)
+{
+	int i = m->first[SIP_H_P_ASSERTED_IDENTITY];
+	bool kept = false;
+
+	for (; d->trust_identity && i >= 0; i = sip_message_next(m, SIP_H_P_ASSERTED_IDENTITY, i)) {
+		if (asserts_ours(w, sip_header_value(m, i)))
+			continue;
+		sip_edit_keep_header(m, i);
+		kept = true;
+	}
+	if (d->mark_identity && !kept)
+		sip_mark_write_identity(m);
+}
+
+static void
+kept_outward(struct sip_message *m, const struct policy_decision *d)
+{
+	if (d->trust_identity)
+		sip_mark_keep(m, SIP_H_P_ASSERTED_IDENTITY);
+	if (d->show_diagnostics)
+		sip_mark_keep(m, SIP_H_MS_DIAGNOSTICS);
+}
+
+/* Which name the inside is told of a public IM network (MS 7.1); NULL for everybody else. */
+static const char *
+public_name(struct edge_worker *w, const struct policy_decision *d)
+{
+	return d->public_network ? policy_partner_get(w->rules, d->partner)->server : NULL;
 }
 
 /* ---- Director: one for each user as long as it lives ---- */
@@ -175,62 +289,6 @@ facts_of(struct edge_worker *w, struct sip_link *l, struct sip_facts *f)
 }
 
 static void
-from_outside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
-{
-	struct sip_plan plan = { .gone = POLICY_REASON_HOP_UNREACHABLE };
-	struct sip_face *inner = &w->face[EDGE_INNER(w->edge->config)];
-	struct sip_flow to_user = { .kind = SIP_FLOW_USER, .link = sip_link_id(l), .extra = sip_link_face(l)->tag };
-	struct sip_flow to_inside = { .kind = SIP_FLOW_HERE };
-	bool user = comes_from_user(l);
-	enum policy_assertion assertion = sip_mark_assertion(m);
-	bool keep_alive = m->first[SIP_H_MS_KEEP_ALIVE] >= 0;
-	struct sip_routed routed;
-	struct sip_facts f;
-	struct policy_decision d;
-	enum sip_check check;
-
-	sip_mark_strip(m, user ? SIP_CROSS_USER_IN : SIP_CROSS_PEER_IN);
-	routes_from_outside(w, m, &routed);
-	facts_of(w, l, &f);
-	sip_facts_of_message(&f, m, &routed);
-	f.facts.assertion = assertion;
-	d = policy_decide(w->rules, &f.facts);
-	sip_link_words(l)[LINK_CLASS] = d.class;
-	plan.note.word[NOTE_WAY] = user ? WAY_FROM_USER : WAY_FROM_PEER;
-	plan.note.word[NOTE_KEEP_ALIVE] = keep_alive;
-	if (d.verdict != POLICY_ALLOW || d.hop != POLICY_HOP_DIRECTOR) {
-		sip_edit_clear(m);
-		sip_relay_refuse(w->relay, l, m, d.reason, NULL, SPAN_NONE, &plan.note);
-		return;
-	}
-	if (user && (check = sip_mark_first_hop(m, sip_link_remote(l), sip_link_id(l))) != SIP_CHECK_OK) {
-		sip_edit_clear(m);
-		sip_relay_refuse(w->relay, l, m, POLICY_REASON_MALFORMED, sip_check_phrase(check), SPAN_NONE, &plan.note);
-		return;
-	}
-	sip_mark_write_inward(m, &d, inner->name, NULL);
-	/* a partner's server can be reached anew, by policy; a user only where it is */
-	if (!user)
-		to_user = to_inside;
-	if (m->method_id == POLICY_METHOD_REGISTER)
-		sip_forward_path(m, w->signer, inner, &to_user);
-	if (m->method_id == POLICY_METHOD_REGISTER || begins_dialog(m))
-		sip_forward_record_route(m, w->signer, sip_link_face(l), &to_inside, inner, &to_user);
-	plan_directors(w, l, m, &routed, &plan);
-	sip_relay_forward(w->relay, l, m, &plan);
-}
-
-static enum policy_flow
-flow_state(struct edge_worker *w, const struct sip_routed *routed)
-{
-	if (routed->route != POLICY_ROUTE_OURS || routed->flow.kind != SIP_FLOW_USER)
-		return POLICY_FLOW_NONE;
-	if (routed->flow.extra >= EDGE_INNER(w->edge->config) || !sip_relay_link_lives(w->relay, routed->flow.link))
-		return POLICY_FLOW_USER_GONE;
-	return POLICY_FLOW_USER;
-}
-
-static void
 plan_partner(struct edge_worker *w, const struct policy_decision *d, struct sip_plan *p)
 {
 	const struct policy_partner *partner = policy_partner_get(w->rules, d->partner);
@@ -243,11 +301,142 @@ plan_partner(struct edge_worker *w, const struct policy_decision *d, struct sip_
 	add_hop(p, sip_hop_get(w->relay, &spec));
 }
 
+/* The servers that DNS named, in its order; those that policy takes. */
+static void
+plan_discovered(struct edge_worker *w, const struct policy_decision *d, const struct edge_answer *answer,
+    struct sip_plan *p)
+{
+	p->face = w->partner_face;
+	p->note.word[NOTE_DISCOVERED] = true;
+	for (unsigned i = 0; i < answer->dns.ntargets; i++) {
+		struct sip_hop_spec spec = {
+			.name = answer->srv[i].target, .port = answer->srv[i].port, .face = w->partner_face,
+			.reuse_inbound = true, .guard = w->guard
+		};
+
+		if ((d->targets >> i & 1) != 0)
+			add_hop(p, sip_hop_get(w->relay, &spec));
+	}
+}
+
+static void
+replace_host(struct edge_worker *w, struct sip_message *m, const struct policy_decision *d)
+{
+	struct span host = m->ruri.host, end = m->ruri.whole;
+	const char *stop = end.p + end.n;
+
+	if (m->ruri.params.n != 0)
+		stop = m->ruri.params.p - 1;
+	else if (m->ruri.headers.n != 0)
+		stop = m->ruri.headers.p - 1;
+	/* with the port, if there is one: it was the old host's */
+	sip_edit_replace(m, span_of(host.p, (size_t)(stop - host.p)), span_str(policy_partner_get(w->rules, d->partner)->server));
+}
+
+static void
+refuse(struct edge_worker *w, struct sip_link *l, struct sip_message *m, enum policy_reason why, const char *detail,
+    const struct sip_plan *plan)
+{
+	sip_edit_clear(m);
+	sip_relay_refuse(w->relay, l, m, why, detail, SPAN_NONE, &plan->note);
+}
+
+/* To another member of the clearing house that we are: out by the outer door again. */
+static void
+relay_onward(struct edge_worker *w, struct sip_link *l, struct sip_message *m, const struct policy_decision *d,
+    struct sip_plan *plan)
+{
+	struct sip_flow here = { .kind = SIP_FLOW_HERE };
+
+	plan->note.word[NOTE_WAY] = WAY_RELAY;
+	plan_partner(w, d, plan);
+	sip_mark_strip(m, SIP_CROSS_RELAY);
+	sip_mark_write_outward(m, d);
+	if (begins_dialog(m))
+		sip_forward_record_route(m, w->signer, sip_link_face(l), &here, plan->face, &here);
+	sip_relay_forward(w->relay, l, m, plan);
+}
+
+static void
+send_inside(struct edge_worker *w, struct sip_link *l, struct sip_message *m, const struct policy_decision *d,
+    const struct sip_routed *routed, struct sip_plan *plan)
+{
+	struct sip_face *inner = &w->face[EDGE_INNER(w->edge->config)];
+	struct sip_flow to_sender = { .kind = SIP_FLOW_USER, .link = sip_link_id(l), .extra = sip_link_face(l)->tag };
+	struct sip_flow to_inside = { .kind = SIP_FLOW_HERE };
+
+	sip_mark_write_inward(m, d, inner->name, public_name(w, d));
+	identities_inward(w, m, d);
+	if (d->class == POLICY_CLASS_BRANCH)
+		to_sender.extra |= FLOW_BRANCH;
+	else if (d->class != POLICY_CLASS_REMOTE_USER)
+		to_sender = to_inside;	/* a partner's server can be reached anew, by policy; a user only where it is */
+	if (m->method_id == POLICY_METHOD_REGISTER)
+		sip_forward_path(m, w->signer, inner, &to_sender);
+	if (m->method_id == POLICY_METHOD_REGISTER || begins_dialog(m))
+		sip_forward_record_route(m, w->signer, sip_link_face(l), &to_inside, inner, &to_sender);
+	plan_directors(w, l, m, routed, plan);
+	sip_relay_forward(w->relay, l, m, plan);
+}
+
+static void
+from_outside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
+{
+	struct sip_plan plan = { .gone = POLICY_REASON_HOP_UNREACHABLE };
+	enum policy_assertion assertion = sip_mark_assertion(m);
+	struct edge_answer answer;
+	struct sip_routed routed;
+	struct sip_facts f;
+	struct policy_decision d;
+	enum policy_class peer;
+	enum sip_check check;
+	bool users;
+
+	facts_of(w, l, &f);
+	peer = policy_class_of_peer(w->rules, &f.facts);
+	users = peer == POLICY_CLASS_REMOTE_USER || peer == POLICY_CLASS_BRANCH;
+	plan.note.word[NOTE_WAY] = users ? WAY_FROM_USER : WAY_FROM_PEER;
+	plan.note.word[NOTE_KEEP_ALIVE] = m->first[SIP_H_MS_KEEP_ALIVE] >= 0;
+	sip_mark_strip(m, users ? SIP_CROSS_USER_IN : SIP_CROSS_PEER_IN);
+	routes_from_outside(w, m, &routed);
+	sip_facts_of_message(&f, m, &routed);
+	f.facts.assertion = assertion;
+	if (!decide(w, l, m, &f.facts, &answer, &d))
+		return;
+	sip_link_words(l)[LINK_CLASS] = d.class;
+	if (d.verdict != POLICY_ALLOW || (d.hop != POLICY_HOP_DIRECTOR && d.hop != POLICY_HOP_PARTNER)) {
+		refuse(w, l, m, d.reason, NULL, &plan);
+		return;
+	}
+	/* a server that DNS has proved need not sign in */
+	if (d.class == POLICY_CLASS_ENHANCED)
+		sip_link_signed_in(l);
+	if (d.hop == POLICY_HOP_PARTNER)
+		relay_onward(w, l, m, &d, &plan);
+	else if (d.class == POLICY_CLASS_REMOTE_USER &&
+	    (check = sip_mark_first_hop(m, sip_link_remote(l), sip_link_id(l))) != SIP_CHECK_OK)
+		refuse(w, l, m, POLICY_REASON_MALFORMED, sip_check_phrase(check), &plan);
+	else
+		send_inside(w, l, m, &d, &routed, &plan);
+}
+
+static enum policy_flow
+flow_state(struct edge_worker *w, const struct sip_routed *routed)
+{
+	if (routed->route != POLICY_ROUTE_OURS || routed->flow.kind != SIP_FLOW_USER)
+		return POLICY_FLOW_NONE;
+	if (FLOW_DOOR(routed->flow.extra) >= EDGE_INNER(w->edge->config) ||
+	    !sip_relay_link_lives(w->relay, routed->flow.link))
+		return POLICY_FLOW_USER_GONE;
+	return (routed->flow.extra & FLOW_BRANCH) != 0 ? POLICY_FLOW_BRANCH : POLICY_FLOW_USER;
+}
+
 static void
 from_inside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 {
 	struct sip_plan plan = { .gone = POLICY_REASON_HOP_UNREACHABLE };
 	struct sip_flow to_user, to_inside = { .kind = SIP_FLOW_HERE };
+	struct edge_answer answer;
 	struct sip_routed routed;
 	struct sip_facts f;
 	struct policy_decision d;
@@ -256,11 +445,11 @@ from_inside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 	facts_of(w, l, &f);
 	sip_facts_of_message(&f, m, &routed);
 	f.facts.flow = flow_state(w, &routed);
-	d = policy_decide(w->rules, &f.facts);
+	if (!decide(w, l, m, &f.facts, &answer, &d))
+		return;
 	plan.note.word[NOTE_WAY] = d.hop == POLICY_HOP_FLOW ? WAY_TO_USER : WAY_TO_PEER;
 	if (d.verdict != POLICY_ALLOW || d.hop == POLICY_HOP_DIRECTOR || d.hop == POLICY_HOP_NONE) {
-		sip_edit_clear(m);
-		sip_relay_refuse(w->relay, l, m, d.reason, NULL, SPAN_NONE, &plan.note);
+		refuse(w, l, m, d.reason, NULL, &plan);
 		return;
 	}
 	if (d.hop == POLICY_HOP_FLOW) {
@@ -268,12 +457,18 @@ from_inside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 		to_user.path = false;
 		plan.link = routed.flow.link;
 		plan.gone = POLICY_REASON_FLOW_GONE;
-		plan.face = &w->face[routed.flow.extra];
+		plan.face = &w->face[FLOW_DOOR(routed.flow.extra)];
 		sip_mark_strip(m, SIP_CROSS_USER_OUT);
 	} else {
 		to_user = to_inside;
-		plan_partner(w, &d, &plan);
+		if (d.hop == POLICY_HOP_DISCOVERED)
+			plan_discovered(w, &d, &answer, &plan);
+		else
+			plan_partner(w, &d, &plan);
+		if (d.replace_host)
+			replace_host(w, m, &d);
 		sip_mark_strip(m, SIP_CROSS_PEER_OUT);
+		kept_outward(m, &d);
 		sip_mark_write_outward(m, &d);
 	}
 	if (begins_dialog(m))
@@ -298,10 +493,12 @@ request(struct sip_relay *r, struct sip_link *l, struct sip_message *m)
 static void
 explain_refusal(struct edge_worker *w, struct sip_link *to, struct sip_message *m, enum policy_reason why)
 {
+	bool inside = sip_link_face(to)->side == POLICY_SIDE_INNER;
 	int id = policy_reason_diagnostics(why);
 
-	if (sip_link_face(to)->side == POLICY_SIDE_INNER) {
+	if (inside)
 		sip_mark_write_generated(m, sip_link_face(to)->name);
+	if (inside || policy_shows_diagnostics(w->rules, !comes_from_user(to))) {
 		if (id != 0)
 			sip_edit_insert(m, (int)m->nheaders, "ms-diagnostics: %d;reason=\"%s\";source=\"%s\"\r\n", id,
 			    policy_reason_text(why), sip_link_face(to)->name);
@@ -316,7 +513,8 @@ explain_refusal(struct edge_worker *w, struct sip_link *to, struct sip_message *
 
 /* Inward: strip as for a request, then say what we know of who answered. */
 static void
-response_inward(struct edge_worker *w, enum way way, struct sip_link *from, struct sip_message *m)
+response_inward(struct edge_worker *w, const struct sip_note *note, enum way way, struct sip_link *from,
+    struct sip_message *m)
 {
 	struct sip_facts f;
 	struct policy_decision d;
@@ -331,9 +529,28 @@ response_inward(struct edge_worker *w, enum way way, struct sip_link *from, stru
 		facts_of(w, from, &f);
 		sip_facts_of_message(&f, m, NULL);
 		f.facts.assertion = assertion;
+		f.facts.discovered = note->word[NOTE_DISCOVERED] != 0;
 		d = policy_decide(w->rules, &f.facts);
+		identities_inward(w, m, &d);
 	}
-	sip_mark_write_inward(m, &d, w->face[EDGE_INNER(w->edge->config)].name, NULL);
+	sip_mark_write_inward(m, &d, w->face[EDGE_INNER(w->edge->config)].name, public_name(w, &d));
+}
+
+/* From one member of our clearing house back to another. */
+static void
+response_relayed(struct edge_worker *w, struct sip_link *from, struct sip_message *m)
+{
+	enum policy_assertion assertion = sip_mark_assertion(m);
+	struct policy_decision d;
+	struct sip_facts f;
+
+	sip_mark_strip(m, SIP_CROSS_PEER_IN);
+	sip_mark_strip(m, SIP_CROSS_RELAY);
+	facts_of(w, from, &f);
+	sip_facts_of_message(&f, m, NULL);
+	f.facts.assertion = assertion;
+	d = policy_decide(w->rules, &f.facts);
+	sip_mark_write_outward(m, &d);
 }
 
 static void
@@ -342,6 +559,8 @@ response_outward(struct edge_worker *w, const struct sip_note *note, struct sip_
 {
 	if (note->word[NOTE_WAY] == WAY_FROM_USER) {
 		sip_mark_strip(m, SIP_CROSS_USER_OUT);
+		if (policy_shows_diagnostics(w->rules, false))
+			sip_mark_keep(m, SIP_H_MS_DIAGNOSTICS);
 		if (note->method != POLICY_METHOD_REGISTER || m->status >= 300 || m->status < 200)
 			return;
 		/* MS-CONMGMT is hop by hop, and this hop is ours */
@@ -362,6 +581,7 @@ response_outward(struct edge_worker *w, const struct sip_note *note, struct sip_
 		facts_of(w, from, &f);
 		sip_facts_of_message(&f, m, NULL);
 		d = policy_decide(w->rules, &f.facts);
+		kept_outward(m, &d);
 		sip_mark_write_outward(m, &d);
 	}
 }
@@ -376,7 +596,9 @@ response(struct sip_relay *r, const struct sip_note *note, struct sip_link *from
 	if (note->made)
 		explain_refusal(w, to, m, why);
 	else if (way == WAY_TO_USER || way == WAY_TO_PEER)
-		response_inward(w, way, from, m);
+		response_inward(w, note, way, from, m);
+	else if (way == WAY_RELAY)
+		response_relayed(w, from, m);
 	else
 		response_outward(w, note, from, to, m);
 }
@@ -422,7 +644,7 @@ opened(struct sip_relay *r, struct sip_link *l, enum policy_reason *why)
 		return false;
 	}
 	/* servers prove who they are in the handshake; users by signing in */
-	if (class == POLICY_CLASS_INTERNAL || class == POLICY_CLASS_DIRECT)
+	if (class != POLICY_CLASS_UNKNOWN && class != POLICY_CLASS_REMOTE_USER)
 		sip_link_signed_in(l);
 	return true;
 }

@@ -94,14 +94,36 @@ make_dns(struct net_loop *loop, const struct edge_config *c)
 {
 	const char *servers[17] = { NULL };
 	struct net_dns_config dc = {
-		.timeout_ms = (unsigned)c->dns_timeout, .tries = (unsigned)c->dns_tries, .ttl_min = 30, .ttl_max = 3600,
-		.negative_ttl = 60, .cache_max = 3000
+		.timeout_ms = (unsigned)c->dns_timeout, .tries = (unsigned)c->dns_tries,
+		.ttl_min = (uint32_t)c->dns_ttl_min, .ttl_max = (uint32_t)c->dns_ttl_max,
+		.negative_ttl = (uint32_t)c->dns_negative_ttl, .cache_max = (uint32_t)c->dns_cache
 	};
 
 	for (size_t i = 0; i < c->dns_servers.n && i < 16; i++)
 		servers[i] = c->dns_servers.v[i].s;
 	dc.servers = c->dns_servers.n > 0 ? servers : NULL;
 	return net_dns_new(loop, &dc);
+}
+
+/* A name that strangers control leads to public addresses, to networks that are allowed, and never to us. */
+static struct net_guard *
+make_guard(const struct edge_config *c)
+{
+	struct net_guard *g = net_guard_new();
+
+	for (size_t i = 0; i < c->discovery_networks.n; i++)
+		(void)net_guard_allow(g, span_str(c->discovery_networks.v[i].s));	/* checked when it was read */
+	net_guard_refuse(g, &c->inner.addr);
+	for (size_t i = 0; i < c->outer.n; i++)
+		net_guard_refuse(g, &edge_outer(c, i)->addr);
+	for (size_t i = 0; i < c->directors.n; i++) {
+		const char *address = edge_director(c, i)->address;
+		struct net_addr a;
+
+		if (address != NULL && net_addr_parse(&a, span_str(address), 1) == SP_OK)
+			net_guard_refuse(g, &a);
+	}
+	return g;
 }
 
 static void
@@ -135,6 +157,9 @@ edge_worker_start(struct net_worker *worker, void *arg)
 	w->rules = policy_rules_ref(e->rules);
 	w->lib = net_tls_lib_new();
 	w->dns = make_dns(worker->loop, e->config);
+	w->guard = make_guard(e->config);
+	w->discovery = edge_discovery_new(worker->loop, w->dns,
+	    &(struct edge_discovery_limits){ (unsigned)e->config->limits.held, (unsigned)e->config->limits.held_per_domain });
 	w->signer = sip_flow_signer_new(e->keys);
 	w->relay = sip_relay_new(worker, w->lib, w->dns, w->signer, &limits, &edge_relay_ops, w);
 	sip_relay_join(w->relay, e->relays);
@@ -171,12 +196,14 @@ edge_worker_stop(struct net_worker *worker, void *arg)
 	for (size_t i = 0; i <= EDGE_INNER(w->edge->config); i++)
 		if (w->door[i] != NULL)
 			net_door_close(w->door[i]);
+	edge_discovery_free(w->discovery, edge_drop_held);
 	sip_relay_free(w->relay);
 	for (size_t i = 0; i <= EDGE_INNER(w->edge->config); i++) {
 		net_tls_ctx_unref(w->face[i].server);
 		net_tls_ctx_unref(w->face[i].client);
 	}
 	net_dns_free(w->dns);
+	net_guard_free(w->guard);
 	sip_flow_signer_free(w->signer);
 	net_tls_lists_unref(w->lists_outer);
 	net_tls_lists_unref(w->lists_inner);
@@ -217,6 +244,9 @@ take_update(struct edge_worker *w, struct update *u)
 		policy_rules_unref(w->rules);
 		w->rules = policy_rules_ref(u->rules);
 		edge_make_lists(w);
+		/* who reloads wants what is true now */
+		edge_discovery_flush(w->discovery);
+		net_dns_flush(w->dns);
 	}
 	for (size_t i = 0; i <= EDGE_INNER(w->edge->config); i++) {
 		bool door = take_material(w, u, i), dial = take_material(w, u, EDGE_DIAL(i));

@@ -466,6 +466,7 @@ step_marks_outer(struct walk *w)
 	if (w->relayed || is_relayed_response(w)) {
 		/* the other member hears what we make of this one's word; what this one says of archiving goes along */
 		d->mark_outward = true;
+		d->pass_archiving = true;
 		d->mark_verifiable = d->verification == POLICY_VERIFIED;
 		return POLICY_REASON_ALLOWED;
 	}

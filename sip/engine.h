@@ -96,6 +96,7 @@ struct sip_hop {
 	uint16_t		 port;
 	struct sip_face		*face;
 	bool			 reuse_inbound, accept_cn;
+	const struct net_guard	*guard;
 	enum hop_state		 state;
 	struct sip_link		*link;		/* outbound */
 	unsigned		 nlinks;	/* whose hop this is; closing ones too */

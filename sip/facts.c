@@ -25,11 +25,12 @@ sip_facts_of_link(struct policy_facts *f, enum policy_side side, const struct si
 }
 
 static struct span
-domain_of(const struct sip_uri *u, char storage[DOMAIN_MAX])
+domain_of(const struct sip_uri *u, char storage[DOMAIN_MAX], bool *tel)
 {
 	struct span s = SPAN_NONE;
 	bool is_ip;
 
+	*tel = u->scheme == SIP_SCHEME_TEL;
 	if ((u->scheme != SIP_SCHEME_SIP && u->scheme != SIP_SCHEME_SIPS) ||
 	    policy_domain_canon(u->host, storage, &s, &is_ip) != SP_OK)
 		return SPAN_NONE;
@@ -44,10 +45,12 @@ sip_facts_of_message(struct sip_facts *s, const struct sip_message *m, const str
 	f->is_response = !m->is_request;
 	f->method = m->method_id;
 	f->method_name = m->is_request ? m->method : m->cseq_method;
-	f->from_domain = domain_of(&m->from.uri, s->from);
-	f->to_domain = domain_of(&m->to.uri, s->to);
-	if (m->is_request)
-		f->ruri_domain = domain_of(&m->ruri, s->ruri);
+	f->from_domain = domain_of(&m->from.uri, s->from, &f->from_tel);
+	f->to_domain = domain_of(&m->to.uri, s->to, &f->to_tel);
+	if (m->is_request) {
+		f->ruri_domain = domain_of(&m->ruri, s->ruri, &f->ruri_tel);
+		f->ruri_user = m->ruri.user;
+	}
 	f->in_dialog = m->is_request && !span_is_empty(m->to.tag);
 	if (routed != NULL)
 		f->route = routed->route;

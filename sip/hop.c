@@ -105,7 +105,7 @@ sip_hop_get(struct sip_relay *r, const struct sip_hop_spec *spec)
 	struct sip_hop *h;
 
 	for (h = r->hops[b]; h != NULL; h = h->chain)
-		if (h->port == spec->port && h->face == spec->face && strcasecmp(h->name, spec->name) == 0)
+		if (h->port == spec->port && h->face == spec->face && h->guard == spec->guard && strcasecmp(h->name, spec->name) == 0)
 			break;
 	if (h == NULL) {
 		if (r->nhops >= r->limits.hops)
@@ -117,6 +117,7 @@ sip_hop_get(struct sip_relay *r, const struct sip_hop_spec *spec)
 		h->port = spec->port;
 		h->face = spec->face;
 		h->reuse_inbound = spec->reuse_inbound;
+		h->guard = spec->guard;
 		h->waiting_tail = &h->waiting;
 		h->timer.fire = connect_timeout;
 		h->chain = r->hops[b];
@@ -228,6 +229,25 @@ try_address(struct sip_hop *h)
 	go_down(h);
 }
 
+/* May we go there? What strangers write into DNS must not lead us anywhere else. */
+static bool
+may_go(struct sip_hop *h, const struct net_addr *a)
+{
+	const char *why = h->guard != NULL ? net_guard_why(h->guard, a) : NULL;
+	char text[NET_ADDR_TEXT];
+	struct logrec rec;
+
+	if (why == NULL)
+		return true;
+	rec = log_begin(SP_LOG_NOTICE, "address-forbidden");
+	log_outside(&rec, "hop", span_str(h->name));
+	log_word(&rec, "address", net_addr_host(a, text));
+	log_text(&rec, "detail", why);
+	log_end(&rec);
+	h->failure = POLICY_REASON_HOP_FORBIDDEN;
+	return false;
+}
+
 static void
 resolved(void *arg, const struct net_dns_answer *a)
 {
@@ -238,7 +258,8 @@ resolved(void *arg, const struct net_dns_answer *a)
 	h->failure = POLICY_REASON_HOP_UNRESOLVED;
 	if (a->status == NET_DNS_FOUND)
 		for (unsigned i = 0; i < a->naddrs && i < NET_DNS_ADDRS_MAX; i++)
-			h->addrs[h->naddrs++] = a->addrs[i];
+			if (may_go(h, &a->addrs[i]))
+				h->addrs[h->naddrs++] = a->addrs[i];
 	try_address(h);
 }
 

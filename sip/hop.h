@@ -1,7 +1,7 @@
 /*
  * sip/hop.h - a next hop by name: resolve, connect, keep, fail over, break.
  *
- * One per (name, port, face) and worker. It holds at most one outbound link
+ * One per (name, port, face, guard) and worker. It holds at most one outbound link
  * and may use an inbound one whose certificate proves the same name (RFC 5923).
  * A hop that failed is passed over until its breaker lets one probe through.
  */
@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "net/guard.h"
 #include "sip/link.h"
 
 struct sip_hop;
@@ -22,6 +23,7 @@ struct sip_hop_spec {
 	struct sip_face	*face;		/* our side of it */
 	bool		 accept_cn;	/* its subject CN will do where its certificate has no dNSName; as said last */
 	bool		 reuse_inbound;	/* an inbound link that proves name will do */
+	const struct net_guard *guard;	/* name is a stranger's: only where this lets it lead; NULL: anywhere. Outlives the relay */
 };
 
 /* Find or make. Owned by the relay and kept until the relay goes or it is idle and over the relay's bound. Never NULL. */

@@ -12,35 +12,36 @@
 #define PI	(1u << SIP_CROSS_PEER_IN)
 #define UO	(1u << SIP_CROSS_USER_OUT)
 #define PO	(1u << SIP_CROSS_PEER_OUT)
+#define RL	(1u << SIP_CROSS_RELAY)
 
 /* What goes where (MS 3.7, 7.1 to 7.3, 7.6 to 7.8; RFC 3325 5). */
 static const unsigned char goes[SIP_NHEADER_IDS] = {
 	/* Ours alone: nobody outside may say it, nobody outside needs to read it. */
-	[SIP_H_MS_TRUST] = UI | PI | UO | PO,
-	[SIP_H_X_REFUSED] = UI | PI | UO | PO,
+	[SIP_H_MS_TRUST] = UI | PI | UO | PO | RL,
+	[SIP_H_X_REFUSED] = UI | PI | UO | PO | RL,
 	/* The partner's word was read before this; ours is written after it. */
-	[SIP_H_MS_VERIFICATION] = UI | PI | UO | PO,
+	[SIP_H_MS_VERIFICATION] = UI | PI | UO | PO | RL,
 	[SIP_H_MS_ARCHIVING] = UI | PO,
 	/* Who is remote is for the Director to say, and for its users to hear. */
-	[SIP_H_MS_USER_LOGON_DATA] = UI | PI | PO,
-	[SIP_H_MS_SPLIT_DOMAIN_INFO] = UI | PI | PO,
+	[SIP_H_MS_USER_LOGON_DATA] = UI | PI | PO | RL,
+	[SIP_H_MS_SPLIT_DOMAIN_INFO] = UI | PI | PO | RL,
 	/* Identity among trusted servers. What a remote user prefers is under its signature and stays. */
-	[SIP_H_P_ASSERTED_IDENTITY] = UI | PI | PO,
-	[SIP_H_P_PREFERRED_IDENTITY] = PI | PO,
+	[SIP_H_P_ASSERTED_IDENTITY] = UI | PI | PO | RL,
+	[SIP_H_P_PREFERRED_IDENTITY] = PI | PO | RL,
 	/* Clients never send diagnostics; inside names are not for outside. The public form may leave. */
-	[SIP_H_MS_DIAGNOSTICS] = UI | PI | UO | PO,
+	[SIP_H_MS_DIAGNOSTICS] = UI | PI | UO | PO | RL,
 	[SIP_H_MS_DIAGNOSTICS_PUBLIC] = UI,
 	/* Hop by hop. */
-	[SIP_H_MS_KEEP_ALIVE] = UI | PI | UO | PO,
-	[SIP_H_COMPRESSION] = UI | PI | UO | PO,
+	[SIP_H_MS_KEEP_ALIVE] = UI | PI | UO | PO | RL,
+	[SIP_H_COMPRESSION] = UI | PI | UO | PO | RL,
 	/* No association exists with a partner, and no credential leaves. Users sign requests and responses. */
-	[SIP_H_AUTHORIZATION] = PI | UO | PO,
-	[SIP_H_PROXY_AUTHORIZATION] = PI | UO | PO,
-	[SIP_H_AUTHENTICATION_INFO] = PI | PO,
-	[SIP_H_PROXY_AUTHENTICATION_INFO] = PI | PO,
+	[SIP_H_AUTHORIZATION] = PI | UO | PO | RL,
+	[SIP_H_PROXY_AUTHORIZATION] = PI | UO | PO | RL,
+	[SIP_H_AUTHENTICATION_INFO] = PI | PO | RL,
+	[SIP_H_PROXY_AUTHENTICATION_INFO] = PI | PO | RL,
 	/* Nobody outside may ask our users for their password. */
-	[SIP_H_WWW_AUTHENTICATE] = UI | PI | PO,
-	[SIP_H_PROXY_AUTHENTICATE] = UI | PI | PO,
+	[SIP_H_WWW_AUTHENTICATE] = UI | PI | PO | RL,
+	[SIP_H_PROXY_AUTHENTICATE] = UI | PI | PO | RL,
 };
 
 /* Identities of other trust domains that a server inside might believe; never from outside. */
@@ -203,7 +204,8 @@ sip_mark_write_inward(struct sip_message *m, const struct policy_decision *d, co
 	char text[1024];	/* two host names and what stands around them */
 	struct strbuf sb;
 	const char *token = policy_source_token(d->class), *network, *verified;
-	bool public_im = d->class == POLICY_CLASS_PROVIDER && remote_fqdn != NULL;
+	bool public_im = (d->class == POLICY_CLASS_PROVIDER || d->class == POLICY_CLASS_CLEARINGHOUSE) &&
+	    remote_fqdn != NULL;
 
 	drop_all(m, SIP_H_MS_TRUST);
 	if (!d->mark_inward || token == NULL)
@@ -242,10 +244,25 @@ sip_mark_write_generated(struct sip_message *m, const char *ep_fqdn)
 }
 
 void
+sip_mark_keep(struct sip_message *m, enum sip_header_id id)
+{
+	for (int i = m->first[id]; i >= 0; i = sip_message_next(m, id, i))
+		sip_edit_keep_header(m, i);
+}
+
+void
+sip_mark_write_identity(struct sip_message *m)
+{
+	drop_all(m, SIP_H_P_ASSERTED_IDENTITY);
+	sip_edit_insert(m, (int)m->nheaders, "P-Asserted-Identity: <%.*s>\r\n", SPAN_FMT(m->from.uri_text));
+}
+
+void
 sip_mark_write_outward(struct sip_message *m, const struct policy_decision *d)
 {
 	drop_all(m, SIP_H_MS_VERIFICATION);
-	drop_all(m, SIP_H_MS_ARCHIVING);
+	if (!d->pass_archiving)
+		drop_all(m, SIP_H_MS_ARCHIVING);
 	sip_edit_insert(m, (int)m->nheaders, "ms-asserted-verification-level: ms-source-verified-user=%s\r\n%s",
 	    d->mark_verifiable ? "verified" : "unverified", d->mark_archiving ? "ms-archiving: TRUE\r\n" : "");
 }

@@ -21,7 +21,8 @@ enum sip_crossing {
 	SIP_CROSS_USER_IN,	/* from a remote user inward */
 	SIP_CROSS_PEER_IN,	/* from a partner server inward */
 	SIP_CROSS_USER_OUT,	/* from inside to a remote user */
-	SIP_CROSS_PEER_OUT	/* from inside to a partner server */
+	SIP_CROSS_PEER_OUT,	/* from inside to a partner server */
+	SIP_CROSS_RELAY		/* from one member of a clearing house to another, after PEER_IN */
 };
 
 /* Take out everything that this crossing must not carry. Returns how many headers went. */
@@ -39,6 +40,13 @@ void	sip_mark_write_inward(struct sip_message *, const struct policy_decision *,
 	    const char *remote_fqdn);
 /* For responses that the edge itself made towards the inside: EdgeProxyGenerated. */
 void	sip_mark_write_generated(struct sip_message *, const char *ep_fqdn);
+/*
+ * Keep what sip_mark_strip() took out of a header that this crossing may carry
+ * after all, by policy: identities (RFC 3325) or diagnostics (MS 7.6).
+ */
+void	sip_mark_keep(struct sip_message *, enum sip_header_id);
+/* P-Asserted-Identity of the sender, and no other (RFC 3325). */
+void	sip_mark_write_identity(struct sip_message *);
 /* ms-asserted-verification-level and ms-archiving as decided, outward. */
 void	sip_mark_write_outward(struct sip_message *, const struct policy_decision *);
 

@@ -341,6 +341,22 @@ sip_edit_drop_header(struct sip_message *m, int i)
 }
 
 void
+sip_edit_keep_header(struct sip_message *m, int i)
+{
+	unsigned kept = 0;
+
+	if (i < 0 || (unsigned)i >= m->nheaders)
+		return;
+	for (unsigned k = 0; k < m->nedits; k++) {
+		const struct sip_edit *e = &m->edits[k];
+
+		if (e->text_n != 0 || e->at != m->headers[i].line || e->drop != m->headers[i].line_n)
+			m->edits[kept++] = *e;
+	}
+	m->nedits = kept;
+}
+
+void
 sip_edit_insert(struct sip_message *m, int before, const char *fmt, ...)
 {
 	uint32_t n;

@@ -143,6 +143,8 @@ enum sip_header_id sip_header_id_of(struct span name);
  * is failed, and sip_message_render() says so: never half an edit.
  */
 void	sip_edit_drop_header(struct sip_message *, int i);
+/* Take the dropping of header i back: it stays as it came. */
+void	sip_edit_keep_header(struct sip_message *, int i);
 /* Whole header lines, each ending in CRLF, before header i (nheaders: after the last). Formats are ours. */
 void	sip_edit_insert(struct sip_message *, int before, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void	sip_edit_insert_span(struct sip_message *, int before, struct span lines);
