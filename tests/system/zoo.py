@@ -440,7 +440,10 @@ class Far(threading.Thread):
         self.sock.shutdown(socket.SHUT_RDWR)    # who waits in accept() holds the port
         self.sock.close()
         for c in self.conns:
-            c.close()
+            try:
+                c.sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass    # gone already
 
 
 def logged_reason(edge, event, *words):
@@ -464,6 +467,7 @@ def shown(edge, addr, cert, call_id, message):
             conn.send(message)
             status = conn.recv().status
         except Closed:
+            conn.close()    # the edge waits a moment for that, so that its alert is not lost
             return logged_reason(edge, "disconnected", "peer=%s " % source)
         if status == 403:
             return logged_reason(edge, "refused", 'call-id="%s"' % call_id)
@@ -649,6 +653,8 @@ def changes(edge, inside):
         return too.closed() and edge.logged("reason=certificate-refused", "class=direct")
     T.run("a connection ends when its certificate is refused", refuse)
 
+    gone = edge.logged("event=disconnected", "class=direct", "peer=%s:%d " % (PARTNER, FIRST_PORT))
+    T.check("the connection to the first partner is gone", gone)
     far = Far("%s:%d" % (PARTNER, FIRST_PORT), "good-out")
     inside.send(request(uri="sip:eve@good.example", sender="sip:alice@example.com"))
     T.check("we dial with an identity of our own", inside.recv().status == 200 and far.peer is not None and
