@@ -155,9 +155,10 @@ link_refused(struct sip_relay *r, struct sip_link *l, const struct sip_message *
 			log_outside(&rec, "method", m->method);
 		else
 			log_uint(&rec, "status", m->status);
-		log_outside(&rec, "from", m->from.uri_text);
-		log_outside(&rec, "to", m->to.uri_text);
-		log_outside(&rec, "call-id", m->call_id);
+		/* what was not parsed is shown as it stands */
+		log_outside(&rec, "from", m->parsed ? m->from.uri_text : sip_message_value(m, SIP_H_FROM));
+		log_outside(&rec, "to", m->parsed ? m->to.uri_text : sip_message_value(m, SIP_H_TO));
+		log_outside(&rec, "call-id", m->parsed ? m->call_id : sip_message_value(m, SIP_H_CALL_ID));
 	}
 	log_end(&rec);
 }

@@ -149,7 +149,7 @@ read_routes(struct passage *p)
 	if (p->m->first[SIP_H_ROUTE] < 0)
 		return;
 	if (span_is_empty(p->m->to.tag) && sip_list_next(&rest, &one) && sip_addr_parse(&a, one) == SP_OK &&
-	    span_iis(a.uri.host, p->w->name) && !sip_param(a.uri.params, "ms-route-sig", NULL) &&
+	    span_iis(a.uri.host, p->w->name) && !sip_flow_claims(&a.uri) &&
 	    (p->facts.source == HOME_FROM_CLIENT || p->facts.source == HOME_FROM_POOL)) {
 		drop_all(p->m, SIP_H_ROUTE);
 		return;

@@ -245,7 +245,7 @@ is_signed_route(const struct sip_message *m)
 	struct span rest = sip_message_value(m, SIP_H_ROUTE), one;
 
 	return sip_list_next(&rest, &one) && sip_addr_parse(&a, one) == SP_OK &&
-	    sip_param(a.uri.params, "ms-route-sig", NULL);
+	    sip_flow_claims(&a.uri);
 }
 
 /*
@@ -685,9 +685,10 @@ refused(struct sip_relay *r, struct sip_link *l, const struct sip_message *m, en
 			log_outside(&rec, "method", m->method);
 		else
 			log_uint(&rec, "status", m->status);
-		log_outside(&rec, "from", m->from.uri_text);
-		log_outside(&rec, "to", m->to.uri_text);
-		log_outside(&rec, "call-id", m->call_id);
+		/* what was not parsed is shown as it stands */
+		log_outside(&rec, "from", m->parsed ? m->from.uri_text : sip_message_value(m, SIP_H_FROM));
+		log_outside(&rec, "to", m->parsed ? m->to.uri_text : sip_message_value(m, SIP_H_TO));
+		log_outside(&rec, "call-id", m->parsed ? m->call_id : sip_message_value(m, SIP_H_CALL_ID));
 	}
 	log_end(&rec);
 }

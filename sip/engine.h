@@ -66,6 +66,9 @@ struct sip_link {
 	unsigned		 held_back;	/* how many links hold this one back */
 	uint64_t		*awaited;	/* of other workers, unanswered: ID_WORKER() | tx */
 	unsigned		 awaited_n, awaited_max;
+	uint64_t		 pinged_at;	/* a ping of ours is not answered since; 0: none is out */
+	unsigned		 silent;	/* requests in a row that timed out without a byte between */
+	bool			 pongs;		/* it has answered a ping */
 	bool			 inbound, open, closing, heard, signed_in;
 	uint64_t		 words[SIP_LINK_WORDS];
 };
@@ -78,6 +81,8 @@ struct sip_link *link_connect(struct sip_relay *, struct sip_hop *, const struct
 /* Render msg onto it; false when an edit had failed (nothing was written). */
 bool	 link_render(struct sip_link *, struct sip_message *);
 void	 link_write(struct sip_link *, const char *p, size_t n);
+/* A request sent on it at `since` timed out: is the far end there at all? */
+void	 link_suspect(struct sip_link *, uint64_t since);
 /* Another worker's request went out on it and is to be told when it closes; its response came. */
 void	 link_await(struct sip_link *, uint64_t worker_and_tx);
 void	 link_answered(struct sip_link *, uint64_t worker_and_tx);

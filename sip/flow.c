@@ -11,6 +11,7 @@
 
 #define SIG_BYTES	19	/* key id and 18 bytes of the HMAC */
 #define SIG_TEXT	26	/* the same in base64url, no padding */
+#define PATH_SIG_TEXT	16	/* of a Path: 12 of these bytes */
 
 struct sip_flow_keys {
 	_Atomic unsigned	 refs;
@@ -140,7 +141,8 @@ b64_format(const unsigned char *in, size_t n, struct strbuf *out)
 
 /*
  * The token: kind; P for a path, D for one of a pair, R for a route alone; link; the owner's word.
- * As short as can be: Kamailio keeps 256 bytes of all Paths of a registration together.
+ * A Path has token and signature in its user part and is as short as can be:
+ * Kamailio keeps 256 bytes of all Paths of a registration together.
  */
 static const char kinds[] = { [SIP_FLOW_USER] = 'C', [SIP_FLOW_PEER] = 'S', [SIP_FLOW_HERE] = 'H' };
 
@@ -156,9 +158,11 @@ static void
 token_format(const struct sip_flow *f, struct strbuf *out)
 {
 	/* for every request that begins a dialog, so not by printf */
-	strbuf_puts(out, "state:");
+	if (!f->path)
+		strbuf_puts(out, "state:");
 	strbuf_putc(out, kinds[f->kind]);
-	strbuf_puts(out, "i.");
+	if (!f->path)
+		strbuf_puts(out, "i.");
 	strbuf_putc(out, f->path ? 'P' : f->paired ? 'D' : 'R');
 	put_hex(out, f->link);
 	if (f->extra != 0) {
@@ -188,25 +192,46 @@ hex_parse(struct span s, size_t max, uint64_t *out)
 	return true;
 }
 
+/* What stands behind the kind: a letter, the link's digits, and "." digits if the owner has a word. */
 static bool
-token_parse(struct span s, struct sip_flow *f)
+token_parse(struct span s, char kind, struct sip_flow *f)
 {
-	uint64_t link, extra = 0;
-	struct span digits = span_tail(s, 10), word;
+	struct span digits = span_tail(s, 1), word;
 	size_t dot = span_find(digits, '.');
+	uint64_t link, extra = 0;
 
-	/* "state:" kind "i." path-or-route digits, and "." digits if the owner has a word */
-	if (s.n < 11 || !span_eq(span_head(s, 6), SPAN_LIT("state:")) || s.p[7] != 'i' || s.p[8] != '.' ||
-	    s.p[9] == '\0' || strchr("RDP", s.p[9]) == NULL || !hex_parse(span_head(digits, dot), 16, &link))
+	if (s.n < 2 || s.p[0] == '\0' || strchr("RDP", s.p[0]) == NULL || !hex_parse(span_head(digits, dot), 16, &link))
 		return false;
 	word = span_tail(digits, dot + 1);
 	if (dot < digits.n && !hex_parse(word, 8, &extra))
 		return false;
-	*f = (struct sip_flow){ .path = s.p[9] == 'P', .paired = s.p[9] == 'D', .link = link, .extra = (uint32_t)extra };
+	*f = (struct sip_flow){ .path = s.p[0] == 'P', .paired = s.p[0] == 'D', .link = link, .extra = (uint32_t)extra };
 	for (unsigned k = SIP_FLOW_USER; k <= SIP_FLOW_HERE; k++)
-		if (kinds[k] == s.p[6])
+		if (kinds[k] == kind)
 			f->kind = (enum sip_flow_kind)k;
 	return f->kind != SIP_FLOW_NONE;
+}
+
+/* A dialog's: "state:" kind "i." and so on in the parameter opaque, the signature in ms-route-sig. */
+static bool
+read_route(const struct sip_uri *uri, struct span *token, struct span *sig, struct sip_flow *f)
+{
+	return sip_param(uri->params, "opaque", token) && sip_param(uri->params, "ms-route-sig", sig) &&
+	    sig->n == SIG_TEXT && token->n > 9 && span_eq(span_head(*token, 6), SPAN_LIT("state:")) &&
+	    token->p[7] == 'i' && token->p[8] == '.' && token_parse(span_tail(*token, 9), token->p[6], f) && !f->path;
+}
+
+/* A Path's: kind and so on, "." and the signature, in the user part. */
+static bool
+read_path(const struct sip_uri *uri, struct span *token, struct span *sig, struct sip_flow *f)
+{
+	struct span user = uri->user;
+
+	if (user.n < PATH_SIG_TEXT + 4 || user.p[user.n - PATH_SIG_TEXT - 1] != '.')
+		return false;
+	*token = span_head(user, user.n - PATH_SIG_TEXT - 1);
+	*sig = span_tail(user, user.n - PATH_SIG_TEXT);
+	return token_parse(span_tail(*token, 1), token->p[0], f) && f->path;
 }
 
 void
@@ -221,32 +246,51 @@ sip_flow_write(struct sip_flow_signer *s, const struct sip_flow *f, const char *
 	token_format(f, &token);
 	sign(s, s->keys->n - 1, f->path, span_str(host), port, strbuf_span_of(&token), call_id, sig);
 	strbuf_puts(out, "<sip:");
+	if (f->path) {
+		strbuf_span(out, strbuf_span_of(&token));
+		strbuf_putc(out, '.');
+		b64_format(sig, PATH_SIG_TEXT / 4 * 3, out);
+		strbuf_putc(out, '@');
+	}
 	strbuf_puts(out, host);
-	if (!f->path || port != DEFAULT_PORT)
-		strbuf_printf(out, ":%u", (unsigned)port);
-	strbuf_puts(out, ";transport=tls;opaque=");
-	strbuf_span(out, strbuf_span_of(&token));
-	strbuf_puts(out, ";lr;ms-route-sig=");
-	b64_format(sig, sizeof(sig), out);
+	if (!f->path || port != DEFAULT_PORT) {
+		strbuf_putc(out, ':');
+		strbuf_uint(out, port);
+	}
+	strbuf_puts(out, ";transport=tls");
+	if (!f->path) {
+		strbuf_puts(out, ";opaque=");
+		strbuf_span(out, strbuf_span_of(&token));
+	}
+	strbuf_puts(out, ";lr");
+	if (!f->path) {
+		strbuf_puts(out, ";ms-route-sig=");
+		b64_format(sig, sizeof(sig), out);
+	}
 	strbuf_putc(out, '>');
+}
+
+bool
+sip_flow_claims(const struct sip_uri *uri)
+{
+	return uri->user.n != 0 || sip_param(uri->params, "ms-route-sig", NULL);
 }
 
 bool
 sip_flow_read(struct sip_flow_signer *s, const struct sip_uri *uri, struct span call_id, struct sip_flow *flow)
 {
-	struct span opaque, sig;
+	struct span token, sig;
 	unsigned char want[SIG_BYTES];
 	char text[SIG_TEXT + 1];
 	struct strbuf sb;
 
-	if (!sip_param(uri->params, "opaque", &opaque) || !sip_param(uri->params, "ms-route-sig", &sig) ||
-	    sig.n != SIG_TEXT || !token_parse(opaque, flow))
+	if (!read_route(uri, &token, &sig, flow) && !read_path(uri, &token, &sig, flow))
 		return false;
 	for (unsigned i = s->keys->n; i-- > 0; ) {
-		sign(s, i, flow->path, uri->host, uri->port != 0 ? uri->port : DEFAULT_PORT, opaque, call_id, want);
+		sign(s, i, flow->path, uri->host, uri->port != 0 ? uri->port : DEFAULT_PORT, token, call_id, want);
 		strbuf_init(&sb, text, sizeof(text));
-		b64_format(want, sizeof(want), &sb);
-		if (mem_equal_secret(text, sig.p, SIG_TEXT))
+		b64_format(want, flow->path ? PATH_SIG_TEXT / 4 * 3 : SIG_BYTES, &sb);
+		if (mem_equal_secret(text, sig.p, sig.n))
 			return true;
 	}
 	return false;

@@ -3,11 +3,16 @@
  *
  * Every Record-Route and Path URI that we write carries a token (which of our
  * connections, and what kind of far end) and a signature over the token, our
- * host name and, for dialogs, the Call-ID: HMAC-SHA-256 cut to 18 bytes, base64url, in
- * ms-route-sig (MS 7.4). Nothing outside can make one, change one or move one to another
- * dialog. Keys are a ring: the newest signs, all verify.
+ * host name and port and, for dialogs, the Call-ID: HMAC-SHA-256, base64url,
+ * behind the number of its key. Nothing outside can make one, change one or move
+ * one to another dialog. Keys are a ring: the newest signs, all verify.
+ *
+ * A Record-Route has the signature (18 bytes) in ms-route-sig (MS 7.4); a Path,
+ * of which registrars keep few bytes, has both (11 bytes) in its user part
+ * (RFC 5626 5.2):
  *
  *	sip:ap-int.example.com:5061;transport=tls;opaque=state:Ci.R10000a00000007;lr;ms-route-sig=AQ...
+ *	sip:CP10000a00000007.AQkJ3vZ0xY5sWlq7@ap-int.example.com;transport=tls;lr
  */
 #ifndef SALLYPORT_SIP_FLOW_H
 #define SALLYPORT_SIP_FLOW_H
@@ -53,6 +58,8 @@ void	 sip_flow_signer_free(struct sip_flow_signer *);
 /* Append "<sip:host:port;transport=tls;opaque=...;lr;ms-route-sig=...>". call_id is ignored for a path. */
 void	 sip_flow_write(struct sip_flow_signer *, const struct sip_flow *, const char *host, uint16_t port,
 	    struct span call_id, struct strbuf *out);
+/* Does this URI claim to carry a token of ours at all, rather than our bare name? */
+bool	 sip_flow_claims(const struct sip_uri *);
 /* Does this URI carry a token whose signature is ours? Then *flow is filled. */
 bool	 sip_flow_read(struct sip_flow_signer *, const struct sip_uri *, struct span call_id, struct sip_flow *flow);
 

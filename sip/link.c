@@ -14,6 +14,8 @@
 #include "sip/engine.h"
 
 #define FEEDERS_MAX	1024
+#define PONG_MS		4000	/* for a next hop that answers pings to show that it lives */
+#define SILENT_MAX	3	/* unanswered requests, and not a byte between, after which any next hop is taken for dead */
 
 uint64_t
 sip_link_id(const struct sip_link *l)
@@ -107,6 +109,8 @@ next_deadline(const struct sip_link *l)
 		at = earlier(at, after(l->begun_at, lim->message_ms));
 	if (l->inbound)
 		at = earlier(at, after(l->heard_at, lim->idle_ms));
+	if (l->pongs && l->pinged_at != 0)
+		at = earlier(at, l->pinged_at + PONG_MS);
 	return at;
 }
 
@@ -137,8 +141,29 @@ deadline(struct net_timer *t)
 		sip_link_close(l, POLICY_REASON_UNAUTHENTICATED_TIMEOUT, NULL);
 	else if (l->inbound && lim->idle_ms != 0 && now >= l->heard_at + lim->idle_ms)
 		sip_link_close(l, POLICY_REASON_IDLE_TIMEOUT, NULL);
+	else if (l->pongs && l->pinged_at != 0 && now >= l->pinged_at + PONG_MS)
+		sip_link_close(l, POLICY_REASON_HOP_TIMEOUT, "the next hop does not answer a ping");
 	else
 		arm(l);
+}
+
+/*
+ * A request may stay unanswered for want of somebody further on; that is no
+ * reason to give up the connection, on which others wait. A ping tells, if this
+ * next hop is known to answer pings (RFC 5626 3.5.1); if not, a few such requests in a row do.
+ */
+void
+link_suspect(struct sip_link *l, uint64_t since)
+{
+	if (l->hop == NULL || l->closing || l->heard_at > since)
+		return;
+	if (++l->silent >= SILENT_MAX) {
+		sip_link_close(l, POLICY_REASON_HOP_TIMEOUT, "the next hop is silent");
+	} else if (l->pinged_at == 0) {
+		l->pinged_at = net_loop_now(l->relay->worker->loop);
+		link_write(l, "\r\n\r\n", 4);
+		arm(l);
+	}
 }
 
 void
@@ -178,6 +203,8 @@ consume(struct sip_link *l, const char *p, size_t n)
 			relay_message_in(l->relay, l, m);
 		} else if (what == SIP_FRAME_PING) {
 			/* RFC 5626 4.4.1: a double CRLF is answered with one, however it was cut. */
+			if (l->pinged_at != 0)
+				l->pongs = true;
 			if (l->framer.ping)
 				link_write(l, "\r\n", 2);
 			done += used;
@@ -232,6 +259,8 @@ received(struct net_stream *s, const char *p, size_t n)
 			l->partial_n -= (uint32_t)used;
 		}
 	}
+	l->silent = 0;
+	l->pinged_at = 0;
 	if (l->closing)
 		return;
 	if (l->partial_n > 0 && l->begun_at == 0) {

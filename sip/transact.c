@@ -451,9 +451,8 @@ tx_timer(struct net_timer *timer)
 	} else if (t->state == TX_SENT && !t->cancelled) {
 		struct sip_link *l = sip_relay_link(t->relay, t->note.to);
 
-		/* not a word over that connection since: it is dead, and all that waits on it moves on */
-		if (l != NULL && l->hop != NULL && l->heard_at <= t->sent_at)
-			sip_link_close(l, POLICY_REASON_HOP_TIMEOUT, "the next hop is silent");
+		if (l != NULL)
+			link_suspect(l, t->sent_at);
 		if (t->next < t->nhops)
 			tx_target_failed(t, POLICY_REASON_HOP_TIMEOUT);
 		else

@@ -175,7 +175,7 @@ def passage():
         if answer.status != 200 or "InternetUser" not in (answer.get(MARK) or ""):
             return answer.raw
         # one character of the signature changed
-        for at in (-3, path.index("opaque=") + 20):
+        for at in (path.index("@") - 3, path.index("sip:") + 7):
             bad = path[:at] + ("A" if path[at] != "A" else "B") + path[at + 1:]
             director.send(request("MESSAGE", "sip:192.168.1.5:5061;transport=tls", sender="sip:bob@example.com",
                                   to="sip:alice@example.com", headers=["Route: " + bad]))
@@ -848,7 +848,7 @@ def workers():
             paths.append(m.get("Path"))
             users.append(u)
         # the worker is in the top byte of the link's number
-        owners = {int(re.search(r"\.[RP]([0-9a-f]+)", p).group(1), 16) >> 56 for p in paths}
+        owners = {int(re.search(r"sip:CP([0-9a-f]+)", p).group(1), 16) >> 56 for p in paths}
         for i, u in enumerate(users):
             for c in conns:
                 c.send(request("MESSAGE", "sip:u%d@192.0.2.7" % i, sender="sip:bob@example.com", to="sip:u%d@example.com" % i,

@@ -110,6 +110,31 @@ START_TEST(nothing_can_be_changed)
 }
 END_TEST
 
+START_TEST(nothing_of_a_path_can_be_changed)
+{
+	struct sip_flow f = { .kind = SIP_FLOW_USER, .link = 0x1a00, .extra = 2, .path = true }, got;
+	struct sip_flow_signer *s = signer_from(0, 1);
+	char uri[512], changed[512];
+	struct sip_uri u;
+
+	snprintf(uri, sizeof(uri), "%s", written(s, &f, "ap-int.example.com", 5061, "call-1"));
+	ck_assert(reads(s, uri, "any", &got));
+	ck_assert_msg(strlen(uri) - strlen("ap-int.example.com") <= 56, "two of these and two names are to fit in 256 bytes: %s", uri);
+	for (size_t i = 4; uri[i] != ';'; i++) {
+		snprintf(changed, sizeof(changed), "%s", uri);
+		changed[i] = changed[i] == 'x' ? 'y' : 'x';
+		if (sip_uri_parse(&u, span_str(changed)) == SP_OK)
+			ck_assert_msg(!sip_flow_read(s, &u, SPAN_LIT("any"), &got), "%s", changed);
+	}
+	/* a dialog's token and signature do not make a path, nor the other way round */
+	snprintf(changed, sizeof(changed), "sip:CR1a00.2.%.16s@ap-int.example.com;lr", strchr(strchr(uri, '.') + 1, '.') + 1);
+	ck_assert(!reads(s, changed, "any", &got));
+	ck_assert(!reads(s, "sip:CP1.AAAAAAAAAAAAAAAA@ap-int.example.com;lr", "any", &got));
+	ck_assert(!reads(s, "sip:.AAAAAAAAAAAAAAAA@ap-int.example.com;lr", "any", &got));
+	sip_flow_signer_free(s);
+}
+END_TEST
+
 START_TEST(tokens_that_are_none)
 {
 	static const char *const tokens[] = { "state", "state:", "state:Ci.R", "state:Xi.R1", "state:Ci.Q1", "state:Ci.R1.", "state:Ci.R.1",
@@ -162,7 +187,8 @@ END_TEST
 int
 main(void)
 {
-	const TTest *tests[] = { what_is_written_is_read, nothing_can_be_changed, tokens_that_are_none, keys_are_a_ring };
+	const TTest *tests[] = { what_is_written_is_read, nothing_can_be_changed,
+	    nothing_of_a_path_can_be_changed, tokens_that_are_none, keys_are_a_ring };
 
 	return unit_run("flow", tests, sizeof(tests) / sizeof(tests[0]));
 }

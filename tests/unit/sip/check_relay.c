@@ -200,10 +200,50 @@ START_TEST(no_answer_is_a_504)
 	stage_pass(&st, 1000);
 	ck_answer(user, 504);
 	ck_assert_int_eq(st.refused, POLICY_REASON_HOP_TIMEOUT);
-	/* not a word came over that connection: it is not used again */
+	/* one such is the fault of somebody further on, perhaps; three, and not a word between, are not */
+	ck_assert(!st.server[0].last->closed);
+	say(user, "MESSAGE", "z9hG4bK2", 0);
+	stage_pass(&st, 30000);
+	ck_answer(user, 504);
+	ck_assert(!st.server[0].last->closed);
+	say(user, "MESSAGE", "z9hG4bK3", 0);
+	stage_pass(&st, 30000);
+	ck_answer(user, 504);
 	UNTIL(&st, st.server[0].last->closed);
 	ck_assert_int_eq(st.link_closed, POLICY_REASON_HOP_TIMEOUT);
 	ck_assert(!sip_hop_usable(st.server[0].hop));
+	end();
+}
+END_TEST
+
+START_TEST(a_server_that_answers_pings_is_known_by_them)
+{
+	struct peer *user;
+
+	begin(1, 1);
+	user = user_dial(&st);
+	say(user, "MESSAGE", "z9hG4bK1", 0);
+	stage_pass(&st, 30000);
+	ck_answer(user, 504);
+	peer_send(st.server[0].last, "\r\n");
+	/* it lives, only that request found nobody: so may many */
+	for (unsigned i = 0; i < 5; i++) {
+		char branch[32];
+
+		snprintf(branch, sizeof(branch), "z9hG4bKn%u", i);
+		say(user, "MESSAGE", branch, 0);
+		stage_pass(&st, 30000);
+		ck_answer(user, 504);
+		ck_assert(!st.server[0].last->closed);
+		peer_send(st.server[0].last, "\r\n");
+	}
+	/* and when it is silent once, it is dead */
+	say(user, "MESSAGE", "z9hG4bKlast", 0);
+	stage_pass(&st, 30000);
+	ck_answer(user, 504);
+	stage_pass(&st, 4100);
+	UNTIL(&st, st.server[0].last->closed);
+	ck_assert_int_eq(st.link_closed, POLICY_REASON_HOP_TIMEOUT);
 	end();
 }
 END_TEST
@@ -777,7 +817,7 @@ main(void)
 {
 	const TTest *tests[] = { a_request_goes_and_its_response_comes_back, one_connection_serves_many,
 		an_inbound_connection_that_proves_the_name_is_used, the_owner_refuses_answers_or_drops,
-		what_wants_no_answer_gets_none, no_answer_is_a_504, a_slow_server_that_speaks_keeps_its_connection,
+		what_wants_no_answer_gets_none, no_answer_is_a_504, a_server_that_answers_pings_is_known_by_them, a_slow_server_that_speaks_keeps_its_connection,
 		who_does_not_listen_is_passed_over, when_nobody_listens_the_sender_hears_it,
 		the_certificate_must_prove_the_name, who_does_not_finish_a_handshake_is_passed_over,
 		lost_before_an_answer_it_goes_to_the_next, lost_by_the_last_it_is_a_502,

@@ -237,10 +237,13 @@ peer_close(struct stage *st, struct peer *p)
 	stage_settle(st);
 }
 
-/* Length of the whole message at the text's unread part; 0: there is none yet. */
+/* Length of the whole message at the text's unread part; 0: there is none yet. Pings before it are passed over. */
 static size_t
-whole(const struct peer *p)
+whole(struct peer *p)
 {
+	while (p->text != NULL && p->n - p->at >= 2 && memcmp(p->text + p->at, "\r\n", 2) == 0)
+		p->at += 2;
+
 	const char *text = p->text != NULL ? p->text + p->at : "", *end = strstr(text, "\r\n\r\n");
 	size_t n;
 
