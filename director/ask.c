@@ -47,9 +47,9 @@ ask_of_timer(struct net_timer *t)
 
 /* Out of the table, then the answer: the callback may ask again. */
 static void
-settle(struct ask *a, struct pending *p, bool answered, enum authd_verdict verdict, const struct authd_user *who)
+settle(struct ask *a, struct pending *p, const struct authd_answer *answer)
 {
-	static const struct authd_user nobody;
+	static const struct authd_answer nothing;
 	struct pending was = *p;
 
 	slots_remove(a->pending, p->tag);
@@ -59,7 +59,7 @@ settle(struct ask *a, struct pending *p, bool answered, enum authd_verdict verdi
 	else
 		a->last = p->prev;
 	free(p);
-	was.fn(was.arg, answered, answered ? verdict : AUTHD_BAD, answered ? who : &nobody);
+	was.fn(was.arg, answer != NULL, answer != NULL ? answer : &nothing);
 }
 
 static void
@@ -85,7 +85,7 @@ lose(struct ask *a, const char *why)
 	net_io_remove(a->loop, &a->io);
 	/* those asked from inside a callback are refused at once, so this ends */
 	while (a->first != NULL)
-		settle(a, a->first, false, AUTHD_BAD, NULL);
+		settle(a, a->first, NULL);
 	watch(a);
 }
 
@@ -97,7 +97,7 @@ expire(struct net_timer *t)
 
 	while (a->first != NULL && a->first->until_ms <= now) {
 		log_say(SP_LOG_ERROR, "authd-slow", "authd did not answer in time");
-		settle(a, a->first, false, AUTHD_BAD, NULL);
+		settle(a, a->first, NULL);
 	}
 	watch(a);
 }
@@ -143,16 +143,18 @@ static void
 take(struct ask *a, const struct frame *f)
 {
 	struct pending *p = slots_get(a->pending, f->tag);
-	enum authd_verdict verdict;
-	struct authd_user who;
+	struct authd_answer answer = { .verdict = AUTHD_BAD };
+	bool good = f->type == AUTHD_STEPPED ? authd_get_stepped(f, &answer) :
+	    (f->type == AUTHD_VERDICT || f->type == AUTHD_USER) && authd_get_answer(f, &answer.verdict, &answer.who);
 
-	if ((f->type != AUTHD_VERDICT && f->type != AUTHD_USER) || !authd_get_answer(f, &verdict, &who))
+	if (!good)
 		die("an answer that cannot be", f->type);
-	if (p == NULL)
-		return;		/* its time was up */
-	if ((unsigned)p->wants != f->type)
+	if (p != NULL && (unsigned)p->wants != f->type)
 		die("an answer to another question", f->type);
-	settle(a, p, true, verdict, &who);
+	/* NULL: its time was up */
+	if (p != NULL)
+		settle(a, p, &answer);
+	mem_wipe(answer.key, sizeof(answer.key));
 }
 
 static void
@@ -181,6 +183,7 @@ ready(struct net_io *io, unsigned events)
 			die("an answer that is too long", 0);
 		memmove(a->in, a->in + used, a->in_n - used);
 		a->in_n -= used;
+		mem_wipe(a->in + a->in_n, used);	/* there may have been session keys */
 	}
 	watch(a);
 }
@@ -300,6 +303,19 @@ ask_lookup(struct ask *a, struct span aor, unsigned timeout_ms, ask_fn fn, void 
 	frame_writer_init(&w, at + FRAME_HEAD, AUTHD_QUESTION_MAX);
 	authd_put_lookup(&w, aor);
 	return send_question(a, at, &w, AUTHD_LOOKUP, AUTHD_USER, timeout_ms, fn, arg);
+}
+
+bool
+ask_step(struct ask *a, const struct authd_step *s, unsigned timeout_ms, ask_fn fn, void *arg)
+{
+	unsigned char *at = a->gone || s->token.n > AUTHD_TOKEN_MAX || s->domain.n >= USER_AOR_MAX ? NULL : room_for_one(a);
+	struct frame_writer w;
+
+	if (at == NULL)
+		return false;
+	frame_writer_init(&w, at + FRAME_HEAD, AUTHD_QUESTION_MAX);
+	authd_put_step(&w, s);
+	return send_question(a, at, &w, AUTHD_STEP, AUTHD_STEPPED, timeout_ms, fn, arg);
 }
 
 uint32_t

@@ -13,8 +13,8 @@
 
 struct ask;
 
-/* answered false: verdict is AUTHD_BAD and *who empty. who is borrowed during the call. */
-typedef void (*ask_fn)(void *arg, bool answered, enum authd_verdict verdict, const struct authd_user *who);
+/* answered false: the verdict is AUTHD_BAD and all else empty. The answer is borrowed during the call, then wiped. */
+typedef void (*ask_fn)(void *arg, bool answered, const struct authd_answer *);
 
 /* fd (non-blocking) stays the caller's and open until ask_free(). At most max questions at once. */
 struct ask *ask_new(struct net_loop *, int fd, uint32_t max);
@@ -23,6 +23,7 @@ void	 ask_free(struct ask *, void (*fn)(void *arg));
 /* False (and nothing will be called) if there are too many questions, one is too long, or authd is gone. */
 bool	 ask_digest(struct ask *, const struct authd_question *, unsigned timeout_ms, ask_fn, void *arg);
 bool	 ask_lookup(struct ask *, struct span aor, unsigned timeout_ms, ask_fn, void *arg);
+bool	 ask_step(struct ask *, const struct authd_step *, unsigned timeout_ms, ask_fn, void *arg);
 uint32_t ask_open(const struct ask *);	/* questions without an answer yet */
 
 #endif

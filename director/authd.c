@@ -21,6 +21,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "director/handshake.h"
 #include "director/replay.h"
 
 #define LOOK_MS		500	/* how often the user file is looked at, at most */
@@ -132,6 +133,7 @@ struct authd_process {
 	const struct authd_setup *setup;
 	struct users		*users;
 	struct replay_table	*replay;
+	struct handshakes	*handshakes;
 	struct channel		*channel;
 	unsigned		 nchannels;
 	struct stat		 seen;		/* the user file as it was last read */
@@ -220,6 +222,20 @@ answer_lookup(struct authd_process *p, const struct frame *f, struct frame_write
 }
 
 static bool
+answer_step(struct authd_process *p, const struct frame *f, struct frame_writer *out)
+{
+	struct authd_step s;
+	struct authd_answer a;
+
+	if (!authd_get_step(f, &s))
+		return false;
+	handshakes_step(p->handshakes, p->users, &s, &a);
+	authd_put_stepped(out, &a);
+	mem_wipe(a.key, sizeof(a.key));
+	return true;
+}
+
+static bool
 answer_reload(struct authd_process *p, const struct frame *f, struct frame_writer *out)
 {
 	(void)f;
@@ -246,6 +262,7 @@ static const struct {
 } requests[] = {
 	{ AUTHD_DIGEST, AUTHD_BY_WORKER, AUTHD_QUESTION_MAX, AUTHD_VERDICT, answer_digest },
 	{ AUTHD_LOOKUP, AUTHD_BY_WORKER, USER_AOR_MAX + 2, AUTHD_USER, answer_lookup },
+	{ AUTHD_STEP, AUTHD_BY_WORKER, AUTHD_QUESTION_MAX, AUTHD_STEPPED, answer_step },
 	{ AUTHD_RELOAD, AUTHD_BY_CONTROL, 0, AUTHD_DONE, answer_reload },
 	{ AUTHD_REOPEN, AUTHD_BY_CONTROL, 0, AUTHD_DONE, answer_reopen }
 };
@@ -297,6 +314,7 @@ serve(struct authd_process *p, struct channel *ch)
 				break;
 			if ((ch->out_at += (size_t)n) < ch->out_n)
 				continue;
+			mem_wipe(ch->out, ch->out_n);	/* it may have held a session key */
 			ch->out_n = 0;
 		}
 		if ((n = frame_parse(ch->in + used, ch->in_n - used, &f)) == 0)
@@ -378,6 +396,7 @@ become_authd(const struct authd_setup *setup, const int *worker, int control)
 	if (send(control, text, sizeof(text), MSG_NOSIGNAL) != (ssize_t)sizeof(text) || body == 0)
 		_exit(EX_CONFIG);
 	p.replay = replay_new(setup->replay_entries);
+	p.handshakes = handshakes_new(setup->handshakes != 0 ? setup->handshakes : 1, &setup->ntlm);
 	p.channel = xcalloc(p.nchannels, sizeof(*p.channel));
 	for (unsigned i = 0; i < setup->nworkers; i++) {
 		p.channel[i].fd = worker[i];

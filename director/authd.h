@@ -20,23 +20,28 @@
 #include "admin/users.h"
 #include "common/proc.h"
 #include "director/auth.h"
+#include "director/ntlm.h"
 
 /* Types of frames. Questions are answered by exactly one frame with the same tag. */
 enum authd_type {
 	AUTHD_DIGEST = 1,	/* does this response prove that user? -> AUTHD_VERDICT */
 	AUTHD_LOOKUP,		/* who is this address? -> AUTHD_USER */
+	AUTHD_STEP,		/* one step of a handshake -> AUTHD_STEPPED */
 	AUTHD_RELOAD,		/* control: read the user file now -> AUTHD_DONE */
 	AUTHD_REOPEN,		/* control: open the log file again -> AUTHD_DONE */
 	AUTHD_VERDICT = 101,
 	AUTHD_USER,
-	AUTHD_DONE
+	AUTHD_DONE,
+	AUTHD_STEPPED
 };
 
 /* Who may send a type: bits of the sender's channel. */
 enum { AUTHD_BY_WORKER = 1 << 0, AUTHD_BY_CONTROL = 1 << 1 };
 
-#define AUTHD_QUESTION_MAX	8192	/* longest body of a question */
-#define AUTHD_ANSWER_MAX	1024
+#define AUTHD_QUESTION_MAX	16384	/* longest body of a question */
+#define AUTHD_ANSWER_MAX	8192
+#define AUTHD_KEY_MAX		64	/* bytes of a session key */
+#define AUTHD_TOKEN_MAX		12288	/* bytes of a client's token */
 
 /* What the directory says about a user. pool and aor are empty when !found. */
 struct authd_user {
@@ -51,6 +56,7 @@ enum authd_verdict {
 	AUTHD_STALE,		/* right, but the nonce is too old, or none of ours */
 	AUTHD_REPLAYED,		/* right, but used before */
 	AUTHD_OK,
+	AUTHD_CONTINUE,		/* a handshake goes on: the token is for the client */
 	AUTHD_NVERDICTS
 };
 
@@ -70,6 +76,32 @@ bool	 authd_get_lookup(const struct frame *, struct span *aor);
 /* verdict is AUTHD_BAD for AUTHD_USER, which has none. */
 void	 authd_put_answer(struct frame_writer *, enum authd_verdict, const struct authd_user *);
 bool	 authd_get_answer(const struct frame *, enum authd_verdict *, struct authd_user *);
+
+/* How a handshake is made. */
+enum authd_mechanism { AUTHD_NTLM = 1, AUTHD_NMECHANISMS };
+
+struct authd_step {
+	enum authd_mechanism	 mechanism;
+	uint64_t		 context;	/* 0: the first step; else as the answer before said */
+	struct span		 token;		/* the client's; empty: it wants ours */
+	struct span		 domain;	/* of a user name without one */
+};
+/* Any answer as plain values. Only a step's has more than verdict and who. */
+struct authd_answer {
+	enum authd_verdict	 verdict;
+	struct authd_user	 who;		/* AUTHD_OK */
+	uint64_t		 context;	/* AUTHD_CONTINUE: for the next step */
+	struct span		 token;		/* AUTHD_CONTINUE: for the client; borrowed */
+	unsigned char		 key[AUTHD_KEY_MAX]; /* AUTHD_OK: what the session signs with */
+	size_t			 key_n;
+	uint32_t		 flags;		/* the mechanism's */
+	uint32_t		 lifetime;	/* seconds; 0: the mechanism sets no end */
+};
+void	 authd_put_step(struct frame_writer *, const struct authd_step *);
+bool	 authd_get_step(const struct frame *, struct authd_step *);
+void	 authd_put_stepped(struct frame_writer *, const struct authd_answer *);
+/* False if the body is none; *a is empty and bad then. The key is the caller's to wipe. */
+bool	 authd_get_stepped(const struct frame *, struct authd_answer *a);
 void	 authd_put_done(struct frame_writer *, bool ok);
 bool	 authd_get_done(const struct frame *, bool *ok);
 
@@ -90,6 +122,8 @@ struct authd_setup {
 	const char	*users;		/* path of the user file */
 	const char	*run_as;	/* account; NULL: stay */
 	uint32_t	 replay_entries;
+	uint32_t	 handshakes;	/* open at once */
+	struct ntlm_target ntlm;	/* who we are in NTLM */
 	unsigned	 nworkers;
 };
 

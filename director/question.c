@@ -109,25 +109,21 @@ copy(char *out, size_t size, struct span s)
 	return true;
 }
 
-bool
-authd_get_answer(const struct frame *f, enum authd_verdict *verdict, struct authd_user *u)
+/* What an answer begins with. False leaves *u and *verdict as they come. */
+static bool
+read_answer(struct frame_reader *r, enum authd_verdict *verdict, struct authd_user *u)
 {
-	struct frame_reader r;
 	struct span aor, pool;
 	uint8_t v, flags;
 
 	memset(u, 0, sizeof(*u));
-	frame_reader_init(&r, f);
-	v = frame_u8(&r);
-	flags = frame_u8(&r);
-	aor = get(&r);
-	pool = get(&r);
-	if (!frame_done(&r) || v >= AUTHD_NVERDICTS || flags > ALL_FLAGS || !copy(u->aor, sizeof(u->aor), aor) ||
-	    !copy(u->pool, sizeof(u->pool), pool)) {
-		memset(u, 0, sizeof(*u));
-		*verdict = AUTHD_BAD;
+	v = frame_u8(r);
+	flags = frame_u8(r);
+	aor = get(r);
+	pool = get(r);
+	if (r->failed || v >= AUTHD_NVERDICTS || flags > ALL_FLAGS || !copy(u->aor, sizeof(u->aor), aor) ||
+	    !copy(u->pool, sizeof(u->pool), pool))
 		return false;
-	}
 	*verdict = (enum authd_verdict)v;
 	u->found = (flags & FOUND) != 0;
 	u->enabled = (flags & ENABLED) != 0;
@@ -136,6 +132,100 @@ authd_get_answer(const struct frame *f, enum authd_verdict *verdict, struct auth
 	u->public_im = (flags & PUBLIC_IM) != 0;
 	u->archive = (flags & ARCHIVE) != 0;
 	return true;
+}
+
+bool
+authd_get_answer(const struct frame *f, enum authd_verdict *verdict, struct authd_user *u)
+{
+	struct frame_reader r;
+
+	frame_reader_init(&r, f);
+	/* nothing but a handshake goes on */
+	if (read_answer(&r, verdict, u) && frame_done(&r) && *verdict != AUTHD_CONTINUE)
+		return true;
+	memset(u, 0, sizeof(*u));
+	*verdict = AUTHD_BAD;
+	return false;
+}
+
+void
+authd_put_step(struct frame_writer *w, const struct authd_step *s)
+{
+	frame_put_u8(w, (uint8_t)s->mechanism);
+	frame_put_u64(w, s->context);
+	put(w, s->domain);
+	put(w, s->token);
+}
+
+bool
+authd_get_step(const struct frame *f, struct authd_step *s)
+{
+	struct frame_reader r;
+	uint8_t mechanism;
+
+	memset(s, 0, sizeof(*s));
+	frame_reader_init(&r, f);
+	mechanism = frame_u8(&r);
+	s->context = frame_u64(&r);
+	s->domain = get(&r);
+	s->token = get(&r);
+	if (!frame_done(&r) || mechanism == 0 || mechanism >= AUTHD_NMECHANISMS || s->domain.n >= USER_AOR_MAX ||
+	    s->token.n > AUTHD_TOKEN_MAX || (s->context == 0) != span_is_empty(s->token))
+		return false;
+	s->mechanism = (enum authd_mechanism)mechanism;
+	return true;
+}
+
+void
+authd_put_stepped(struct frame_writer *w, const struct authd_answer *a)
+{
+	authd_put_answer(w, a->verdict, &a->who);
+	frame_put_u64(w, a->context);
+	put(w, a->token);
+	put(w, span_of((const char *)a->key, a->key_n));
+	frame_put_u32(w, a->flags);
+	frame_put_u32(w, a->lifetime);
+}
+
+/* What an answer must have, by its verdict, and what it must not. */
+static bool
+is_whole(const struct authd_answer *a, size_t key_n)
+{
+	switch (a->verdict) {
+	case AUTHD_CONTINUE:
+		return a->context != 0 && !span_is_empty(a->token) && key_n == 0 && !a->who.found;
+	case AUTHD_OK:
+		return a->context == 0 && span_is_empty(a->token) && key_n != 0 && a->who.found;
+	case AUTHD_BAD:
+		return a->context == 0 && span_is_empty(a->token) && key_n == 0 && !a->who.found;
+	default:
+		return false;
+	}
+}
+
+bool
+authd_get_stepped(const struct frame *f, struct authd_answer *a)
+{
+	struct frame_reader r;
+	struct span key;
+
+	memset(a, 0, sizeof(*a));
+	frame_reader_init(&r, f);
+	if (read_answer(&r, &a->verdict, &a->who)) {
+		a->context = frame_u64(&r);
+		a->token = get(&r);
+		key = get(&r);
+		a->flags = frame_u32(&r);
+		a->lifetime = frame_u32(&r);
+		if (frame_done(&r) && key.n <= sizeof(a->key) && is_whole(a, key.n)) {
+			if (key.n != 0)
+				memcpy(a->key, key.p, key.n);
+			a->key_n = key.n;
+			return true;
+		}
+	}
+	memset(a, 0, sizeof(*a));
+	return false;
 }
 
 void

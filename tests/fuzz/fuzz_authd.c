@@ -23,6 +23,8 @@ try(const struct frame *f)
 {
 	static unsigned char out[FRAME_MAX];
 	struct authd_question q;
+	struct authd_step s;
+	struct authd_answer a;
 	enum authd_verdict verdict;
 	struct authd_user u;
 	struct frame_writer w;
@@ -47,6 +49,20 @@ try(const struct frame *f)
 		same(&w, f);
 	} else
 		assert(verdict == AUTHD_BAD && !u.found);
+	frame_writer_init(&w, out, sizeof(out));
+	if (authd_get_step(f, &s)) {
+		assert(s.mechanism == AUTHD_NTLM && s.token.n <= AUTHD_TOKEN_MAX);
+		authd_put_step(&w, &s);
+		same(&w, f);
+	}
+	frame_writer_init(&w, out, sizeof(out));
+	if (authd_get_stepped(f, &a)) {
+		assert(a.who.found == (a.verdict == AUTHD_OK) && (a.key_n != 0) == (a.verdict == AUTHD_OK));
+		assert(a.key_n <= sizeof(a.key) && (a.token.n != 0) == (a.verdict == AUTHD_CONTINUE));
+		authd_put_stepped(&w, &a);
+		same(&w, f);
+	} else
+		assert(a.verdict == AUTHD_BAD && !a.who.found && a.key_n == 0);
 	frame_writer_init(&w, out, sizeof(out));
 	if (authd_get_done(f, &ok)) {
 		authd_put_done(&w, ok);

@@ -240,7 +240,8 @@ save(const char *password)
 static int
 start(void)
 {
-	struct authd_setup setup = { .users = path, .replay_entries = 64, .nworkers = 1 };
+	struct authd_setup setup = { .users = path, .replay_entries = 64, .handshakes = 4, .nworkers = 1,
+	    .ntlm = { .nb_domain = "EXAMPLE" } };
 
 	return authd_start(&authd, &setup);
 }
@@ -272,17 +273,22 @@ struct answer {
 	bool			 answered;
 	enum authd_verdict	 verdict;
 	struct authd_user	 who;
+	uint64_t		 context;
+	size_t			 token_n, key_n;
 };
 
 static void
-note(void *arg, bool answered, enum authd_verdict verdict, const struct authd_user *who)
+note(void *arg, bool answered, const struct authd_answer *said)
 {
 	struct answer *a = arg;
 
 	a->came++;
 	a->answered = answered;
-	a->verdict = verdict;
-	a->who = *who;
+	a->verdict = said->verdict;
+	a->who = said->who;
+	a->context = said->context;
+	a->token_n = said->token.n;
+	a->key_n = said->key_n;
 }
 
 static struct answer
@@ -315,6 +321,17 @@ START_TEST(asks)
 	while (a.came == 0)
 		net_loop_once(loop, 1000);
 	ck_assert(a.answered && a.who.found);
+	a.came = 0;
+	ck_assert(ask_step(ask, &(struct authd_step){ .mechanism = AUTHD_NTLM }, 10000, note, &a));
+	while (a.came == 0)
+		net_loop_once(loop, 1000);
+	ck_assert(a.answered && a.verdict == AUTHD_CONTINUE && a.context != 0 && a.token_n > 56 && a.key_n == 0);
+	a.came = 0;
+	ck_assert(ask_step(ask, &(struct authd_step){ .mechanism = AUTHD_NTLM, .context = a.context,
+	    .token = SPAN_LIT("NTLMSSP") }, 10000, note, &a));
+	while (a.came == 0)
+		net_loop_once(loop, 1000);
+	ck_assert(a.answered && a.verdict == AUTHD_BAD && a.context == 0 && a.key_n == 0 && !a.who.found);
 	ck_assert_uint_eq(ask_open(ask), 0);
 	ask_free(ask, NULL);
 	authd_stop(&authd);
