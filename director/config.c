@@ -24,6 +24,8 @@ static const struct conf_item door_items[] = {
 	    "Address and port of the door, of exactly one interface." },
 	{ "admits", CONF_CHOICE, DOOR(admits), 0, DOOR_SERVERS, 0, 0, NULL, admits_words, NULL, 0,
 	    "Who is let in: servers (mutual TLS), clients (no certificate), or both." },
+	{ "offer", CONF_STRS, DOOR(offers), CONF_RELOADS, 0, 0, 0, NULL, NULL, NULL, 0,
+	    "How clients at this door may sign in, instead of auth.offer." },
 	{ "certificate", CONF_STR, DOOR(certificate), CONF_OPTIONAL | CONF_RELOADS, 0, 0, 0, NULL, NULL, NULL, 0,
 	    "PEM file with this door's certificate chain, instead of tls.certificate." },
 	{ "key", CONF_STR, DOOR(key), CONF_OPTIONAL | CONF_RELOADS, 0, 0, 0, NULL, NULL, NULL, 0,
@@ -89,6 +91,10 @@ static const struct conf_item items[] = {
 	    "Account that the process with the user file becomes after start; without it, it stays who it is."),
 	STR("auth.realm", auth_realm, CONF_OPTIONAL | CONF_NONEMPTY | CONF_RELOADS, NULL,
 	    "Realm of challenges; without it, the domain of the user."),
+	STRS("auth.offer", auth_offers, CONF_RELOADS,
+	    "How users may sign in, ntlm and digest; both when none is named."),
+	STRS("auth.offer_remote", auth_offers_remote, CONF_RELOADS,
+	    "How remote users may sign in, instead of auth.offer."),
 	STRS("auth.digest", auth_digest, CONF_RELOADS,
 	    "Digest algorithms that are offered, sha-256 and md5; both when none is named."),
 	INT("auth.nonce_lifetime", auth_nonce_lifetime, CONF_RELOADS, 600, 5, 86400,
@@ -97,6 +103,24 @@ static const struct conf_item items[] = {
 	    "Challenges whose use is remembered; beyond it the oldest are declared stale."),
 	INT("auth.timeout", auth_timeout, CONF_RELOADS, 5000, 100, 60000,
 	    "Milliseconds that an answer about a user may take."),
+	STR("sipae.realm", sipae_realm, CONF_NONEMPTY | CONF_RELOADS, "SIP Communications Service",
+	    "Realm of NTLM challenges, which clients of that family expect."),
+	INT("sipae.version", sipae_version, CONF_RELOADS, 4, 2, 4,
+	    "Version of the signing protocol that is offered; clients may choose an older one."),
+	INT("sipae.lifetime", sipae_lifetime, 0, 28800, 60, 86400,
+	    "Seconds after which a user who signed in with NTLM must do so again."),
+	INT("sipae.idle", sipae_idle, 0, 7500, 60, 86400,
+	    "Seconds without a signed message after which the same is the case."),
+	INT("sipae.refresh", sipae_refresh, CONF_RELOADS, 60, 1, 86400,
+	    "Seconds after which it is looked up again whether such a user is still enabled."),
+	INT("sipae.associations", sipae_associations, 0, 100000, 64, 4194304,
+	    "Users' devices that may be signed in with NTLM at once."),
+	INT("sipae.per_user", sipae_per_user, 0, 16, 1, 1000, "The same for one user."),
+	INT("sipae.handshakes", sipae_handshakes, 0, 4096, 64, 1048576, "NTLM handshakes that may be in progress at once."),
+	STR("ntlm.domain", ntlm_domain, CONF_OPTIONAL | CONF_NONEMPTY, NULL,
+	    "NetBIOS name of the domain that challenges name; without it, the first label of the first domain."),
+	{ "ntlm.timestamp", CONF_BOOL, AT(ntlm_timestamp), 0, 0, 0, 0, NULL, NULL, NULL, 0,
+	    "Whether challenges tell the time, which makes newer clients protect the handshake." },
 	STRS("dns.servers", dns_servers, 0, "Addresses of DNS servers; the system's when none is named."),
 	INT("limits.connections", max_connections, 0, 20000, 1, 1000000, "Connections of one worker."),
 	INT("limits.transactions", max_transactions, 0, 50000, 1, 1000000, "Requests in flight of one worker."),
@@ -247,6 +271,63 @@ check_roles(struct checking *k)
 		COMPLAIN(k, "pools", "edges, pools and servers: at most %d in all", DIRECTOR_SERVERS_MAX);
 }
 
+/* Words to bits; all of them when there is none and no other list stands for it. */
+static unsigned
+offer_of(struct checking *k, const char *path, const struct conf_strs *words, unsigned otherwise)
+{
+	unsigned offer = 0;
+
+	for (size_t i = 0; i < words->n; i++) {
+		if (strcasecmp(words->v[i].s, "ntlm") == 0)
+			offer |= OFFER_NTLM;
+		else if (strcasecmp(words->v[i].s, "digest") == 0)
+			offer |= OFFER_DIGEST;
+		else
+			conf_error(k->errs, file_of(k, path), words->v[i].line, "%s: expects \"ntlm\" or \"digest\"", path);
+	}
+	return words->n == 0 ? otherwise : offer;
+}
+
+static void
+check_offers(struct checking *k)
+{
+	struct director_config *c = k->c;
+	unsigned all = offer_of(k, "auth.offer", &c->auth_offers, OFFER_ALL);
+	char path[64];
+
+	c->offer_remote = offer_of(k, "auth.offer_remote", &c->auth_offers_remote, all);
+	for (size_t i = 0; i < c->doors.n; i++) {
+		struct director_door *d = &((struct director_door *)c->doors.v)[i];
+
+		snprintf(path, sizeof(path), "doors[%zu].offer", i);
+		d->offer = offer_of(k, path, &d->offers, all);
+	}
+}
+
+/* A text that stands between quotes in headers. */
+static void
+check_quotable(struct checking *k, const char *path, const char *text)
+{
+	for (const char *p = text; p != NULL && *p != '\0'; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f || *p == '"' || *p == '\\') {
+			COMPLAIN(k, path, "%s: quotes, backslashes and control characters are not possible", path);
+			break;
+		}
+	if (text != NULL && strlen(text) >= USER_NAME_MAX)
+		COMPLAIN(k, path, "%s: is too long", path);
+}
+
+static void
+check_netbios(struct checking *k)
+{
+	const char *name = k->c->ntlm_domain;
+
+	if (name != NULL && (strlen(name) > 15 || strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	    "0123456789-_") != strlen(name)))
+		COMPLAIN(k, "ntlm.domain", "ntlm.domain: '%s' is not a NetBIOS name: at most 15 letters, digits, '-' and '_'",
+		    name);
+}
+
 static void
 check_auth(struct checking *k)
 {
@@ -263,13 +344,10 @@ check_auth(struct checking *k)
 	}
 	if (c->auth_digest.n == 0)
 		c->offer_sha256 = c->offer_md5 = true;
-	for (const char *p = c->auth_realm; p != NULL && *p != '\0'; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f || *p == '"' || *p == '\\') {
-			COMPLAIN(k, "auth.realm", "auth.realm: quotes, backslashes and control characters are not possible");
-			break;
-		}
-	if (c->auth_realm != NULL && strlen(c->auth_realm) >= USER_NAME_MAX)
-		COMPLAIN(k, "auth.realm", "auth.realm: is too long");
+	check_offers(k);
+	check_quotable(k, "auth.realm", c->auth_realm);
+	check_quotable(k, "sipae.realm", c->sipae_realm);
+	check_netbios(k);
 }
 
 static void
@@ -424,6 +502,12 @@ director_config_same_frame(const struct director_config *a, const struct directo
 	    a->workers != b->workers ? "workers" : !same(a->log_file, b->log_file) ? "log.file" :
 	    !same(a->auth_users, b->auth_users) ? "auth.users" : !same(a->auth_user, b->auth_user) ? "auth.user" :
 	    a->auth_replay_entries != b->auth_replay_entries ? "auth.replay_entries" :
+	    a->sipae_lifetime != b->sipae_lifetime ? "sipae.lifetime" : a->sipae_idle != b->sipae_idle ? "sipae.idle" :
+	    a->sipae_associations != b->sipae_associations ? "sipae.associations" :
+	    a->sipae_per_user != b->sipae_per_user ? "sipae.per_user" :
+	    a->sipae_handshakes != b->sipae_handshakes ? "sipae.handshakes" :
+	    !same(a->ntlm_domain, b->ntlm_domain) ? "ntlm.domain" :
+	    a->ntlm_timestamp != b->ntlm_timestamp ? "ntlm.timestamp" :
 	    a->max_connections != b->max_connections ? "limits.connections" :
 	    a->max_transactions != b->max_transactions ? "limits.transactions" :
 	    a->max_questions != b->max_questions ? "limits.questions" :

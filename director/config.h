@@ -37,10 +37,15 @@ enum server_kind {
 struct director_door {
 	char		*listen;	/* "192.0.2.20:5061" */
 	int		 admits;	/* enum door_admits */
+	struct conf_strs offers;	/* how clients may sign in; empty: as auth.offer says */
 	char		*certificate, *key, *trust, *crl; /* NULL: those of tls.* */
 	/* made of the above */
 	struct net_addr	 addr;
+	unsigned	 offer;		/* OFFER_... */
 };
+
+/* Ways to sign in, as bits. */
+enum { OFFER_NTLM = 1 << 0, OFFER_DIGEST = 1 << 1, OFFER_ALL = OFFER_NTLM | OFFER_DIGEST };
 
 struct director_server {
 	char		*name;		/* proven by its certificate; lower-case */
@@ -61,15 +66,21 @@ struct director_config {
 	struct conf_groups doors, edges, pools;
 	struct conf_strs servers;
 	char		*auth_users, *auth_user, *auth_realm;
-	struct conf_strs auth_digest;
+	struct conf_strs auth_offers, auth_offers_remote, auth_digest;
 	int		 auth_nonce_lifetime, auth_replay_entries, auth_timeout;
 	struct conf_strs dns_servers;
 	int		 max_connections, max_transactions, max_questions, max_message, max_queue;
 	int		 handshake_time, first_message_time, message_time, signin_time, idle_time, drain_time;
 	int		 connect_time, failover_time, request_time;
 	struct conf_strs refused_certificates;
+	char		*sipae_realm;
+	int		 sipae_version, sipae_lifetime, sipae_idle, sipae_refresh;
+	int		 sipae_associations, sipae_per_user, sipae_handshakes;
+	char		*ntlm_domain;	/* NetBIOS name; NULL: made of the first domain */
+	bool		 ntlm_timestamp;
 	/* made of the above */
 	unsigned char	 (*refused)[32];	/* as many as refused_certificates */
+	unsigned	 offer_remote;	/* OFFER_... to remote users */
 	bool		 offer_sha256, offer_md5;
 	unsigned	 refs;		/* atomic */
 };

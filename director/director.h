@@ -10,6 +10,8 @@
 #include "director/ask.h"
 #include "director/authd.h"
 #include "director/config.h"
+#include "director/sa.h"
+#include "director/sipae.h"
 #include "net/door.h"
 #include "net/tls.h"
 #include "net/worker.h"
@@ -25,6 +27,7 @@ struct director {
 	struct net_crew		*crew;
 	struct sip_relay_set	*relays;
 	struct authd		 authd;
+	struct sa_table		*sas;		/* shared by all workers */
 	unsigned char		 nonce_key[AUTH_KEY_SIZE];	/* one for all workers: a client may meet any of them */
 	int			 fds[DIRECTOR_DOORS_MAX][NET_WORKERS_MAX];
 };
@@ -44,6 +47,7 @@ struct director_worker {
 	struct sip_relay	*relay;
 	struct ask		*ask;
 	struct net_hmac		*nonces;
+	struct sipae_desk	*desk;
 	struct sip_face		 face[DIRECTOR_DOORS_MAX];	/* one of each door */
 	const struct sip_face	*faces[DIRECTOR_DOORS_MAX];
 	size_t			 nfaces;
@@ -51,6 +55,7 @@ struct director_worker {
 	struct net_door		*door[DIRECTOR_DOORS_MAX];
 	struct director_door_of	*door_of;
 	struct net_timer	 drain;
+	struct net_timer	 sweep;		/* of the associations; the first worker's */
 	atomic_bool		 busy;		/* draining, and something is still in flight; read by the control thread */
 	uint64_t		 references;	/* refusals so far; names the log line of one */
 };

@@ -41,6 +41,12 @@ is_federated(enum home_source s)
 	return s == HOME_FROM_PARTNER || s == HOME_FROM_PROVIDER;
 }
 
+static bool
+is_ill_signed(enum home_proof p)
+{
+	return p == HOME_PROOF_EXPIRED || p == HOME_PROOF_FORGED || p == HOME_PROOF_REPLAYED;
+}
+
 /* A route that we wrote and signed: on to the next one in it, or to the far side of ours. */
 static struct home_decision
 along_route(const struct home_facts *f)
@@ -113,6 +119,8 @@ from_user(const struct home_facts *f)
 {
 	switch (f->proof) {
 	case HOME_PROOF_NONE:
+	case HOME_PROOF_GOING_ON:
+	case HOME_PROOF_EXPIRED:
 		return just(HOME_CHALLENGE, POLICY_REASON_UNAUTHENTICATED);
 	case HOME_PROOF_UNASKED:
 		return just(HOME_ASK_PROOF, POLICY_REASON_UNDECIDED);
@@ -122,6 +130,8 @@ from_user(const struct home_facts *f)
 		return just(HOME_CHALLENGE, POLICY_REASON_STALE_NONCE);
 	case HOME_PROOF_REPLAYED:
 		return just(HOME_CHALLENGE, POLICY_REASON_REPLAYED);
+	case HOME_PROOF_FORGED:
+		return just(HOME_CHALLENGE, POLICY_REASON_BAD_SIGNATURE);
 	case HOME_PROOF_FAILED:
 		return refuse(POLICY_REASON_AUTH_UNAVAILABLE);
 	case HOME_PROOF_OK:
@@ -156,9 +166,9 @@ homes_decide(const struct home_facts *f)
 {
 	if (f->source == HOME_FROM_NOBODY)
 		return refuse(POLICY_REASON_UNTRUSTED_PEER);
-	/* never challenged (MS 3.3): it belongs to a dialog whose route we signed, or nowhere */
+	/* never challenged (MS 3.3): it belongs to a dialog whose route we signed, or nowhere; a signature must be right */
 	if (f->method == POLICY_METHOD_ACK)
-		return f->route == POLICY_ROUTE_OURS && (f->next == HOME_NEXT_EDGE || f->next == HOME_NEXT_POOL ||
+		return !is_ill_signed(f->proof) && f->route == POLICY_ROUTE_OURS && (f->next == HOME_NEXT_EDGE || f->next == HOME_NEXT_POOL ||
 		    f->flow_leads) ? along_route(f) : just(HOME_DROP, POLICY_REASON_STRAY_ACK);
 	if (f->route == POLICY_ROUTE_FORGED)
 		return refuse(POLICY_REASON_ROUTE_FORGED);

@@ -34,6 +34,9 @@ enum home_proof {
 	HOME_PROOF_STALE,
 	HOME_PROOF_REPLAYED,
 	HOME_PROOF_FAILED,	/* authd did not answer */
+	HOME_PROOF_GOING_ON,	/* a handshake's next step is the client's */
+	HOME_PROOF_EXPIRED,	/* signed under an association that is no more */
+	HOME_PROOF_FORGED,	/* signed, and the signature is wrong */
 	HOME_PROOF_OK
 };
 

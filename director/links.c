@@ -119,13 +119,27 @@ director_classify_links(struct director_worker *w)
 	sip_relay_each_link(w->relay, classify_again, w);
 }
 
+/* What a client has signed in over its connection ends with it. Behind an edge, the idle time tells. */
+static void
+end_associations(struct director_worker *w, struct sip_link *l)
+{
+	const uint64_t *words = sip_link_words(l);
+
+	for (unsigned i = 0; words[LINK_KIND] == SERVER_NONE && i < LINK_SAS_MAX; i++) {
+		uint32_t opaque = (uint32_t)(words[LINK_SAS + i / 2] >> (i % 2 * 32));
+
+		if (opaque != 0)
+			sa_end_of(w->director->sas, opaque, sip_link_id(l));
+	}
+}
+
 void
 link_closed(struct sip_relay *r, struct sip_link *l, enum policy_reason why, const char *detail)
 {
 	bool orderly = why == POLICY_REASON_ALLOWED;
 	struct logrec rec = log_begin(orderly ? SP_LOG_INFO : SP_LOG_NOTICE, "disconnected");
 
-	(void)r;
+	end_associations(sip_relay_owner(r), l);
 	log_link(&rec, l);
 	log_word(&rec, "reason", orderly ? "closed" : policy_reason_name(why));
 	if (detail != NULL)

@@ -14,8 +14,12 @@ enum {
 	LINK_KIND = 0,		/* enum server_kind; SERVER_NONE is a client */
 	LINK_INDEX,
 	LINK_ID,		/* server_id() of it; 0: a client */
-	LINK_OPEN		/* the handshake is done */
+	LINK_OPEN,		/* the handshake is done */
+	LINK_NSAS,		/* a client: where the next association is noted */
+	LINK_SAS		/* and here they are, two in a word */
 };
+
+#define LINK_SAS_MAX	(2 * (SIP_LINK_WORDS - LINK_SAS))
 
 /* An edge or a pool. */
 const struct director_server *server_at(const struct director_config *, enum server_kind, size_t i);

@@ -379,13 +379,45 @@ worker_count(struct director_config *c)
 	return (unsigned)c->workers;
 }
 
+/* The first label of a host name, as NetBIOS has names: upper case, at most 15. */
+static void
+netbios_name(const char *name, char out[16])
+{
+	size_t n = strcspn(name, ".");
+
+	snprintf(out, 16, "%.*s", (int)(n < 15 ? n : 15), name);
+	for (char *p = out; *p != '\0'; p++)
+		*p = *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A') : *p;
+}
+
+static struct ntlm_target
+ntlm_names(const struct director_config *c)
+{
+	struct ntlm_target t = { .timestamp = c->ntlm_timestamp };
+
+	netbios_name(c->ntlm_domain != NULL ? c->ntlm_domain : c->domains.v[0].s, t.nb_domain);
+	netbios_name(c->name, t.nb_computer);
+	snprintf(t.dns_domain, sizeof(t.dns_domain), "%s", c->domains.v[0].s);
+	snprintf(t.dns_computer, sizeof(t.dns_computer), "%s", c->name);
+	return t;
+}
+
+static struct sa_limits
+sa_limits(const struct director_config *c)
+{
+	return (struct sa_limits){ .total = (uint32_t)c->sipae_associations, .per_user = (uint32_t)c->sipae_per_user,
+	    .half_open = (uint32_t)c->sipae_handshakes, .half_open_ms = 32000, .idle_ms = (uint64_t)c->sipae_idle * 1000,
+	    .lifetime_ms = (uint64_t)c->sipae_lifetime * 1000 };
+}
+
 /* authd, before there is anything in this process that it should not have. */
 static int
 start_authd(struct director *d)
 {
 	struct authd_setup setup = {
 		.users = d->config->auth_users, .run_as = d->config->auth_user,
-		.replay_entries = (uint32_t)d->config->auth_replay_entries, .nworkers = worker_count(d->config)
+		.replay_entries = (uint32_t)d->config->auth_replay_entries, .nworkers = worker_count(d->config),
+		.handshakes = (uint32_t)d->config->sipae_handshakes, .ntlm = ntlm_names(d->config)
 	};
 	int err = authd_start(&d->authd, &setup);
 
@@ -411,6 +443,7 @@ load_identities(struct director *d)
 static int
 run(struct director *d)
 {
+	struct sa_limits limits;
 	int rc;
 
 	daemon_signals();
@@ -422,6 +455,8 @@ run(struct director *d)
 		return rc;
 	d->crew = net_crew_new(worker_count(d->config));
 	d->relays = sip_relay_set_new(net_crew_count(d->crew));
+	limits = sa_limits(d->config);
+	d->sas = sa_table_new(&limits);
 	if ((rc = load_keys(d)) != 0 || (rc = open_doors(d)) != 0)
 		return rc;
 	if (geteuid() == 0 && proc_drop_to(d->config->user) != SP_OK) {
@@ -449,6 +484,7 @@ unload(struct director *d)
 	sip_relay_set_free(d->relays);
 	authd_stop(&d->authd);
 	sip_flow_keys_unref(d->keys);
+	sa_table_free(d->sas);
 	mem_wipe(d->nonce_key, sizeof(d->nonce_key));
 	renew_free(d->renew);
 	unref_material(d->material);

@@ -10,45 +10,9 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "director/director.h"
-#include "director/homes.h"
 #include "director/links.h"
-#include "director/signin.h"
-#include "sip/forward.h"
+#include "director/passage.h"
 #include "sip/mark.h"
-
-/* Words of a note: what has to be known when the response comes. */
-enum { NOTE_SOURCE = 0 };	/* enum home_source of the request */
-
-/* What is known about a request besides the request; lives while authd is asked. */
-struct question {
-	struct director_worker	*w;
-	struct sip_held		*held;
-	bool			 asked_again;	/* the next answer frees it */
-	enum home_proof		 proof;
-	struct authd_user	 principal;
-	enum home_entry		 entry;
-	struct authd_user	 addressee;
-};
-
-/* One request on its way through this file. */
-struct passage {
-	struct director_worker	*w;
-	struct sip_link		*from;
-	struct sip_message	*m;
-	struct question		*asked;		/* NULL: nothing was asked yet */
-	struct home_facts	 facts;
-	struct sip_routed	 routed;
-	char			 from_aor[USER_AOR_MAX], to_aor[USER_AOR_MAX], ruri_aor[USER_AOR_MAX];
-	char			 from_domain[USER_AOR_MAX], ruri_domain[USER_AOR_MAX];
-	struct span		 realm;
-	struct auth_credentials	 credentials;
-	bool			 nonce_good;
-	bool			 malformed_credentials;
-	struct sip_note		 note;
-};
-
-static void	take_up(struct director_worker *, struct sip_link *, struct sip_message *, struct question *);
 
 /* ---- next hops ---- */
 
@@ -128,13 +92,6 @@ source_of(const struct sip_link *l, const struct sip_message *m, struct sip_mark
 	return mark->public_network ? HOME_FROM_PROVIDER : HOME_FROM_PARTNER;
 }
 
-static void
-drop_all(struct sip_message *m, enum sip_header_id id)
-{
-	for (int i = sip_message_next(m, id, -1); i >= 0; i = sip_message_next(m, id, i))
-		sip_edit_drop_header(m, i);
-}
-
 /*
  * Routes. Outside a dialog a client, or a server with an outbound proxy, may
  * have put our bare name on top; that is no route of ours and is taken off.
@@ -151,7 +108,7 @@ read_routes(struct passage *p)
 	if (span_is_empty(p->m->to.tag) && sip_list_next(&rest, &one) && sip_addr_parse(&a, one) == SP_OK &&
 	    span_iis(a.uri.host, p->w->name) && !sip_flow_claims(&a.uri) &&
 	    (p->facts.source == HOME_FROM_CLIENT || p->facts.source == HOME_FROM_POOL)) {
-		drop_all(p->m, SIP_H_ROUTE);
+		passage_drop_all(p->m, SIP_H_ROUTE);
 		return;
 	}
 	sip_forward_take_routes(p->m, p->w->signer, p->w->faces, (unsigned)p->w->nfaces, &p->routed);
@@ -193,32 +150,16 @@ copy_user(struct director_worker *w, struct home_user *out, enum home_entry entr
 }
 
 static void
-proof_facts(struct passage *p)
+principal_facts(struct passage *p)
 {
 	struct home_facts *f = &p->facts;
 
-	if (f->source != HOME_FROM_USER && f->source != HOME_FROM_CLIENT)
+	proof_facts(p);
+	if (f->proof != HOME_PROOF_OK)
 		return;
-	p->realm = signin_realm(p->w->config, span_str(p->from_domain));
-	switch (signin_find(p->w->config, p->m, p->realm, &p->credentials)) {
-	case SIGNIN_NONE:
-		f->proof = HOME_PROOF_NONE;
-		break;
-	case SIGNIN_MALFORMED:
-		p->malformed_credentials = true;
-		break;
-	case SIGNIN_FOUND:
-		f->proof = p->asked != NULL ? p->asked->proof : HOME_PROOF_UNASKED;
-		break;
-	}
-	if (f->proof == HOME_PROOF_UNASKED)
-		p->nonce_good = auth_nonce_check(p->w->nonces, p->realm, p->credentials.nonce,
-		    net_loop_now(p->w->worker->loop), (uint64_t)p->w->config->auth_nonce_lifetime * 1000) == AUTH_NONCE_GOOD;
-	if (f->proof == HOME_PROOF_OK) {
-		copy_user(p->w, &f->principal, HOME_KNOWN, &p->asked->principal);
-		f->from_is_principal = strcmp(p->from_aor, p->asked->principal.aor) == 0;
-		f->to_is_principal = strcmp(p->to_aor, p->asked->principal.aor) == 0;
-	}
+	copy_user(p->w, &f->principal, HOME_KNOWN, &p->principal);
+	f->from_is_principal = strcmp(p->from_aor, p->principal.aor) == 0;
+	f->to_is_principal = strcmp(p->to_aor, p->principal.aor) == 0;
 }
 
 static void
@@ -233,7 +174,7 @@ addressee_facts(struct passage *p)
 	/* tel: and the like are the sender's own pool's to understand */
 	if (p->m->ruri.scheme != SIP_SCHEME_SIP && p->m->ruri.scheme != SIP_SCHEME_SIPS)
 		f->to_ours = f->to_nobody = true;
-	if (f->proof == HOME_PROOF_OK && strcmp(p->ruri_aor, p->asked->principal.aor) == 0)
+	if (f->proof == HOME_PROOF_OK && strcmp(p->ruri_aor, p->principal.aor) == 0)
 		f->addressee = f->principal;
 	else if (p->asked != NULL)
 		copy_user(p->w, &f->addressee, p->asked->entry, &p->asked->addressee);
@@ -257,36 +198,21 @@ gather(struct passage *p)
 	signin_domain(&p->m->from.uri, p->from_domain);
 	signin_domain(&p->m->ruri, p->ruri_domain);
 	route_facts(p);
-	proof_facts(p);
+	principal_facts(p);
 	addressee_facts(p);
 }
 
 /* ---- answers of our own ---- */
 
-static void
-refuse(struct passage *p, enum policy_reason why, const char *detail)
+void
+passage_refuse(struct passage *p, enum policy_reason why, const char *detail)
 {
+	/* who may not sign in here need not be remembered */
+	if (p->m->method_id == POLICY_METHOD_REGISTER &&
+	    (why == POLICY_REASON_NOT_YOUR_NAME || why == POLICY_REASON_REMOTE_ACCESS_OFF))
+		p->note.word[NOTE_FLAGS] |= NOTE_ENDS;
 	sip_edit_clear(p->m);
 	sip_relay_refuse(p->w->relay, p->from, p->m, why, detail, SPAN_NONE, &p->note);
-}
-
-static void
-challenge(struct passage *p, enum policy_reason why)
-{
-	char text[SIGNIN_CHALLENGE_MAX];
-	struct strbuf extra;
-
-	/* a replay proves the password: the client may try again by itself, as with a stale nonce */
-	bool stale = why == POLICY_REASON_STALE_NONCE || why == POLICY_REASON_REPLAYED;
-
-	sip_edit_clear(p->m);
-	strbuf_init(&extra, text, sizeof(text));
-	signin_challenge(p->w->config, p->w->nonces, p->realm, stale, &extra);
-	/* being asked for a password is no refusal; a wrong one is */
-	if (why == POLICY_REASON_UNAUTHENTICATED || why == POLICY_REASON_STALE_NONCE)
-		sip_relay_answer(p->w->relay, p->from, p->m, 401, NULL, strbuf_span_of(&extra), &p->note);
-	else
-		sip_relay_refuse(p->w->relay, p->from, p->m, why, NULL, strbuf_span_of(&extra), &p->note);
 }
 
 static void
@@ -299,6 +225,8 @@ redirect(struct passage *p, int pool)
 	/* no user part: clients take what follows "sip:" as the host (MS 8.5) */
 	strbuf_init(&extra, text, sizeof(text));
 	strbuf_printf(&extra, "Contact: <sip:%s:%d;transport=tls>\r\n", s->name, s->port);
+	/* the client signs in there from the beginning */
+	p->note.word[NOTE_FLAGS] |= NOTE_ENDS;
 	sip_edit_clear(p->m);
 	sip_relay_answer(p->w->relay, p->from, p->m, 301, "Moved Permanently", strbuf_span_of(&extra), &p->note);
 }
@@ -318,18 +246,20 @@ static void
 edit(struct passage *p)
 {
 	struct sip_message *m = p->m;
+	struct sipae_self self = passage_self(p->w);
 
-	drop_all(m, SIP_H_X_REFUSED);
+	passage_drop_all(m, SIP_H_X_REFUSED);
 	if (p->facts.source != HOME_FROM_USER && p->facts.source != HOME_FROM_CLIENT)
 		return;
 	if (p->facts.source == HOME_FROM_CLIENT)
 		sip_mark_strip(m, SIP_CROSS_USER_IN);
 	signin_strip(m, p->realm);
-	drop_all(m, SIP_H_P_ASSERTED_IDENTITY);
-	drop_all(m, SIP_H_MS_USER_LOGON_DATA);
+	sipae_strip(&self, m);
+	passage_drop_all(m, SIP_H_P_ASSERTED_IDENTITY);
+	passage_drop_all(m, SIP_H_MS_USER_LOGON_DATA);
 	if (p->facts.proof != HOME_PROOF_OK)
 		return;		/* an ACK, which nobody proves */
-	sip_edit_insert(m, (int)m->nheaders, "P-Asserted-Identity: <sip:%s>\r\n%s", p->asked->principal.aor,
+	sip_edit_insert(m, (int)m->nheaders, "P-Asserted-Identity: <sip:%s>\r\n%s", p->principal.aor,
 	    p->facts.source == HOME_FROM_USER ? "ms-user-logon-data: RemoteUser\r\n" : "");
 }
 
@@ -374,13 +304,39 @@ write_routes(struct passage *p, const struct home_decision *d)
 		far = server_id(director_pool(w->config, (size_t)d->index)->name);
 	else if (d->where == HOME_TO_ANY_EDGE)
 		far = server_id(director_edge(w->config, 0)->name);
+	/* whose messages along this way are to be signed: the sender's, or those of the one whom it leads to already */
+	flow.who = p->endpoint != 0 ? p->endpoint : p->routed.flow.who;
 	/* an edge names itself in its own Path behind ours; which connection leads there is of no matter */
 	if (p->m->method_id == POLICY_METHOD_REGISTER)
-		sip_forward_path(p->m, w->signer, sip_link_face(p->from), &(struct sip_flow){ .kind = SIP_FLOW_HERE });
+		sip_forward_path(p->m, w->signer, sip_link_face(p->from),
+		    &(struct sip_flow){ .kind = SIP_FLOW_HERE, .who = flow.who });
 	if (p->m->method_id == POLICY_METHOD_REGISTER || begins_dialog(p->m)) {
 		flow.extra = between(near, far);
 		sip_forward_record_route(p->m, w->signer, sip_link_face(p->from), &flow, w->out, &flow);
 	}
+}
+
+/*
+ * A request on a way that we signed, to somebody who has signed in with an
+ * association: it is signed as well. False if that association is no more:
+ * then nothing that we send would be believed.
+ */
+static bool
+sign_for_target(struct passage *p, struct sip_plan *plan)
+{
+	struct director_worker *w = p->w;
+	struct sa_table *sas = w->director->sas;
+	struct sipae_self self = passage_self(w);
+	uint32_t who = p->routed.route == POLICY_ROUTE_OURS ? p->routed.flow.who : 0, opaque;
+	uint64_t now = net_loop_now(w->worker->loop);
+
+	if (who == 0 || p->facts.source == HOME_FROM_USER || p->facts.source == HOME_FROM_CLIENT)
+		return true;
+	if ((opaque = sa_of_endpoint(sas, who, span_str(p->to_aor), now)) == 0 &&
+	    (opaque = sa_of_endpoint(sas, who, SPAN_NONE, now)) == 0)
+		return false;
+	plan->note.word[NOTE_TARGET] = (uint64_t)who << 32 | opaque;
+	return sipae_sign(w->desk, &self, sas, opaque, now, p->m);
 }
 
 static void
@@ -393,7 +349,7 @@ proxy(struct passage *p, const struct home_decision *d)
 	/* for a client inside we are the first hop (MS 7.3) */
 	if (p->facts.source == HOME_FROM_CLIENT &&
 	    (check = sip_mark_first_hop(p->m, sip_link_remote(p->from), sip_link_id(p->from))) != SIP_CHECK_OK) {
-		refuse(p, POLICY_REASON_MALFORMED, sip_check_phrase(check));
+		passage_refuse(p, POLICY_REASON_MALFORMED, sip_check_phrase(check));
 		return;
 	}
 	plan_targets(p, d, &plan);
@@ -405,97 +361,11 @@ proxy(struct passage *p, const struct home_decision *d)
 			plan.face = sip_link_face(l);
 	}
 	write_routes(p, d);
-	sip_relay_forward(p->w->relay, p->from, p->m, &plan);
-}
-
-/* ---- asking authd ---- */
-
-static void
-resumed(struct sip_relay *r, struct sip_link *from, struct sip_message *m, void *arg)
-{
-	take_up(sip_relay_owner(r), from, m, arg);
-}
-
-/* The answer is in q: take the request up again, if its sender is still there. */
-static void
-go_on(struct question *q)
-{
-	struct sip_held *held = q->held;
-
-	q->held = NULL;
-	q->asked_again = false;
-	sip_relay_resume(q->w->relay, held, resumed, q);
-	if (!q->asked_again)
-		free(q);
-}
-
-static void
-proof_came(void *arg, bool answered, enum authd_verdict verdict, const struct authd_user *who)
-{
-	static const enum home_proof proofs[AUTHD_NVERDICTS] = {
-		[AUTHD_BAD] = HOME_PROOF_BAD, [AUTHD_STALE] = HOME_PROOF_STALE, [AUTHD_REPLAYED] = HOME_PROOF_REPLAYED,
-		[AUTHD_OK] = HOME_PROOF_OK
-	};
-	struct question *q = arg;
-
-	q->proof = answered ? proofs[verdict] : HOME_PROOF_FAILED;
-	q->principal = *who;
-	go_on(q);
-}
-
-static void
-addressee_came(void *arg, bool answered, enum authd_verdict verdict, const struct authd_user *who)
-{
-	struct question *q = arg;
-
-	(void)verdict;
-	q->entry = !answered ? HOME_UNAVAILABLE : who->found && who->enabled ? HOME_KNOWN : HOME_UNKNOWN;
-	q->addressee = *who;
-	go_on(q);
-}
-
-void
-director_forget(void *arg)
-{
-	struct question *q = arg;
-
-	sip_relay_let_go(q->held);
-	free(q);
-}
-
-/* False: it could not be asked, and the request was refused. */
-static void
-ask(struct passage *p, bool proof)
-{
-	struct director_worker *w = p->w;
-	unsigned timeout = (unsigned)w->config->auth_timeout;
-	struct question *q = p->asked;
-	bool asked;
-
-	if (q == NULL) {
-		q = xcalloc(1, sizeof(*q));
-		q->w = w;
-	}
-	q->held = sip_relay_hold(w->relay, p->from, p->m);
-	if (proof) {
-		struct span domain = span_str(p->from_domain);
-		struct authd_question aq = { .credentials = p->credentials, .method = p->m->method,
-		    .nonce_good = p->nonce_good };
-
-		/* the domain of a bare user name: that of the realm if it is one of ours, else the sender's */
-		aq.domain = director_is_ours(w->config, p->realm) ? p->realm : domain;
-		asked = ask_digest(w->ask, &aq, timeout, proof_came, q);
-	} else
-		asked = ask_lookup(w->ask, span_str(p->ruri_aor), timeout, addressee_came, q);
-	if (asked) {
-		q->asked_again = true;
+	if (!sign_for_target(p, &plan)) {
+		passage_refuse(p, POLICY_REASON_FLOW_GONE, "the user's association has ended");
 		return;
 	}
-	sip_relay_let_go(q->held);
-	q->held = NULL;
-	if (p->asked == NULL)
-		free(q);	/* else its owner does, in go_on() */
-	refuse(p, POLICY_REASON_AUTH_UNAVAILABLE, NULL);
+	sip_relay_forward(p->w->relay, p->from, p->m, &plan);
 }
 
 /* ---- requests ---- */
@@ -510,10 +380,10 @@ edge_refused(struct passage *p)
 		return false;
 	for (int i = 0; i < POLICY_NREASONS; i++)
 		if (i != POLICY_REASON_ALLOWED && span_is(name, policy_reason_name((enum policy_reason)i))) {
-			refuse(p, (enum policy_reason)i, NULL);
+			passage_refuse(p, (enum policy_reason)i, NULL);
 			return true;
 		}
-	refuse(p, POLICY_REASON_UNDECIDED, NULL);
+	passage_refuse(p, POLICY_REASON_UNDECIDED, NULL);
 	return true;
 }
 
@@ -524,23 +394,48 @@ log_signed_in(const struct passage *p)
 
 	log_hex(&r, "conn", sip_link_id(p->from));
 	log_word(&r, "class", home_source_name(p->facts.source));
-	log_outside(&r, "user", span_str(p->asked->principal.aor));
-	log_outside(&r, "pool", span_str(p->asked->principal.pool));
+	log_word(&r, "scheme", p->sa != 0 ? sa_scheme_name(p->sipae.scheme) : "Digest");
+	log_outside(&r, "user", span_str(p->principal.aor));
+	log_outside(&r, "pool", span_str(p->principal.pool));
 	log_end(&r);
 }
 
+/* A REGISTER that signs out, from here or from everywhere. */
+static bool
+signs_out(const struct sip_message *m)
+{
+	struct span rest = sip_message_value(m, SIP_H_CONTACT), one, expires;
+	struct sip_addr a;
+
+	if (m->method_id != POLICY_METHOD_REGISTER)
+		return false;
+	if (sip_list_next(&rest, &one) && sip_addr_parse(&a, one) == SP_OK && sip_param(a.params, "expires", &expires))
+		return span_is(expires, "0");
+	return span_is(sip_message_value(m, SIP_H_EXPIRES), "0");
+}
+
 static void
-take_up(struct director_worker *w, struct sip_link *from, struct sip_message *m, struct question *asked)
+note_flags(struct passage *p)
+{
+	if (signs_out(p->m))
+		p->note.word[NOTE_FLAGS] |= NOTE_ENDS_IF_DONE;
+	if (p->facts.source == HOME_FROM_CLIENT && p->m->first[SIP_H_MS_KEEP_ALIVE] >= 0)
+		p->note.word[NOTE_FLAGS] |= NOTE_KEEP_ALIVE;
+}
+
+void
+passage_take_up(struct director_worker *w, struct sip_link *from, struct sip_message *m, struct question *asked)
 {
 	struct passage p = { .w = w, .from = from, .m = m, .asked = asked };
 	struct home_decision d;
 
 	gather(&p);
+	note_flags(&p);
 	if (edge_refused(&p))
 		return;
 	d = homes_decide(&p.facts);
-	if (d.verdict == HOME_CHALLENGE && p.malformed_credentials) {
-		refuse(&p, POLICY_REASON_MALFORMED, "Malformed Credentials");
+	if (d.verdict == HOME_CHALLENGE && p.trouble != POLICY_REASON_UNDECIDED) {
+		passage_refuse(&p, p.trouble, p.trouble_detail);
 		return;
 	}
 	if (p.facts.proof == HOME_PROOF_OK && (d.verdict == HOME_PROXY || d.verdict == HOME_REDIRECT)) {
@@ -550,19 +445,19 @@ take_up(struct director_worker *w, struct sip_link *from, struct sip_message *m,
 	}
 	switch (d.verdict) {
 	case HOME_REFUSE:
-		refuse(&p, d.reason, NULL);
+		passage_refuse(&p, d.reason, NULL);
 		break;
 	case HOME_DROP:
 		sip_relay_drop(w->relay, from, m, d.reason);
 		break;
 	case HOME_CHALLENGE:
-		challenge(&p, d.reason);
+		proof_challenge(&p, d.reason);
 		break;
 	case HOME_ASK_PROOF:
-		ask(&p, true);
+		proof_ask(&p, p.asking);
 		break;
 	case HOME_ASK_ADDRESSEE:
-		ask(&p, false);
+		proof_ask(&p, ASKING_ADDRESSEE);
 		break;
 	case HOME_REDIRECT:
 		redirect(&p, d.index);
@@ -580,53 +475,12 @@ take_up(struct director_worker *w, struct sip_link *from, struct sip_message *m,
 static void
 request(struct sip_relay *r, struct sip_link *from, struct sip_message *m)
 {
-	take_up(sip_relay_owner(r), from, m, NULL);
-}
-
-/* ---- responses ---- */
-
-/* Why we refused: the whole of it inside, to a remote user only what may be known outside (MS 10). */
-static void
-explain(struct director_worker *w, enum home_source source, struct sip_message *m, enum policy_reason why)
-{
-	int id = policy_reason_diagnostics(why);
-
-	if (why == POLICY_REASON_ALLOWED)
-		return;
-	if (id != 0 && source != HOME_FROM_USER)
-		sip_edit_insert(m, (int)m->nheaders, "ms-diagnostics: %d;reason=\"%s\";source=\"%s\"\r\n", id,
-		    policy_reason_text(why), w->name);
-	if (id != 0 && policy_reason_is_public(why))
-		sip_edit_insert(m, (int)m->nheaders, "ms-diagnostics-public: %d;reason=\"%s\"\r\n", id,
-		    policy_reason_text(why));
-	sip_edit_insert(m, (int)m->nheaders, "X-Sallyport-Reference: %u-%llx\r\n", w->worker->id,
-	    (unsigned long long)w->references);
-}
-
-static void
-response(struct sip_relay *r, const struct sip_note *note, struct sip_link *from, struct sip_link *to,
-    struct sip_message *m, enum policy_reason why)
-{
-	enum home_source source = (enum home_source)note->word[NOTE_SOURCE];
-
-	(void)to;
-	if (note->made) {
-		explain(sip_relay_owner(r), source, m, why);
-		return;
-	}
-	drop_all(m, SIP_H_X_REFUSED);
-	/* what comes from a client inside proves nothing */
-	if (from != NULL && sip_link_words(from)[LINK_KIND] == SERVER_NONE)
-		sip_mark_strip(m, SIP_CROSS_USER_IN);
-	if (source == HOME_FROM_USER && note->method == POLICY_METHOD_REGISTER && m->status >= 200 && m->status < 300) {
-		drop_all(m, SIP_H_MS_USER_LOGON_DATA);
-		sip_edit_insert(m, (int)m->nheaders, "ms-user-logon-data: RemoteUser\r\n");
-	}
+	passage_take_up(sip_relay_owner(r), from, m, NULL);
 }
 
 /* ---- what the relay asks of us ---- */
 
 const struct sip_relay_ops director_relay_ops = {
-	.request = request, .response = response, .opened = link_opened, .closed = link_closed,
-	.refused = link_refused
+	.request = request, .response = reply_response, .believed = reply_believed, .made = reply_made,
+	.opened = link_opened, .closed = link_closed, .refused = link_refused
 };

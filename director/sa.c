@@ -399,6 +399,17 @@ sa_end(struct sa_table *t, uint32_t opaque)
 	unlock(p);
 }
 
+void
+sa_end_of(struct sa_table *t, uint32_t opaque, uint64_t conn)
+{
+	struct part *p = lock_part(t, opaque);
+	struct sa *s = find_any(t, p, opaque);
+
+	if (s != NULL && s->conn == conn)
+		drop(t, p, s);
+	unlock(p);
+}
+
 static struct sa *
 find_ready(struct sa_table *t, struct part *p, uint32_t opaque, uint64_t now)
 {

@@ -82,6 +82,8 @@ bool	 sa_take(struct sa_table *, uint32_t opaque, enum sa_scheme, const struct s
 uint32_t sa_establish(struct sa_table *, uint32_t opaque, const struct sa_claim *, unsigned version,
 	    const struct sa_keys *, const struct authd_user *, uint32_t lifetime_s, uint64_t now_ms);
 void	 sa_end(struct sa_table *, uint32_t opaque);
+/* The same, if it was made over that connection. */
+void	 sa_end_of(struct sa_table *, uint32_t opaque, uint64_t conn);
 
 /* A copy of an established association. Wiped with sa_keys_wipe(&v->keys). */
 struct sa_view {

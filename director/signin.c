@@ -139,19 +139,25 @@ signin_strip(struct sip_message *m, struct span realm)
 }
 
 void
+signin_date(struct strbuf *out)
+{
+	time_t now = clock_wall();
+	char date[64];
+	struct tm tm;
+
+	if (gmtime_r(&now, &tm) != NULL && strftime(date, sizeof(date), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm) > 0)
+		strbuf_puts(out, date);
+}
+
+void
 signin_challenge(const struct director_config *c, struct net_hmac *h, struct span realm, bool stale,
     struct strbuf *out)
 {
 	struct auth_nonce_id id = { .made_ms = clock_ms() };
-	char nonce[AUTH_NONCE_TEXT], date[64];
-	time_t now = clock_wall();
-	struct tm tm;
+	char nonce[AUTH_NONCE_TEXT];
 
 	mem_random(&id.random, sizeof(id.random));
 	auth_nonce_make(h, realm, &id, nonce);
-	/* so that a client can tell a wrong clock from a wrong password (MS 3.2) */
-	if (gmtime_r(&now, &tm) != NULL && strftime(date, sizeof(date), "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm) > 0)
-		strbuf_puts(out, date);
 	if (c->offer_sha256)
 		auth_challenge_write(out, AUTH_SHA256, realm, nonce, stale);
 	if (c->offer_md5)

@@ -33,7 +33,9 @@ enum signin signin_find(const struct director_config *, const struct sip_message
 	    struct auth_credentials *c);
 /* Take all credentials for the realm out; those for others are none of our business. */
 void	signin_strip(struct sip_message *, struct span realm);
-/* Date and one WWW-Authenticate for each algorithm offered, with a fresh nonce. */
+/* The Date that a challenge has, so that a client can tell a wrong clock from a wrong password (MS 3.2). */
+void	signin_date(struct strbuf *out);
+/* One WWW-Authenticate for each Digest algorithm offered, with a fresh nonce. */
 void	signin_challenge(const struct director_config *, struct net_hmac *, struct span realm, bool stale,
 	    struct strbuf *out);
 

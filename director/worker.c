@@ -122,6 +122,18 @@ make_dns(struct net_loop *loop, const struct director_config *c)
 	return net_dns_new(loop, &dc);
 }
 
+#define SWEEP_MS	10000
+
+/* Keys of associations that have ended go, also when nobody signs in any more. */
+static void
+sweep(struct net_timer *t)
+{
+	struct director_worker *w = (struct director_worker *)((char *)t - offsetof(struct director_worker, sweep));
+
+	sa_sweep(w->director->sas, net_loop_now(w->worker->loop));
+	net_timer_set(w->worker->loop, t, SWEEP_MS);
+}
+
 int
 director_worker_start(struct net_worker *worker, void *arg)
 {
@@ -143,10 +155,14 @@ director_worker_start(struct net_worker *worker, void *arg)
 	w->lib = net_tls_lib_new();
 	w->dns = make_dns(worker->loop, d->config);
 	w->signer = sip_flow_signer_new(d->keys);
+	w->desk = sipae_desk_new();
 	w->nonces = net_hmac_new(d->nonce_key, sizeof(d->nonce_key));
 	w->relay = sip_relay_new(worker, w->lib, w->dns, w->signer, &limits, &director_relay_ops, w);
 	sip_relay_join(w->relay, d->relays);
 	w->ask = ask_new(worker->loop, d->authd.worker[worker->id], (uint32_t)d->config->max_questions);
+	w->sweep.fire = sweep;
+	if (worker->id == 0)
+		net_timer_set(worker->loop, &w->sweep, SWEEP_MS);
 	w->door_of = xcalloc(n, sizeof(*w->door_of));
 	for (size_t i = 0; i < n; i++) {
 		make_face(w, i);
@@ -174,6 +190,7 @@ director_worker_stop(struct net_worker *worker, void *arg)
 		if (w->door[i] != NULL)
 			net_door_close(w->door[i]);
 	net_timer_cancel(worker->loop, &w->drain);
+	net_timer_cancel(worker->loop, &w->sweep);
 	ask_free(w->ask, director_forget);
 	sip_relay_free(w->relay);
 	for (size_t i = 0; i < w->nfaces; i++) {
@@ -184,6 +201,7 @@ director_worker_stop(struct net_worker *worker, void *arg)
 	sip_flow_signer_free(w->signer);
 	net_hmac_free(w->nonces);
 	net_tls_lists_unref(w->lists);
+	sipae_desk_free(w->desk);
 	net_tls_lib_free(w->lib);
 	director_config_unref(w->config);
 	free(w->door_of);

@@ -105,9 +105,12 @@
 	X(CONNECTION_LIMIT, "connection-limit", 0, 0, 0, "Too many connections.") \
 	/* Director */ \
 	X(UNAUTHENTICATED, "unauthenticated", 401, 0, 0, "Nobody has proved who sends this.") \
-	X(BAD_CREDENTIALS, "bad-credentials", 401, 0, 0, "The user name or the password is wrong.") \
+	X(BAD_CREDENTIALS, "bad-credentials", 401, 1000, 0, "The user name or the password is wrong.") \
 	X(STALE_NONCE, "stale-nonce", 401, 0, 0, "The nonce is too old; the client tries again by itself.") \
 	X(REPLAYED, "replayed", 401, 0, 0, "The credentials were used before.") \
+	X(BAD_SIGNATURE, "bad-signature", 401, 0, 0, "The signature of the message is not that of the user who signed in.") \
+	X(NO_ENDPOINT, "no-endpoint", 400, 4010, 0, "The message does not say from which of the user's devices it comes.") \
+	X(ENDPOINT_MISMATCH, "endpoint-mismatch", 400, 0, 0, "The identifiers of the device do not belong to each other.") \
 	X(NOT_YOUR_NAME, "not-your-name", 403, 4004, 1, "The signed-in user may not act as this sender.") \
 	X(UNKNOWN_USER, "unknown-user", 404, 4005, 0, "There is no such user.") \
 	X(REMOTE_ACCESS_OFF, "remote-access-off", 403, 4003, 1, "The user is not enabled for remote access.") \

@@ -140,7 +140,7 @@ b64_format(const unsigned char *in, size_t n, struct strbuf *out)
 }
 
 /*
- * The token: kind; P for a path, D for one of a pair, R for a route alone; link; the owner's word.
+ * The token: kind; P for a path, D for one of a pair, R for a route alone; link; the owner's words.
  * A Path has token and signature in its user part and is as short as can be:
  * Kamailio keeps 256 bytes of all Paths of a registration together.
  */
@@ -165,9 +165,13 @@ token_format(const struct sip_flow *f, struct strbuf *out)
 		strbuf_puts(out, "i.");
 	strbuf_putc(out, f->path ? 'P' : f->paired ? 'D' : 'R');
 	put_hex(out, f->link);
-	if (f->extra != 0) {
+	if (f->extra != 0 || f->who != 0)
 		strbuf_putc(out, '.');
+	if (f->extra != 0)
 		put_hex(out, f->extra);
+	if (f->who != 0) {
+		strbuf_putc(out, '.');
+		put_hex(out, f->who);
 	}
 }
 
@@ -192,20 +196,24 @@ hex_parse(struct span s, size_t max, uint64_t *out)
 	return true;
 }
 
-/* What stands behind the kind: a letter, the link's digits, and "." digits if the owner has a word. */
+/* What stands behind the kind: a letter, the link's digits, and the owner's words: "." digits, ".." digits or both. */
 static bool
 token_parse(struct span s, char kind, struct sip_flow *f)
 {
-	struct span digits = span_tail(s, 1), word;
-	size_t dot = span_find(digits, '.');
-	uint64_t link, extra = 0;
+	struct span digits = span_tail(s, 1), words;
+	size_t dot = span_find(digits, '.'), second;
+	uint64_t link, extra = 0, who = 0;
 
 	if (s.n < 2 || s.p[0] == '\0' || strchr("RDP", s.p[0]) == NULL || !hex_parse(span_head(digits, dot), 16, &link))
 		return false;
-	word = span_tail(digits, dot + 1);
-	if (dot < digits.n && !hex_parse(word, 8, &extra))
+	words = span_tail(digits, dot + 1);
+	second = span_find(words, '.');
+	if (second < words.n && !hex_parse(span_tail(words, second + 1), 8, &who))
 		return false;
-	*f = (struct sip_flow){ .path = s.p[0] == 'P', .paired = s.p[0] == 'D', .link = link, .extra = (uint32_t)extra };
+	if (dot < digits.n && (second != 0 || words.n == 0) && !hex_parse(span_head(words, second), 8, &extra))
+		return false;
+	*f = (struct sip_flow){ .path = s.p[0] == 'P', .paired = s.p[0] == 'D', .link = link, .extra = (uint32_t)extra,
+	    .who = (uint32_t)who };
 	for (unsigned k = SIP_FLOW_USER; k <= SIP_FLOW_HERE; k++)
 		if (kinds[k] == kind)
 			f->kind = (enum sip_flow_kind)k;

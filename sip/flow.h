@@ -37,6 +37,7 @@ struct sip_flow {
 	bool			 paired;	/* of a Record-Route whose neighbour is the same passage's other side */
 	uint64_t		 link;		/* sip_link_id() */
 	uint32_t		 extra;		/* the owner's, e.g. which next hop */
+	uint32_t		 who;		/* the owner's, e.g. for whom what comes along it is signed */
 };
 
 struct sip_flow_keys;

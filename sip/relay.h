@@ -66,7 +66,15 @@ struct sip_relay_ops {
 	 */
 	void	(*response)(struct sip_relay *, const struct sip_note *, struct sip_link *from, struct sip_link *to,
 		    struct sip_message *msg, enum policy_reason reason);
-	/* A CANCEL or ACK of the relay's own making, about to go out on `to` (sign it). May be NULL. */
+	/*
+	 * A response to a forwarded request, or a CANCEL of one, has come over `from` (NULL: over another
+	 * worker's connection). False: it is dropped, as if it had not come; the owner has counted it. May be NULL.
+	 */
+	bool	(*believed)(struct sip_relay *, const struct sip_note *, struct sip_link *from, struct sip_message *msg);
+	/*
+	 * A CANCEL or ACK of the relay's own making, about to go out on `to` (sign it); NULL: on another
+	 * worker's connection. May be NULL.
+	 */
 	void	(*made)(struct sip_relay *, const struct sip_note *, struct sip_link *to, struct sip_message *msg);
 	/* Handshake done; false closes the link (class unknown, limit …) with the reason in *why. */
 	bool	(*opened)(struct sip_relay *, struct sip_link *, enum policy_reason *why);

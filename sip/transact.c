@@ -378,12 +378,37 @@ tx_try(struct sip_tx *t)
 
 /* ---- time ---- */
 
+/* A CANCEL or ACK of our making goes where the request went. */
+static void
+send_made(struct sip_tx *t, const struct strbuf *sb)
+{
+	struct sip_relay *r = t->relay;
+	struct sip_link *to = sip_relay_link(r, t->note.to);
+	struct sip_message *m = relay_message_take(r);
+
+	if (strbuf_ok(sb) && t->note.to != 0 && sip_message_index(m, sb->p, sb->len) == SP_OK &&
+	    sip_message_parse(m) == SIP_CHECK_OK) {
+		if (r->ops->made != NULL)
+			r->ops->made(r, &t->note, to, m);
+		if (to != NULL) {
+			link_render(to, m);
+		} else if (sip_link_worker_of(t->note.to) != r->worker->id) {
+			char *out = xmalloc(sip_message_room(m));
+			size_t n = sip_message_render(m, out);
+
+			if (n != 0)
+				mail_send(r, t->note.to, NULL, out, n);
+			free(out);
+		}
+	}
+	relay_message_give(r, m);
+}
+
 static void
 send_cancel(struct sip_tx *t)
 {
 	struct sip_relay *r = t->relay;
-	struct sip_link *to = sip_relay_link(r, t->note.to);
-	struct sip_message *sent, *m;
+	struct sip_message *sent;
 	struct strbuf sb;
 	char *text;
 
@@ -391,24 +416,15 @@ send_cancel(struct sip_tx *t)
 		return;
 	t->cancel_sent = true;
 	sent = relay_message_take(r);
-	m = relay_message_take(r);
 	if (sip_message_index(sent, t->copy, t->copy_n) == SP_OK && sip_message_parse(sent) == SIP_CHECK_OK) {
 		size_t room = SIP_REPLY_ROOM(sent);
 
 		text = xmalloc(room);
 		strbuf_init(&sb, text, room);
 		sip_reply_write_cancel(&sb, sent);
-		if (strbuf_ok(&sb) && to == NULL && t->note.to != 0) {
-			mail_send(r, t->note.to, NULL, sb.p, sb.len);
-		} else if (strbuf_ok(&sb) && to != NULL && sip_message_index(m, sb.p, sb.len) == SP_OK &&
-		    sip_message_parse(m) == SIP_CHECK_OK) {
-			if (r->ops->made != NULL)
-				r->ops->made(r, &t->note, to, m);
-			link_render(to, m);
-		}
+		send_made(t, &sb);
 		free(text);
 	}
-	relay_message_give(r, m);
 	relay_message_give(r, sent);
 	net_timer_set(r->worker->loop, &t->timer, LINGER_MS);
 }
@@ -417,8 +433,7 @@ static void
 send_ack(struct sip_tx *t, const struct sip_message *response)
 {
 	struct sip_relay *r = t->relay;
-	struct sip_link *to = sip_relay_link(r, t->note.to);
-	struct sip_message *sent = relay_message_take(r), *m = relay_message_take(r);
+	struct sip_message *sent = relay_message_take(r);
 	struct strbuf sb;
 
 	if (sip_message_index(sent, t->copy, t->copy_n) == SP_OK && sip_message_parse(sent) == SIP_CHECK_OK) {
@@ -427,17 +442,9 @@ send_ack(struct sip_tx *t, const struct sip_message *response)
 
 		strbuf_init(&sb, text, room);
 		sip_reply_write_ack(&sb, sent, response);
-		if (strbuf_ok(&sb) && to == NULL) {
-			mail_send(r, t->note.to, NULL, sb.p, sb.len);
-		} else if (strbuf_ok(&sb) && sip_message_index(m, sb.p, sb.len) == SP_OK &&
-		    sip_message_parse(m) == SIP_CHECK_OK) {
-			if (r->ops->made != NULL)
-				r->ops->made(r, &t->note, to, m);
-			link_render(to, m);
-		}
+		send_made(t, &sb);
 		free(text);
 	}
-	relay_message_give(r, m);
 	relay_message_give(r, sent);
 }
 
@@ -496,6 +503,10 @@ cancel_in(struct sip_relay *r, struct sip_link *l, struct sip_message *m, struct
 	}
 	if (t == NULL || !is_invite(t)) {
 		sip_relay_refuse(r, l, m, POLICY_REASON_NO_TRANSACTION, NULL, SPAN_NONE, NULL);
+		return;
+	}
+	if (r->ops->believed != NULL && !r->ops->believed(r, &t->note, l, m)) {
+		count(&r->counters.dropped);
 		return;
 	}
 	memcpy(note.word, t->note.word, sizeof(note.word));
@@ -743,7 +754,9 @@ tx_response(struct sip_relay *r, struct sip_link *l, uint64_t source, struct sip
 			stray(r, l, m, "CSeq of another request");
 		return;		/* the answer to a CANCEL of ours ends here */
 	}
-	if (m->status < 200)
+	if (r->ops->believed != NULL && !r->ops->believed(r, &t->note, l, m))
+		count(&r->counters.dropped);
+	else if (m->status < 200)
 		provisional_in(t, l, m);
 	else
 		final_in(t, l, m);

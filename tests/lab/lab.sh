@@ -310,7 +310,8 @@ lab_dns_start() {
 
 # lab_pool_start NAME DOMAIN ADDRESS CERTIFICATE GATEWAY-NAME GATEWAY-ADDRESS USER:PASSWORD...
 # Servers reach it on port 5061, clients inside on 5063. A gateway whose name
-# begins with "director" is believed to have authenticated its users.
+# begins with "director" is believed to have authenticated its users. With
+# lab_ms_clients=yes it knows the ways of clients of the Communicator family.
 lab_pool_start() {
 	lab_n=$1 lab_domain=$2 lab_addr=$3 lab_cert=$4 lab_gname=$5 lab_gaddr=$6
 	shift 6
@@ -322,6 +323,8 @@ lab_pool_start() {
 	director*)	lab_keep= ;;
 	*)		lab_keep='/^#!define GATEWAY_IS_DIRECTOR/d' ;;
 	esac
+	[ -z "${lab_ms_clients:-}" ] || lab_keep="$lab_keep
+s/^##!define MS_CLIENTS/#!define MS_CLIENTS/"
 	sed -e "$lab_keep" -e "s/!MY_DOMAIN!example\\.com!/!MY_DOMAIN!$lab_domain!/" -e "s/director\\.int\\.example\\.com!g/$lab_gname!g/" \
 	    -e "s/sip:director\\.int\\.example\\.com:/sip:$lab_gaddr:/" -e "s/192\\.0\\.2\\.30/$lab_addr/" \
 	    -e "/^alias/s/pool\\.int\\.example\\.com/pool.int.$lab_domain/" "$lab_from/site.cfg" >"$lab_d/site.cfg"

@@ -167,6 +167,7 @@ START_TEST(challenges)
 	struct strbuf sb;
 
 	strbuf_init(&sb, text, sizeof(text));
+	signin_date(&sb);
 	signin_challenge(&c, h, span_str(domain), true, &sb);
 	ck_assert(strbuf_ok(&sb));
 	ck_assert_int_eq(strncmp(text, "Date: ", 6), 0);

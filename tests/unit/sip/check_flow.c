@@ -49,6 +49,8 @@ START_TEST(what_is_written_is_read)
 		{ .kind = SIP_FLOW_USER, .link = UINT64_MAX, .extra = UINT32_MAX, .paired = true },
 		{ .kind = SIP_FLOW_PEER, .link = 0x10000a00000007, .paired = true },
 		{ .kind = SIP_FLOW_HERE, .link = 0, .extra = 5 },
+		{ .kind = SIP_FLOW_HERE, .path = true, .who = UINT32_MAX },
+		{ .kind = SIP_FLOW_PEER, .link = 7, .extra = 1, .who = 2 },
 		{ .kind = SIP_FLOW_USER, .path = true, .link = 77, .extra = 1 },
 	};
 	struct sip_flow_signer *s = signer_from(0, 1);
@@ -58,7 +60,8 @@ START_TEST(what_is_written_is_read)
 		const char *uri = written(s, &rows[i], "ap-int.example.com", 5061, "call-1");
 
 		ck_assert(reads(s, uri, "call-1", &got));
-		ck_assert(got.kind == rows[i].kind && got.link == rows[i].link && got.extra == rows[i].extra);
+		ck_assert(got.kind == rows[i].kind && got.link == rows[i].link && got.extra == rows[i].extra &&
+		    got.who == rows[i].who);
 		ck_assert(got.path == rows[i].path && got.paired == rows[i].paired);
 		/* A dialog's is bound to its Call-ID, a path is not. */
 		ck_assert(reads(s, uri, "call-2", &got) == rows[i].path);

@@ -472,7 +472,7 @@ END_TEST
 
 START_TEST(a_call_crosses_to_another_worker)
 {
-	const char *got;
+	const char *got, *own;
 
 	begin_two();
 	peer_send(user, request("INVITE", B, 1, "", ""));
@@ -482,10 +482,39 @@ START_TEST(a_call_crosses_to_another_worker)
 	ck_answer(user, 180);
 	peer_send(user, request("CANCEL", B, 1, "", ""));
 	ck_answer(user, 200);
-	ck_begins(peer_next(&st, callee), "CANCEL ");
+	own = peer_next(&st, callee);
+	ck_begins(own, "CANCEL ");
+	ck_assert_ptr_nonnull(strstr(own, "X-Made: yes\r\n"));
 	peer_send(callee, reply(got, "487 Request Terminated", ""));
-	ck_begins(peer_next(&st, callee), "ACK ");
+	own = peer_next(&st, callee);
+	ck_begins(own, "ACK ");
+	ck_assert_ptr_nonnull(strstr(own, "X-Made: yes\r\n"));
 	ck_answer(user, 487);
+	ack_is_absorbed();
+	end();
+}
+END_TEST
+
+/* What the owner does not believe has not come. */
+START_TEST(forged_answers_and_cancels)
+{
+	const char *got;
+	struct peer *server;
+
+	begin(1, 1);
+	got = call(0);
+	server = st.server[0].last;
+	peer_send(server, reply(got, "180 Ringing", "X-Forged: yes\r\n"));
+	peer_send(server, reply(got, "200 OK", "X-Forged: yes\r\n"));
+	ck_assert(peer_quiet(&st, user));
+	peer_send(server, reply(got, "180 Ringing", ""));
+	ck_answer(user, 180);
+	peer_send(user, request("CANCEL", B, 1, "X-Forged: yes\r\n", ""));
+	ck_assert(peer_quiet(&st, user));
+	ck_assert(peer_quiet(&st, server));
+	peer_send(server, reply(got, "486 Busy Here", ""));
+	ck_begins(peer_next(&st, server), "ACK ");
+	ck_answer(user, 486);
 	ack_is_absorbed();
 	end();
 }
@@ -559,7 +588,7 @@ main(void)
 		cancelled_before_it_rang, cancelled_while_it_rings, cancelled_and_never_heard_of_again,
 		cancelled_and_the_server_goes, cancelled_when_it_is_over, only_an_invite_can_be_cancelled,
 		nobody_else_can_cancel_or_acknowledge, cancelled_while_the_owner_holds_it,
-		a_message_crosses_to_another_worker, a_call_crosses_to_another_worker,
+		forged_answers_and_cancels, a_message_crosses_to_another_worker, a_call_crosses_to_another_worker,
 		a_connection_of_another_worker_goes, another_worker_s_peer_is_silent, old_clients_have_no_branch };
 
 	return unit_run("invite", tests, sizeof(tests) / sizeof(tests[0]));

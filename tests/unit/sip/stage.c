@@ -89,8 +89,24 @@ on_made(struct sip_relay *r, const struct sip_note *note, struct sip_link *to, s
 	struct stage *st = sip_relay_owner(r);
 
 	ck_assert(m->is_request);
-	ck_assert_uint_eq(note->to, sip_link_id(to));
+	/* another worker's connection is not at hand */
+	if (sip_link_worker_of(note->to) == sip_relay_worker(r)->id)
+		ck_assert_uint_eq(note->to, sip_link_id(to));
+	else
+		ck_assert_ptr_null(to);
+	sip_edit_insert(m, (int)m->nheaders, "X-Made: yes\r\n");
 	st->nmade++;
+}
+
+/* Answers and CANCELs that say so are not believed. */
+static bool
+on_believed(struct sip_relay *r, const struct sip_note *note, struct sip_link *from, struct sip_message *m)
+{
+	(void)note;
+	(void)from;
+	ck_assert_ptr_nonnull(sip_relay_owner(r));
+	ck_assert(!m->is_request || m->method_id == POLICY_METHOD_CANCEL);
+	return sip_message_find(m, "X-Forged", -1) < 0;
 }
 
 static bool
@@ -129,7 +145,7 @@ on_refused(struct sip_relay *r, struct sip_link *from, const struct sip_message 
 }
 
 static const struct sip_relay_ops relay_ops = {
-	.request = on_request, .response = on_response, .made = on_made, .opened = on_opened, .closed = on_closed,
+	.request = on_request, .response = on_response, .made = on_made, .believed = on_believed, .opened = on_opened, .closed = on_closed,
 	.refused = on_refused
 };
 

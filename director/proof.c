@@ -1,0 +1,427 @@
+/*
+ * director/proof.c - who sends a request: Digest, or an association and its signatures.
+ *
+ * What can be told here is told at once; what only authd can tell is asked, and
+ * the request is taken up again from its beginning with the answer.
+ */
+#include <stdlib.h>
+
+#include "common/hash.h"
+#include "common/mem.h"
+#include "director/links.h"
+#include "director/passage.h"
+
+/* ---- connections and offers ---- */
+
+uint64_t
+proof_conn(const struct sip_link *l, const struct sip_message *m)
+{
+	static const char *const params[] = { "ms-received-cid", "ms-received-port", "received" };
+	const uint64_t *words = sip_link_words((struct sip_link *)(uintptr_t)l);
+	struct span last = SPAN_NONE, rest, one, v;
+	uint64_t h;
+
+	if (words[LINK_KIND] == SERVER_NONE)
+		return sip_link_id(l);
+	/* behind an edge: what the edge has written into the client's own Via, the lowest (MS 7.3) */
+	for (int i = sip_message_next(m, SIP_H_VIA, -1); i >= 0; i = sip_message_next(m, SIP_H_VIA, i)) {
+		rest = sip_header_value(m, i);
+		while (sip_list_next(&rest, &one))
+			last = one;
+	}
+	h = words[LINK_ID];
+	for (unsigned i = 0; i < 3; i++) {
+		sip_param(span_tail(last, span_find(last, ';') + 1), params[i], &v);
+		h = hash_mix(h, hash_bytes(v.p, v.n));
+	}
+	return h | 1ULL << 63;	/* no link has such an id */
+}
+
+static unsigned
+offered(const struct passage *p)
+{
+	if (p->facts.source == HOME_FROM_USER)
+		return p->w->config->offer_remote;
+	return director_door(p->w->config, sip_link_face(p->from)->tag)->offer;
+}
+
+static struct sa_claim
+claim(const struct passage *p)
+{
+	return (struct sa_claim){ span_str(p->from_aor), endpoint_epid(&p->m->from), proof_conn(p->from, p->m) };
+}
+
+/* ---- associations ---- */
+
+static void
+trouble(struct passage *p, enum policy_reason why, const char *detail)
+{
+	p->trouble = why;
+	p->trouble_detail = detail;
+	p->facts.proof = HOME_PROOF_FORGED;
+}
+
+static void
+proved(struct passage *p, uint32_t sa, uint32_t endpoint, const struct authd_user *who)
+{
+	p->facts.proof = HOME_PROOF_OK;
+	p->sa = sa;
+	p->endpoint = endpoint;
+	p->principal = *who;
+	p->note.word[NOTE_SA] = sa;
+}
+
+/* So that the associations of a client inside end with its connection. */
+static void
+remember_on_link(struct sip_link *l, uint32_t opaque)
+{
+	uint64_t *words = sip_link_words(l), *at = &words[LINK_SAS + words[LINK_NSAS] / 2];
+
+	if (words[LINK_KIND] != SERVER_NONE)
+		return;
+	*at = words[LINK_NSAS] % 2 == 0 ? (*at & ~0xffffffffULL) | opaque : (*at & 0xffffffff) | (uint64_t)opaque << 32;
+	words[LINK_NSAS] = (words[LINK_NSAS] + 1) % LINK_SAS_MAX;
+}
+
+/* authd says that the token is good. In version 4 the message that brought it is signed already (MS 3.7). */
+static void
+establish(struct passage *p)
+{
+	struct director_worker *w = p->w;
+	struct question *q = p->asked;
+	struct sa_claim c = claim(p);
+	uint64_t now = net_loop_now(w->worker->loop);
+	uint32_t opaque = sa_establish(w->director->sas, p->sipae.opaque, &c, p->sipae.version, &q->keys, &q->principal,
+	    q->lifetime, now);
+
+	if (opaque == 0) {
+		trouble(p, POLICY_REASON_OVERLOAD, NULL);
+		return;
+	}
+	if (p->sipae.version >= 4 && (!sipae_verify(p->m, &p->sipae, p->sipae.version, &q->keys) ||
+	    !sa_use(w->director->sas, opaque, p->sipae.cnum, now))) {
+		sa_end(w->director->sas, opaque);
+		p->facts.proof = HOME_PROOF_FORGED;
+		return;
+	}
+	remember_on_link(p->from, opaque);
+	q->sa = opaque;
+	q->endpoint = sa_endpoint(c.aor, c.epid);
+	proved(p, q->sa, q->endpoint, &q->principal);
+}
+
+/* gssapi-data: a handshake begins, or its answer comes. */
+static void
+handshake(struct passage *p)
+{
+	unsigned char token[AUTHD_TOKEN_MAX];
+	struct sa_claim c = claim(p);
+
+	if (!endpoint_agrees(p->m)) {
+		trouble(p, POLICY_REASON_ENDPOINT_MISMATCH, NULL);
+		return;
+	}
+	if (p->asked != NULL) {
+		p->facts.proof = p->asked->proof;
+		if (p->facts.proof == HOME_PROOF_OK)
+			establish(p);
+		return;
+	}
+	p->asking = ASKING_STEP;
+	p->facts.proof = HOME_PROOF_UNASKED;
+	if (span_is_empty(p->sipae.token))
+		return;
+	if (sipae_token(p->sipae.token, token, sizeof(token)) == 0)
+		trouble(p, POLICY_REASON_MALFORMED, "Malformed Token");
+	else if (!sa_take(p->w->director->sas, p->sipae.opaque, p->sipae.scheme, &c, net_loop_now(p->w->worker->loop),
+	    &p->context))
+		p->facts.proof = HOME_PROOF_BAD;	/* too late, somebody else's, or used already */
+}
+
+static void
+verify(struct passage *p)
+{
+	struct sa_table *sas = p->w->director->sas;
+	uint64_t now = net_loop_now(p->w->worker->loop);
+	struct sa_view v;
+
+	if (!sa_get(sas, p->sipae.opaque, now, &v)) {
+		p->facts.proof = HOME_PROOF_EXPIRED;
+		return;
+	}
+	if (!span_is(endpoint_epid(&p->m->from), v.epid))
+		p->facts.proof = HOME_PROOF_EXPIRED;
+	else if (!sipae_verify(p->m, &p->sipae, v.version, &v.keys))
+		p->facts.proof = HOME_PROOF_FORGED;
+	else if (!sa_use(sas, p->sipae.opaque, p->sipae.cnum, now))
+		p->facts.proof = HOME_PROOF_REPLAYED;
+	else
+		proved(p, v.opaque, v.endpoint, &v.user);
+	/* is the user still one? Signing goes on for hours, and what the directory says may change */
+	if (p->facts.proof == HOME_PROOF_OK && p->m->method_id != POLICY_METHOD_ACK &&
+	    now >= v.looked_ms + (uint64_t)p->w->config->sipae_refresh * 1000) {
+		p->facts.proof = HOME_PROOF_UNASKED;
+		p->asking = ASKING_USER;
+	}
+	sa_keys_wipe(&v.keys);
+}
+
+static void
+associate(struct passage *p)
+{
+	if (p->from_aor[0] == '\0' || span_is_empty(endpoint_epid(&p->m->from)))
+		trouble(p, POLICY_REASON_NO_ENDPOINT, NULL);
+	else if (p->sipae.handshake)
+		handshake(p);
+	else
+		verify(p);
+}
+
+/* ---- Digest ---- */
+
+static void
+digest(struct passage *p)
+{
+	p->facts.proof = HOME_PROOF_NONE;
+	switch (signin_find(p->w->config, p->m, p->realm, &p->credentials)) {
+	case SIGNIN_NONE:
+		return;
+	case SIGNIN_MALFORMED:
+		p->trouble = POLICY_REASON_MALFORMED;
+		p->trouble_detail = "Malformed Credentials";
+		return;
+	case SIGNIN_FOUND:
+		break;
+	}
+	if (p->asked != NULL) {
+		p->facts.proof = p->asked->proof;
+		p->principal = p->asked->principal;
+		return;
+	}
+	p->facts.proof = HOME_PROOF_UNASKED;
+	p->asking = ASKING_DIGEST;
+	p->nonce_good = auth_nonce_check(p->w->nonces, p->realm, p->credentials.nonce,
+	    net_loop_now(p->w->worker->loop), (uint64_t)p->w->config->auth_nonce_lifetime * 1000) == AUTH_NONCE_GOOD;
+}
+
+void
+proof_facts(struct passage *p)
+{
+	struct sipae_self self = passage_self(p->w);
+
+	if (p->facts.source != HOME_FROM_USER && p->facts.source != HOME_FROM_CLIENT)
+		return;
+	p->realm = signin_realm(p->w->config, span_str(p->from_domain));
+	p->offer = offered(p);
+	if (p->asked != NULL && p->asked->sa != 0) {
+		/* verified before it was held, and its number is used up */
+		proved(p, p->asked->sa, p->asked->endpoint, &p->asked->principal);
+		p->facts.proof = p->asked->proof;
+		return;
+	}
+	switch ((p->offer & OFFER_NTLM) != 0 ? sipae_find(&self, p->m, &p->sipae) : SIGNIN_NONE) {
+	case SIGNIN_MALFORMED:
+		trouble(p, POLICY_REASON_MALFORMED, "Malformed Credentials");
+		return;
+	case SIGNIN_FOUND:
+		if (p->sipae.scheme == SA_NTLM) {
+			associate(p);
+			return;
+		}
+		break;
+	case SIGNIN_NONE:
+		break;
+	}
+	if ((p->offer & OFFER_DIGEST) != 0)
+		digest(p);
+}
+
+/* ---- challenges ---- */
+
+#define CHALLENGE_MAX	(SIGNIN_CHALLENGE_MAX + 2 * NTLM_CHALLENGE_MAX)
+
+void
+proof_challenge(struct passage *p, enum policy_reason why)
+{
+	struct sipae_self self = passage_self(p->w);
+	bool has_epid = !span_is_empty(endpoint_epid(&p->m->from));
+	/* a replay proves the password: the client may try again by itself, as with a stale nonce */
+	bool stale = why == POLICY_REASON_STALE_NONCE || why == POLICY_REASON_REPLAYED;
+	char text[CHALLENGE_MAX];
+	struct strbuf extra;
+
+	sip_edit_clear(p->m);
+	strbuf_init(&extra, text, sizeof(text));
+	signin_date(&extra);
+	if (p->facts.proof == HOME_PROOF_GOING_ON) {
+		struct sa_claim c = claim(p);
+		uint32_t opaque = sa_begin(p->w->director->sas, p->sipae.scheme, &c, p->asked->context,
+		    net_loop_now(p->w->worker->loop));
+
+		if (opaque == 0) {
+			passage_refuse(p, POLICY_REASON_OVERLOAD, NULL);
+			return;
+		}
+		sipae_go_on(&self, p->sipae.scheme, opaque, span_of((const char *)p->asked->token, p->asked->token_n), &extra);
+	} else {
+		/* who does not say which device it is cannot sign; and not every other client reads over what it does not know */
+		if ((p->offer & OFFER_NTLM) != 0 && has_epid)
+			sipae_offer(&self, SA_NTLM, &extra);
+		else if ((p->offer & OFFER_DIGEST) == 0) {
+			passage_refuse(p, POLICY_REASON_NO_ENDPOINT, NULL);
+			return;
+		}
+		if ((p->offer & OFFER_DIGEST) != 0)
+			signin_challenge(p->w->config, p->w->nonces, p->realm, stale, &extra);
+	}
+	/* being asked for a password is no refusal; a wrong one is */
+	if (why == POLICY_REASON_UNAUTHENTICATED || why == POLICY_REASON_STALE_NONCE)
+		sip_relay_answer(p->w->relay, p->from, p->m, 401, NULL, strbuf_span_of(&extra), &p->note);
+	else
+		sip_relay_refuse(p->w->relay, p->from, p->m, why, NULL, strbuf_span_of(&extra), &p->note);
+}
+
+/* ---- asking authd ---- */
+
+static void
+question_free(struct question *q)
+{
+	free(q->token);
+	mem_wipe_free(q, sizeof(*q));
+}
+
+static void
+resumed(struct sip_relay *r, struct sip_link *from, struct sip_message *m, void *arg)
+{
+	passage_take_up(sip_relay_owner(r), from, m, arg);
+}
+
+/* The answer is in q: take the request up again, if its sender is still there. */
+static void
+go_on(struct question *q)
+{
+	struct sip_held *held = q->held;
+
+	q->held = NULL;
+	q->asked_again = false;
+	sip_relay_resume(q->w->relay, held, resumed, q);
+	if (!q->asked_again)
+		question_free(q);
+}
+
+static void
+proof_came(void *arg, bool answered, const struct authd_answer *a)
+{
+	static const enum home_proof proofs[AUTHD_NVERDICTS] = {
+		[AUTHD_BAD] = HOME_PROOF_BAD, [AUTHD_STALE] = HOME_PROOF_STALE, [AUTHD_REPLAYED] = HOME_PROOF_REPLAYED,
+		[AUTHD_OK] = HOME_PROOF_OK, [AUTHD_CONTINUE] = HOME_PROOF_GOING_ON
+	};
+	struct question *q = arg;
+
+	q->proof = answered ? proofs[a->verdict] : HOME_PROOF_FAILED;
+	q->principal = a->who;
+	q->context = a->context;
+	q->lifetime = a->lifetime;
+	if (a->token.n != 0) {
+		q->token = xmalloc(a->token.n);
+		memcpy(q->token, a->token.p, q->token_n = a->token.n);
+	}
+	if (q->proof == HOME_PROOF_OK && a->key_n == NTLM_KEY_SIZE) {
+		q->keys.scheme = SA_NTLM;
+		ntlm_keys_derive(&q->keys.ntlm, a->key, a->flags);
+	}
+	go_on(q);
+}
+
+/* The directory about who has signed in before. */
+static void
+user_came(void *arg, bool answered, const struct authd_answer *a)
+{
+	struct question *q = arg;
+	struct sa_table *sas = q->w->director->sas;
+
+	q->proof = answered ? HOME_PROOF_OK : HOME_PROOF_FAILED;
+	if (answered && a->who.found && a->who.enabled) {
+		q->principal = a->who;
+		sa_renew_user(sas, q->sa, &a->who, net_loop_now(q->w->worker->loop));
+	} else if (answered) {
+		/* no longer a user: to be asked for a password, which will not do */
+		sa_end(sas, q->sa);
+		q->sa = 0;
+	}
+	go_on(q);
+}
+
+static void
+addressee_came(void *arg, bool answered, const struct authd_answer *a)
+{
+	struct question *q = arg;
+
+	q->entry = !answered ? HOME_UNAVAILABLE : a->who.found && a->who.enabled ? HOME_KNOWN : HOME_UNKNOWN;
+	q->addressee = a->who;
+	go_on(q);
+}
+
+void
+director_forget(void *arg)
+{
+	struct question *q = arg;
+
+	sip_relay_let_go(q->held);
+	question_free(q);
+}
+
+static bool
+send_question(struct passage *p, enum asking what, struct question *q)
+{
+	struct director_worker *w = p->w;
+	unsigned timeout = (unsigned)w->config->auth_timeout;
+	/* the domain of a bare user name: that of the realm if it is one of ours, else the sender's */
+	struct authd_question digest_of = { .credentials = p->credentials, .method = p->m->method,
+	    .nonce_good = p->nonce_good,
+	    .domain = director_is_ours(w->config, p->realm) ? p->realm : span_str(p->from_domain) };
+	struct authd_step step = { .mechanism = AUTHD_NTLM, .context = p->context, .domain = span_str(p->from_domain) };
+	unsigned char token[AUTHD_TOKEN_MAX];
+
+	switch (what) {
+	case ASKING_DIGEST:
+		return ask_digest(w->ask, &digest_of, timeout, proof_came, q);
+	case ASKING_STEP:
+		step.token = span_of((const char *)token, sipae_token(p->sipae.token, token, sizeof(token)));
+		return ask_step(w->ask, &step, timeout, proof_came, q);
+	case ASKING_USER:
+		return ask_lookup(w->ask, span_str(p->principal.aor), timeout, user_came, q);
+	case ASKING_ADDRESSEE:
+		return ask_lookup(w->ask, span_str(p->ruri_aor), timeout, addressee_came, q);
+	case ASKING_NOTHING:
+		break;
+	}
+	return false;
+}
+
+void
+proof_ask(struct passage *p, enum asking what)
+{
+	struct question *q = p->asked;
+
+	if (q == NULL) {
+		q = xcalloc(1, sizeof(*q));
+		q->w = p->w;
+	}
+	if (p->sa != 0) {
+		q->sa = p->sa;
+		q->endpoint = p->endpoint;
+		q->principal = p->principal;
+		q->proof = HOME_PROOF_OK;
+	}
+	q->held = sip_relay_hold(p->w->relay, p->from, p->m);
+	if (send_question(p, what, q)) {
+		q->asked_again = true;
+		return;
+	}
+	sip_relay_let_go(q->held);
+	q->held = NULL;
+	if (p->asked == NULL)
+		question_free(q);	/* else its owner does, in go_on() */
+	passage_refuse(p, POLICY_REASON_AUTH_UNAVAILABLE, NULL);
+}

@@ -1,0 +1,70 @@
+# A client that signs what it says (Pidgin-SIPE): it signs in with NTLM from
+# outside, through the edge, and believes nothing that the Director has not signed.
+. "$(dirname "$0")/system.sh"
+
+if ! pkg-config --exists purple libxml-2.0 2>/dev/null; then
+	echo "skip libpurple-dev is not installed"
+	exit 0
+fi
+# shellcheck disable=SC2046 # several words
+"${CC:-cc}" -O1 -g -w -rdynamic -o "$LAB/purple" "$LAB_TOP/tests/lab/purple.c" \
+    $(pkg-config --cflags --libs purple libxml-2.0) -ldl
+
+# lab_purple NAME USER@DOMAIN LOGIN PASSWORD [SERVER:PORT ADDRESS]
+lab_purple() {
+	lab_n=$1
+	rm -rf "$LAB/$lab_n.home"
+	mkdir -p "$LAB/$lab_n.home" "$LAB/roots"
+	cp "$LAB/pki/ca.pem" "$LAB/roots/ca.pem"
+	lab_start "$lab_n" env HOME="$LAB/$lab_n.home" "$LAB/purple" "$LAB/$lab_n.home" "$2" "$3" "$4" \
+	    "${5:-sip.example.com:443}" "${6:-$edge_outer}" "$LAB/roots" ntlm
+	echo quit >"$LAB/$lab_n.goodbye"
+}
+
+# How often the client found our signature right, and the Director its
+validated() {	# NAME AT-LEAST
+	[ "$(grep -a -c 'signature of incoming message validated' "$LAB/$1.home/debug.log")" -ge "$2" ]
+}
+never_invalid() {	# NAME
+	! grep -a -q -i 'invalid message signature\|signature of incoming message is invalid' "$LAB/$1.home/debug.log"
+}
+registered_again() {	# NAME HOW-OFTEN
+	[ "$(grep -a -c '^REGISTER sip:' "$LAB/$1.home/debug.log")" -ge "$2" ]
+}
+
+world_pki
+lab_example_zones
+lab_dns_start
+lab_ms_clients=yes
+world_pool_start
+world_director_start
+world_account dora@example.com Dora-1
+world_edge_start
+
+lab_purple alice alice@example.com 'EXAMPLE\alice' Alice-1
+ok "signs in with NTLM through the edge" lab_wait_line alice '^connected'
+ok "the Director knows how" lab_wait_line director 'event=signed-in .*scheme=NTLM .*alice@example\.com'
+lab_purple dora dora@example.com dora@example.com Dora-1
+ok "a user name with its domain will do as well" lab_wait_line dora '^connected'
+
+lab_tell alice 'say sip:dora@example.com one from alice'
+ok "a message to another such client" lab_wait_line dora '^received sip:alice@example\.com: one from alice'
+lab_tell dora 'say sip:alice@example.com two from dora'
+ok "and back" lab_wait_line alice '^received sip:dora@example\.com: two from dora'
+ok "every answer and request was signed (alice)" lab_wait 5 "five signatures" validated alice 5
+ok "every answer and request was signed (dora)" lab_wait 5 "five signatures" validated dora 5
+ok "none of them was wrong" never_invalid alice
+ok "nor was one of theirs" world_not_received director 'reason=bad-signature|reason=replayed'
+
+lab_purple mallory alice@example.com 'EXAMPLE\alice' wrong
+ok "a wrong password is refused" lab_wait_line mallory '^error [0-9]+ Authentication failed'
+ok "the log says why" lab_wait_line director 'event=bad-credentials .*why=wrong-password'
+lab_purple eve alice@example.com 'EXAMPLE\dora' Dora-1
+ok "another user's address is refused" lab_wait_line director 'reason=not-your-name'
+ok "and the client is told so, signed" lab_wait_line eve '^error [0-9]+ .*(rejected|authorized|not allowed)'
+
+lab_tell alice offline
+ok "signs out" lab_wait_line director 'event=disconnected|event=signed-in'
+lab_tell alice online
+ok "signs in again" lab_wait 10 "a second line" sh -c "[ \$(grep -c '^connected' '$LAB/alice.log') -ge 2 ]"
+finish
