@@ -63,7 +63,7 @@ sa_of_sender(struct director_worker *w, const struct sip_note *note, const struc
 static void
 log_unsigned(const struct sip_message *m)
 {
-	struct logrec r = log_begin(SP_LOG_WARNING, "unsigned");
+	struct logrec r = log_begin(SP_LOG_INFO, "unsigned");
 
 	if (m->is_request)
 		log_outside(&r, "method", m->method);
@@ -102,6 +102,15 @@ add_keep_alive(struct director_worker *w, struct sip_message *m)
 	    idle > 364 ? 300 : idle > 64 ? idle - 64 : idle / 2);
 }
 
+static void
+log_signed_out(const struct sip_message *m)
+{
+	struct logrec r = log_begin(SP_LOG_INFO, "signed-out");
+
+	log_outside(&r, "user", m->from.uri_text);
+	log_end(&r);
+}
+
 void
 reply_response(struct sip_relay *r, const struct sip_note *note, struct sip_link *from, struct sip_link *to,
     struct sip_message *m, enum policy_reason why)
@@ -135,8 +144,13 @@ reply_response(struct sip_relay *r, const struct sip_note *note, struct sip_link
 	if (note->method == POLICY_METHOD_REGISTER && is_success(m))
 		add_expires(note, m);
 	sign(w, opaque, m);
-	if (m->status >= 200 && ((flags & NOTE_ENDS) != 0 || ((flags & NOTE_ENDS_IF_DONE) != 0 && is_success(m))))
-		sa_end(w->director->sas, opaque);
+	if (m->status < 200)
+		return;
+	if ((flags & NOTE_ENDS_IF_DONE) != 0 && is_success(m))
+		log_signed_out(m);
+	else if ((flags & NOTE_ENDS) == 0)
+		return;
+	sa_end(w->director->sas, opaque);
 }
 
 void
