@@ -160,7 +160,7 @@ def zones(k):
     k.write("always.example", srv((0, 0, 5061, "sip"), ttl=600) + "sip 600 A %s.2.2" % NET)
     k.write("record.example", srv((0, 0, 5061, "sip"), owner="_other._tcp") + "sip A %s.2.2" % NET)
     k.write("renamed.example", sip + "sip A %s.2.4" % NET)          # its server has another name's certificate
-    k.write("sure.example", sip + "sip A %s.2.1" % NET)
+    k.write("sure.example", sip + "sip A %s.2.8" % NET)
     k.write("stranger.example", sip + "sip A %s.2.1" % NET)
     k.write("blocked.example", sip + "sip A %s.2.1" % NET)
     k.write("tenant.example", srv((0, 0, 5061, "sip.hosting.example.")))
@@ -508,6 +508,113 @@ def opened(_):
     door.close()
 
 
+# ---- other ways for a message to go ----
+
+ROLES = """
+internal_domains = [ "example.com" ];
+internal_servers = [ "director.int.example.com" ];
+federation = true;
+clearinghouse = true;
+branches = [ "sip.stranger.example" ];
+diagnostics_to_partners = true;
+partners = ( { name = "One"; server = "sip.one.example"; domains = [ "one.example" ]; member = true; verification = "always-verifiable"; },
+             { name = "Direct"; server = "sip.direct.example"; domains = [ "direct.example" ]; member = true; reaches = [ "One" ]; },
+             { name = "Six"; server = "sip.six.example"; domains = [ "six.example" ]; member = true; } );
+static_routes = ( { match = "+1555*@*.gw.example"; server = "sip.sure.example"; replace_host = true; } );
+refuse_methods_of = { users = [ "PUBLISH" ]; };
+"""
+
+
+def roles(_):
+    door = Door(DIRECTOR + ":5061", "director")
+    user_door = 'certificate = "%s/edge-outer.pem"; key = "%s/edge-outer.key";' % (PKI, PKI)
+    edge = Edge("roles", config().replace("outer = (", 'outer = ( { listen = "%s:443"; name = "sip.example.com"; %s users = true; },' %
+                                          (OUT, user_door)), ROLES)
+    director = door.accept()
+    s = Servers(one=Door(NET + ".2.1:5061", "one"), direct=Door(NET + ".2.7:5061", "direct"))
+
+    def telephone():
+        user = dial(OUT + ":443")
+        user.send(request("INVITE", "tel:+15551234", to="tel:+15551234"))
+        m = director.recv()
+        director.send(m.reply(486, "Busy Here"))
+        if director.recv().method != "ACK" or "InternetUser" not in m.get(MARK) or m.start != "INVITE tel:+15551234 SIP/2.0":
+            return m.raw
+        if [user.recv().status for _ in range(2)] != [100, 486]:
+            return "no answer"
+        user.send(request("MESSAGE", sender="tel:+15551234"))
+        if user.recv().status != 403:
+            return "a number is no sender of ours"
+        user.send(request("PUBLISH"))
+        return user.recv().status == 403
+    T.run("a remote user calls a telephone number; methods by class", telephone)
+
+    def relayed():
+        one = dial(PARTNERS, cert="one")
+        one.send(request("INVITE", "sip:d@direct.example", sender="sip:c@one.example", call="relayed",
+                         headers=["ms-archiving: TRUE", MARK + ": forged", "P-Asserted-Identity: <sip:c@one.example>"]))
+        name, conn, m = s.next()
+        if (name != "direct" or m.get("ms-archiving") != "TRUE" or m.get(MARK) is not None or
+                m.get(ASSERTED) != "ms-source-verified-user=verified" or m.get("P-Asserted-Identity") is not None):
+            return m.raw
+        routes = m.all("Record-Route")
+        if not routes or not all("sip.example.com:5061" in r for r in routes):
+            return routes
+        conn.send(m.reply(200, headers=["Contact: <sip:d@192.0.2.1>", MARK + ": forged", "ms-archiving: TRUE"]))
+        if one.recv().status != 100:
+            return "no 100"
+        r = one.recv()
+        if r.status != 200 or r.get(MARK) is not None or r.get(ASSERTED) != "ms-source-verified-user=unverified":
+            return r.raw
+        # the far end ends the call that it was called for
+        conn.send(request("BYE", "sip:c@192.0.2.2", sender="sip:d@direct.example", to="sip:c@one.example", tag="far", to_tag="a1",
+                          call="relayed", headers=["Route: " + x for x in routes]))
+        bye = one.recv()        # on the connection that One has opened, whose certificate proves its name
+        one.send(bye.reply(200))
+        return bye.method == "BYE" and bye.get("Route") is None and conn.recv().status == 200 and director.quiet(0.05) or bye.raw
+    T.run("a clearing house relays between its members, within dialogs both ways, by the outer door", relayed)
+
+    def matrix():
+        d = dial(PARTNERS, cert="direct")
+        d.send(request(uri="sip:x@six.example", sender="sip:d@direct.example"))
+        r = d.recv()
+        return (r.status == 403 and "source=" not in (r.get("ms-diagnostics-public") or "") and
+                edge.logged("reason=member-not-allowed")) or r.raw
+    T.run("a member reaches those that it may reach only", matrix)
+
+    def branch():
+        b = dial(PARTNERS, cert="stranger")
+        b.send(request("REGISTER", "sip:example.com", to="sip:alice@example.com",
+                       headers=["Contact: <sip:alice@10.9.8.7>", "Authorization: Digest username=\"alice\""]))
+        m = director.recv()
+        director.send(m.reply(200, headers=["Contact: <sip:alice@10.9.8.7>"]))
+        if "InternetUser" not in m.get(MARK) or m.get("Authorization") is None or b.recv().status != 200:
+            return m.raw
+        path = m.get("Path")
+        director.send(request(uri="sip:alice@10.9.8.7", sender="sip:bob@example.com", to="sip:alice@example.com",
+                              headers=["Route: " + path], via_host="director.int.example.com:5061"))
+        inward = b.recv()
+        b.send(inward.reply(200))
+        if inward.method != "MESSAGE" or "InternetUser" not in (director.recv().get(MARK) or ""):
+            return inward.raw
+        b.send(request(sender="sip:x@one.example"))
+        return b.recv().status == 403
+    T.run("a branch proxy's users register and are reached on its connection", branch)
+
+    def static_route():
+        s.doors["sure"] = Door(NET + ".2.8:5061", "sure")
+        inside = dial(INNER, "edge.int.example.com", cert="director")
+        inside.send(request(uri="sip:+15551234@a.gw.example:5070;user=phone", sender="sip:alice@example.com"))
+        name, conn, m = s.next()
+        conn.send(m.reply(200))
+        return (name == "sure" and m.start == "MESSAGE sip:+15551234@sip.sure.example;user=phone SIP/2.0" and
+                inside.recv().status == 200) or m.raw
+    T.run("a static route, with its host in the Request-URI", static_route)
+    s.close()
+    T.check("the edge ends in order", edge.stop() == 0)
+    door.close()
+
+
 # ---- a name server that does not answer ----
 
 def silence(_):
@@ -565,7 +672,7 @@ def main():
     knot = Knot()
     zones(knot)
     knot.start()
-    groups = dict(outward=outward, inward=inward, opened=opened, silence=silence)
+    groups = dict(outward=outward, inward=inward, opened=opened, roles=roles, silence=silence)
     try:
         for name in sys.argv[1:] or groups:
             try:
