@@ -162,6 +162,16 @@ match_peer(struct walk *w)
 		walk_match(w, names_exact(w->rules->names, NAME_SERVER, partner_server(w->own)));
 }
 
+/* Is there a name at all that DNS could name too? */
+static bool
+has_server_name(const struct policy_facts *f)
+{
+	for (unsigned i = 0; f->has_certificate && i < f->nnames; i++)
+		if (!walk_is_wildcard(f->names[i]))
+			return true;
+	return false;
+}
+
 /* ---- the first step, which is also asked of a connection alone ---- */
 
 enum policy_reason
@@ -180,7 +190,7 @@ step_peer(struct walk *w)
 		match_peer(w);
 	} else if (f->side == POLICY_SIDE_OUTER && !f->has_certificate && !f->unverified) {
 		c = POLICY_CLASS_REMOTE_USER;
-	} else if (f->side == POLICY_SIDE_OUTER && f->has_certificate && f->nnames != 0) {
+	} else if (f->side == POLICY_SIDE_OUTER && has_server_name(f)) {
 		w->candidate = w->rules->on[SWITCH_DISCOVERY];
 		walk_match_switch(w, SWITCH_DISCOVERY);
 	}

@@ -18,6 +18,8 @@ walk_allowed(struct walk *w, const struct name_match *m, struct span domain)
 
 	if (span_is_empty(domain) || policy_domain_is_ip(domain) || !w->rules->on[SWITCH_DISCOVERY])
 		return NULL;
+	if (m->rule[NAME_INTERNAL] != NULL || m->rule[NAME_PARTNER] != NULL)
+		return NULL;	/* another rule says whose server that is */
 	if (rule != NULL) {
 		walk_match(w, rule);
 		return &w->rules->allowed[rule->value];
