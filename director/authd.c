@@ -22,6 +22,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "director/handshake.h"
+#include "director/directory.h"
 #include "director/replay.h"
 
 #define LOOK_MS		500	/* how often the user file is looked at, at most */
@@ -121,8 +122,16 @@ authd_decide(const struct users *us, struct replay_table *replay, const struct a
 
 /* --- the process ---------------------------------------------------------------------- */
 
+/* An answer that had to wait for the directory. */
+struct late {
+	struct late	*next;
+	size_t		 n;
+	unsigned char	 bytes[];
+};
+
 struct channel {
 	int		 fd;
+	struct late	*late, *last_late; /* in the order in which they came */
 	unsigned	 is;		/* AUTHD_BY_WORKER or AUTHD_BY_CONTROL */
 	size_t		 in_n, out_n, out_at;
 	unsigned char	 in[FRAME_HEAD + AUTHD_QUESTION_MAX];
@@ -134,6 +143,9 @@ struct authd_process {
 	struct users		*users;
 	struct replay_table	*replay;
 	struct handshakes	*handshakes;
+	struct directory	*directory;	/* NULL: the user file alone */
+	struct channel		*asking;	/* whose question is being answered */
+	bool			 later;		/* its answer comes later */
 	struct channel		*channel;
 	unsigned		 nchannels;
 	struct stat		 seen;		/* the user file as it was last read */
@@ -216,7 +228,12 @@ answer_lookup(struct authd_process *p, const struct frame *f, struct frame_write
 
 	if (!authd_get_lookup(f, &aor))
 		return false;
-	authd_look_up(p->users, aor, &who);
+	if (p->directory == NULL || p->setup->directory->homes == HOMES_BOTH)
+		authd_look_up(p->users, aor, &who);
+	else
+		memset(&who, 0, sizeof(who));
+	if (p->directory != NULL && !who.found)
+		p->later = !directory_ask(p->directory, aor, clock_ms(), p->asking, f->tag, &who);
 	authd_put_answer(out, AUTHD_BAD, &who);
 	return true;
 }
@@ -239,6 +256,8 @@ static bool
 answer_reload(struct authd_process *p, const struct frame *f, struct frame_writer *out)
 {
 	(void)f;
+	if (p->directory != NULL)
+		directory_flush(p->directory);
 	authd_put_done(out, load(p) == SP_OK);
 	return true;
 }
@@ -246,8 +265,9 @@ answer_reload(struct authd_process *p, const struct frame *f, struct frame_write
 static bool
 answer_reopen(struct authd_process *p, const struct frame *f, struct frame_writer *out)
 {
-	(void)p;
 	(void)f;
+	if (p->directory != NULL)
+		directory_reopen_log(p->directory);
 	authd_put_done(out, log_reopen() == SP_OK);
 	return true;
 }
@@ -288,13 +308,33 @@ answer(struct authd_process *p, struct channel *ch, const struct frame *f)
 	if (f->len > requests[i].max)
 		die("a question that is too long", f->type);
 	frame_writer_init(&out, ch->out + FRAME_HEAD, AUTHD_ANSWER_MAX);
+	p->asking = ch;
+	p->later = false;
 	if (!requests[i].fn(p, f, &out) || out.failed)
 		die("a question that is malformed", f->type);
+	if (p->later)
+		return;
 	head.type = (uint16_t)requests[i].answer;
 	head.len = out.len;
 	head.body = ch->out + FRAME_HEAD;
 	ch->out_n = frame_format(&head, ch->out);
 	ch->out_at = 0;
+}
+
+/* The next of those that were late. False: there is none. */
+static bool
+take_late(struct channel *ch)
+{
+	struct late *l = ch->late;
+
+	if (l == NULL)
+		return false;
+	memcpy(ch->out, l->bytes, l->n);
+	ch->out_n = l->n;
+	ch->out_at = 0;
+	ch->late = l->next;
+	free(l);
+	return true;
 }
 
 /* Everything that is whole and can be answered now; one answer is on its way at a time. */
@@ -317,6 +357,8 @@ serve(struct authd_process *p, struct channel *ch)
 			mem_wipe(ch->out, ch->out_n);	/* it may have held a session key */
 			ch->out_n = 0;
 		}
+		if (take_late(ch))
+			continue;
 		if ((n = frame_parse(ch->in + used, ch->in_n - used, &f)) == 0)
 			break;
 		if (n < 0)
@@ -329,6 +371,25 @@ serve(struct authd_process *p, struct channel *ch)
 	ch->in_n -= used;
 	if (ch->in_n == sizeof(ch->in) && ch->out_n == 0)
 		die("a frame that is too long", 0);
+}
+
+/* What the directory has said. */
+static void
+came_late(void *arg, uint64_t tag, const struct authd_user *who)
+{
+	unsigned char body[AUTHD_ANSWER_MAX];
+	struct channel *ch = arg;
+	struct frame f = { .type = AUTHD_USER, .tag = tag, .body = body };
+	struct frame_writer w;
+	struct late *l;
+
+	frame_writer_init(&w, body, sizeof(body));
+	authd_put_answer(&w, AUTHD_BAD, who);
+	f.len = w.len;
+	l = xcalloc(1, sizeof(*l) + FRAME_HEAD + w.len);
+	l->n = frame_format(&f, l->bytes);
+	*(ch->late != NULL ? &ch->last_late->next : &ch->late) = l;
+	ch->last_late = l;
 }
 
 static void
@@ -347,25 +408,53 @@ receive(struct authd_process *p, struct channel *ch)
 static void
 run(struct authd_process *p)
 {
-	struct pollfd *fds = xcalloc(p->nchannels, sizeof(*fds));
+	struct pollfd *fds = xcalloc(p->nchannels + 1, sizeof(*fds));
+	unsigned n = p->nchannels;
 
 	for (;;) {
 		for (unsigned i = 0; i < p->nchannels; i++) {
 			fds[i].fd = p->channel[i].fd;
 			fds[i].events = p->channel[i].out_n != 0 ? POLLOUT : POLLIN;
 		}
-		if (poll(fds, p->nchannels, LOOK_MS) < 0 && errno != EINTR) {
+		fds[n].fd = p->directory != NULL ? directory_fd(p->directory) : -1;
+		fds[n].events = p->directory != NULL ? directory_events(p->directory) : 0;
+		if (poll(fds, n + 1, LOOK_MS) < 0 && errno != EINTR) {
 			log_say(SP_LOG_ERROR, "authd-poll", "%s", strerror(errno));
 			_exit(EX_OSERR);
 		}
 		look(p);
+		if (p->directory != NULL) {
+			if (fds[n].revents != 0)
+				directory_ready(p->directory, fds[n].revents, clock_ms());
+			directory_tick(p->directory, clock_ms());
+		}
 		for (unsigned i = 0; i < p->nchannels; i++) {
+			if (p->channel[i].late != NULL && p->channel[i].out_n == 0)
+				serve(p, &p->channel[i]);
 			if ((fds[i].revents & POLLOUT) != 0)
 				serve(p, &p->channel[i]);
 			else if (fds[i].revents != 0)
 				receive(p, &p->channel[i]);
 		}
 	}
+}
+
+/* Before the user file is read, so that the process which asks the directory has nothing of it. */
+static bool
+start_directory(struct authd_process *p, const int *worker, int control)
+{
+	const struct authd_setup *setup = p->setup;
+	int *theirs, fd, err;
+
+	if (setup->directory == NULL || setup->directory->homes == HOMES_FILE)
+		return true;
+	theirs = xcalloc(setup->nworkers + 1, sizeof(*theirs));
+	memcpy(theirs, worker, setup->nworkers * sizeof(*theirs));
+	theirs[setup->nworkers] = control;
+	if ((err = directory_start(setup->directory, setup->run_as, theirs, setup->nworkers + 1, &fd)) == SP_OK)
+		p->directory = directory_new(setup->directory, fd, came_late);
+	free(theirs);
+	return err == SP_OK;
 }
 
 /* The child. Its first word on the control channel says whether it can work. */
@@ -385,7 +474,9 @@ become_authd(const struct authd_setup *setup, const int *worker, int control)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_NAME, "authd");
-	if (setup->run_as != NULL && proc_drop_to(setup->run_as) != SP_OK)
+	if (!start_directory(&p, worker, control))
+		log_say(SP_LOG_ERROR, "authd", "the directory cannot be asked");
+	else if (setup->run_as != NULL && proc_drop_to(setup->run_as) != SP_OK)
 		log_say(SP_LOG_ERROR, "authd-account", "cannot become %s", setup->run_as);
 	else {
 		proc_harden();

@@ -1,7 +1,8 @@
 /*
  * director/authd.h - the process that holds the secrets, and how it is asked.
  *
- * authd has the user file and sees no SIP and no network. It is forked before
+ * authd has the user file and sees no SIP and no network: a directory is asked by
+ * a process of its own (director/ldapd.h). It is forked before
  * keys are loaded, doors are bound and threads start, and then answers typed frames (common/proc.h)
  * over one socketpair for each worker and one for the control thread. A table
  * says who may ask what; a frame that is not in it ends the process, and so
@@ -21,6 +22,7 @@
 #include "common/proc.h"
 #include "director/auth.h"
 #include "director/ntlm.h"
+#include "director/dirconf.h"
 
 /* Types of frames. Questions are answered by exactly one frame with the same tag. */
 enum authd_type {
@@ -46,6 +48,7 @@ enum { AUTHD_BY_WORKER = 1 << 0, AUTHD_BY_CONTROL = 1 << 1 };
 /* What the directory says about a user. pool and aor are empty when !found. */
 struct authd_user {
 	bool	 found, enabled;
+	bool	 unavailable;	/* nobody knows: the directory did not answer. Never with found */
 	bool	 remote, federation, public_im, archive;
 	char	 aor[USER_AOR_MAX];
 	char	 pool[USER_NAME_MAX];
@@ -124,6 +127,7 @@ struct authd_setup {
 	uint32_t	 replay_entries;
 	uint32_t	 handshakes;	/* open at once */
 	struct ntlm_target ntlm;	/* who we are in NTLM */
+	const struct dirconf *directory; /* NULL: the user file alone */
 	unsigned	 nworkers;
 };
 

@@ -17,6 +17,8 @@
 #define SERVER(member)	offsetof(struct director_server, member)
 
 static const char *const admits_words[] = { "servers", "clients", "both", NULL };
+static const char *const homes_words[] = { "file", "ldap", "both", NULL };
+static const char *const bind_words[] = { "anonymous", "simple", "gssapi", NULL };
 static const char *const level_words[] = { "error", "warning", "notice", "info", "debug", NULL };
 
 static const struct conf_item door_items[] = {
@@ -51,6 +53,10 @@ static const struct conf_item server_items[] = {
 	{ path, CONF_STR, AT(member), flags, 0, 0, 0, dflt, NULL, NULL, 0, help }
 #define STRS(path, member, flags, help) \
 	{ path, CONF_STRS, AT(member), flags, 0, 0, 0, NULL, NULL, NULL, 0, help }
+#define CHOICE(path, member, flags, words, help) \
+	{ path, CONF_CHOICE, AT(member), flags, 0, 0, 0, NULL, words, NULL, 0, help }
+#define BOOL(path, member, flags, dflt, help) \
+	{ path, CONF_BOOL, AT(member), flags, dflt, 0, 0, NULL, NULL, NULL, 0, help }
 #define INT(path, member, flags, dflt, min, max, help) \
 	{ path, CONF_INT, AT(member), flags, dflt, min, max, NULL, NULL, NULL, 0, help }
 #define GROUPS(path, member, flags, sub, type, help) \
@@ -121,6 +127,51 @@ static const struct conf_item items[] = {
 	    "NetBIOS name of the domain that challenges name; without it, the first label of the first domain."),
 	{ "ntlm.timestamp", CONF_BOOL, AT(ntlm_timestamp), 0, 0, 0, 0, NULL, NULL, NULL, 0,
 	    "Whether challenges tell the time, which makes newer clients protect the handshake." },
+	CHOICE("directory.homes", directory.homes, 0, homes_words,
+	    "Who says where a user's home is: file, ldap, or both, the file first."),
+	INT("directory.ttl", directory.ttl, 0, 300, 1, 86400, "Seconds for which what LDAP said of a user is used."),
+	INT("directory.negative_ttl", directory.negative_ttl, 0, 30, 1, 86400,
+	    "Seconds for which it is remembered that LDAP does not have a user."),
+	INT("directory.stale", directory.stale, 0, 3600, 0, 604800,
+	    "Seconds after that for which it is used all the same while no server answers."),
+	INT("directory.entries", directory.entries, 0, 50000, 4, 4194304, "Users that are remembered."),
+	INT("directory.timeout", directory.timeout, 0, 3000, 50, 60000,
+	    "Milliseconds that an answer of LDAP may take, all servers included."),
+	STRS("ldap.servers", directory.servers, 0, "URIs of the LDAP servers, in the order in which they are tried."),
+	BOOL("ldap.starttls", directory.starttls, 0, 1, "Is TLS begun on a connection to an ldap:// URI?"),
+	STR("ldap.trust", directory.trust, CONF_OPTIONAL, NULL,
+	    "PEM file with the authorities that sign the certificates of LDAP servers."),
+	CHOICE("ldap.bind", directory.bind, 0, bind_words, "As whom we ask: anonymous, simple (a password), or gssapi."),
+	STR("ldap.bind_dn", directory.bind_dn, CONF_OPTIONAL, NULL, "Distinguished name that we bind as, with a password."),
+	STR("ldap.password_file", directory.password_file, CONF_OPTIONAL, NULL,
+	    "File whose first line is the password; mode 0600."),
+	STR("ldap.keytab", directory.keytab, CONF_OPTIONAL, NULL, "Keytab with the key of our Kerberos principal."),
+	STRS("ldap.bases", directory.bases, 0, "Distinguished names below which users are looked for."),
+	STR("ldap.filter", directory.filter, CONF_OPTIONAL, NULL, "Filter that a user's entry must match besides."),
+	BOOL("ldap.proxy_addresses", directory.proxy_addresses, 0, 0,
+	    "Is a user found by a sip: value of proxyAddresses, too?"),
+	STR("ldap.default_pool", directory.default_pool, CONF_OPTIONAL, NULL,
+	    "Home pool of users whose entry names none."),
+	INT("ldap.connections", directory.connections, 0, 4, 1, 64, "Connections to LDAP, and questions under way at once."),
+	INT("ldap.server_timeout", directory.server_timeout, 0, 1000, 50, 60000,
+	    "Milliseconds that one step of one server may take; then the next is tried."),
+	INT("ldap.pause", directory.pause, 0, 30, 1, 3600, "Longest pause, in seconds, before a server that failed is tried again."),
+	STR("ldap.attributes.address", directory.attributes.address, 0, "msRTCSIP-PrimaryUserAddress",
+	    "Attribute with the address, as sip:user@domain."),
+	STR("ldap.attributes.home", directory.attributes.home, 0, "msRTCSIP-PrimaryHomeServer",
+	    "Attribute that names the home pool: the DN of its entry, or its host name."),
+	STR("ldap.attributes.pool_name", directory.attributes.pool_name, 0, "dNSHostName",
+	    "Attribute of a pool's entry with its host name; serviceDNSName, if it has none."),
+	STR("ldap.attributes.enabled", directory.attributes.enabled, 0, "msRTCSIP-UserEnabled",
+	    "Attribute that is TRUE for enabled users; when empty, all are."),
+	STR("ldap.attributes.remote", directory.attributes.remote, 0, "msRTCSIP-InternetAccessEnabled",
+	    "Attribute that is TRUE for users who may come from outside; when empty, all may."),
+	STR("ldap.attributes.federation", directory.attributes.federation, 0, "msRTCSIP-FederationEnabled",
+	    "Attribute that is TRUE for users who may reach partners; when empty, all may."),
+	STR("ldap.attributes.options", directory.attributes.options, 0, "msRTCSIP-OptionFlags",
+	    "Attribute with a number whose bit 1 lets a user reach public IM; when empty, all may."),
+	STR("ldap.attributes.archive", directory.attributes.archive, 0, "msRTCSIP-ArchivingEnabled",
+	    "Attribute that says whose messages are archived."),
 	STRS("dns.servers", dns_servers, 0, "Addresses of DNS servers; the system's when none is named."),
 	INT("limits.connections", max_connections, 0, 20000, 1, 1000000, "Connections of one worker."),
 	INT("limits.transactions", max_transactions, 0, 50000, 1, 1000000, "Requests in flight of one worker."),
@@ -373,6 +424,14 @@ check_refused(struct checking *k)
 			    "tls.refused: expects SHA-256 fingerprints of 64 hexadecimal digits");
 }
 
+static void
+complain_of_directory(void *arg, const char *path, const char *sentence)
+{
+	struct checking *k = arg;
+
+	COMPLAIN(k, path, "%s: %s", path, sentence);
+}
+
 struct director_config *
 director_config_read(const char *file, struct conf_errors *errs)
 {
@@ -389,6 +448,7 @@ director_config_read(const char *file, struct conf_errors *errs)
 		check_auth(&k);
 		check_dns(&k);
 		check_refused(&k);
+		dirconf_check(&c->directory, complain_of_directory, &k);
 	}
 	return c;
 }
@@ -494,6 +554,9 @@ bool
 director_config_same_frame(const struct director_config *a, const struct director_config *b, const char **option)
 {
 	bool doors = a->doors.n == b->doors.n;
+
+	if (!dirconf_same(&a->directory, &b->directory, option))
+		return false;
 
 	for (size_t i = 0; doors && i < a->doors.n; i++)
 		doors = same(director_door(a, i)->listen, director_door(b, i)->listen) &&

@@ -13,6 +13,7 @@
 
 #include "common/conf.h"
 #include "common/span.h"
+#include "director/dirconf.h"
 #include "net/addr.h"
 
 #define DIRECTOR_DEFAULT_CONFIG	SYSCONFDIR "/director.conf"
@@ -68,6 +69,7 @@ struct director_config {
 	char		*auth_users, *auth_user, *auth_realm;
 	struct conf_strs auth_offers, auth_offers_remote, auth_digest;
 	int		 auth_nonce_lifetime, auth_replay_entries, auth_timeout;
+	struct dirconf	 directory;
 	struct conf_strs dns_servers;
 	int		 max_connections, max_transactions, max_questions, max_message, max_queue;
 	int		 handshake_time, first_message_time, message_time, signin_time, idle_time, drain_time;

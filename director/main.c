@@ -415,7 +415,7 @@ static int
 start_authd(struct director *d)
 {
 	struct authd_setup setup = {
-		.users = d->config->auth_users, .run_as = d->config->auth_user,
+		.directory = &d->config->directory, .users = d->config->auth_users, .run_as = d->config->auth_user,
 		.replay_entries = (uint32_t)d->config->auth_replay_entries, .nworkers = worker_count(d->config),
 		.handshakes = (uint32_t)d->config->sipae_handshakes, .ntlm = ntlm_names(d->config)
 	};

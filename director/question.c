@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum { FOUND = 1 << 0, ENABLED = 1 << 1, REMOTE = 1 << 2, FEDERATION = 1 << 3, PUBLIC_IM = 1 << 4, ARCHIVE = 1 << 5,
-    ALL_FLAGS = (1 << 6) - 1 };
+    UNAVAILABLE = 1 << 6, ALL_FLAGS = (1 << 7) - 1 };
 
 static void
 put(struct frame_writer *w, struct span s)
@@ -94,7 +94,8 @@ authd_put_answer(struct frame_writer *w, enum authd_verdict verdict, const struc
 {
 	frame_put_u8(w, (uint8_t)verdict);
 	frame_put_u8(w, (uint8_t)((u->found ? FOUND : 0) | (u->enabled ? ENABLED : 0) | (u->remote ? REMOTE : 0) |
-	    (u->federation ? FEDERATION : 0) | (u->public_im ? PUBLIC_IM : 0) | (u->archive ? ARCHIVE : 0)));
+	    (u->federation ? FEDERATION : 0) | (u->public_im ? PUBLIC_IM : 0) | (u->archive ? ARCHIVE : 0) |
+	    (u->unavailable ? UNAVAILABLE : 0)));
 	put(w, span_str(u->aor));
 	put(w, span_str(u->pool));
 }
@@ -121,7 +122,8 @@ read_answer(struct frame_reader *r, enum authd_verdict *verdict, struct authd_us
 	flags = frame_u8(r);
 	aor = get(r);
 	pool = get(r);
-	if (r->failed || v >= AUTHD_NVERDICTS || flags > ALL_FLAGS || !copy(u->aor, sizeof(u->aor), aor) ||
+	if (r->failed || v >= AUTHD_NVERDICTS || flags > ALL_FLAGS ||
+	    ((flags & UNAVAILABLE) != 0 && flags != UNAVAILABLE) || !copy(u->aor, sizeof(u->aor), aor) ||
 	    !copy(u->pool, sizeof(u->pool), pool))
 		return false;
 	*verdict = (enum authd_verdict)v;
@@ -131,6 +133,7 @@ read_answer(struct frame_reader *r, enum authd_verdict *verdict, struct authd_us
 	u->federation = (flags & FEDERATION) != 0;
 	u->public_im = (flags & PUBLIC_IM) != 0;
 	u->archive = (flags & ARCHIVE) != 0;
+	u->unavailable = (flags & UNAVAILABLE) != 0;
 	return true;
 }
 

@@ -196,7 +196,9 @@ START_TEST(frames)
 	ck_assert_int_eq(verdict, AUTHD_STALE);
 	ck_assert(v.found && !v.enabled && v.remote && !v.federation && !v.public_im && v.archive);
 	ck_assert_str_eq(v.aor, "a@b");
-	body[1] |= 0x40;
+	body[1] |= 0x80;
+	ck_assert(!authd_get_answer(&f, &verdict, &v));
+	body[1] = (unsigned char)((body[1] & 0x7f) | 0x40);	/* found, and nobody knows */
 	ck_assert(!authd_get_answer(&f, &verdict, &v));
 	body[1] &= 0x3f;
 	body[0] = AUTHD_NVERDICTS;

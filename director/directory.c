@@ -1,0 +1,368 @@
+/*
+ * director/directory.c - authd's side of the directory.
+ */
+#include "director/directory.h"
+
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/err.h"
+#include "common/hash.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/slots.h"
+#include "director/dircache.h"
+#include "director/ldapd.h"
+
+#define BUCKETS	1024
+
+struct waiter {
+	struct waiter	*next;
+	void		*arg;
+	uint64_t	 tag;
+};
+
+/* An address that is being asked for. In order of time, which is that of their deadlines. */
+struct wanted {
+	struct wanted	*next, **prev, *chain;
+	uint64_t	 id, until_ms;
+	bool		 sent;
+	struct waiter	*waiters;
+	char		 aor[USER_AOR_MAX];
+};
+
+struct directory {
+	const struct dirconf	*conf;
+	directory_fn		 fn;
+	int			 fd;		/* -1: the far end is gone */
+	struct dircache		*known, *nobody;
+	struct slots		*ids;
+	struct wanted		*first, **last, *bucket[BUCKETS];
+	uint32_t		 nunsent, nwaiters;
+};
+
+struct directory *
+directory_new(const struct dirconf *conf, int fd, directory_fn fn)
+{
+	struct directory *d = xcalloc(1, sizeof(*d));
+
+	d->conf = conf;
+	d->fn = fn;
+	d->fd = fd;
+	d->known = dircache_new((uint32_t)conf->entries);
+	/* who tries out names fills this one alone */
+	d->nobody = dircache_new((uint32_t)conf->entries / 4);
+	d->ids = slots_new(DIRECTORY_QUESTIONS_MAX);
+	d->last = &d->first;
+	return d;
+}
+
+static struct wanted **
+bucket_of(struct directory *d, struct span aor)
+{
+	return &d->bucket[hash_nocase(aor) % BUCKETS];
+}
+
+/* Out of every table; who waits is the caller's. */
+static void
+take_out(struct directory *d, struct wanted *w)
+{
+	struct wanted **at = bucket_of(d, span_str(w->aor));
+
+	while (*at != w)
+		at = &(*at)->chain;
+	*at = w->chain;
+	*w->prev = w->next;
+	if (w->next != NULL)
+		w->next->prev = w->prev;
+	else
+		d->last = w->prev;
+	slots_remove(d->ids, w->id);
+	if (!w->sent)
+		d->nunsent--;
+}
+
+static void
+free_waiters(struct directory *d, struct waiter *v)
+{
+	while (v != NULL) {
+		struct waiter *next = v->next;
+
+		free(v);
+		d->nwaiters--;
+		v = next;
+	}
+}
+
+void
+directory_free(struct directory *d)
+{
+	struct wanted *w;
+
+	if (d == NULL)
+		return;
+	while ((w = d->first) != NULL) {
+		take_out(d, w);
+		free_waiters(d, w->waiters);
+		free(w);
+	}
+	if (d->fd >= 0)
+		close(d->fd);
+	dircache_free(d->known);
+	dircache_free(d->nobody);
+	slots_free(d->ids);
+	free(d);
+}
+
+void
+directory_flush(struct directory *d)
+{
+	dircache_flush(d->known);
+	dircache_flush(d->nobody);
+}
+
+/* --- asking --------------------------------------------------------------------- */
+
+/* False when the far end has no room now. */
+static bool
+send_one(struct directory *d, struct wanted *w)
+{
+	unsigned char out[FRAME_HEAD + USER_AOR_MAX + 2];
+	struct frame f = { .type = AUTHD_LOOKUP, .tag = w->id, .body = out + FRAME_HEAD };
+	struct frame_writer fw;
+
+	if (d->fd < 0)
+		return false;
+	frame_writer_init(&fw, out + FRAME_HEAD, USER_AOR_MAX + 2);
+	authd_put_lookup(&fw, span_str(w->aor));
+	f.len = fw.len;
+	frame_format(&f, out);
+	if (send(d->fd, out, FRAME_HEAD + f.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return false;
+	w->sent = true;
+	d->nunsent--;
+	return true;
+}
+
+static void
+send_all(struct directory *d)
+{
+	for (struct wanted *w = d->first; w != NULL && d->nunsent != 0; w = w->next)
+		if (!w->sent && !send_one(d, w))
+			return;
+}
+
+static struct wanted *
+want(struct directory *d, struct span aor, uint64_t now)
+{
+	struct wanted **at = bucket_of(d, aor), *w = *at;
+
+	while (w != NULL && !span_iis(aor, w->aor))
+		w = w->chain;
+	if (w != NULL)
+		return w;
+	w = xcalloc(1, sizeof(*w));
+	if ((w->id = slots_add(d->ids, w)) == 0) {
+		free(w);
+		return NULL;
+	}
+	memcpy(w->aor, aor.p, aor.n);
+	w->until_ms = now + (uint64_t)d->conf->timeout;
+	w->chain = *at;
+	*at = w;
+	w->prev = d->last;
+	*d->last = w;
+	d->last = &w->next;
+	d->nunsent++;
+	send_all(d);
+	return w;
+}
+
+bool
+directory_ask(struct directory *d, struct span aor, uint64_t now, void *arg, uint64_t tag, struct authd_user *who)
+{
+	bool fresh, stale;
+	struct wanted *w;
+	struct waiter *v;
+
+	memset(who, 0, sizeof(*who));
+	if (span_is_empty(aor) || aor.n >= USER_AOR_MAX || memchr(aor.p, '\0', aor.n) != NULL)
+		return true;
+	if (dircache_get(d->nobody, aor, now, who, &fresh) && fresh)
+		return true;
+	stale = dircache_get(d->known, aor, now, who, &fresh);
+	if (fresh)
+		return true;
+	if (d->nwaiters < DIRECTORY_WAITERS_MAX && d->fd >= 0 && (w = want(d, aor, now)) != NULL) {
+		v = xcalloc(1, sizeof(*v));
+		v->arg = arg;
+		v->tag = tag;
+		v->next = w->waiters;
+		w->waiters = v;
+		d->nwaiters++;
+		return false;
+	}
+	if (!stale)
+		who->unavailable = true;
+	return true;
+}
+
+/* --- answers ------------------------------------------------------------------------ */
+
+/* The answer is there, or will not come. Those who wait may ask again at once. */
+static void
+settle(struct directory *d, struct wanted *w, const struct authd_user *came, uint64_t now)
+{
+	struct span aor = span_str(w->aor);
+	struct authd_user who = *came;
+	bool fresh;
+
+	take_out(d, w);
+	if (who.unavailable) {
+		/* what was known before is better than nothing */
+		if (!dircache_get(d->known, aor, now, &who, &fresh))
+			who.unavailable = true;
+	} else if (who.found) {
+		dircache_remove(d->nobody, aor);
+		dircache_put(d->known, aor, &who, now, (uint64_t)d->conf->ttl * 1000, (uint64_t)d->conf->stale * 1000);
+	} else {
+		dircache_remove(d->known, aor);
+		dircache_put(d->nobody, aor, &who, now, (uint64_t)d->conf->negative_ttl * 1000, 0);
+	}
+	for (struct waiter *v = w->waiters; v != NULL; v = v->next)
+		d->fn(v->arg, v->tag, &who);
+	free_waiters(d, w->waiters);
+	free(w);
+}
+
+static void
+die(const char *what)
+{
+	log_say(SP_LOG_ERROR, "authd-bad-frame", "%s from the process that asks the directory; authd ends", what);
+	_exit(EX_SOFTWARE);
+}
+
+static void
+lose(struct directory *d, uint64_t now)
+{
+	static const struct authd_user nobody = { .unavailable = true };
+
+	log_say(SP_LOG_ERROR, "ldap-gone", "the process that asks the directory has ended for good");
+	close(d->fd);
+	d->fd = -1;
+	while (d->first != NULL)
+		settle(d, d->first, &nobody, now);
+}
+
+static void
+take(struct directory *d, const unsigned char *in, size_t n, uint64_t now)
+{
+	enum authd_verdict verdict;
+	struct authd_user who;
+	struct wanted *w;
+	struct frame f;
+
+	if (frame_parse(in, n, &f) != (ssize_t)n || f.type != AUTHD_USER || !authd_get_answer(&f, &verdict, &who) ||
+	    verdict != AUTHD_BAD)
+		die("a wrong answer");
+	/* NULL: its time was up */
+	if ((w = slots_get(d->ids, f.tag)) == NULL)
+		return;
+	if (who.found && !span_iis(span_str(w->aor), who.aor))
+		die("an answer about somebody else");
+	settle(d, w, &who, now);
+}
+
+void
+directory_ready(struct directory *d, short revents, uint64_t now)
+{
+	unsigned char in[LDAPD_PACKET_MAX];
+
+	if (d->fd < 0)
+		return;
+	if ((revents & POLLOUT) != 0)
+		send_all(d);
+	if ((revents & ~POLLOUT) == 0)
+		return;
+	/* a bounded number, so that workers are not kept waiting */
+	for (int i = 0; i < 64 && d->fd >= 0; i++) {
+		ssize_t n = recv(d->fd, in, sizeof(in), MSG_DONTWAIT);
+
+		if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK))
+			return;
+		if (n <= 0)
+			lose(d, now);
+		else
+			take(d, in, (size_t)n, now);
+	}
+}
+
+void
+directory_tick(struct directory *d, uint64_t now)
+{
+	static const struct authd_user nobody = { .unavailable = true };
+
+	while (d->first != NULL && d->first->until_ms <= now) {
+		log_say(SP_LOG_ERROR, "ldap-slow", "the directory did not answer in time");
+		settle(d, d->first, &nobody, now);
+	}
+}
+
+void
+directory_reopen_log(struct directory *d)
+{
+	struct frame f = { .type = AUTHD_REOPEN };
+	unsigned char out[FRAME_HEAD];
+
+	frame_format(&f, out);
+	if (d->fd >= 0)
+		(void)send(d->fd, out, sizeof(out), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+int
+directory_fd(const struct directory *d)
+{
+	return d->fd;
+}
+
+short
+directory_events(const struct directory *d)
+{
+	return d->nunsent != 0 ? POLLIN | POLLOUT : POLLIN;
+}
+
+int
+directory_start(const struct dirconf *conf, const char *run_as, const int *close_these, unsigned n, int *fd)
+{
+	char password[LDAPD_PASSWORD_MAX];
+	size_t password_n = 0;
+	int pair[2], err = SP_OK;
+	pid_t pid;
+
+	*fd = -1;
+	if (conf->bind == BIND_SIMPLE && (err = ldapd_read_password(conf->password_file, password, &password_n)) != SP_OK)
+		return err;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		err = SP_EIO;
+	else if ((pid = fork()) == 0) {
+		for (unsigned i = 0; i < n; i++)
+			close(close_these[i]);
+		close(pair[0]);
+		ldapd_keep(conf, run_as, password, password_n, pair[1]);
+	} else {
+		close(pair[1]);
+		if (pid < 0) {
+			close(pair[0]);
+			err = SP_EIO;
+		} else
+			*fd = pair[0];
+	}
+	mem_wipe(password, sizeof(password));
+	return err;
+}

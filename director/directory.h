@@ -1,0 +1,54 @@
+/*
+ * director/directory.h - authd's side of the directory: what it has answered
+ * before, what it is being asked, and who waits for that.
+ *
+ * Nothing here waits. Equal questions in flight are one; their number and that
+ * of those who wait are bounded, and so is the time: when it is up, or the
+ * servers fail, what was known before is the answer, or "unavailable".
+ */
+#ifndef SALLYPORT_DIRECTOR_DIRECTORY_H
+#define SALLYPORT_DIRECTOR_DIRECTORY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/span.h"
+#include "director/authd.h"
+#include "director/dirconf.h"
+
+#define DIRECTORY_QUESTIONS_MAX	2048	/* addresses asked for at once */
+#define DIRECTORY_WAITERS_MAX	16384	/* questions of workers that wait for them */
+
+struct directory;
+
+/* The answer to a question; where it goes is what was said with it. */
+typedef void (*directory_fn)(void *arg, uint64_t tag, const struct authd_user *);
+
+/* The far end is fd (a SOCK_SEQPACKET socket), which is taken over. Cannot fail. */
+struct directory *directory_new(const struct dirconf *, int fd, directory_fn);
+void	 directory_free(struct directory *);	/* those who wait hear nothing; NULL: nothing */
+/*
+ * Who is this? True with *who filled when it is known; else fn(arg, tag) is called later, exactly
+ * once, never before this returns.
+ */
+bool	 directory_ask(struct directory *, struct span aor, uint64_t now_ms, void *arg, uint64_t tag,
+	    struct authd_user *who);
+/* Forget what was answered. */
+void	 directory_flush(struct directory *);
+/* Open the log file again over there. */
+void	 directory_reopen_log(struct directory *);
+
+/* What poll(2) is to wait for; then what came of it; and at least twice a second what time it is. */
+int	 directory_fd(const struct directory *);
+short	 directory_events(const struct directory *);
+void	 directory_ready(struct directory *, short revents, uint64_t now_ms);
+void	 directory_tick(struct directory *, uint64_t now_ms);
+
+/*
+ * Fork the process that asks (ldapd.h): *fd is to be given to directory_new(). close_these are
+ * descriptors that it must not keep. SP_OK; SP_EINVAL: the password cannot be read (logged); SP_EIO.
+ */
+int	 directory_start(const struct dirconf *, const char *run_as, const int *close_these, unsigned n, int *fd);
+
+#endif

@@ -1,0 +1,261 @@
+/*
+ * director/ldapd.c - the process that asks the directory.
+ */
+#include "director/ldapd.h"
+
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/proc.h"
+#include "director/authd.h"
+#include "director/ldapconn.h"
+
+#define THREADS_MAX	64
+#define PAUSE_MIN_MS	1000
+
+/* Why the file does not do; NULL with got bytes in out if it does. */
+static const char *
+read_secret(const char *path, char out[LDAPD_PASSWORD_MAX], size_t *got)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const char *why = NULL;
+	struct stat st;
+	ssize_t n = 0;
+
+	*got = 0;
+	if (fd < 0)
+		return strerror(errno);
+	if (fstat(fd, &st) != 0)
+		why = strerror(errno);
+	else if (!S_ISREG(st.st_mode) || (st.st_mode & 077) != 0)
+		why = "others may read it; expects a file of mode 0600";
+	else if (st.st_uid != 0 && geteuid() != 0 && st.st_uid != geteuid())
+		why = "belongs to somebody else";
+	else if ((n = read(fd, out, LDAPD_PASSWORD_MAX)) < 0)
+		why = strerror(errno);
+	else if (n == LDAPD_PASSWORD_MAX)
+		why = "is too long";
+	else
+		*got = (size_t)n;
+	close(fd);
+	return why;
+}
+
+int
+ldapd_read_password(const char *path, char out[LDAPD_PASSWORD_MAX], size_t *n)
+{
+	size_t got;
+	const char *why = read_secret(path, out, &got);
+
+	*n = why == NULL ? span_find(span_of(out, got), '\n') : 0;
+	if (why == NULL && *n == 0)
+		why = "its first line is empty";
+	if (why == NULL)
+		return SP_OK;
+	mem_wipe(out, LDAPD_PASSWORD_MAX);
+	log_say(SP_LOG_ERROR, "ldap-password", "%s: %s", path, why);
+	return SP_EINVAL;
+}
+
+/* --- servers: which may be asked ------------------------------------------------ */
+
+struct server {
+	unsigned	 failures;	/* in a row */
+	uint64_t	 until_ms;	/* failed: not before */
+};
+
+struct ldapd {
+	const struct dirconf	*conf;
+	struct ldap_names	*names;
+	const char		*password;
+	size_t			 password_n;
+	int			 fd;
+	pthread_mutex_t		 lock;		/* of the servers */
+	struct server		*server;
+};
+
+/* One that failed is asked again after its pause, by one thread alone. */
+static bool
+may_ask(struct ldapd *d, size_t i)
+{
+	struct server *s = &d->server[i];
+	uint64_t now = clock_ms();
+	bool yes;
+
+	pthread_mutex_lock(&d->lock);
+	yes = s->failures == 0 || now >= s->until_ms;
+	if (yes && s->failures != 0)
+		s->until_ms = now + 5 * (uint64_t)d->conf->server_timeout;
+	pthread_mutex_unlock(&d->lock);
+	return yes;
+}
+
+static void
+note(struct ldapd *d, size_t i, const char *failure)
+{
+	struct server *s = &d->server[i];
+	uint64_t pause = PAUSE_MIN_MS, longest = (uint64_t)d->conf->pause * 1000;
+	bool changed;
+
+	pthread_mutex_lock(&d->lock);
+	changed = (s->failures != 0) != (failure != NULL);
+	if (failure == NULL)
+		s->failures = 0;
+	else {
+		for (unsigned n = 0; n < s->failures && pause < longest; n++)
+			pause *= 2;
+		s->until_ms = clock_ms() + (pause < longest ? pause : longest);
+		s->failures++;
+	}
+	pthread_mutex_unlock(&d->lock);
+	if (changed && failure == NULL)
+		log_say(SP_LOG_NOTICE, "ldap-up", "%s answers again", d->conf->servers.v[i].s);
+	else if (changed) {
+		struct logrec r = log_begin(SP_LOG_ERROR, "ldap-down");
+
+		log_text(&r, "server", d->conf->servers.v[i].s);
+		log_outside(&r, "detail", span_str(failure));
+		log_end(&r);
+	}
+}
+
+/* --- one question ------------------------------------------------------------------ */
+
+/* The first server that answers, in their order. */
+static void
+find(struct ldapd *d, struct ldap_conn *c, struct span aor, struct authd_user *who)
+{
+	char failure[256];
+
+	for (size_t i = 0; i < d->conf->servers.n; i++) {
+		if (!may_ask(d, i))
+			continue;
+		if (ldap_conn_find(c, i, aor, who, failure, sizeof(failure))) {
+			note(d, i, NULL);
+			return;
+		}
+		note(d, i, failure);
+	}
+	memset(who, 0, sizeof(*who));
+	who->unavailable = true;
+}
+
+static void
+die(const char *what)
+{
+	log_say(SP_LOG_ERROR, "authd-bad-frame", "%s; the process that asks the directory ends", what);
+	_exit(EX_SOFTWARE);
+}
+
+static void
+answer(struct ldapd *d, struct ldap_conn *c, const struct frame *f)
+{
+	unsigned char out[FRAME_HEAD + AUTHD_ANSWER_MAX];
+	struct frame head = { .type = AUTHD_USER, .tag = f->tag, .body = out + FRAME_HEAD };
+	struct authd_user who;
+	struct frame_writer w;
+	struct span aor;
+
+	if (!authd_get_lookup(f, &aor))
+		die("a question that is malformed");
+	find(d, c, aor, &who);
+	frame_writer_init(&w, out + FRAME_HEAD, AUTHD_ANSWER_MAX);
+	authd_put_answer(&w, AUTHD_BAD, &who);
+	head.len = w.len;
+	frame_format(&head, out);
+	if (send(d->fd, out, FRAME_HEAD + w.len, MSG_NOSIGNAL) < 0 && errno != EINTR)
+		_exit(EX_OK);
+}
+
+static void *
+serve(void *arg)
+{
+	struct ldapd *d = arg;
+	struct ldap_conn *c = ldap_conn_new(d->conf, d->names, d->password, d->password_n);
+	unsigned char in[LDAPD_PACKET_MAX];
+	struct frame f;
+
+	for (;;) {
+		ssize_t n = recv(d->fd, in, sizeof(in), 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			_exit(EX_OK);	/* authd has ended */
+		if (frame_parse(in, (size_t)n, &f) != n)
+			die("a packet that is no frame");
+		if (f.type == AUTHD_LOOKUP)
+			answer(d, c, &f);
+		else if (f.type == AUTHD_REOPEN)
+			log_reopen();
+		else
+			die("a question that is none");
+	}
+	return NULL;
+}
+
+static void
+work(const struct dirconf *conf, const char *password, size_t password_n, int fd)
+{
+	struct ldapd d = { .conf = conf, .password = password, .password_n = password_n, .fd = fd };
+	pthread_t thread;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	pthread_mutex_init(&d.lock, NULL);
+	d.server = xcalloc(conf->servers.n, sizeof(*d.server));
+	d.names = ldap_names_new();
+	ldap_conn_prepare(conf);
+	for (int i = 1; i < conf->connections && i < THREADS_MAX; i++)
+		if (pthread_create(&thread, NULL, serve, &d) != 0)
+			log_say(SP_LOG_ERROR, "ldap-ended", "a thread could not start");
+	serve(&d);
+}
+
+void
+ldapd_keep(const struct dirconf *conf, const char *run_as, const char *password, size_t n, int fd)
+{
+	int status;
+
+	if (run_as != NULL && proc_drop_to(run_as) != SP_OK)
+		_exit(EX_NOUSER);	/* authd will say the same of itself */
+	proc_harden();
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
+	/* after the last change of who we are, which would undo it */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "directory");
+	for (;;) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			work(conf, password, n, fd);
+			_exit(EX_SOFTWARE);
+		}
+		if (pid < 0)
+			status = EX_OSERR;
+		else
+			while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+				;
+		if (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == EX_OK)
+			_exit(EX_OK);
+		log_say(SP_LOG_ERROR, "ldap-ended", "the process that asks the directory has ended (status %d); another "
+		    "takes its place", status);
+		sleep(1);
+	}
+}

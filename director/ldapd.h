@@ -1,0 +1,35 @@
+/*
+ * director/ldapd.h - the process that asks the directory.
+ *
+ * Forked by authd before that has read the user file, so that what LDAP servers
+ * send is parsed where no password hash is. Some threads, each with a connection
+ * of its own: a server that hangs keeps a thread for a moment and nobody else.
+ * A keeper forks it anew when it dies.
+ *
+ * Questions and answers are frames of authd.h, AUTHD_LOOKUP and AUTHD_USER (and AUTHD_REOPEN, which
+ * has no answer), one in each packet.
+ */
+#ifndef SALLYPORT_DIRECTOR_LDAPD_H
+#define SALLYPORT_DIRECTOR_LDAPD_H
+
+#include <stddef.h>
+
+#include "director/dirconf.h"
+
+#define LDAPD_PACKET_MAX	2048
+#define LDAPD_PASSWORD_MAX	1024
+
+/*
+ * The first line of a file that nobody but its owner (root or we) may read. SP_OK with *n set;
+ * SP_EINVAL (logged). The caller wipes it.
+ */
+int	ldapd_read_password(const char *path, char out[LDAPD_PASSWORD_MAX], size_t *n);
+
+/*
+ * Become the keeper: never returns. fd: our side of the pair, blocking. run_as as in authd. Ends
+ * when the other side has closed.
+ */
+void	ldapd_keep(const struct dirconf *, const char *run_as, const char *password, size_t n, int fd)
+	    __attribute__((noreturn));
+
+#endif
