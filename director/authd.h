@@ -48,6 +48,7 @@ enum { AUTHD_BY_WORKER = 1 << 0, AUTHD_BY_CONTROL = 1 << 1 };
 /* What the directory says about a user. pool and aor are empty when !found. */
 struct authd_user {
 	bool	 found, enabled;
+	bool	 homed;		/* all of it is what a look-up said. The asker's own; not in frames */
 	bool	 unavailable;	/* nobody knows: the directory did not answer. Never with found */
 	bool	 remote, federation, public_im, archive;
 	char	 aor[USER_AOR_MAX];

@@ -9,12 +9,14 @@
 #include "admin/users.h"
 #include "common/err.h"
 #include "common/mem.h"
+#include "director/routes.h"
 #include "policy/domain.h"
 #include "policy/rules.h"
 
 #define AT(member)	offsetof(struct director_config, member)
 #define DOOR(member)	offsetof(struct director_door, member)
 #define SERVER(member)	offsetof(struct director_server, member)
+#define ROUTE(member)	offsetof(struct director_route, member)
 
 static const char *const admits_words[] = { "servers", "clients", "both", NULL };
 static const char *const homes_words[] = { "file", "ldap", "both", NULL };
@@ -42,10 +44,30 @@ static const struct conf_item door_items[] = {
 static const struct conf_item server_items[] = {
 	{ "name", CONF_STR, SERVER(name), CONF_REQUIRED | CONF_RELOADS, 0, 0, 0, NULL, NULL, NULL, 0,
 	    "Host name that the server's certificate proves." },
-	{ "address", CONF_STR, SERVER(address), CONF_OPTIONAL | CONF_RELOADS, 0, 0, 0, NULL, NULL, NULL, 0,
-	    "IP address to connect to; without it the name is looked up in DNS." },
+	{ "address", CONF_STRS, SERVER(addresses), CONF_RELOADS, 0, 0, 0, NULL, NULL, NULL, 0,
+	    "IP addresses to connect to, in this order; without any the name is looked up in DNS." },
+	{ "srv", CONF_STR, SERVER(srv), CONF_OPTIONAL | CONF_NONEMPTY | CONF_RELOADS, 0, 0, 0, NULL, NULL, NULL, 0,
+	    "Name of the SRV records in DNS that say where the server is, instead of address and port." },
 	{ "port", CONF_INT, SERVER(port), CONF_RELOADS, 5061, 1, 65535, NULL, NULL, NULL, 0,
 	    "Port to connect to." },
+	{ NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, NULL }
+};
+
+static const struct conf_item route_items[] = {
+	{ "match", CONF_STR, ROUTE(match), CONF_REQUIRED | CONF_NONEMPTY | CONF_RELOADS, 0, 0, 0, NULL, NULL, NULL, 0,
+	    "Pattern of Request-URIs, as sip:user@host or tel:number, in which * is any text." },
+	{ "server", CONF_STR, ROUTE(to.name), CONF_REQUIRED | CONF_RELOADS, 0, 0, 0, NULL, NULL, NULL, 0,
+	    "Host name that the certificate of the server they go to proves." },
+	{ "address", CONF_STRS, ROUTE(to.addresses), CONF_RELOADS, 0, 0, 0, NULL, NULL, NULL, 0,
+	    "IP addresses to connect to, in this order; without any the name is looked up in DNS." },
+	{ "srv", CONF_STR, ROUTE(to.srv), CONF_OPTIONAL | CONF_NONEMPTY | CONF_RELOADS, 0, 0, 0, NULL, NULL, NULL, 0,
+	    "Name of the SRV records in DNS that say where the server is, instead of address and port." },
+	{ "port", CONF_INT, ROUTE(to.port), CONF_RELOADS, 5061, 1, 65535, NULL, NULL, NULL, 0,
+	    "Port to connect to." },
+	{ "replace_host", CONF_BOOL, ROUTE(replace_host), CONF_RELOADS, 0, 0, 0, NULL, NULL, NULL, 0,
+	    "Does the name of the server take the place of the host in the Request-URI?" },
+	{ "partners", CONF_BOOL, ROUTE(partners), CONF_RELOADS, 0, 0, 0, NULL, NULL, NULL, 0,
+	    "May federated partners use this route, too?" },
 	{ NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, NULL }
 };
 
@@ -89,6 +111,10 @@ static const struct conf_item items[] = {
 	GROUPS("edges", edges, CONF_RELOADS, server_items, struct director_server,
 	    "Edges: their marks are believed, and they are the way out to other domains, tried in this order."),
 	GROUPS("pools", pools, CONF_RELOADS, server_items, struct director_server, "Home pools of our users."),
+	GROUPS("routes", routes, CONF_RELOADS, route_items, struct director_route,
+	    "Static routes: requests for what fits a pattern go to a gateway or an application server."),
+	STRS("public_im", public_im, CONF_RELOADS,
+	    "Domains of public IM providers: to write there, a user must be enabled for public IM."),
 	STRS("servers", servers, CONF_RELOADS,
 	    "Names of further servers inside that may speak for users; nobody lives there."),
 	STR("auth.users", auth_users, CONF_NONEMPTY, USERS_DEFAULT_FILE,
@@ -246,6 +272,10 @@ check_names(struct checking *k)
 		if (!canon(k->c->servers.v[i].s))
 			conf_error(k->errs, file_of(k, "servers"), k->c->servers.v[i].line,
 			    "servers: '%s' is not a host name in A-label form", k->c->servers.v[i].s);
+	for (size_t i = 0; i < k->c->public_im.n; i++)
+		if (!canon(k->c->public_im.v[i].s))
+			conf_error(k->errs, file_of(k, "public_im"), k->c->public_im.v[i].line,
+			    "public_im: '%s' is not a domain in A-label form", k->c->public_im.v[i].s);
 }
 
 static void
@@ -274,6 +304,27 @@ check_doors(struct checking *k)
 		COMPLAIN(k, "doors", "doors: none of them admits servers, so no edge and no pool could connect");
 }
 
+/* Where one is; list and i name it. */
+static void
+check_server(struct checking *k, const char *list, size_t i, const char *name_option, struct director_server *s)
+{
+	struct net_addr addr;
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s[%zu].%s", list, i, name_option);
+	if (!canon(s->name))
+		COMPLAIN(k, path, "%s: '%s' is not a host name in A-label form", path, s->name);
+	snprintf(path, sizeof(path), "%s[%zu].address", list, i);
+	for (size_t j = 0; j < s->addresses.n; j++)
+		if (net_addr_parse(&addr, span_str(s->addresses.v[j].s), 5061) != SP_OK)
+			COMPLAIN(k, path, "%s: expects an IP address", path);
+	snprintf(path, sizeof(path), "%s[%zu].srv", list, i);
+	if (s->srv != NULL && s->addresses.n != 0)
+		COMPLAIN(k, path, "%s: is not possible together with an address", path);
+	if (s->srv != NULL && (s->srv[0] != '_' || strpbrk(s->srv, " /:@") != NULL))
+		COMPLAIN(k, path, "%s: expects the name of SRV records, as in \"_sips._tcp.pool.example.com\"", path);
+}
+
 static void
 check_servers(struct checking *k, const char *list, struct conf_groups *g)
 {
@@ -281,17 +332,39 @@ check_servers(struct checking *k, const char *list, struct conf_groups *g)
 
 	for (size_t i = 0; i < g->n; i++) {
 		struct director_server *s = &((struct director_server *)g->v)[i];
-		struct net_addr addr;
 
+		check_server(k, list, i, "name", s);
 		snprintf(path, sizeof(path), "%s[%zu].name", list, i);
-		if (!canon(s->name))
-			COMPLAIN(k, path, "%s: '%s' is not a host name in A-label form", path, s->name);
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(s->name, ((struct director_server *)g->v)[j].name) == 0)
 				COMPLAIN(k, path, "%s: '%s' is there already, in line %d", path, s->name, g->line[j]);
-		snprintf(path, sizeof(path), "%s[%zu].address", list, i);
-		if (s->address != NULL && net_addr_parse(&addr, span_str(s->address), 5061) != SP_OK)
-			COMPLAIN(k, path, "%s: expects an IP address", path);
+	}
+}
+
+static void
+check_routes(struct checking *k)
+{
+	char path[64], text[ROUTE_TEXT_MAX];
+	struct strbuf sb;
+
+	for (size_t i = 0; i < k->c->routes.n; i++) {
+		struct director_route *r = &((struct director_route *)k->c->routes.v)[i];
+
+		check_server(k, "routes", i, "server", &r->to);
+		snprintf(path, sizeof(path), "routes[%zu].match", i);
+		strbuf_init(&sb, text, sizeof(text));
+		if (!route_pattern(&sb, span_str(r->match))) {
+			COMPLAIN(k, path, "%s: expects a pattern, as in \"sip:+1*@example.com\"", path);
+			continue;
+		}
+		free(r->match);
+		r->match = xstrdup(text);
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(text, director_route(k->c, j)->match) == 0)
+				COMPLAIN(k, path, "%s: %s is there already, in line %d", path, text, k->c->routes.line[j]);
+		if (director_edge_named(k->c, span_str(r->to.name)) >= 0)
+			conf_error(k->errs, file_of(k, "routes"), k->c->routes.line[i],
+			    "routes[%zu]: '%s' is an edge already", i, r->to.name);
 	}
 }
 
@@ -318,8 +391,8 @@ check_roles(struct checking *k)
 	}
 	if (c->pools.n == 0)
 		COMPLAIN(k, "pools", "pools: at least one is needed, since users live in pools");
-	if (c->edges.n + c->pools.n + c->servers.n > DIRECTOR_SERVERS_MAX)
-		COMPLAIN(k, "pools", "edges, pools and servers: at most %d in all", DIRECTOR_SERVERS_MAX);
+	if (c->edges.n + c->pools.n + c->servers.n + c->routes.n > DIRECTOR_SERVERS_MAX)
+		COMPLAIN(k, "pools", "edges, pools, routes and servers: at most %d in all", DIRECTOR_SERVERS_MAX);
 }
 
 /* Words to bits; all of them when there is none and no other list stands for it. */
@@ -444,6 +517,7 @@ director_config_read(const char *file, struct conf_errors *errs)
 		check_doors(&k);
 		check_servers(&k, "edges", &c->edges);
 		check_servers(&k, "pools", &c->pools);
+		check_routes(&k);
 		check_roles(&k);
 		check_auth(&k);
 		check_dns(&k);
@@ -498,6 +572,32 @@ director_is_ours(const struct director_config *c, struct span domain)
 	return false;
 }
 
+bool
+director_is_public_im(const struct director_config *c, struct span domain)
+{
+	for (size_t i = 0; i < c->public_im.n; i++)
+		if (span_iis(domain, c->public_im.v[i].s))
+			return true;
+	return false;
+}
+
+int
+director_route_for(const struct director_config *c, struct span text)
+{
+	size_t weight = 0;
+	int best = -1;
+
+	for (size_t i = 0; i < c->routes.n; i++) {
+		struct span pattern = span_str(director_route(c, i)->match);
+
+		if ((best < 0 || route_weight(pattern) > weight) && route_fits(pattern, text)) {
+			weight = route_weight(pattern);
+			best = (int)i;
+		}
+	}
+	return best;
+}
+
 static int
 named(const struct conf_groups *g, struct span name)
 {
@@ -535,6 +635,11 @@ director_server_of(const struct director_config *c, const struct span *names, un
 			kind = SERVER_POOL;
 			*index = (unsigned)pool;
 		}
+		for (size_t j = 0; kind != SERVER_EDGE && kind != SERVER_POOL && kind != SERVER_ROUTE && j < c->routes.n; j++)
+			if (span_iis(names[i], director_route(c, j)->to.name)) {
+				kind = SERVER_ROUTE;
+				*index = (unsigned)j;
+			}
 		for (size_t j = 0; kind == SERVER_NONE && j < c->servers.n; j++)
 			if (span_iis(names[i], c->servers.v[j].s)) {
 				kind = SERVER_TRUSTED;

@@ -32,6 +32,7 @@ enum server_kind {
 	SERVER_NONE = 0,
 	SERVER_EDGE,		/* may present marks; the way out */
 	SERVER_POOL,		/* home of users */
+	SERVER_ROUTE,		/* where a static route leads; speaks for users like a pool */
 	SERVER_TRUSTED		/* speaks for users like a pool, nobody lives there */
 };
 
@@ -50,8 +51,16 @@ enum { OFFER_NTLM = 1 << 0, OFFER_DIGEST = 1 << 1, OFFER_ALL = OFFER_NTLM | OFFE
 
 struct director_server {
 	char		*name;		/* proven by its certificate; lower-case */
-	char		*address;	/* NULL: from DNS */
+	struct conf_strs addresses;	/* in the order in which they are tried; none: from DNS */
+	char		*srv;		/* name of SRV records that have its addresses and ports; NULL: none */
 	int		 port;
+};
+
+struct director_route {
+	struct director_server to;	/* first: a route's server is a server */
+	char		*match;		/* pattern, in its full form (director/routes.h) */
+	bool		 replace_host;	/* the host of the Request-URI becomes the server's name */
+	bool		 partners;	/* federated partners may use it, too */
 };
 
 struct director_config {
@@ -64,8 +73,8 @@ struct director_config {
 	char		*log_file;
 	int		 log_level;
 	char		*certificate, *key, *trust, *crl;
-	struct conf_groups doors, edges, pools;
-	struct conf_strs servers;
+	struct conf_groups doors, edges, pools, routes;
+	struct conf_strs servers, public_im;
 	char		*auth_users, *auth_user, *auth_realm;
 	struct conf_strs auth_offers, auth_offers_remote, auth_digest;
 	int		 auth_nonce_lifetime, auth_replay_entries, auth_timeout;
@@ -114,6 +123,15 @@ director_pool(const struct director_config *c, size_t i)
 {
 	return &((const struct director_server *)c->pools.v)[i];
 }
+static inline const struct director_route *
+director_route(const struct director_config *c, size_t i)
+{
+	return &((const struct director_route *)c->routes.v)[i];
+}
+/* The most specific static route for a text (route_text()), or -1. */
+int	 director_route_for(const struct director_config *, struct span text);
+/* Is this (any letter case) a domain of a public IM provider? */
+bool	 director_is_public_im(const struct director_config *, struct span domain);
 /* Is this (any letter case) one of our SIP domains? */
 bool	 director_is_ours(const struct director_config *, struct span domain);
 /* The pool of that name (any letter case), or -1. */

@@ -43,6 +43,7 @@ struct director_worker {
 	struct net_tls_lib	*lib;
 	struct net_tls_lists	*lists;		/* refused certificates */
 	struct net_dns		*dns;
+	struct srvs		*srvs;
 	struct sip_flow_signer	*signer;
 	struct sip_relay	*relay;
 	struct ask		*ask;

@@ -58,6 +58,52 @@ along_route(const struct home_facts *f)
 	return f->flow_leads ? to(HOME_TO_FLOW, 0) : refuse(POLICY_REASON_FLOW_GONE);
 }
 
+/* What nobody could tell us is no reason to let it pass. */
+static enum policy_reason
+why_unknown(const struct home_user *u)
+{
+	return u->entry == HOME_NO_DIRECTORY ? POLICY_REASON_DIRECTORY_UNAVAILABLE : POLICY_REASON_AUTH_UNAVAILABLE;
+}
+
+/* The gates on the way out, of one of our users (MS 10.1: 1001, 1002, 1012). */
+static enum policy_reason
+may_leave(const struct home_facts *f, const struct home_user *u)
+{
+	if (!u->federation && !u->public_im)
+		return POLICY_REASON_OUTSIDE_NOT_ENABLED;
+	if (f->to_public_im)
+		return u->public_im ? POLICY_REASON_ALLOWED : POLICY_REASON_PUBLIC_IM_NOT_ENABLED;
+	return u->federation ? POLICY_REASON_ALLOWED : POLICY_REASON_FEDERATION_NOT_ENABLED;
+}
+
+/* To a foreign domain: through the edges, for whom it is open. */
+static struct home_decision
+outward(const struct home_facts *f)
+{
+	enum policy_reason why = POLICY_REASON_ALLOWED;
+
+	if (is_federated(f->source))
+		return refuse(POLICY_REASON_TO_NOT_INTERNAL);
+	if (is_authenticated(f->source))
+		why = may_leave(f, &f->principal);
+	else if (f->source == HOME_FROM_POOL && f->from_ours)
+		switch (f->sender.entry) {
+		case HOME_UNASKED:
+			return just(HOME_ASK_SENDER, POLICY_REASON_UNDECIDED);
+		case HOME_UNAVAILABLE:
+		case HOME_NO_DIRECTORY:
+			return refuse(why_unknown(&f->sender));
+		case HOME_UNKNOWN:
+			break;	/* a service of the pool's: the pool answers for it */
+		case HOME_KNOWN:
+			why = may_leave(f, &f->sender);
+			break;
+		}
+	if (why != POLICY_REASON_ALLOWED)
+		return refuse(why);
+	return f->has_edges ? to(HOME_TO_ANY_EDGE, 0) : refuse(POLICY_REASON_NO_ROUTE);
+}
+
 /* Only a request from outside an ordinary dialog comes here: its way is that of its addressee. */
 static struct home_decision
 to_addressee(const struct home_facts *f)
@@ -67,13 +113,11 @@ to_addressee(const struct home_facts *f)
 	if (f->to_us)
 		return f->method == POLICY_METHOD_OPTIONS ? just(HOME_ANSWER, POLICY_REASON_ALLOWED) :
 		    refuse(POLICY_REASON_NO_ROUTE);
-	if (!f->to_ours) {
-		if (is_federated(f->source))
-			return refuse(POLICY_REASON_TO_NOT_INTERNAL);
-		if (is_authenticated(f->source) && !f->principal.federation)
-			return refuse(POLICY_REASON_FEDERATION_NOT_ENABLED);
-		return f->has_edges ? to(HOME_TO_ANY_EDGE, 0) : refuse(POLICY_REASON_NO_ROUTE);
-	}
+	/* what an administrator has written down counts before what is in the directory */
+	if (f->has_static && (!is_federated(f->source) || f->static_for_partners))
+		return to(HOME_TO_STATIC, f->static_index);
+	if (!f->to_ours)
+		return outward(f);
 	/* to the domain as such: what a user asks of it, the user's own pool answers */
 	if (f->to_nobody && is_authenticated(f->source))
 		return to_home(&f->principal);
@@ -81,8 +125,8 @@ to_addressee(const struct home_facts *f)
 		return refuse(POLICY_REASON_UNKNOWN_USER);
 	if (f->addressee.entry == HOME_UNASKED)
 		return just(HOME_ASK_ADDRESSEE, POLICY_REASON_UNDECIDED);
-	if (f->addressee.entry == HOME_UNAVAILABLE)
-		return refuse(POLICY_REASON_AUTH_UNAVAILABLE);
+	if (f->addressee.entry != HOME_KNOWN)
+		return refuse(why_unknown(&f->addressee));
 	if (f->source == HOME_FROM_PARTNER && !f->addressee.federation)
 		return refuse(POLICY_REASON_FEDERATION_NOT_ENABLED);
 	if (f->source == HOME_FROM_PROVIDER && !f->addressee.public_im)
@@ -139,6 +183,17 @@ from_user(const struct home_facts *f)
 	}
 	if (!f->from_is_principal || (f->method == POLICY_METHOD_REGISTER && !f->to_is_principal))
 		return refuse(POLICY_REASON_NOT_YOUR_NAME);
+	switch (f->principal.entry) {
+	case HOME_UNASKED:
+		return just(HOME_ASK_PRINCIPAL, POLICY_REASON_UNDECIDED);
+	case HOME_UNAVAILABLE:
+	case HOME_NO_DIRECTORY:
+		return refuse(why_unknown(&f->principal));
+	case HOME_UNKNOWN:
+		return refuse(POLICY_REASON_USER_NOT_ENABLED);
+	case HOME_KNOWN:
+		break;
+	}
 	if (f->source == HOME_FROM_USER && !f->principal.remote)
 		return refuse(POLICY_REASON_REMOTE_ACCESS_OFF);
 	if (f->method != POLICY_METHOD_REGISTER)

@@ -41,7 +41,13 @@ enum home_proof {
 };
 
 /* What the directory says. */
-enum home_entry { HOME_UNASKED = 0, HOME_UNAVAILABLE, HOME_UNKNOWN, HOME_KNOWN };
+enum home_entry {
+	HOME_UNASKED = 0,
+	HOME_UNAVAILABLE,	/* authd did not answer */
+	HOME_NO_DIRECTORY,	/* authd did; LDAP did not */
+	HOME_UNKNOWN,
+	HOME_KNOWN
+};
 
 /* What the first Route after ours names. */
 enum home_next { HOME_NEXT_NONE = 0, HOME_NEXT_EDGE, HOME_NEXT_POOL, HOME_NEXT_OTHER };
@@ -65,8 +71,13 @@ struct home_facts {
 	bool			 to_nobody;	/* the Request-URI has no user */
 	bool			 from_is_principal, to_is_principal; /* From, To are the proven user's address */
 	bool			 has_edges;
+	bool			 to_public_im;	/* the domain of the Request-URI is a public IM provider's */
+	bool			 has_static;	/* a static route fits, and does not lead back to who sends */
+	bool			 static_for_partners;
+	int			 static_index;
 	enum home_proof		 proof;
 	struct home_user	 principal;	/* proof OK: who proved it */
+	struct home_user	 sender;	/* HOME_FROM_POOL: of From, if that is ours */
 	struct home_user	 addressee;	/* of the Request-URI */
 };
 
@@ -75,6 +86,8 @@ enum home_verdict {
 	HOME_DROP,		/* an ACK that leads nowhere */
 	HOME_CHALLENGE,		/* for reason */
 	HOME_ASK_PROOF,		/* ask authd about the credentials, decide again */
+	HOME_ASK_PRINCIPAL,	/* ask authd for the home of who proved it, decide again */
+	HOME_ASK_SENDER,	/* ask authd about the user of From, decide again */
 	HOME_ASK_ADDRESSEE,	/* ask authd about the Request-URI's user, decide again */
 	HOME_REDIRECT,		/* 301 to pool */
 	HOME_ANSWER,		/* 200: an OPTIONS for this Director */
@@ -86,6 +99,7 @@ enum home_target {
 	HOME_TO_POOL,		/* pool[index] */
 	HOME_TO_EDGE,		/* edge[index] */
 	HOME_TO_ANY_EDGE,	/* in their order */
+	HOME_TO_STATIC,		/* where static route [index] leads */
 	HOME_TO_FLOW		/* where the token leads */
 };
 

@@ -6,10 +6,17 @@
 #include "common/hash.h"
 #include "common/log.h"
 
+size_t
+servers_count(const struct director_config *c, enum server_kind kind)
+{
+	return kind == SERVER_EDGE ? c->edges.n : kind == SERVER_POOL ? c->pools.n : kind == SERVER_ROUTE ? c->routes.n : 0;
+}
+
 const struct director_server *
 server_at(const struct director_config *c, enum server_kind kind, size_t i)
 {
-	return kind == SERVER_EDGE ? director_edge(c, i) : director_pool(c, i);
+	return kind == SERVER_EDGE ? director_edge(c, i) : kind == SERVER_POOL ? director_pool(c, i) :
+	    &director_route(c, i)->to;
 }
 
 uint16_t
@@ -21,8 +28,8 @@ server_id(const char *name)
 bool
 server_with_id(const struct director_config *c, uint16_t id, enum server_kind *kind, int *index)
 {
-	for (int k = SERVER_EDGE; id != 0 && k <= SERVER_POOL; k++)
-		for (size_t i = 0; i < (k == SERVER_EDGE ? c->edges.n : c->pools.n); i++)
+	for (int k = SERVER_EDGE; id != 0 && k <= SERVER_ROUTE; k++)
+		for (size_t i = 0; i < servers_count(c, (enum server_kind)k); i++)
 			if (server_id(server_at(c, (enum server_kind)k, i)->name) == id) {
 				*kind = (enum server_kind)k;
 				*index = (int)i;
@@ -43,7 +50,7 @@ classify(struct director_worker *w, struct sip_link *l)
 		kind = director_server_of(w->config, peer->names, peer->nnames, &index);
 	words[LINK_KIND] = kind;
 	words[LINK_INDEX] = index;
-	words[LINK_ID] = kind == SERVER_EDGE || kind == SERVER_POOL ? server_id(server_at(w->config, kind, index)->name) :
+	words[LINK_ID] = servers_count(w->config, kind) != 0 ? server_id(server_at(w->config, kind, index)->name) :
 	    kind == SERVER_TRUSTED ? server_id(w->config->servers.v[index].s) : 0;
 }
 
@@ -60,7 +67,7 @@ static void
 log_link(struct logrec *r, struct sip_link *l)
 {
 	static const char *const kinds[] = {
-		[SERVER_NONE] = "client", [SERVER_EDGE] = "edge", [SERVER_POOL] = "pool", [SERVER_TRUSTED] = "server"
+		[SERVER_NONE] = "client", [SERVER_EDGE] = "edge", [SERVER_POOL] = "pool", [SERVER_ROUTE] = "route", [SERVER_TRUSTED] = "server"
 	};
 	char addr[NET_ADDR_TEXT];
 

@@ -21,7 +21,8 @@ enum {
 
 #define LINK_SAS_MAX	(2 * (SIP_LINK_WORDS - LINK_SAS))
 
-/* An edge or a pool. */
+/* Of edges, pools and static routes: how many of the kind there are, and one of them. */
+size_t	 servers_count(const struct director_config *, enum server_kind);
 const struct director_server *server_at(const struct director_config *, enum server_kind, size_t i);
 /*
  * A number for a server, never 0, that stays the same when the configuration is
@@ -29,7 +30,7 @@ const struct director_server *server_at(const struct director_config *, enum ser
  * the next Route names neither.
  */
 uint16_t server_id(const char *name);
-/* The edge or pool of that number. */
+/* The edge, pool or static route of that number. */
 bool	 server_with_id(const struct director_config *, uint16_t id, enum server_kind *kind, int *index);
 
 /* The relay's calls about connections (sip_relay_ops). */

@@ -27,7 +27,19 @@ enum {
 };
 
 /* What is being asked of authd. */
-enum asking { ASKING_NOTHING = 0, ASKING_DIGEST, ASKING_STEP, ASKING_USER, ASKING_ADDRESSEE };
+enum asking {
+	ASKING_NOTHING = 0,
+	ASKING_DIGEST, ASKING_STEP,
+	ASKING_USER,		/* is who signs still a user? */
+	ASKING_HOME,		/* where is the home of who proved it? */
+	ASKING_SENDER, ASKING_ADDRESSEE
+};
+
+/* What was said about somebody. */
+struct passage_user {
+	enum home_entry		 entry;
+	struct authd_user	 user;
+};
 
 /* What is known about a request besides the request; lives while authd is asked. */
 struct question {
@@ -36,8 +48,9 @@ struct question {
 	bool			 asked_again;	/* the next answer frees it */
 	enum home_proof		 proof;
 	struct authd_user	 principal;
-	enum home_entry		 entry;
-	struct authd_user	 addressee;
+	enum home_entry		 home;		/* what became of ASKING_HOME; KNOWN: principal has it */
+	struct passage_user	 sender, addressee;
+	struct passage_user	*wanted;	/* which of the two the next answer is about */
 	/* signed requests */
 	uint32_t		 sa, endpoint;	/* under which it was verified; 0: not (yet) */
 	/* handshakes */

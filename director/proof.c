@@ -333,6 +333,23 @@ proof_came(void *arg, bool answered, const struct authd_answer *a)
 	go_on(q);
 }
 
+static enum home_entry
+entry_of(bool answered, const struct authd_user *who)
+{
+	return !answered ? HOME_UNAVAILABLE : who->unavailable ? HOME_NO_DIRECTORY :
+	    who->found && who->enabled ? HOME_KNOWN : HOME_UNKNOWN;
+}
+
+/* What a look-up has said of the principal; its association remembers it. */
+static void
+take_principal(struct question *q, const struct authd_user *who)
+{
+	q->principal = *who;
+	q->principal.homed = true;
+	if (q->sa != 0)
+		sa_renew_user(q->w->director->sas, q->sa, &q->principal, net_loop_now(q->w->worker->loop));
+}
+
 /* The directory about who has signed in before. */
 static void
 user_came(void *arg, bool answered, const struct authd_answer *a)
@@ -341,9 +358,11 @@ user_came(void *arg, bool answered, const struct authd_answer *a)
 	struct sa_table *sas = q->w->director->sas;
 
 	q->proof = answered ? HOME_PROOF_OK : HOME_PROOF_FAILED;
-	if (answered && a->who.found && a->who.enabled) {
-		q->principal = a->who;
-		sa_renew_user(sas, q->sa, &a->who, net_loop_now(q->w->worker->loop));
+	if (answered && a->who.unavailable) {
+		/* what it said before holds until it says something else */
+		sa_renew_user(sas, q->sa, &q->principal, net_loop_now(q->w->worker->loop));
+	} else if (answered && a->who.found && a->who.enabled) {
+		take_principal(q, &a->who);
 	} else if (answered) {
 		/* no longer a user: to be asked for a password, which will not do */
 		sa_end(sas, q->sa);
@@ -353,12 +372,22 @@ user_came(void *arg, bool answered, const struct authd_answer *a)
 }
 
 static void
-addressee_came(void *arg, bool answered, const struct authd_answer *a)
+home_came(void *arg, bool answered, const struct authd_answer *a)
 {
 	struct question *q = arg;
 
-	q->entry = !answered ? HOME_UNAVAILABLE : a->who.found && a->who.enabled ? HOME_KNOWN : HOME_UNKNOWN;
-	q->addressee = a->who;
+	if ((q->home = entry_of(answered, &a->who)) == HOME_KNOWN)
+		take_principal(q, &a->who);
+	go_on(q);
+}
+
+static void
+other_came(void *arg, bool answered, const struct authd_answer *a)
+{
+	struct question *q = arg;
+
+	q->wanted->entry = entry_of(answered, &a->who);
+	q->wanted->user = a->who;
 	go_on(q);
 }
 
@@ -391,8 +420,14 @@ send_question(struct passage *p, enum asking what, struct question *q)
 		return ask_step(w->ask, &step, timeout, proof_came, q);
 	case ASKING_USER:
 		return ask_lookup(w->ask, span_str(p->principal.aor), timeout, user_came, q);
+	case ASKING_HOME:
+		return ask_lookup(w->ask, span_str(p->principal.aor), timeout, home_came, q);
+	case ASKING_SENDER:
+		q->wanted = &q->sender;
+		return ask_lookup(w->ask, span_str(p->from_aor), timeout, other_came, q);
 	case ASKING_ADDRESSEE:
-		return ask_lookup(w->ask, span_str(p->ruri_aor), timeout, addressee_came, q);
+		q->wanted = &q->addressee;
+		return ask_lookup(w->ask, span_str(p->ruri_aor), timeout, other_came, q);
 	case ASKING_NOTHING:
 		break;
 	}

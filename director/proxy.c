@@ -8,32 +8,23 @@
 #include <stdlib.h>
 
 #include "common/err.h"
+#include "common/hash.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "director/links.h"
 #include "director/passage.h"
+#include "director/routes.h"
+#include "director/signin.h"
+#include "director/targets.h"
 #include "sip/mark.h"
 
 /* ---- next hops ---- */
 
-static struct sip_hop *
-hop_of(struct director_worker *w, enum server_kind kind, size_t i)
+/* Requests of one dialog go to the same one of several targets, whichever worker has them. */
+static uint64_t
+choice_of(const struct passage *p)
 {
-	const struct director_server *s = server_at(w->config, kind, i);
-	struct sip_hop_spec spec = {
-		.name = s->name, .port = (uint16_t)s->port, .address = s->address, .face = w->out,
-		/* a firewall may let the edge in and nobody out to it; a pool must be reached at its own door */
-		.reuse_inbound = kind == SERVER_EDGE
-	};
-
-	return sip_hop_get(w->relay, &spec);
-}
-
-static void
-add_server(struct director_worker *w, enum server_kind kind, size_t i, struct sip_plan *plan)
-{
-	if (plan->nhops < SIP_TARGETS_MAX)
-		plan->hop[plan->nhops++] = hop_of(w, kind, i);
+	return hash_stable(p->m->call_id);
 }
 
 /* A token of ours says between whom; both numbers in one. */
@@ -48,7 +39,7 @@ between(uint16_t near, uint16_t far)
  * to the other side. False if that is no longer there. plan may be NULL.
  */
 static bool
-follow_flow(struct director_worker *w, const struct sip_flow *flow, uint16_t from, struct sip_plan *plan)
+follow_flow(struct director_worker *w, const struct sip_flow *flow, uint16_t from, uint64_t choice, struct sip_plan *plan)
 {
 	uint16_t near = (uint16_t)(flow->extra >> 16), far = (uint16_t)flow->extra;
 	bool to_far = !flow->path && from == near && far != 0;
@@ -61,7 +52,7 @@ follow_flow(struct director_worker *w, const struct sip_flow *flow, uint16_t fro
 		plan->link = flow->link;
 	if (server_with_id(w->config, to_far ? far : near, &kind, &index)) {
 		if (plan != NULL)
-			add_server(w, kind, (size_t)index, plan);
+			targets_add(w, kind, (size_t)index, choice, plan);
 		return true;
 	}
 	/* a client, or a server that we cannot dial: only its own connection will do */
@@ -78,6 +69,7 @@ source_of(const struct sip_link *l, const struct sip_message *m, struct sip_mark
 	*mark = (struct sip_mark){ 0 };
 	switch (kind) {
 	case SERVER_POOL:
+	case SERVER_ROUTE:
 	case SERVER_TRUSTED:
 		return HOME_FROM_POOL;
 	case SERVER_NONE:
@@ -130,7 +122,7 @@ route_facts(struct passage *p)
 		f->next_index = edge >= 0 ? edge : pool;
 	}
 	if (f->route == POLICY_ROUTE_OURS)
-		f->flow_leads = follow_flow(w, &p->routed.flow, (uint16_t)sip_link_words(p->from)[LINK_ID], NULL);
+		f->flow_leads = follow_flow(w, &p->routed.flow, (uint16_t)sip_link_words(p->from)[LINK_ID], 0, NULL);
 }
 
 static void
@@ -149,6 +141,14 @@ copy_user(struct director_worker *w, struct home_user *out, enum home_entry entr
 	}
 }
 
+/* The account proves who it is; where its home is, the directory says. */
+static bool
+is_homed_elsewhere(const struct director_config *c, const struct authd_user *account)
+{
+	return !account->homed && (c->directory.homes == HOMES_LDAP ||
+	    (c->directory.homes == HOMES_BOTH && account->pool[0] == '\0'));
+}
+
 static void
 principal_facts(struct passage *p)
 {
@@ -157,7 +157,8 @@ principal_facts(struct passage *p)
 	proof_facts(p);
 	if (f->proof != HOME_PROOF_OK)
 		return;
-	copy_user(p->w, &f->principal, HOME_KNOWN, &p->principal);
+	copy_user(p->w, &f->principal, !is_homed_elsewhere(p->w->config, &p->principal) ? HOME_KNOWN :
+	    p->asked != NULL ? p->asked->home : HOME_UNASKED, &p->principal);
 	f->from_is_principal = strcmp(p->from_aor, p->principal.aor) == 0;
 	f->to_is_principal = strcmp(p->to_aor, p->principal.aor) == 0;
 }
@@ -177,7 +178,26 @@ addressee_facts(struct passage *p)
 	if (f->proof == HOME_PROOF_OK && strcmp(p->ruri_aor, p->principal.aor) == 0)
 		f->addressee = f->principal;
 	else if (p->asked != NULL)
-		copy_user(p->w, &f->addressee, p->asked->entry, &p->asked->addressee);
+		copy_user(p->w, &f->addressee, p->asked->addressee.entry, &p->asked->addressee.user);
+	if (p->asked != NULL)
+		copy_user(p->w, &f->sender, p->asked->sender.entry, &p->asked->sender.user);
+}
+
+static void
+static_facts(struct passage *p)
+{
+	struct home_facts *f = &p->facts;
+	char text[ROUTE_TEXT_MAX];
+	struct strbuf sb;
+	int i;
+
+	strbuf_init(&sb, text, sizeof(text));
+	if (p->w->config->routes.n == 0 || !route_text(&sb, &p->m->ruri, span_str(p->ruri_aor)) ||
+	    (i = director_route_for(p->w->config, strbuf_span_of(&sb))) < 0)
+		return;
+	f->static_index = i;
+	f->static_for_partners = director_route(p->w->config, (size_t)i)->partners;
+	f->has_static = sip_link_words(p->from)[LINK_ID] != server_id(director_route(p->w->config, (size_t)i)->to.name);
 }
 
 static void
@@ -190,7 +210,7 @@ gather(struct passage *p)
 	p->facts.pool_of_source = sip_link_words(p->from)[LINK_KIND] == SERVER_POOL ?
 	    (int)sip_link_words(p->from)[LINK_INDEX] : -1;
 	p->facts.has_edges = p->w->config->edges.n != 0;
-	p->facts.principal.pool = p->facts.addressee.pool = -1;
+	p->facts.principal.pool = p->facts.sender.pool = p->facts.addressee.pool = -1;
 	p->note.word[NOTE_SOURCE] = p->facts.source;
 	signin_aor(&p->m->from.uri, p->from_aor);
 	signin_aor(&p->m->to.uri, p->to_aor);
@@ -200,6 +220,8 @@ gather(struct passage *p)
 	route_facts(p);
 	principal_facts(p);
 	addressee_facts(p);
+	p->facts.to_public_im = director_is_public_im(p->w->config, span_str(p->ruri_domain));
+	static_facts(p);
 }
 
 /* ---- answers of our own ---- */
@@ -263,6 +285,27 @@ edit(struct passage *p)
 	    p->facts.source == HOME_FROM_USER ? "ms-user-logon-data: RemoteUser\r\n" : "");
 }
 
+/* A route that says so leads to the same user, or number, at the server itself. */
+static void
+readdress(struct passage *p, const struct director_route *r)
+{
+	const struct sip_uri *u = &p->m->ruri;
+	const char *end = u->host.p + u->host.n, *last = u->whole.p + u->whole.n;
+	struct span number = span_tail(u->whole, 4);
+
+	if (!r->replace_host)
+		return;
+	if (u->scheme == SIP_SCHEME_TEL) {
+		number = span_head(number, span_find(number, ';'));
+		sip_edit_replacef(p->m, u->whole, "sip:%.*s@%s;user=phone", SPAN_FMT(number), r->to.name);
+		return;
+	}
+	if (end < last && *end == ':')
+		for (end++; end < last && *end >= '0' && *end <= '9'; end++)
+			;
+	sip_edit_replace(p->m, span_of(u->host.p, (size_t)(end - u->host.p)), span_str(r->to.name));
+}
+
 static void
 plan_targets(struct passage *p, const struct home_decision *d, struct sip_plan *plan)
 {
@@ -271,7 +314,10 @@ plan_targets(struct passage *p, const struct home_decision *d, struct sip_plan *
 
 	switch (d->where) {
 	case HOME_TO_POOL:
-		add_server(w, SERVER_POOL, (size_t)d->index, plan);
+		targets_add(w, SERVER_POOL, (size_t)d->index, choice_of(p), plan);
+		break;
+	case HOME_TO_STATIC:
+		targets_add(w, SERVER_ROUTE, (size_t)d->index, choice_of(p), plan);
 		break;
 	case HOME_TO_EDGE:
 		/* the very connection, when the token names one to this edge and it lives */
@@ -279,14 +325,14 @@ plan_targets(struct passage *p, const struct home_decision *d, struct sip_plan *
 		    p->routed.flow.extra >> 16 == server_id(director_edge(w->config, (size_t)d->index)->name) &&
 		    sip_relay_link_lives(w->relay, p->routed.flow.link))
 			plan->link = p->routed.flow.link;
-		add_server(w, SERVER_EDGE, (size_t)d->index, plan);
+		targets_add(w, SERVER_EDGE, (size_t)d->index, choice_of(p), plan);
 		break;
 	case HOME_TO_ANY_EDGE:
 		for (size_t i = 0; i < w->config->edges.n; i++)
-			add_server(w, SERVER_EDGE, i, plan);
+			targets_add(w, SERVER_EDGE, i, choice_of(p), plan);
 		break;
 	case HOME_TO_FLOW:
-		follow_flow(w, &p->routed.flow, from, plan);
+		follow_flow(w, &p->routed.flow, from, choice_of(p), plan);
 		break;
 	case HOME_TO_NOTHING:
 		break;
@@ -302,6 +348,8 @@ write_routes(struct passage *p, const struct home_decision *d)
 
 	if (d->where == HOME_TO_POOL)
 		far = server_id(director_pool(w->config, (size_t)d->index)->name);
+	else if (d->where == HOME_TO_STATIC)
+		far = server_id(director_route(w->config, (size_t)d->index)->to.name);
 	else if (d->where == HOME_TO_ANY_EDGE)
 		far = server_id(director_edge(w->config, 0)->name);
 	/* whose messages along this way are to be signed: the sender's, or those of the one whom it leads to already */
@@ -352,6 +400,8 @@ proxy(struct passage *p, const struct home_decision *d)
 		passage_refuse(p, POLICY_REASON_MALFORMED, sip_check_phrase(check));
 		return;
 	}
+	if (d->where == HOME_TO_STATIC)
+		readdress(p, director_route(p->w->config, (size_t)d->index));
 	plan_targets(p, d, &plan);
 	if (plan.nhops == 0 && plan.link != 0) {
 		/* to a client: by its own door's name */
@@ -396,7 +446,8 @@ log_signed_in(const struct passage *p)
 	log_word(&r, "class", home_source_name(p->facts.source));
 	log_word(&r, "scheme", p->sa != 0 ? sa_scheme_name(p->sipae.scheme) : "Digest");
 	log_outside(&r, "user", span_str(p->principal.aor));
-	log_outside(&r, "pool", span_str(p->principal.pool));
+	if (p->facts.principal.pool >= 0)
+		log_word(&r, "pool", director_pool(p->w->config, (size_t)p->facts.principal.pool)->name);
 	log_end(&r);
 }
 
@@ -455,6 +506,12 @@ passage_take_up(struct director_worker *w, struct sip_link *from, struct sip_mes
 		break;
 	case HOME_ASK_PROOF:
 		proof_ask(&p, p.asking);
+		break;
+	case HOME_ASK_PRINCIPAL:
+		proof_ask(&p, ASKING_HOME);
+		break;
+	case HOME_ASK_SENDER:
+		proof_ask(&p, ASKING_SENDER);
 		break;
 	case HOME_ASK_ADDRESSEE:
 		proof_ask(&p, ASKING_ADDRESSEE);

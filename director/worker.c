@@ -7,6 +7,8 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "director/director.h"
+#include "director/srvs.h"
+#include "director/targets.h"
 
 struct director_door_of {
 	struct director_worker	*w;
@@ -154,6 +156,7 @@ director_worker_start(struct net_worker *worker, void *arg)
 	limits.request_ms = limits.invite_first_ms = (unsigned)d->config->request_time * 1000;
 	w->lib = net_tls_lib_new();
 	w->dns = make_dns(worker->loop, d->config);
+	w->srvs = srvs_new(worker->loop, w->dns);
 	w->signer = sip_flow_signer_new(d->keys);
 	w->desk = sipae_desk_new();
 	w->nonces = net_hmac_new(d->nonce_key, sizeof(d->nonce_key));
@@ -175,6 +178,7 @@ director_worker_start(struct net_worker *worker, void *arg)
 		w->door[i] = net_door_open(worker->loop, d->fds[i][worker->id], &door_ops, &w->door_of[i]);
 		d->fds[i][worker->id] = -1;
 	}
+	targets_warm(w);
 	return SP_OK;
 }
 
@@ -197,6 +201,7 @@ director_worker_stop(struct net_worker *worker, void *arg)
 		net_tls_ctx_unref(w->face[i].server);
 		net_tls_ctx_unref(w->face[i].client);
 	}
+	srvs_free(w->srvs);
 	net_dns_free(w->dns);
 	sip_flow_signer_free(w->signer);
 	net_hmac_free(w->nonces);
@@ -233,6 +238,7 @@ deliver_update(struct net_worker *worker, struct net_mail *mail)
 				    worker->id, i);
 		set_lists(w);
 		director_classify_links(w);
+		targets_warm(w);
 	}
 	for (size_t i = 0; i < DIRECTOR_DOORS_MAX; i++)
 		net_tls_material_unref(u->material[i]);

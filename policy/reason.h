@@ -116,8 +116,11 @@
 	X(REMOTE_ACCESS_OFF, "remote-access-off", 403, 4003, 1, "The user is not enabled for remote access.") \
 	X(FEDERATION_NOT_ENABLED, "federation-not-enabled", 403, 1002, 0, "The user is not enabled for federation.") \
 	X(PUBLIC_IM_NOT_ENABLED, "public-im-not-enabled", 403, 1001, 0, "The user is not enabled for public IM.") \
+	X(OUTSIDE_NOT_ENABLED, "outside-not-enabled", 403, 1012, 0, "The user is not enabled for anybody outside of the enterprise.") \
+	X(USER_NOT_ENABLED, "user-not-enabled", 403, 0, 0, "The user proved to be who it says, but the directory does not have it, or not enabled.") \
 	X(REGISTER_FROM_FEDERATION, "register-from-federation", 403, 1027, 0, "A federated peer may not register.") \
 	X(AUTH_UNAVAILABLE, "auth-unavailable", 500, 0, 0, "The process that checks credentials did not answer.") \
+	X(DIRECTORY_UNAVAILABLE, "directory-unavailable", 504, 0, 0, "No LDAP server said who the user is.") \
 	X(UNTRUSTED_PEER, "untrusted-peer", 403, 0, 0, "The peer is neither an edge, a pool nor a client of this door.")
 
 enum policy_reason {

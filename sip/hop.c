@@ -105,7 +105,9 @@ sip_hop_get(struct sip_relay *r, const struct sip_hop_spec *spec)
 	struct sip_hop *h;
 
 	for (h = r->hops[b]; h != NULL; h = h->chain)
-		if (h->port == spec->port && h->face == spec->face && h->guard == spec->guard && strcasecmp(h->name, spec->name) == 0)
+		if (h->port == spec->port && h->face == spec->face && h->guard == spec->guard &&
+		    strcasecmp(h->name, spec->name) == 0 &&
+		    strcmp(h->address != NULL ? h->address : "", spec->address != NULL ? spec->address : "") == 0)
 			break;
 	if (h == NULL) {
 		if (r->nhops >= r->limits.hops)

@@ -1,7 +1,7 @@
 /*
  * sip/hop.h - a next hop by name: resolve, connect, keep, fail over, break.
  *
- * One per (name, port, face, guard) and worker. It holds at most one outbound link
+ * One per (name, address, port, face, guard) and worker. It holds at most one outbound link
  * and may use an inbound one whose certificate proves the same name (RFC 5923).
  * A hop that failed is passed over until its breaker lets one probe through.
  */
@@ -19,7 +19,7 @@ struct sip_hop;
 struct sip_hop_spec {
 	const char	*name;		/* dialled, sent as SNI, and proved by the certificate; lower-case */
 	uint16_t	 port;
-	const char	*address;	/* "192.0.2.1": dial this instead of asking DNS; NULL: DNS */
+	const char	*address;	/* an IP address or host name: dial this instead of the name; NULL: the name */
 	struct sip_face	*face;		/* our side of it */
 	bool		 accept_cn;	/* its subject CN will do where its certificate has no dNSName; as said last */
 	bool		 reuse_inbound;	/* an inbound link that proves name will do */
