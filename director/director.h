@@ -34,6 +34,14 @@ struct director {
 
 struct director_door_of;
 
+/* How often a client was told lately that its association has ended. */
+struct told {
+	uint32_t	 opaque;
+	unsigned	 times;
+	uint64_t	 since_ms;
+};
+#define TOLD_MAX	64
+
 /* Of one worker; only its own thread touches it. */
 struct director_worker {
 	struct director		*director;
@@ -49,6 +57,7 @@ struct director_worker {
 	struct ask		*ask;
 	struct net_hmac		*nonces;
 	struct sipae_desk	*desk;
+	struct told		 told[TOLD_MAX];	/* by opaque; a newer one takes the place */
 	struct sip_face		 face[DIRECTOR_DOORS_MAX];	/* one of each door */
 	const struct sip_face	*faces[DIRECTOR_DOORS_MAX];
 	size_t			 nfaces;

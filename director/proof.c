@@ -238,6 +238,28 @@ proof_facts(struct passage *p)
 
 /* ---- challenges ---- */
 
+#define TOLD_TIMES	3
+#define TOLD_MS		10000
+
+/*
+ * A client whose association is gone gets a 401, which should make it sign in
+ * again. Some rather sign the same request once more, as often as they are asked
+ * (MS 3.5). They get a final answer in the end.
+ */
+static bool
+was_told(struct passage *p)
+{
+	struct told *t = &p->w->told[p->sipae.opaque / 64 % TOLD_MAX];
+	uint64_t now = net_loop_now(p->w->worker->loop);
+
+	if (p->m->method_id == POLICY_METHOD_REGISTER || p->sipae.opaque == 0 ||
+	    (p->facts.proof != HOME_PROOF_EXPIRED && p->facts.proof != HOME_PROOF_FORGED))
+		return false;
+	if (t->opaque != p->sipae.opaque || now - t->since_ms > TOLD_MS)
+		*t = (struct told){ .opaque = p->sipae.opaque, .since_ms = now };
+	return ++t->times > TOLD_TIMES;
+}
+
 #define CHALLENGE_MAX	(SIGNIN_CHALLENGE_MAX + 2 * NTLM_CHALLENGE_MAX)
 
 void
@@ -250,6 +272,10 @@ proof_challenge(struct passage *p, enum policy_reason why)
 	char text[CHALLENGE_MAX];
 	struct strbuf extra;
 
+	if (was_told(p)) {
+		passage_refuse(p, POLICY_REASON_SIGN_IN_AGAIN, NULL);
+		return;
+	}
 	sip_edit_clear(p->m);
 	strbuf_init(&extra, text, sizeof(text));
 	signin_date(&extra);

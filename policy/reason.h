@@ -109,6 +109,7 @@
 	X(STALE_NONCE, "stale-nonce", 401, 0, 0, "The nonce is too old; the client tries again by itself.") \
 	X(REPLAYED, "replayed", 401, 0, 0, "The credentials were used before.") \
 	X(BAD_SIGNATURE, "bad-signature", 401, 0, 0, "The signature of the message is not that of the user who signed in.") \
+	X(SIGN_IN_AGAIN, "sign-in-again", 403, 0, 0, "The client goes on signing by a sign-in that has ended, and was told so before.") \
 	X(NO_ENDPOINT, "no-endpoint", 400, 4010, 0, "The message does not say from which of the user's devices it comes.") \
 	X(ENDPOINT_MISMATCH, "endpoint-mismatch", 400, 0, 0, "The identifiers of the device do not belong to each other.") \
 	X(NOT_YOUR_NAME, "not-your-name", 403, 4004, 1, "The signed-in user may not act as this sender.") \
