@@ -25,6 +25,9 @@ struct entry_conf {
 	struct conf_strs domains, reaches, pins;
 	int		 verification, certificate;
 	bool		 accept_cn, trusted, member, enabled, public_network, replace_host;
+	char		*warning;
+	struct conf_strs classes, schemes, extensions;
+	int		 links, files, sealed, own_links, direction;
 };
 
 struct policy_conf {
@@ -36,7 +39,7 @@ struct policy_conf {
 	bool			discovery, open_federation, clearinghouse, strict_providers, assert_identity;
 	bool			diagnostics_partners, diagnostics_users;
 	int			discovered_verification;
-	struct conf_groups	partners, providers, discovered, routes;
+	struct conf_groups	partners, providers, discovered, routes, content;
 	struct entry_conf	default_route;
 };
 
@@ -51,6 +54,12 @@ static const char *const provider_verifications[] = {
 
 /* As policy's "partner.certificate" has them. */
 static const char *const certificate_rules[] = { "server-only", "strict", "pinned", NULL };
+
+static const char *const link_words[] = { "allow", "warn", "block", NULL };
+static const char *const file_words[] = { "allow", "block-listed", "block", NULL };
+static const char *const sealed_words[] = { "block", "pass", NULL };
+static const char *const own_words[] = { "allow", "filter", NULL };
+static const char *const direction_words[] = { "both", "in", "out", NULL };
 
 /* ---- the options of each kind of group ---- */
 
@@ -123,6 +132,28 @@ static const struct conf_item route_items[] = {
 	    .help = "Put the server's name in the place of the domain in the Request-URI." },
 	{ .path = NULL }
 };
+
+#define WORD(name, field, words, text)	{ .path = name, .type = CONF_CHOICE, .at = AT(field), .flags = CONF_RELOADS, \
+	    .choices = words, .help = text }
+static const struct conf_item content_items[] = {
+	{ .path = "classes", .type = CONF_STRS, .at = AT(classes), .flags = CONF_REQUIRED | CONF_RELOADS | CONF_NONEMPTY,
+	    .help = "Whom the rule is about: remote-user, branch, direct, enhanced, provider, clearinghouse; each class "
+	    "has one rule at most." },
+	WORD("links", links, link_words, "Links in messages pass, are made inert with a warning, or have the message refused."),
+	WORD("files", files, file_words, "Offers of files pass, are refused by the name's extension, or all refused."),
+	{ .path = "schemes", .type = CONF_STRS, .at = AT(schemes), .flags = CONF_RELOADS | CONF_NONEMPTY,
+	    .help = "What makes a link: \"http\" is a scheme, \"www.\" how a host begins; a usual list if left out." },
+	{ .path = "extensions", .type = CONF_STRS, .at = AT(extensions), .flags = CONF_RELOADS | CONF_NONEMPTY,
+	    .help = "Extensions that \"block-listed\" refuses; what Windows runs if left out." },
+	{ .path = "warning", .type = CONF_STR, .at = AT(warning), .flags = CONF_OPTIONAL | CONF_RELOADS,
+	    .help = "What \"warn\" puts before the text; empty: nothing." },
+	WORD("own_links", own_links, own_words, "Whether http links into our own domains pass in any case."),
+	WORD("sealed", sealed, sealed_words,
+	    "What becomes of bodies that cannot be looked into, or changed where they have to be: compressed, encrypted, signed."),
+	WORD("direction", direction, direction_words, "What the peer sends us, what it is sent, or both."),
+	{ .path = NULL }
+};
+#undef WORD
 #undef AT
 
 #define AT(field)	offsetof(struct policy_conf, field)
@@ -190,6 +221,7 @@ static const struct conf_item policy_items[] = {
 	    "It is in our trust domain: P-Asserted-Identity passes in both directions (RFC 3325)."),
 	SWITCH("clearinghouse", clearinghouse, 0, "Whether we are a clearing house: relay between members by their domains."),
 	GROUPS("static_routes", routes, route_items, "Where some addresses go, whatever the rules about partners say."),
+	GROUPS("content", content, content_items, "Links and files in messages, by class of peer."),
 	{ .path = NULL }
 };
 
@@ -276,6 +308,18 @@ static const struct member route_members[] = {
 	{ "replace_host", "route.replace-host", AT(replace_host), AS_SWITCH, NULL },
 	{ NULL, NULL, 0, AS_TEXT, NULL }
 };
+static const struct member content_members[] = {
+	{ "classes", "content.class", AT(classes), AS_LIST, NULL },
+	{ "links", "content.links", AT(links), AS_WORD, link_words },
+	{ "files", "content.files", AT(files), AS_WORD, file_words },
+	{ "schemes", "content.scheme", AT(schemes), AS_LIST, NULL },
+	{ "extensions", "content.extension", AT(extensions), AS_LIST, NULL },
+	{ "warning", "content.warning", AT(warning), AS_TEXT, NULL },
+	{ "own_links", "content.own-links", AT(own_links), AS_WORD, own_words },
+	{ "sealed", "content.sealed", AT(sealed), AS_WORD, sealed_words },
+	{ "direction", "content.direction", AT(direction), AS_WORD, direction_words },
+	{ NULL, NULL, 0, AS_TEXT, NULL }
+};
 static const struct member default_route_members[] = {
 	{ "port", "default-route.port", AT(port), AS_NUMBER, NULL },
 	{ "verification", "default-route.verification", AT(verification), AS_WORD, verifications },
@@ -295,6 +339,7 @@ static const struct kind {
 	{ "providers", "provider", offsetof(struct policy_conf, providers), AT(name), provider_members },
 	{ "discovered", "allowed", offsetof(struct policy_conf, discovered), AT(domain), discovered_members },
 	{ "static_routes", "route", offsetof(struct policy_conf, routes), AT(match), route_members },
+	{ "content", "content", offsetof(struct policy_conf, content), AT(name), content_members },
 };
 #undef AT
 #define NKINDS	(sizeof(kinds) / sizeof(kinds[0]))

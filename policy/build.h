@@ -104,6 +104,13 @@ void	build_finish_servers(struct build *);
 build_read build_read_refused_certificate, build_read_key_rule, build_read_pin;
 void	build_finish_keys(struct build *);
 
+/* policy/content.c: which is an enum content_key where the key has words to choose from. */
+enum content_key { CONTENT_LINKS = 0, CONTENT_FILES, CONTENT_SEALED, CONTENT_OWN, CONTENT_DIRECTION, CONTENT_WARNING,
+	CONTENT_NKEYS };
+build_read build_read_content, build_read_content_class, build_read_content_choice, build_read_content_scheme,
+    build_read_content_extension, build_read_content_warning;
+void	build_finish_content(struct build *);
+
 /* Add an error for every two rules that may not stand together. */
 void	build_find_conflicts(struct build *);
 

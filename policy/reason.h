@@ -55,6 +55,10 @@
 	X(SRV_PORT, "srv-port", 504, 1009, 1, "The domain's record in DNS names a port that no partner's server has.") \
 	X(PEER_NOT_IN_SRV, "peer-not-in-srv", 403, 1010, 1, "The peer's certificate does not prove a server that the sender's domain has in DNS.") \
 	X(DNS_BUSY, "dns-busy", 503, 0, 0, "Too many requests wait for DNS already.") \
+	/* content */ \
+	X(CONTENT_LINK, "content-link", 403, 16000, 1, "The message has a link, and policy lets this class of peer exchange none.") \
+	X(CONTENT_FILE, "content-file", 403, 16001, 1, "The message offers a file that policy does not let this class of peer exchange.") \
+	X(CONTENT_SEALED, "content-sealed", 403, 16002, 1, "The message is encoded, encrypted or signed so that links and files in it cannot be filtered.") \
 	/* next hop */ \
 	X(HOP_UNRESOLVED, "hop-unresolved", 504, 1014, 0, "The next hop's name has no address.") \
 	X(HOP_FORBIDDEN, "hop-forbidden", 504, 1014, 0, "The next hop's name leads to us, to the inside or to no public address.") \
@@ -78,6 +82,10 @@
 	X(MERGED, "merged", 482, 0, 0, "The same request is in progress already.") \
 	/* limits and overload */ \
 	X(RATE_LIMIT, "rate-limit", 503, 0, 0, "The peer sends more than its limit.") \
+	X(DISCOVERED_RATE, "discovered-rate", 503, 0, 0, "A partner that nobody has listed sends more than its limit.") \
+	X(DISCOVERED_SUSPICIOUS, "discovered-suspicious", 503, 0, 0, "A partner that nobody has listed, whose requests mostly fail, sends more than is left to it.") \
+	X(DISCOVERED_ADDRESSEES, "discovered-addressees", 403, 0, 0, "A partner that nobody has listed has addressed as many of our users as it may, and this one is new.") \
+	X(DISCOVERED_TABLE, "discovered-table", 503, 0, 0, "There are more partners that nobody has listed than can be kept count of.") \
 	X(OVERLOAD, "overload", 503, 0, 0, "We are over a limit of our own.") \
 	X(DRAINING, "draining", 503, 0, 0, "This server is being taken out of service.") \
 	/* certificates, of who connects and of who is called */ \

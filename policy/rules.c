@@ -335,6 +335,16 @@ static const struct {
 	{ "allowed", build_read_allowed, GROUP_ALLOWED },
 	{ "allowed.verification", build_read_word, GROUP_KEY(GROUP_ALLOWED, KEY_VERIFICATION) },
 	{ "allowed.record", build_read_record, GROUP_KEY(GROUP_ALLOWED, KEY_RECORD) },
+	{ "content", build_read_content, 0 },
+	{ "content.class", build_read_content_class, 0 },
+	{ "content.links", build_read_content_choice, CONTENT_LINKS },
+	{ "content.files", build_read_content_choice, CONTENT_FILES },
+	{ "content.sealed", build_read_content_choice, CONTENT_SEALED },
+	{ "content.own-links", build_read_content_choice, CONTENT_OWN },
+	{ "content.direction", build_read_content_choice, CONTENT_DIRECTION },
+	{ "content.scheme", build_read_content_scheme, 0 },
+	{ "content.extension", build_read_content_extension, 0 },
+	{ "content.warning", build_read_content_warning, 0 },
 };
 
 static void
@@ -423,6 +433,7 @@ policy_builder_finish(struct policy_builder *pb, void (*report)(void *, const ch
 		build_error(&b, b.first_ip, "%s: an IP address is a domain only with ip-literals on",
 		    b.first_ip_key);
 	build_finish_keys(&b);
+	build_finish_content(&b);
 	build_find_conflicts(&b);
 	if (b.nerrors != 0) {
 		report_errors(&b, report, arg);
@@ -463,6 +474,7 @@ policy_rules_unref(struct policy_rules *r)
 		free(r->files[i]);
 	names_free(r->names);
 	keys_free(r);
+	contents_free(r->contents);
 	free(r->partners);
 	free(r->allowed);
 	free(r->routes);

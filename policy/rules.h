@@ -57,6 +57,17 @@
  *	assert-identity          "on" | "off": P-Asserted-Identity inward for verified senders
  *	diagnostics-partners, diagnostics-users
  *	                         "on" | "off": ms-diagnostics of the inside may be seen there
+ *	content                  opens a rule about links and files (MS 14.3); the value is any name
+ *	content.class            a class that it is about: remote-user, branch, direct, enhanced,
+ *	                         provider, clearinghouse; each has one rule at most
+ *	content.links            "allow" (default) | "warn" | "block"
+ *	content.files            "allow" (default) | "block-listed" | "block"
+ *	content.scheme           what makes a link: "http" is a scheme, "www." how a host begins
+ *	content.extension        a file name's last part that "block-listed" refuses
+ *	content.warning          what "warn" puts before the text; one line
+ *	content.own-links        "allow" (default): links into our own domains are none | "filter"
+ *	content.sealed           "block" (default) | "pass": what cannot be looked into or changed
+ *	content.direction        "both" (default) | "in" | "out"
  *
  * What may not stand together, each refused with both places named: one of our
  * domains, a partner's domain, an allowed domain or a server in a blocked domain;

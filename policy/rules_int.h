@@ -124,9 +124,12 @@ struct policy_rules {
 	struct allowed		 open;		/* what holds of a domain that open federation lets in */
 	struct route		*routes;
 	size_t			 nroutes;
+	struct contents		*contents;	/* policy/content.c; NULL: no content rules */
 	char			**files;	/* every file name a place borrows */
 	size_t			 nfiles;
 };
+
+void	contents_free(struct contents *);	/* NULL: nothing */
 
 static inline struct span
 partner_server(const struct partner *p)

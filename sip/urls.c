@@ -1,0 +1,346 @@
+/*
+ * sip/urls.c - see urls.h.
+ */
+#include "sip/urls.h"
+
+#define APART	UINT32_MAX
+#define NOWHERE	UINT32_MAX
+
+/* Characters that have no width of their own (Default_Ignorable_Code_Point of Unicode), and what stands for broken ones. */
+static const struct {
+	uint32_t	from, to;
+} unseen[] = {
+	{ 0x00ad, 0x00ad }, { 0x034f, 0x034f }, { 0x061c, 0x061c }, { 0x115f, 0x1160 }, { 0x17b4, 0x17b5 },
+	{ 0x180b, 0x180f }, { 0x200b, 0x200f }, { 0x202a, 0x202e }, { 0x2060, 0x206f }, { 0x3164, 0x3164 },
+	{ 0xfe00, 0xfe0f }, { 0xfeff, 0xfeff }, { 0xffa0, 0xffa0 }, { 0xfff0, 0xfffd }, { 0x1bca0, 0x1bca3 },
+	{ 0x1d173, 0x1d17a }, { 0xe0000, 0xe0fff },
+};
+
+/* Letters and digits in other dress. */
+static uint32_t
+undress(uint32_t c)
+{
+	if (c >= 0xff01 && c <= 0xff5e)		/* full-width */
+		return c - 0xff01 + '!';
+	if (c >= 0x1d400 && c <= 0x1d6a3)	/* mathematical alphabets: 13 times A to Z, a to z */
+		return (c - 0x1d400) % 52 < 26 ? 'a' + (c - 0x1d400) % 52 : 'a' + (c - 0x1d400) % 52 - 26;
+	if (c >= 0x1d7ce && c <= 0x1d7ff)
+		return '0' + (c - 0x1d7ce) % 10;
+	if (c >= 0x24b6 && c <= 0x24e9)		/* circled */
+		return 'a' + (c - 0x24b6) % 26;
+	switch (c) {
+	case 0x017f:				/* long s: upper-case S */
+		return 's';
+	case 0x212a:				/* Kelvin */
+		return 'k';
+	case 0x210e:				/* Planck: where the mathematical italic h would be */
+		return 'h';
+	case 0x3002: case 0xff61:		/* full stops of UTS 46 */
+		return '.';
+	case 0xfe55: case 0xfe13: case 0x2236: case 0xa789:
+		return ':';
+	case 0x2044: case 0x2215:
+		return '/';
+	default:
+		return c;
+	}
+}
+
+uint32_t
+sip_urls_plain(uint32_t c)
+{
+	if (c < 0x80) {
+		if (c >= 'A' && c <= 'Z')
+			return c | 0x20;
+		return c < ' ' && c != '\t' && c != '\n' && c != '\r' && c != '\v' && c != '\f' ? 0 : c == 0x7f ? 0 : c;
+	}
+	if (c < 0xa0 && c != 0x85)
+		return 0;
+	for (size_t i = 0; i < sizeof(unseen) / sizeof(unseen[0]) && unseen[i].from <= c; i++)
+		if (c <= unseen[i].to)
+			return 0;
+	c = undress(c);
+	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+}
+
+static bool
+is_space(uint32_t c)
+{
+	return c == APART || c <= ' ' || c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) ||
+	    c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
+}
+
+static bool
+is_alnum(uint32_t c)
+{
+	return c != APART && ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c >= 0xc0 && !is_space(c)));
+}
+
+void
+sip_urls_init(struct sip_urls *u, const struct policy_content *rule, bool (*is_own)(const void *, struct span),
+    const void *own_arg, void (*found)(void *, uint32_t), void *arg)
+{
+	u->rule = rule;
+	u->is_own = is_own;
+	u->own_arg = own_arg;
+	u->found = found;
+	u->arg = arg;
+	u->nring = u->nheld = 0;
+	u->wants_word = u->wants_any = u->own = false;
+}
+
+/* The i-th character before the last one; APART where there is none. */
+static struct sip_char
+before(const struct sip_urls *u, unsigned i)
+{
+	if (i >= u->nring || i >= SIP_URLS_RING)
+		return (struct sip_char){ .c = APART };
+	return u->ring[(u->nring - 1 - i) % SIP_URLS_RING];
+}
+
+/* ---- is its host one of ours? ---- */
+
+/* Its host is not ours, or may be read as another: it is a link as any. */
+static void
+own_refused(struct sip_urls *u)
+{
+	u->own = false;
+	u->found(u->arg, u->own_at);
+	if (u->own_second != NOWHERE)
+		u->found(u->arg, u->own_second);
+}
+
+static void
+own_ended(struct sip_urls *u)
+{
+	struct span host = span_of(u->host, u->nhost);
+
+	u->own = false;
+	if (u->nslashes != 2 || host.n == 0 || !u->is_own(u->own_arg, host))
+		own_refused(u);
+}
+
+/*
+ * One more character of a link that may be ours. Whatever could make another
+ * reader see another host (escapes, back slashes, somebody@, letters that are
+ * not ASCII) makes it a link as any.
+ */
+static void
+own_char(struct sip_urls *u, struct sip_char ch)
+{
+	if (is_space(ch.c) || ch.c == '"' || ch.c == '<' || ch.c == '>') {
+		own_ended(u);
+	} else if (ch.odd || ch.c >= 0x80 || ch.c == '\\' || ch.c == '@' || ch.c == '%') {
+		own_refused(u);
+	} else if (u->nslashes < 2) {
+		if (ch.c == '/' && u->in_host)
+			u->nslashes++;
+		else
+			own_refused(u);
+	} else if (u->in_host) {
+		if (is_alnum(ch.c) || ch.c == '-' || ch.c == '.') {
+			if (u->nhost == SIP_URLS_HOST)
+				own_refused(u);
+			else
+				u->host[u->nhost++] = (char)ch.c;
+		} else {
+			u->in_host = false;
+			u->in_port = ch.c == ':';
+			if (ch.c != ':' && ch.c != '/' && ch.c != '?' && ch.c != '#' && ch.c != ',' && ch.c != ')' &&
+			    ch.c != ';' && ch.c != '\'')
+				own_refused(u);
+		}
+	} else if (u->in_port && !(ch.c >= '0' && ch.c <= '9')) {
+		u->in_port = false;
+		if (ch.c != '/' && ch.c != '?' && ch.c != '#')
+			own_refused(u);
+	}
+}
+
+static bool
+contiguous(const struct sip_urls *u, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (before(u, i).odd || (i > 0 && before(u, i).end != before(u, i - 1).at))
+			return false;
+	return true;
+}
+
+/* A link of n characters so far, its colon or dot the last of them. */
+static void
+begins(struct sip_urls *u, unsigned n, bool word, bool http)
+{
+	struct sip_char first = before(u, n - 1), prev = before(u, n);
+
+	/* an underscore that stands at it, and not one with something unseen between */
+	if (prev.c == '_' && !prev.odd && prev.end == first.at)
+		return;
+	if (u->own && word && u->in_host && u->nslashes == 2 && u->nhost == n && u->own_second == NOWHERE) {
+		u->own_second = first.at;	/* http://www. */
+		return;
+	}
+	if (u->own)
+		own_refused(u);
+	u->wants_word = word;
+	u->wants_any = !word;
+	u->wants_at = first.at;
+	u->wants_own = u->rule->pass_own && u->is_own != NULL && (http || word) && contiguous(u, n);
+	if (u->wants_own && word) {
+		u->nhost = n < SIP_URLS_HOST ? n : SIP_URLS_HOST;
+		for (unsigned i = 0; i < u->nhost; i++)
+			u->host[i] = (char)before(u, n - 1 - i).c;
+	}
+}
+
+static bool
+ring_ends_in(const struct sip_urls *u, struct span word, unsigned skip)
+{
+	for (size_t i = 0; i < word.n; i++)
+		if (before(u, skip + (unsigned)i).c != (unsigned char)word.p[word.n - 1 - i])
+			return false;
+	return true;
+}
+
+/* The colon is the last character: is there a scheme in front of it? The longest one that is. */
+static void
+look_for_scheme(struct sip_urls *u)
+{
+	size_t best = 0;
+	bool http = false;
+
+	for (size_t i = 0; i < u->rule->nschemes; i++) {
+		struct span s = u->rule->schemes[i];
+
+		if (s.p[s.n - 1] == '.' || s.n <= best || before(u, 1).c != (unsigned char)s.p[s.n - 1] ||
+		    !ring_ends_in(u, s, 1))
+			continue;
+		best = s.n;
+		http = span_is(s, "http") || span_is(s, "https");
+	}
+	if (best > 0)
+		begins(u, (unsigned)best + 1, false, http);
+}
+
+/* The dot is the last character: "www.", "www2.", "ftp.". */
+static void
+look_for_host(struct sip_urls *u)
+{
+	unsigned digits = 0;
+	uint32_t prev;
+
+	while (digits < 3 && before(u, 1 + digits).c >= '0' && before(u, 1 + digits).c <= '9')
+		digits++;
+	for (size_t i = 0; i < u->rule->nschemes; i++) {
+		struct span s = u->rule->schemes[i];
+
+		if (s.p[s.n - 1] != '.')
+			continue;
+		s.n--;
+		if (before(u, 1 + digits).c != (unsigned char)s.p[s.n - 1] || !ring_ends_in(u, s, 1 + digits))
+			continue;
+		/* in the middle of a word it is none; but only where everybody sees one word */
+		prev = before(u, 1 + digits + (unsigned)s.n).c;
+		if (prev < 0x80 && is_alnum(prev) && contiguous(u, 2 + digits + (unsigned)s.n))
+			continue;
+		begins(u, (unsigned)s.n + digits + 1, true, false);
+		return;
+	}
+}
+
+/* One character in plain form. */
+static void
+plain_char(struct sip_urls *u, struct sip_char ch)
+{
+	bool wanted = u->wants_any ? !is_space(ch.c) : u->wants_word && is_alnum(ch.c);
+
+	if (wanted && !u->wants_own) {
+		u->found(u->arg, u->wants_at);
+	} else if (wanted) {
+		u->own = u->in_host = true;
+		u->in_port = false;
+		u->own_at = u->wants_at;
+		u->own_second = NOWHERE;
+		u->nslashes = u->wants_word ? 2 : 0;
+		if (u->wants_any)
+			u->nhost = 0;
+	}
+	u->wants_any = u->wants_word = false;
+	if (u->own)
+		own_char(u, ch);
+	u->ring[u->nring % SIP_URLS_RING] = ch;
+	/* the count stays small, and the places the same */
+	if (++u->nring == 1u << 30)
+		u->nring = SIP_URLS_RING;
+	if (ch.c == ':')
+		look_for_scheme(u);
+	else if (ch.c == '.')
+		look_for_host(u);
+}
+
+static int
+hex(uint32_t c)
+{
+	if (c >= '0' && c <= '9')
+		return (int)c - '0';
+	return c >= 'a' && c <= 'f' ? (int)c - 'a' + 10 : -1;
+}
+
+static void
+let_go(struct sip_urls *u)
+{
+	unsigned n = u->nheld;
+
+	u->nheld = 0;
+	for (unsigned i = 0; i < n; i++)
+		plain_char(u, u->held[i]);
+}
+
+void
+sip_urls_char(struct sip_urls *u, struct sip_char ch)
+{
+	uint32_t plain;
+
+	if (ch.c == APART) {
+		let_go(u);
+		plain_char(u, ch);
+		return;
+	}
+	plain = sip_urls_plain(ch.c);
+	if (plain == 0) {
+		/* whoever drops it sees the same link; whoever shows it may see another host */
+		if (u->own)
+			own_refused(u);
+		return;
+	}
+	/* dressed letters are seen as they are meant, but what they lead to is for others to say */
+	ch.odd |= plain != ch.c && !(ch.c >= 'A' && ch.c <= 'Z');
+	ch.c = plain;
+	if (u->nheld == 0 && plain != '%') {
+		plain_char(u, ch);
+		return;
+	}
+	if (u->nheld > 0 && hex(plain) < 0)
+		let_go(u);
+	if (u->nheld == 2) {
+		uint32_t c = sip_urls_plain((uint32_t)(hex(u->held[1].c) * 16 + hex(plain)));
+
+		/* only what a link is made of: an escaped space is none */
+		if (is_alnum(c) || c == ':' || c == '.' || c == '/' || c == '\\' || c == '@' || c == '-' || c == '_') {
+			u->nheld = 0;
+			plain_char(u, (struct sip_char){ c, u->held[0].at, ch.end, true });
+			return;
+		}
+		let_go(u);
+	}
+	if (u->nheld > 0 || plain == '%')
+		u->held[u->nheld++] = ch;
+	else
+		plain_char(u, ch);
+}
+
+void
+sip_urls_end(struct sip_urls *u)
+{
+	sip_urls_char(u, (struct sip_char){ .c = APART });
+	u->nring = 0;
+}

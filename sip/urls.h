@@ -1,0 +1,65 @@
+/*
+ * sip/urls.h - finds links in a stream of characters.
+ *
+ * Characters come one by one, each with the place of the bytes that it was
+ * made from, and go through what hides a link from a comparison and not from
+ * a reader or a browser: letter case, characters without width, bidirectional
+ * controls, full-width and mathematical forms, percent escapes. Pure; the work
+ * for one character is bounded whatever came before.
+ *
+ * A link is a scheme of the rule, a colon and no white space; or how a host
+ * begins ("www.") with a word in front of neither, and a letter or digit behind
+ * it. An underscore directly in front takes a link's life: that is how it is
+ * made inert (MS 14.3).
+ */
+#ifndef SALLYPORT_SIP_URLS_H
+#define SALLYPORT_SIP_URLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/span.h"
+#include "policy/content.h"
+
+struct sip_char {
+	uint32_t	c;		/* Unicode; UINT32_MAX: there is no character, what is written next is apart */
+	uint32_t	at, end;	/* bytes that it was made from */
+	bool		odd;		/* made by an escape: not what a plain reader sees */
+};
+
+#define SIP_URLS_RING	32		/* more than the longest word of a rule and three digits */
+#define SIP_URLS_HOST	256
+
+struct sip_urls {
+	const struct policy_content	*rule;
+	/* may a link to that host (lower-case) pass? NULL: none may */
+	bool				(*is_own)(const void *arg, struct span host);
+	const void			*own_arg;
+	void				(*found)(void *arg, uint32_t at);
+	void				*arg;
+	/* what came last, in plain form */
+	struct sip_char			 ring[SIP_URLS_RING];
+	unsigned			 nring;		/* how many ever */
+	struct sip_char			 held[2];	/* an escape that may be one */
+	unsigned			 nheld;
+	/* a link that waits for its first character; or for its end, since its host may be ours */
+	bool				 wants_word, wants_any;
+	uint32_t			 wants_at;
+	bool				 wants_own;
+	bool				 own, in_host, in_port;
+	uint32_t			 own_at, own_second;	/* UINT32_MAX: no second */
+	unsigned			 nslashes, nhost;
+	char				 host[SIP_URLS_HOST];
+};
+
+/* found is called with the place of each link's first byte, in no strict order, maybe twice. */
+void	sip_urls_init(struct sip_urls *, const struct policy_content *, bool (*is_own)(const void *, struct span),
+	    const void *own_arg, void (*found)(void *, uint32_t), void *arg);
+void	sip_urls_char(struct sip_urls *, struct sip_char);
+/* End of the text: what is written next is apart. */
+void	sip_urls_end(struct sip_urls *);
+/* The plain form of a character; 0: one that nobody sees. */
+uint32_t sip_urls_plain(uint32_t c);
+
+#endif
