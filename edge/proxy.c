@@ -30,9 +30,13 @@ enum way {
 	WAY_RELAY		/* from one member of our clearing house to another */
 };
 
-/* What a flow token's extra says: the door, and that a branch proxy stands there for many users. */
+/*
+ * What a flow token's extra says: the door, and whether a branch proxy stands
+ * there for many users, and which: of these, any other connection will do as well.
+ */
 #define FLOW_DOOR(extra)	((extra) & 0xff)
 #define FLOW_BRANCH		0x100u
+#define FLOW_BRANCH_SHIFT	9
 
 static struct edge_worker *
 worker_of(struct sip_relay *r)
@@ -220,6 +224,43 @@ plan_directors(struct edge_worker *w, struct sip_link *l, const struct sip_messa
 	p->face = &w->face[EDGE_INNER(w->edge->config)];
 }
 
+/* ---- branches: their users stay reachable when the link is another one ---- */
+
+static uint32_t
+branch_word(const char *server)
+{
+	return (uint32_t)hash_stable(span_str(server)) << FLOW_BRANCH_SHIFT | FLOW_BRANCH;
+}
+
+/* The branch that a token means, if policy still has it; NULL: none. */
+static const struct policy_partner *
+branch_of(const struct edge_worker *w, const struct sip_flow *f)
+{
+	for (size_t i = 0; (f->extra & FLOW_BRANCH) != 0 && i < policy_partner_count(w->rules); i++) {
+		const struct policy_partner *p = policy_partner_get(w->rules, i);
+
+		if (p->branch && branch_word(p->server) == (f->extra & ~0xffu))
+			return p;
+	}
+	return NULL;
+}
+
+/* The user's connection; a branch's, or another to the same branch. */
+static void
+plan_flow(struct edge_worker *w, const struct sip_flow *f, struct sip_plan *p)
+{
+	const struct policy_partner *branch = branch_of(w, f);
+
+	p->link = f->link;
+	p->gone = POLICY_REASON_FLOW_GONE;
+	p->face = &w->face[FLOW_DOOR(f->extra)];
+	if (branch != NULL) {
+		struct sip_hop_spec spec = { .name = branch->server, .port = branch->port, .face = p->face, .reuse_inbound = true };
+
+		add_hop(p, sip_hop_get(w->relay, &spec));
+	}
+}
+
 /* ---- requests ---- */
 
 static bool
@@ -368,7 +409,7 @@ send_inside(struct edge_worker *w, struct sip_link *l, struct sip_message *m, co
 	sip_mark_write_inward(m, d, inner->name, public_name(w, d));
 	identities_inward(w, m, d);
 	if (d->class == POLICY_CLASS_BRANCH)
-		to_sender.extra |= FLOW_BRANCH;
+		to_sender.extra |= branch_word(policy_partner_get(w->rules, d->partner)->server);
 	else if (d->class != POLICY_CLASS_REMOTE_USER)
 		to_sender = to_inside;	/* a partner's server can be reached anew, by policy; a user only where it is */
 	if (m->method_id == POLICY_METHOD_REGISTER)
@@ -425,10 +466,11 @@ flow_state(struct edge_worker *w, const struct sip_routed *routed)
 {
 	if (routed->route != POLICY_ROUTE_OURS || routed->flow.kind != SIP_FLOW_USER)
 		return POLICY_FLOW_NONE;
-	if (FLOW_DOOR(routed->flow.extra) >= EDGE_INNER(w->edge->config) ||
-	    !sip_relay_link_lives(w->relay, routed->flow.link))
+	if (FLOW_DOOR(routed->flow.extra) >= EDGE_INNER(w->edge->config))
 		return POLICY_FLOW_USER_GONE;
-	return (routed->flow.extra & FLOW_BRANCH) != 0 ? POLICY_FLOW_BRANCH : POLICY_FLOW_USER;
+	if ((routed->flow.extra & FLOW_BRANCH) != 0)
+		return branch_of(w, &routed->flow) != NULL ? POLICY_FLOW_BRANCH : POLICY_FLOW_USER_GONE;
+	return sip_relay_link_lives(w->relay, routed->flow.link) ? POLICY_FLOW_USER : POLICY_FLOW_USER_GONE;
 }
 
 static void
@@ -455,9 +497,7 @@ from_inside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 	if (d.hop == POLICY_HOP_FLOW) {
 		to_user = routed.flow;
 		to_user.path = false;
-		plan.link = routed.flow.link;
-		plan.gone = POLICY_REASON_FLOW_GONE;
-		plan.face = &w->face[FLOW_DOOR(routed.flow.extra)];
+		plan_flow(w, &routed.flow, &plan);
 		sip_mark_strip(m, SIP_CROSS_USER_OUT);
 	} else {
 		to_user = to_inside;

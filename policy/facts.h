@@ -69,8 +69,8 @@ enum policy_route {
 enum policy_flow {
 	POLICY_FLOW_NONE = 0,
 	POLICY_FLOW_USER,	/* to a remote user's connection that lives */
-	POLICY_FLOW_BRANCH,	/* to a branch proxy's connection that lives */
-	POLICY_FLOW_USER_GONE,	/* to one of these that does not live any more */
+	POLICY_FLOW_BRANCH,	/* to a branch proxy that the rules name, by this connection or another */
+	POLICY_FLOW_USER_GONE,	/* to a user's connection that does not live any more, or a branch that is none */
 	POLICY_FLOW_PEER,	/* to a server's connection that lives; does not change the decision: domains do */
 	POLICY_FLOW_PEER_GONE
 };

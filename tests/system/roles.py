@@ -278,7 +278,7 @@ partners = (
 
 # ---- a branch office ----
 
-HEAD_REST = 'branches = [ "branch1.office.example" ];'
+HEAD_REST = 'branches = [ "branch1.office.example", "branch2.office.example" ];'
 
 
 def branch_config():
@@ -452,6 +452,21 @@ def branch():
         r = head.out.recv()
         return (r.status == 430 and office.logged("reason=flow-gone")) or r.raw
     T.run("a user who has left the branch: 430 at once", leaves)
+
+    def dismissed():
+        head.edge.write("policy.conf", policy("example.com", 'branches = [ "branch2.office.example" ];'))
+        head.edge.hup()
+        if not head.edge.logged("event=reloaded"):
+            return "not reloaded"
+        eve.from_inside(head)
+        r = head.out.recv()
+        eve.conn.send(request("REGISTER", uri="sip:example.com", sender=eve.uri, to=eve.uri, cseq=99))
+        mine = eve.conn.recv()
+        head.edge.write("policy.conf", policy("example.com", HEAD_REST))
+        head.edge.hup()
+        return (r.status == 430 and mine.status == 403 and eve.conn.quiet(0.05) and head.inbox.quiet(0.05) and
+                head.edge.logged("event=reloaded", count=2) and delivered(eve, eve)) or (r.raw, mine.raw)
+    T.run("a branch that policy names no more: nothing comes from it, nothing goes there", dismissed)
 
     def to_nobody():
         head.out.send(request(uri="sip:x@somewhere.example", sender="sip:bob@example.com"))
