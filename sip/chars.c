@@ -5,7 +5,7 @@
 #endif
 
 const uint16_t sip_chars[256] = {
-	['\n'] = 0x040, ['!'] = 0x28f, ['"'] = 0x002, ['#'] = 0x080, ['$'] = 0x08c, ['%'] = 0x28f,
+	['\n'] = 0x040, ['!'] = 0x28f, ['"'] = 0x002, ['#'] = 0x080, ['$'] = 0x08c, ['%'] = 0x2cf,
 	['&'] = 0x0cc, ['\''] = 0x28f, ['('] = 0x08e, [')'] = 0x08e, ['*'] = 0x38f, ['+'] = 0x38f,
 	[','] = 0x00c, ['-'] = 0x39f, ['.'] = 0x39f, ['/'] = 0x08e, ['0'] = 0x3bf, ['1'] = 0x3bf, ['2'] = 0x3bf,
 	['3'] = 0x3bf, ['4'] = 0x3bf, ['5'] = 0x3bf, ['6'] = 0x3bf, ['7'] = 0x3bf, ['8'] = 0x3bf, ['9'] = 0x3bf,
@@ -14,7 +14,7 @@ const uint16_t sip_chars[256] = {
 	['H'] = 0x39f, ['I'] = 0x39f, ['J'] = 0x39f, ['K'] = 0x39f, ['L'] = 0x39f, ['M'] = 0x39f, ['N'] = 0x39f,
 	['O'] = 0x39f, ['P'] = 0x39f, ['Q'] = 0x39f, ['R'] = 0x39f, ['S'] = 0x39f, ['T'] = 0x39f, ['U'] = 0x39f,
 	['V'] = 0x39f, ['W'] = 0x39f, ['X'] = 0x39f, ['Y'] = 0x39f, ['Z'] = 0x39f, ['['] = 0x28a,
-	['\\'] = 0x082, [']'] = 0x28a, ['^'] = 0x080, ['_'] = 0x39f, ['`'] = 0x283, ['a'] = 0x3bf,
+	['\\'] = 0x0c2, [']'] = 0x28a, ['^'] = 0x080, ['_'] = 0x39f, ['`'] = 0x283, ['a'] = 0x3bf,
 	['b'] = 0x3bf, ['c'] = 0x3bf, ['d'] = 0x3bf, ['e'] = 0x3bf, ['f'] = 0x3bf, ['g'] = 0x39f, ['h'] = 0x39f,
 	['i'] = 0x39f, ['j'] = 0x39f, ['k'] = 0x39f, ['l'] = 0x39f, ['m'] = 0x39f, ['n'] = 0x39f, ['o'] = 0x39f,
 	['p'] = 0x39f, ['q'] = 0x39f, ['r'] = 0x39f, ['s'] = 0x39f, ['t'] = 0x39f, ['u'] = 0x39f, ['v'] = 0x39f,
@@ -61,13 +61,16 @@ sip_chars_has_break(struct span s)
 
 #ifdef __SSE2__
 	const __m128i question = _mm_set1_epi8('?'), ampersand = _mm_set1_epi8('&');
+	const __m128i percent = _mm_set1_epi8('%'), slash = _mm_set1_epi8('\\');
 
 	for (; s.n - at >= 16; at += 16) {
 		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s.p + at));
 
+		__m128i marks = _mm_or_si128(_mm_cmpeq_epi8(v, question), _mm_cmpeq_epi8(v, ampersand));
+		__m128i escapes = _mm_or_si128(_mm_cmpeq_epi8(v, percent), _mm_cmpeq_epi8(v, slash));
+
 		/* movemask looks at the top bits, which is where 8-bit text has them. */
-		if (_mm_movemask_epi8(_mm_or_si128(v, _mm_or_si128(_mm_cmpeq_epi8(v, question),
-		    _mm_cmpeq_epi8(v, ampersand)))) != 0)
+		if (_mm_movemask_epi8(_mm_or_si128(v, _mm_or_si128(marks, escapes))) != 0)
 			return true;
 	}
 #endif

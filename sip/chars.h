@@ -15,7 +15,7 @@
 #define SIP_CHAR_URI	0x08	/* parameters and headers of a URI; likewise */
 #define SIP_CHAR_HOST	0x10	/* host name or IPv4 address */
 #define SIP_CHAR_HEX	0x20
-#define SIP_CHAR_BREAK	0x40	/* behind it some reader may see a new header: LF, 8-bit, '?', '&' */
+#define SIP_CHAR_BREAK	0x40	/* behind it some reader may see a new header: LF, 8-bit, '?', '&', and the escapes of '%' and '\\' */
 #define SIP_CHAR_VALUE	0x80	/* unquoted value in credentials: no white space, none of ;,"<> */
 #define SIP_CHAR_PLAIN	0x100	/* what every grammar reads alike in a URI and in parameters */
 #define SIP_CHAR_PARAM	0x200	/* unquoted value of a header parameter: token or host (IPv6 with brackets or without) */
@@ -46,7 +46,7 @@ sip_chars_all(struct span s, unsigned classes)
 	return s.n > 0 && sip_chars_run(s, classes) == s.n;
 }
 
-/* Is there 8-bit text, '?' or '&' in it: SIP_CHAR_BREAK without LF? One fast look at many bytes. */
+/* Is there 8-bit text or one of "?&%\\" in it: SIP_CHAR_BREAK without LF? One fast look at many bytes. */
 bool	sip_chars_has_break(struct span);
 /* Offset of the first control character (HTAB is none) at or after `from`, or n. */
 size_t	sip_chars_find_control(const char *p, size_t from, size_t n);

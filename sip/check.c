@@ -2,6 +2,7 @@
 
 #include "common/err.h"
 #include "sip/chars.h"
+#include "sip/disguise.h"
 #include "sip/message.h"
 
 static const struct {
@@ -170,6 +171,9 @@ check_vias(const struct sip_message *m)
 
 			if (!top && sip_via_parse(&via, value) != SP_OK)
 				return SIP_CHECK_VIA;
+			/* Nobody quotes there, and a comma or a semicolon in quotes is one to who reads carelessly. */
+			if (span_find(value, '"') != value.n)
+				return SIP_CHECK_VIA;
 			top = false;
 		}
 	}
@@ -184,6 +188,24 @@ is_tag(const struct sip_addr *a, bool needed)
 	return sip_chars_all(a->tag, SIP_CHAR_TOKEN);
 }
 
+/* "<sip:boss@…>" <sip:eve@…>: in quotes, or in a parameter, stands what another reader takes for the address. */
+static bool
+has_two_addresses(struct span value, const struct sip_addr *a)
+{
+	bool own = false;
+
+	for (size_t i = 0; (i += span_find(span_tail(value, i), '<')) < value.n; i++) {
+		struct span rest = span_trim(span_tail(value, i + 1));
+
+		if (rest.p == a->uri_text.p)
+			own = true;
+		else if (span_istarts(rest, SPAN_LIT("sip:")) || span_istarts(rest, SPAN_LIT("sips:")))
+			return true;
+	}
+	/* Without brackets around the address any in front of a parameter's are another's. */
+	return !own && span_find(a->params, '<') != a->params.n;
+}
+
 static enum sip_check
 check_dialog(const struct sip_message *m)
 {
@@ -193,6 +215,10 @@ check_dialog(const struct sip_message *m)
 	/* RFC 3261 8.1.1.3: From has a tag, always; To has one in a dialog. */
 	if (!is_tag(&m->from, true) || !is_tag(&m->to, false))
 		return SIP_CHECK_TAG;
+	if (has_two_addresses(sip_message_value(m, SIP_H_FROM), &m->from))
+		return SIP_CHECK_FROM;
+	if (has_two_addresses(sip_message_value(m, SIP_H_TO), &m->to))
+		return SIP_CHECK_TO;
 	at = span_find(id, '@');
 	if (!sip_chars_all(span_head(id, at), SIP_CHAR_WORD) ||
 	    (at < id.n && !sip_chars_all(span_of(id.p + at + 1, id.n - at - 1), SIP_CHAR_WORD)))
@@ -269,110 +295,6 @@ check_expires(const struct sip_message *m)
 	return SIP_CHECK_EXPIRES;
 }
 
-/* ---- marks in disguise ---- */
-
-/* Letters and digits of the names that carry trust: what is left when a reader throws the rest away. */
-static const char *const trusted[] = {
-	"msedgeproxymessagetrust", "msassertedverificationlevel", "passertedidentity", "msuserlogondata",
-	"mssplitdomaininfo", "xsallyportrefused", "remotepartyid"
-};
-#define SLOPPY_MIN	13	/* length of the shortest */
-#define SLOPPY_MAX	64
-
-static int
-hex_value(char c)
-{
-	unsigned char h = span_lower((unsigned char)c);
-
-	if (h >= '0' && h <= '9')
-		return h - '0';
-	return h >= 'a' && h <= 'f' ? h - 'a' + 10 : -1;
-}
-
-/*
- * What a careless reader makes of a name: lower case, all but letters and
- * digits gone, escapes undone or not. At most SLOPPY_MAX of it; the names above
- * are shorter.
- */
-static struct span
-sloppy(struct span s, bool unescape, char out[SLOPPY_MAX])
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < s.n && n < SLOPPY_MAX; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-
-		if (unescape && c == '%' && s.n - i > 2 && hex_value(s.p[i + 1]) >= 0 && hex_value(s.p[i + 2]) >= 0) {
-			c = (unsigned char)(hex_value(s.p[i + 1]) * 16 + hex_value(s.p[i + 2]));
-			i += 2;
-		}
-		c = span_lower(c);
-		if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
-			out[n++] = (char)c;
-	}
-	return span_of(out, n);
-}
-
-static bool
-begins_like_mark(struct span s)
-{
-	for (int unescape = 0; unescape <= 1; unescape++) {
-		char text[SLOPPY_MAX];
-		struct span seen = sloppy(s, unescape, text);
-
-		for (size_t i = 0; i < sizeof(trusted) / sizeof(trusted[0]); i++)
-			if (span_istarts(seen, span_str(trusted[i])))
-				return true;
-	}
-	return false;
-}
-
-static bool
-is_trusted_id(unsigned id)
-{
-	return id == SIP_H_MS_TRUST || id == SIP_H_MS_VERIFICATION || id == SIP_H_P_ASSERTED_IDENTITY ||
-	    id == SIP_H_MS_USER_LOGON_DATA || id == SIP_H_MS_SPLIT_DOMAIN_INFO || id == SIP_H_X_REFUSED;
-}
-
-/*
- * Does a value hold a mark where some reader may begin a new header: behind a
- * fold, behind 8-bit text that may be a line break of Unicode's or an overlong
- * one, or among the headers of a URI (RFC 3261 19.1.1), which become headers
- * of the request made from it?
- */
-static bool
-hides_mark(struct span v)
-{
-	for (size_t i = 0; i + SLOPPY_MIN < v.n; i++)
-		if (sip_char_is(v.p[i], SIP_CHAR_BREAK) && begins_like_mark(span_tail(v, i + 1)))
-			return true;
-	return false;
-}
-
-static enum sip_check
-check_disguise(const struct sip_message *m)
-{
-	bool any = sip_chars_has_break(span_of(m->bytes, m->head_n));
-
-	for (unsigned i = 0; i < m->nheaders; i++) {
-		const struct sip_header *h = &m->headers[i];
-		struct span name = sip_header_name(m, (int)i);
-
-		if (is_trusted_id(h->id))
-			continue;
-		/* As long as the shortest name at least; most headers end here. The name itself is stripped as it stands. */
-		if (h->id == SIP_H_OTHER && name.n >= SLOPPY_MIN && begins_like_mark(name) &&
-		    !span_iis(name, "Remote-Party-ID"))
-			return SIP_CHECK_MARK_DISGUISED;
-		/* From the colon on, since the value leaves out a fold before it. */
-		if ((any || h->folded) && h->value_n >= SLOPPY_MIN &&
-		    hides_mark(span_of(m->bytes + h->line + h->name_n, h->line_n - h->name_n - 2u)))
-			return SIP_CHECK_MARK_DISGUISED;
-	}
-	/* A Request-URI or a reason phrase can hide one as well. */
-	return any && hides_mark(m->start_line) ? SIP_CHECK_MARK_DISGUISED : SIP_CHECK_OK;
-}
-
 /* The next Proxy-Require tag that we do not understand; *i and *rest begin as -1 and nothing. */
 static bool
 next_unknown(const struct sip_message *m, int *i, struct span *rest, struct span *tag)
@@ -434,7 +356,7 @@ sip_check_message(struct sip_message *m)
 	    (why = check_contacts(m)) != SIP_CHECK_OK ||
 	    (why = check_credentials(m)) != SIP_CHECK_OK ||
 	    (why = check_expires(m)) != SIP_CHECK_OK ||
-	    (why = check_disguise(m)) != SIP_CHECK_OK)
+	    (why = sip_disguise_check(m)) != SIP_CHECK_OK)
 		return why;
 	return check_extensions(m);
 }

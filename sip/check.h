@@ -62,6 +62,8 @@
 	X(ESCAPE, "uri-escape", 400, "Malformed Escape In URI") \
 	X(STATUS, "status-code", 400, "Malformed Status Code") \
 	X(MARK_DISGUISED, "mark-disguised", 400, "Trust Mark In Disguise") \
+	X(HEADER_DISGUISED, "header-disguised", 400, "Header In Disguise") \
+	X(METHOD_DISGUISED, "method-disguised", 400, "Method In Disguise") \
 	X(EXTENSION, "extension", 420, "Bad Extension")
 
 enum sip_check {

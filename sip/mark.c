@@ -5,6 +5,7 @@
 #include "common/err.h"
 #include "net/addr.h"
 #include "sip/chars.h"
+#include "sip/disguise.h"
 
 /* ---- stripping ---- */
 
@@ -44,24 +45,6 @@ static const unsigned char goes[SIP_NHEADER_IDS] = {
 	[SIP_H_PROXY_AUTHENTICATE] = UI | PI | PO | RL,
 };
 
-/* Identities of other trust domains that a server inside might believe; never from outside. */
-static const char *const foreign_identities[] = {
-	"Remote-Party-ID", "P-Asserted-Service", "P-Served-User", "P-Charging-Vector", "P-Charging-Function-Addresses"
-};
-
-static bool
-is_foreign_identity(struct span name)
-{
-	unsigned char c = span_lower((unsigned char)name.p[0]);
-
-	if (c != 'r' && c != 'p')
-		return false;
-	for (size_t i = 0; i < sizeof(foreign_identities) / sizeof(foreign_identities[0]); i++)
-		if (span_iis(name, foreign_identities[i]))
-			return true;
-	return false;
-}
-
 /* What the first server that gets the message writes into its top Via, and nobody else (MS 7.3, RFC 3261 18.2.1). */
 static void
 strip_via(struct sip_message *m)
@@ -97,7 +80,7 @@ sip_mark_strip(struct sip_message *m, enum sip_crossing crossing)
 		unsigned id = m->headers[i].id;
 
 		if ((goes[id] & 1u << crossing) == 0 &&
-		    !(in && id == SIP_H_OTHER && is_foreign_identity(sip_header_name(m, (int)i))))
+		    !(in && id == SIP_H_OTHER && sip_is_foreign_identity(sip_header_name(m, (int)i))))
 			continue;
 		sip_edit_drop_header(m, (int)i);
 		n++;

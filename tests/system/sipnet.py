@@ -75,6 +75,7 @@ class Conn:
     def __init__(self, sock):
         self.sock = sock
         self.buffer = b""
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setblocking(False)
 
     def send(self, data):
