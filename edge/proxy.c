@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "edge/edge.h"
 #include "policy/decision.h"
+#include "sip/content.h"
 #include "sip/facts.h"
 #include "sip/forward.h"
 #include "sip/mark.h"
@@ -382,6 +383,61 @@ refuse(struct edge_worker *w, struct sip_link *l, struct sip_message *m, enum po
 	sip_relay_refuse(w->relay, l, m, why, detail, SPAN_NONE, &plan->note);
 }
 
+/* Links and files (MS 14.3), by the rule of the class at the far end. False: refused. */
+static bool
+content_passes(struct edge_worker *w, struct sip_link *l, struct sip_message *m, const struct policy_content *rule,
+    const struct sip_plan *plan)
+{
+	struct sip_content_found found;
+	enum policy_reason why;
+
+	if (rule == NULL)
+		return true;
+	why = sip_content_filter(m, rule, w->rules, &found);
+	if (why != POLICY_REASON_ALLOWED) {
+		refuse(w, l, m, why, NULL, plan);
+		return false;
+	}
+	if (found.changed) {
+		struct logrec r = log_begin(SP_LOG_INFO, "links-inert");
+
+		log_hex(&r, "conn", sip_link_id(l));
+		log_uint(&r, "links", found.links);
+		log_outside(&r, "from", m->from.uri_text);
+		log_outside(&r, "to", m->to.uri_text);
+		log_outside(&r, "call-id", m->call_id);
+		log_end(&r);
+	}
+	return true;
+}
+
+/* Whom the message goes to. */
+static enum policy_class
+class_ahead(struct edge_worker *w, const struct policy_decision *d, const struct sip_routed *routed)
+{
+	switch (d->hop) {
+	case POLICY_HOP_FLOW:
+		return (routed->flow.extra & FLOW_BRANCH) != 0 ? POLICY_CLASS_BRANCH : POLICY_CLASS_REMOTE_USER;
+	case POLICY_HOP_PARTNER:
+		return policy_partner_class(w->rules, d->partner);
+	case POLICY_HOP_DISCOVERED:
+		return POLICY_CLASS_ENHANCED;
+	default:
+		return POLICY_CLASS_UNKNOWN;
+	}
+}
+
+/* One look at each message: by the sender's class, or, from member to member, else by the addressee's. */
+static const struct policy_content *
+content_rule(struct edge_worker *w, const struct policy_decision *d)
+{
+	const struct policy_content *rule = policy_content_of(w->rules, d->class, false);
+
+	if (rule == NULL && d->hop == POLICY_HOP_PARTNER)
+		rule = policy_content_of(w->rules, class_ahead(w, d, NULL), true);
+	return rule;
+}
+
 /* To another member of the clearing house that we are: out by the outer door again. */
 static void
 relay_onward(struct edge_worker *w, struct sip_link *l, struct sip_message *m, const struct policy_decision *d,
@@ -452,6 +508,8 @@ from_outside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 	/* a server that DNS has proved need not sign in */
 	if (d.class == POLICY_CLASS_ENHANCED)
 		sip_link_signed_in(l);
+	if (!content_passes(w, l, m, content_rule(w, &d), &plan))
+		return;
 	if (d.hop == POLICY_HOP_PARTNER)
 		relay_onward(w, l, m, &d, &plan);
 	else if (d.class == POLICY_CLASS_REMOTE_USER &&
@@ -494,6 +552,8 @@ from_inside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 		refuse(w, l, m, d.reason, NULL, &plan);
 		return;
 	}
+	if (!content_passes(w, l, m, policy_content_of(w->rules, class_ahead(w, &d, &routed), true), &plan))
+		return;
 	if (d.hop == POLICY_HOP_FLOW) {
 		to_user = routed.flow;
 		to_user.path = false;

@@ -495,6 +495,12 @@ policy_partner_get(const struct policy_rules *r, size_t i)
 	return &r->partners[i].shown;
 }
 
+enum policy_class
+policy_partner_class(const struct policy_rules *r, size_t i)
+{
+	return r->partners[i].class;
+}
+
 bool
 policy_shows_diagnostics(const struct policy_rules *r, bool to_partner)
 {

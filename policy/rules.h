@@ -84,6 +84,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "policy/facts.h"
+
 struct policy_builder;
 struct policy_rules;
 
@@ -123,6 +125,8 @@ size_t	policy_partner_count(const struct policy_rules *);
 const struct policy_partner *policy_partner_get(const struct policy_rules *, size_t i);
 /* A SHA-256 fingerprint in 64 hexadecimal digits, with a colon after every two or without; false: it is none. */
 bool	policy_read_fingerprint(const char *text, unsigned char out[32]);
+/* What that server is to us; UNKNOWN: only a static route leads there. */
+enum policy_class policy_partner_class(const struct policy_rules *, size_t i);
 /* All pinned keys, and all refused certificates, for whoever verifies chains. Borrowed from the rules. */
 size_t	policy_pin_count(const struct policy_rules *);
 const unsigned char *policy_pin_get(const struct policy_rules *, size_t i);	/* 32 bytes; i < count */
