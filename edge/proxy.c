@@ -335,8 +335,8 @@ plan_partner(struct edge_worker *w, const struct policy_decision *d, struct sip_
 {
 	const struct policy_partner *partner = policy_partner_get(w->rules, d->partner);
 	struct sip_hop_spec spec = {
-		.name = partner->server, .port = partner->port, .face = w->partner_face, .reuse_inbound = true,
-		.accept_cn = partner->accept_cn
+		.name = partner->server, .port = partner->port, .face = w->partner_face,
+		.reuse_inbound = policy_name_suffices(w->rules, span_str(partner->server)), .accept_cn = partner->accept_cn
 	};
 
 	p->face = w->partner_face;
@@ -353,7 +353,7 @@ plan_discovered(struct edge_worker *w, const struct policy_decision *d, const st
 	for (unsigned i = 0; i < answer->dns.ntargets; i++) {
 		struct sip_hop_spec spec = {
 			.name = answer->srv[i].target, .port = answer->srv[i].port, .face = w->partner_face,
-			.reuse_inbound = true, .guard = w->guard
+			.reuse_inbound = policy_name_suffices(w->rules, span_str(answer->srv[i].target)), .guard = w->guard
 		};
 
 		if ((d->targets >> i & 1) != 0)

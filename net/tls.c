@@ -443,8 +443,13 @@ read_crls(struct loading *l, const char *path, struct blob *to)
 	if (n > CRL_FILES_MAX)
 		complain(l, SP_EIO, "%s: holds more than %d files", path, CRL_FILES_MAX);
 	for (int i = 0; i < n; i++) {
+		size_t was = to->n;
+
 		snprintf(shown, sizeof(shown), "%s/%s", path, list[i]->d_name);
 		if (n <= CRL_FILES_MAX && read_file(l, dir, list[i]->d_name, shown, CRL_BYTES_MAX, to, NULL)) {
+			/* One that was damaged must not just vanish among the others. */
+			if (memmem(to->p + was, to->n - was, "-----BEGIN X509 CRL-----", 24) == NULL)
+				complain(l, SP_ECERT, "%s: holds no revocation list", shown);
 			/* The last line of one file and the first of the next stay apart. */
 			to->p = xrealloc(to->p, to->n + 2);
 			to->p[to->n++] = '\n';

@@ -29,7 +29,7 @@ struct net_tls_files {
 	const char	*certificate;	/* PEM: our chain, leaf first */
 	const char	*key;		/* PEM, unencrypted, not readable by others than owner and group */
 	const char	*trust;		/* PEM bundle of anchors; NULL: nobody is trusted */
-	const char	*crl;		/* PEM file, or directory of PEM files; NULL: no revocation check */
+	const char	*crl;		/* PEM file, or directory of PEM files, each with a list; NULL: no revocation check */
 	bool		 dials;		/* the certificate is shown where we connect, and nowhere else */
 };
 

@@ -123,6 +123,13 @@ enum policy_class policy_class_of_peer(const struct policy_rules *,
  */
 enum policy_reason policy_admit(const struct policy_rules *, const struct policy_facts *, struct span called);
 
+/*
+ * Is whoever proves this server's name by a chain that server? Not where its
+ * rule asks for more than a name: a connection that proves the name beside
+ * others was admitted for one of those, maybe.
+ */
+bool	policy_name_suffices(const struct policy_rules *, struct span server);
+
 /* Append the sentence an operator would want to read. Borrows both inputs. */
 void	policy_explain(const struct policy_decision *,
 	    const struct policy_facts *, struct strbuf *out);

@@ -239,6 +239,14 @@ keys_judge(const struct policy_rules *r, uint32_t i, const struct policy_facts *
 	}
 }
 
+bool
+policy_name_suffices(const struct policy_rules *r, struct span server)
+{
+	const struct name_rule *rule = names_exact(r->names, NAME_SERVER, server);
+
+	return rule == NULL || r->partners[rule->value].key_rule == KEY_SERVER_ONLY;
+}
+
 static enum policy_reason
 chain_fault(const struct policy_facts *f)
 {

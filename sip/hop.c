@@ -132,6 +132,9 @@ sip_hop_get(struct sip_relay *r, const struct sip_hop_spec *spec)
 		}
 	}
 	h->accept_cn = spec->accept_cn;
+	if (h->reuse_inbound && !spec->reuse_inbound)
+		h->alias = 0;
+	h->reuse_inbound = spec->reuse_inbound;
 	h->used_at = net_loop_now(r->worker->loop);
 	return h;
 }

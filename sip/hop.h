@@ -22,7 +22,7 @@ struct sip_hop_spec {
 	const char	*address;	/* an IP address or host name: dial this instead of the name; NULL: the name */
 	struct sip_face	*face;		/* our side of it */
 	bool		 accept_cn;	/* its subject CN will do where its certificate has no dNSName; as said last */
-	bool		 reuse_inbound;	/* an inbound link that proves name will do */
+	bool		 reuse_inbound;	/* an inbound link that proves name will do; as said last */
 	const struct net_guard *guard;	/* name is a stranger's: only where this lets it lead; NULL: anywhere. Outlives the relay */
 };
 

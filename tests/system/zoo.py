@@ -16,10 +16,11 @@ import sys
 import threading
 import time
 
-from sipnet import PATIENCE, PKI, RUN, TOP, Closed, Conn, Edge, Silent, Tests, request
+from sipnet import BUILD, PATIENCE, PKI, RUN, TOP, Closed, Conn, Edge, Silent, Tests, request
 
-OUT, PARTNER, SOURCE = "127.69.0.1", "127.69.0.2", "127.69.0.3"
-IN, DIR1, DIR2, DNS = "127.69.1.1", "127.69.1.2", "127.69.1.3", "127.69.1.53"
+NET = os.environ.get("LAB_NET", "127.69")
+OUT, PARTNER, SOURCE = NET + ".0.1", NET + ".0.2", NET + ".0.3"
+IN, DIR1, DIR2, DNS = NET + ".1.1", NET + ".1.2", NET + ".1.3", NET + ".1.53"
 USERS, PARTNERS, INNER = OUT + ":443", OUT + ":5061", IN + ":5061"
 CRLS = os.path.join(RUN, "crls")
 DIRECTOR = "director.int.example.com"
@@ -278,6 +279,7 @@ def make_zoo():
         shutil.copy(os.path.join(PKI, ca + ".crl.pem"), os.path.join(CRLS, ca + ".pem"))
     for n in ("dialling", "renewed"):
         make("cert", n, "--dns", "sip.example.com", "--subject", "/CN=" + n)
+    make("cert", "two-partners", "--dns", "sip.good.example", "--dns", "sip.pinned-wrong-key.example")
     for n in ("later", "later-too"):
         make("cert", n, "--dns", "sip.%s.example" % n)
     give_away()
@@ -446,11 +448,11 @@ class Far(threading.Thread):
                 pass    # gone already
 
 
-def logged_reason(edge, event, *words):
-    """The reason of the first such line, once there is one."""
+def logged_reason(edge, event, *words, since=0):
+    """The reason of the first such line, once there is one. since: a place in the log, for ports come again."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
-        for line in edge.log().split("\n"):
+        for line in edge.log()[since:].split("\n"):
             if "event=" + event in line and all(w in line for w in words):
                 return [w for w in line.split() if w.startswith("reason=")][0][7:]
         time.sleep(0.02)
@@ -459,16 +461,17 @@ def logged_reason(edge, event, *words):
 
 def shown(edge, addr, cert, call_id, message):
     """What comes of a connection to a door with this certificate."""
+    since = len(edge.log())
     conn, source = call(addr, cert, "edge.int.example.com" if addr == INNER else "sip.example.com")
     if conn is None:
-        return logged_reason(edge, "disconnected", "peer=%s " % source)
+        return logged_reason(edge, "disconnected", "peer=%s " % source, since=since)
     try:
         try:
             conn.send(message)
             status = conn.recv().status
         except Closed:
             conn.close()    # the edge waits a moment for that, so that its alert is not lost
-            return logged_reason(edge, "disconnected", "peer=%s " % source)
+            return logged_reason(edge, "disconnected", "peer=%s " % source, since=since)
         if status == 403:
             return logged_reason(edge, "refused", 'call-id="%s"' % call_id)
         return "ok" if status in (200, 404) else str(status)
@@ -518,15 +521,18 @@ def everywhere():
         if expected[2] is not None:
             got = inner_door(edge, name + "-in")
             T.check("inner door: %s: %s" % (name, expected[2]), got == expected[2], "(%s)" % got)
+    since = len(edge.log())
     conn, source = call(PARTNERS, None)
     T.check("partner door: none shown: certificate-missing",
-            logged_reason(edge, "disconnected", "peer=%s " % source) == "certificate-missing")
+            logged_reason(edge, "disconnected", "peer=%s " % source, since=since) == "certificate-missing")
+    since = len(edge.log())
     conn, source = call(INNER, None, "edge.int.example.com")
     T.check("inner door: none shown: certificate-missing",
-            logged_reason(edge, "disconnected", "peer=%s " % source) == "certificate-missing")
+            logged_reason(edge, "disconnected", "peer=%s " % source, since=since) == "certificate-missing")
     got = shown(edge, INNER, "good-out", "x", request())
     T.check("inner door: a partner's: not-internal-peer", got == "not-internal-peer", "(%s)" % got)
     sessions(edge)
+    beside(edge, inside)
     listed(edge)
     changes(edge, inside)
     T.check("the edge ends in order", edge.stop() == 0)
@@ -547,6 +553,7 @@ def sessions(edge):
             raw.settimeout(PATIENCE)
             one_ = ctx.wrap_socket(raw, server_hostname="sip.example.com")
             session = one_.session
+            since = len(edge.log())
             raw = socket.create_connection((OUT, 5061), PATIENCE, (SOURCE, 0))
             raw.settimeout(PATIENCE)
             source = "%s:%d" % raw.getsockname()
@@ -559,10 +566,27 @@ def sessions(edge):
                 reused = False
             one_.close()
             T.check("a session of the users' door opens no other door (%s)" % version.name, not reused and
-                    logged_reason(edge, "disconnected", "peer=%s " % source) == "certificate-missing")
+                    logged_reason(edge, "disconnected", "peer=%s " % source, since=since) == "certificate-missing")
         else:
             T.check("there are no sessions to take to another door (%s)" % version.name, True)
         first.close()
+
+
+def beside(edge, inside):
+    """A certificate with two partners' names: good enough for one of them, and no way to the other, who is pinned."""
+    conn, _ = call(PARTNERS, "two-partners")
+    conn.send(request(sender="sip:eve@good.example", call="two-1"))
+    T.check("two partners in one certificate: one may speak", conn.recv().status == 200)
+    conn.send(request(sender="sip:eve@pinned-wrong-key.example", call="two-2"))
+    T.check("two partners in one certificate: the pinned one may not", conn.recv().status == 403 and
+            logged_reason(edge, "refused", 'call-id="two-2"') == "from-not-of-partner")
+    inside.send(request(uri="sip:bob@pinned-wrong-key.example", sender="sip:alice@example.com"))
+    T.check("two partners in one certificate: nothing for the pinned one goes out there",
+            inside.recv().status == 504 and conn.quiet())
+    inside.send(request(uri="sip:bob@good.example", sender="sip:alice@example.com"))
+    conn.send(conn.recv().reply(200))
+    T.check("two partners in one certificate: what is for the other one does", inside.recv().status == 200)
+    conn.close()
 
 
 def listed(edge):
@@ -687,13 +711,85 @@ def directors():
             far.close()
 
 
+class Director(Edge):
+    """sallyport-director as a process of ours; the same doors of the same rooms."""
+
+    def __init__(self):
+        self.dir = os.path.join(RUN, "director")
+        os.makedirs(self.dir, exist_ok=True)
+        self.configure([fingerprint("refused-in")])
+        self.log_path = os.path.join(self.dir, "log")
+        self.log_file = open(self.log_path, "wb")
+        self.proc = subprocess.Popen([os.path.join(BUILD, "sallyport-director"), "-f", os.path.join(self.dir, "director.conf")],
+                                     stderr=self.log_file, stdout=self.log_file)
+        Edge.running.append(self)
+        if not self.logged("event=ready"):
+            self.stop()
+            raise RuntimeError("the Director did not start: " + self.log())
+
+    def configure(self, refused):
+        self.write("director.conf", """
+name = "%s"; domains = [ "example.com" ]; user = "nobody"; workers = 1;
+tls = { certificate = "%s"; key = "%s/director.key"; trust = "%s"; crl = "%s"; refused = [ %s ]; };
+doors = ( { listen = "%s:5062"; admits = "servers"; } );
+edges = ( { name = "edge.int.example.com"; address = "%s"; }, { name = "edge2.int.example.com"; address = "%s"; } );
+pools = ( { name = "pool.int.example.com"; address = "%s"; } );
+auth = { users = "%s/users"; };
+""" % (DIRECTOR, pem("director"), PKI, pem("trust"), CRLS, ", ".join('"%s"' % r for r in refused), DIR1, IN, IN, DIR2, self.dir))
+
+
+def director_daemon():
+    """The Director's own doors, and what changes while it runs."""
+    d = Director()
+    address = DIR1 + ":5062"
+
+    def came(cert):
+        since = len(d.log())
+        conn, source = call(address, cert, DIRECTOR)
+        if conn is None:
+            return None, logged_reason(d, "disconnected", "peer=%s " % source, since=since)
+        try:
+            conn.send(request("OPTIONS", uri="sip:example.com", sender="sip:eve@example.com", mf=0))
+            conn.recv()
+            return conn, "ok"
+        except Closed:
+            conn.close()
+            return None, logged_reason(d, "disconnected", "peer=%s " % source, since=since)
+
+    for cert, want in (("edge-inner", "ok"), ("expired-in", "certificate-expired"), ("revoked-in", "certificate-revoked"),
+                       ("refused-in", "certificate-refused"), ("wrong-authority-in", "certificate-untrusted"),
+                       ("list-missing-in", "certificate-crl"), ("sha1-in", "certificate-weak"),
+                       ("wildcard-in", "untrusted-peer"), ("good-out", "untrusted-peer")):
+        conn, got = came(cert)
+        T.check("the Director's door: %s: %s" % (cert, want), got == want, "(%s)" % got)
+    one_, _ = came("edge-inner")
+    two, _ = came("edge2")
+    make("revoke", "edge2")
+    replace(os.path.join(CRLS, "example.pem"), read(os.path.join(PKI, "example.crl.pem")))
+    T.check("the Director notices a new revocation list", d.logged("event=certificate-renewed"))
+    T.check("who is revoked by it is disconnected from the Director", two.closed() and
+            d.logged("event=disconnected", "reason=certificate-revoked", "class=edge"))
+    replace(os.path.join(CRLS, "example.pem"), b"nonsense")
+    T.check("the Director says loudly that a list is bad", d.logged(" error ", "event=certificate-kept"))
+    one_.send(request("OPTIONS", uri="sip:example.com", sender="sip:eve@example.com", mf=0))
+    T.check("who is not revoked stays connected to the Director", one_.recv().status != 0)
+    replace(os.path.join(CRLS, "example.pem"), read(os.path.join(PKI, "example.crl.pem")))
+    d.configure([fingerprint("refused-in"), fingerprint("edge-inner")])
+    d.hup()
+    T.check("who is refused from now on is disconnected from the Director", one_.closed() and
+            d.logged("event=disconnected", "reason=certificate-refused", "class=edge"))
+    T.check("the Director ends in order", d.stop() == 0)
+
+
 make_zoo()
+make("cert", "edge2", "--dns", "edge2.int.example.com")
 make("cert", "impostor-inside", "--dns", "pool.int.example.com")
 give_away()
 Names()
 try:
     everywhere()
     directors()
+    director_daemon()
 finally:
     for left in list(Edge.running):
         left.stop()

@@ -532,6 +532,10 @@ START_TEST(a_directory_of_lists)
 	bytes = pki_read(pki_path("ca", ".crl.pem"), &n);
 	pki_file("lists/b", ".pem", bytes, n);
 	free(bytes);
+	pki_file("lists/c", ".pem", "nonsense\n", 9);
+	ck_assert_int_eq(load(&h, files.certificate, files.key, NULL, dir), SP_ECERT);
+	ck_assert_ptr_nonnull(strstr(h.text, "/lists/c.pem: holds no revocation list"));
+	unlink(pki_path("lists/c", ".pem"));
 	files.crl = dir;
 	ck_assert_int_eq(net_tls_material_load(&m, &files, NULL, NULL), SP_OK);
 	world_init(&w, "server", NET_TLS_ASK_REQUIRED, "revoked", NULL);

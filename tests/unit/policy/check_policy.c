@@ -515,6 +515,11 @@ START_TEST(connections_admitted)
 
 		ck_assert_msg(got == table[i].want, "row %zu: %s", i, policy_reason_name(got));
 	}
+	/* A name alone is not everybody's word. */
+	ck_assert(policy_name_suffices(r, ordinary));
+	ck_assert(policy_name_suffices(r, stranger));
+	ck_assert(!policy_name_suffices(r, strict));
+	ck_assert(!policy_name_suffices(r, pinned));
 	/* A fault that nobody named is a fault. */
 	ck_assert_int_eq(policy_admit(r, &(struct policy_facts){ .side = POLICY_SIDE_OUTER, .unverified = true },
 	    SPAN_NONE), POLICY_REASON_CERTIFICATE_UNTRUSTED);
