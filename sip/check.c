@@ -183,9 +183,10 @@ check_vias(const struct sip_message *m)
 static bool
 is_tag(const struct sip_addr *a, bool needed)
 {
-	if (!sip_param(a->params, "tag", NULL))
-		return !needed;
-	return sip_chars_all(a->tag, SIP_CHAR_TOKEN);
+	if (a->tag.n != 0)
+		return sip_chars_all(a->tag, SIP_CHAR_TOKEN);
+	/* none, or one without a value */
+	return !needed && !sip_param(a->params, "tag", NULL);
 }
 
 /* "<sip:boss@…>" <sip:eve@…>: in quotes, or in a parameter, stands what another reader takes for the address. */

@@ -370,6 +370,12 @@ scan_params(struct span params, const char *single, struct span *value)
 }
 
 bool
+sip_param_next(struct span *rest, struct span *name, struct span *value, struct span *piece)
+{
+	return next_param(rest, name, value, piece) > 0;
+}
+
+bool
 sip_param(struct span params, const char *name, struct span *value)
 {
 	struct span n, v, piece;

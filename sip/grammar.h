@@ -59,6 +59,11 @@ bool	sip_list_next(struct span *rest, struct span *value);
  * (quotes included), empty for a flag. value may be NULL.
  */
 bool	sip_param(struct span params, const char *name, struct span *value);
+/*
+ * The next parameter of a ";"-list; *rest starts as the list. *piece is name and
+ * value as they stand. False at the end, and where the list is not well-formed.
+ */
+bool	sip_param_next(struct span *rest, struct span *name, struct span *value, struct span *piece);
 /* The piece from its ';' to the end of its value, to be taken out; empty if it is not there. */
 struct span sip_param_piece(struct span params, const char *name);
 

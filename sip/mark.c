@@ -45,28 +45,41 @@ static const unsigned char goes[SIP_NHEADER_IDS] = {
 	[SIP_H_PROXY_AUTHENTICATE] = UI | PI | PO | RL,
 };
 
-/* What the first server that gets the message writes into its top Via, and nobody else (MS 7.3, RFC 3261 18.2.1). */
-static void
-strip_via(struct sip_message *m)
+/* With the ';' before it, which stands before the list for its first. */
+static struct span
+with_semicolon(struct span piece)
 {
-	static const char *const params[] = { "received", "ms-received-port", "ms-received-cid" };
-	struct span vias = sip_message_value(m, SIP_H_VIA), value;
+	const char *from = piece.p;
+
+	do
+		from--;
+	while (*from != ';');
+	return span_of(from, (size_t)(piece.p + piece.n - from));
+}
+
+/*
+ * What the first server that gets the message writes into its top Via, and nobody
+ * else (MS 7.3, RFC 3261 18.2.1): all of a name, since a second one would stand for the
+ * first. *rport gets the piece of that parameter; empty if there is none.
+ */
+static void
+strip_via(struct sip_message *m, struct span *rport)
+{
+	struct span vias = sip_message_value(m, SIP_H_VIA), value, rest, name, piece;
 	struct sip_via via = m->via;
 
+	*rport = SPAN_NONE;
 	if (!m->is_request ||
 	    (!m->parsed && (!sip_list_next(&vias, &value) || sip_via_parse(&via, value) != SP_OK)))
 		return;
-	for (size_t i = 0; i < sizeof(params) / sizeof(params[0]); i++) {
-		struct span rest = via.params, piece;
+	for (rest = via.params; sip_param_next(&rest, &name, &value, &piece); ) {
+		unsigned char c = span_lower((unsigned char)name.p[0]);
 
-		/* All of a name: a second one would stand for the first. */
-		while (!span_is_empty(piece = sip_param_piece(rest, params[i]))) {
-			sip_edit_replace(m, piece, SPAN_NONE);
-			rest = span_of(piece.p + piece.n, (size_t)(via.params.p + via.params.n - piece.p) - piece.n);
-			if (span_is_empty(rest))
-				break;
-			rest = span_tail(rest, span_find(rest, ';') + 1);
-		}
+		if (c == 'r' && span_iis(name, "rport"))
+			*rport = with_semicolon(piece);
+		else if ((c == 'r' && span_iis(name, "received")) || (c == 'm' &&
+		    (span_iis(name, "ms-received-port") || span_iis(name, "ms-received-cid"))))
+			sip_edit_replace(m, with_semicolon(piece), SPAN_NONE);
 	}
 }
 
@@ -74,6 +87,7 @@ unsigned
 sip_mark_strip(struct sip_message *m, enum sip_crossing crossing)
 {
 	bool in = crossing == SIP_CROSS_USER_IN || crossing == SIP_CROSS_PEER_IN;
+	struct span rport;
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < m->nheaders; i++) {
@@ -86,7 +100,7 @@ sip_mark_strip(struct sip_message *m, enum sip_crossing crossing)
 		n++;
 	}
 	if (in)
-		strip_via(m);
+		strip_via(m, &rport);
 	return n;
 }
 
@@ -287,19 +301,22 @@ complete_via(struct sip_message *m, const struct net_addr *from, uint64_t cid)
 {
 	const struct sip_via *via = &m->via;
 	struct span end = span_of(via->whole.p + via->whole.n, 0), rport;
-	char host[NET_ADDR_TEXT], text[NET_ADDR_TEXT + 80];
-	bool has_rport = sip_param(via->params, "rport", &rport);
+	char port[16], host[NET_ADDR_TEXT], text[NET_ADDR_TEXT + 80];
 	struct net_addr said;
 	struct strbuf sb;
 
-	strip_via(m);
+	strip_via(m, &rport);
+	if (rport.n != 0) {		/* RFC 3581 4 */
+		strbuf_init(&sb, port, sizeof(port));
+		strbuf_puts(&sb, ";rport=");
+		strbuf_uint(&sb, net_addr_port(from));
+		sip_edit_replace(m, rport, strbuf_span_of(&sb));
+	}
 	strbuf_init(&sb, text, sizeof(text));
-	if (has_rport || !is_address(via->host, &said) || !net_addr_same_host(&said, from)) {
+	if (rport.n != 0 || !is_address(via->host, &said) || !net_addr_same_host(&said, from)) {
 		strbuf_puts(&sb, ";received=");
 		strbuf_puts(&sb, net_addr_host(from, host));
 	}
-	if (has_rport)		/* RFC 3581 4 */
-		sip_edit_replacef(m, sip_param_piece(via->params, "rport"), ";rport=%u", net_addr_port(from));
 	strbuf_puts(&sb, ";ms-received-port=");
 	strbuf_uint(&sb, net_addr_port(from));
 	strbuf_puts(&sb, ";ms-received-cid=");
@@ -338,7 +355,10 @@ replace_contact(struct sip_message *m, const struct sip_addr *a, const struct ne
 
 		/* With the port, if there is one. */
 		hostport.n = (size_t)((u->params.n != 0 ? u->params.p - 1 : end.p) - hostport.p);
-		sip_edit_replacef(m, hostport, "%s:%u", host, net_addr_port(from));
+		strbuf_puts(&sb, host);
+		strbuf_putc(&sb, ':');
+		strbuf_uint(&sb, net_addr_port(from));
+		sip_edit_replace(m, hostport, strbuf_span_of(&sb));
 	} else
 		sip_edit_replacef(m, end, ";maddr=%s", host);
 	cid_piece = sip_param_piece(u->params, "ms-received-cid");
