@@ -24,6 +24,7 @@
 #include "director/handshake.h"
 #include "director/directory.h"
 #include "director/replay.h"
+#include "director/ticket.h"
 
 #define LOOK_MS		500	/* how often the user file is looked at, at most */
 #define COMMAND_MS	10000
@@ -146,6 +147,7 @@ struct authd_process {
 	struct directory	*directory;	/* NULL: the user file alone */
 	struct channel		*asking;	/* whose question is being answered */
 	bool			 later;		/* its answer comes later */
+	struct tickets		*tickets;	/* NULL: no Kerberos */
 	struct channel		*channel;
 	unsigned		 nchannels;
 	struct stat		 seen;		/* the user file as it was last read */
@@ -246,7 +248,12 @@ answer_step(struct authd_process *p, const struct frame *f, struct frame_writer 
 
 	if (!authd_get_step(f, &s))
 		return false;
-	handshakes_step(p->handshakes, p->users, &s, &a);
+	if (s.mechanism == AUTHD_NTLM)
+		handshakes_step(p->handshakes, p->users, &s, &a);
+	else if (p->tickets != NULL)
+		tickets_accept(p->tickets, p->users, s.token, &a);
+	else
+		a = (struct authd_answer){ .verdict = AUTHD_BAD };	/* not offered */
 	authd_put_stepped(out, &a);
 	mem_wipe(a.key, sizeof(a.key));
 	return true;
@@ -457,6 +464,15 @@ start_directory(struct authd_process *p, const int *worker, int control)
 	return err == SP_OK;
 }
 
+/* As the account that stays: if it can read the keytab now, it can when a ticket comes. */
+static int
+open_keytab(struct authd_process *p)
+{
+	struct ticket_setup setup = { p->setup->keytab, p->setup->host, p->directory != NULL, p->setup->realms };
+
+	return setup.keytab != NULL ? tickets_open(&p->tickets, &setup) : SP_OK;
+}
+
 /* The child. Its first word on the control channel says whether it can work. */
 static void
 become_authd(const struct authd_setup *setup, const int *worker, int control)
@@ -480,7 +496,7 @@ become_authd(const struct authd_setup *setup, const int *worker, int control)
 		log_say(SP_LOG_ERROR, "authd-account", "cannot become %s", setup->run_as);
 	else {
 		proc_harden();
-		body = load(&p) == SP_OK;
+		body = load(&p) == SP_OK && open_keytab(&p) == SP_OK;
 	}
 	hello.body = &body;
 	frame_format(&hello, text);

@@ -41,9 +41,10 @@ enum authd_type {
 enum { AUTHD_BY_WORKER = 1 << 0, AUTHD_BY_CONTROL = 1 << 1 };
 
 #define AUTHD_QUESTION_MAX	16384	/* longest body of a question */
-#define AUTHD_ANSWER_MAX	8192
+#define AUTHD_ANSWER_MAX	20480
 #define AUTHD_KEY_MAX		64	/* bytes of a session key */
 #define AUTHD_TOKEN_MAX		12288	/* bytes of a client's token */
+#define AUTHD_SESSION_MAX	16384	/* bytes of a Kerberos context; what a ticket says of its user's groups is in it */
 
 /* What the directory says about a user. pool and aor are empty when !found. */
 struct authd_user {
@@ -61,6 +62,8 @@ enum authd_verdict {
 	AUTHD_REPLAYED,		/* right, but used before */
 	AUTHD_OK,
 	AUTHD_CONTINUE,		/* a handshake goes on: the token is for the client */
+	AUTHD_SKEWED,		/* the client's clock and ours, or the KDC's, differ too much */
+	AUTHD_FAILED,		/* nothing was decided: the fault is on our side, and the log of authd tells it */
 	AUTHD_NVERDICTS
 };
 
@@ -82,12 +85,12 @@ void	 authd_put_answer(struct frame_writer *, enum authd_verdict, const struct a
 bool	 authd_get_answer(const struct frame *, enum authd_verdict *, struct authd_user *);
 
 /* How a handshake is made. */
-enum authd_mechanism { AUTHD_NTLM = 1, AUTHD_NMECHANISMS };
+enum authd_mechanism { AUTHD_NTLM = 1, AUTHD_KERBEROS, AUTHD_NMECHANISMS };
 
 struct authd_step {
 	enum authd_mechanism	 mechanism;
 	uint64_t		 context;	/* 0: the first step; else as the answer before said */
-	struct span		 token;		/* the client's; empty: it wants ours */
+	struct span		 token;		/* the client's; empty: it wants ours (NTLM) */
 	struct span		 domain;	/* of a user name without one */
 };
 /* Any answer as plain values. Only a step's has more than verdict and who. */
@@ -96,8 +99,9 @@ struct authd_answer {
 	struct authd_user	 who;		/* AUTHD_OK */
 	uint64_t		 context;	/* AUTHD_CONTINUE: for the next step */
 	struct span		 token;		/* AUTHD_CONTINUE: for the client; borrowed */
-	unsigned char		 key[AUTHD_KEY_MAX]; /* AUTHD_OK: what the session signs with */
+	unsigned char		 key[AUTHD_KEY_MAX]; /* AUTHD_OK by NTLM: what the session signs with */
 	size_t			 key_n;
+	struct span		 session;	/* AUTHD_OK by Kerberos: the same, for gss_session_import(); borrowed */
 	uint32_t		 flags;		/* the mechanism's */
 	uint32_t		 lifetime;	/* seconds; 0: the mechanism sets no end */
 };
@@ -122,6 +126,8 @@ void	 authd_look_up(const struct users *, struct span aor, struct authd_user *wh
 
 /* --- the process --------------------------------------------------------------------------- */
 
+struct conf_strs;	/* common/conf.h */
+
 struct authd_setup {
 	const char	*users;		/* path of the user file */
 	const char	*run_as;	/* account; NULL: stay */
@@ -129,6 +135,9 @@ struct authd_setup {
 	uint32_t	 handshakes;	/* open at once */
 	struct ntlm_target ntlm;	/* who we are in NTLM */
 	const struct dirconf *directory; /* NULL: the user file alone */
+	const char	*keytab;	/* NULL: no Kerberos */
+	const char	*host;		/* who we are in Kerberos */
+	const struct conf_strs *realms;	/* see director/ticket.h */
 	unsigned	 nworkers;
 };
 
@@ -140,8 +149,8 @@ struct authd {
 };
 
 /*
- * Fork it, and wait until it has read the user file. SP_OK; SP_EINVAL if the
- * file or the account does not do (it has logged why); SP_EIO. No file is no users.
+ * Fork it, and wait until it has read the user file and the keytab. SP_OK; SP_EINVAL if one of
+ * them or the account does not do (it has logged why); SP_EIO. No file is no users.
  * Call before anything secret or open is in this process that authd should not have.
  */
 int	 authd_start(struct authd *, const struct authd_setup *);

@@ -10,6 +10,7 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "director/routes.h"
+#include "director/ticket.h"
 #include "policy/domain.h"
 #include "policy/rules.h"
 
@@ -124,9 +125,13 @@ static const struct conf_item items[] = {
 	STR("auth.realm", auth_realm, CONF_OPTIONAL | CONF_NONEMPTY | CONF_RELOADS, NULL,
 	    "Realm of challenges; without it, the domain of the user."),
 	STRS("auth.offer", auth_offers, CONF_RELOADS,
-	    "How users may sign in, ntlm and digest; both when none is named."),
+	    "How users may sign in: kerberos, ntlm, digest; when none is named, all that are possible."),
 	STRS("auth.offer_remote", auth_offers_remote, CONF_RELOADS,
 	    "How remote users may sign in, instead of auth.offer."),
+	STR("auth.keytab", auth_keytab, CONF_OPTIONAL | CONF_NONEMPTY, NULL,
+	    "Keytab with the key of sip/NAME; without it there is no Kerberos. Mode 0600."),
+	STRS("auth.kerberos_realms", kerberos_realms, 0,
+	    "Realms whose users are ours, as \"REALM=domain\"; when none is named, a realm is the domain of that name."),
 	STRS("auth.digest", auth_digest, CONF_RELOADS,
 	    "Digest algorithms that are offered, sha-256 and md5; both when none is named."),
 	INT("auth.nonce_lifetime", auth_nonce_lifetime, CONF_RELOADS, 600, 5, 86400,
@@ -406,8 +411,13 @@ offer_of(struct checking *k, const char *path, const struct conf_strs *words, un
 			offer |= OFFER_NTLM;
 		else if (strcasecmp(words->v[i].s, "digest") == 0)
 			offer |= OFFER_DIGEST;
+		else if (strcasecmp(words->v[i].s, "kerberos") == 0 && k->c->auth_keytab != NULL)
+			offer |= OFFER_KERBEROS;
+		else if (strcasecmp(words->v[i].s, "kerberos") == 0)
+			conf_error(k->errs, file_of(k, path), words->v[i].line, "%s: kerberos needs auth.keytab", path);
 		else
-			conf_error(k->errs, file_of(k, path), words->v[i].line, "%s: expects \"ntlm\" or \"digest\"", path);
+			conf_error(k->errs, file_of(k, path), words->v[i].line, "%s: expects \"kerberos\", \"ntlm\" or \"digest\"",
+			    path);
 	}
 	return words->n == 0 ? otherwise : offer;
 }
@@ -416,7 +426,8 @@ static void
 check_offers(struct checking *k)
 {
 	struct director_config *c = k->c;
-	unsigned all = offer_of(k, "auth.offer", &c->auth_offers, OFFER_ALL);
+	unsigned all = offer_of(k, "auth.offer", &c->auth_offers,
+	    OFFER_NTLM | OFFER_DIGEST | (c->auth_keytab != NULL ? OFFER_KERBEROS : 0));
 	char path[64];
 
 	c->offer_remote = offer_of(k, "auth.offer_remote", &c->auth_offers_remote, all);
@@ -453,6 +464,17 @@ check_netbios(struct checking *k)
 }
 
 static void
+check_realms(struct checking *k)
+{
+	const struct conf_strs *realms = &k->c->kerberos_realms;
+
+	for (size_t i = 0; i < realms->n; i++)
+		if (!ticket_realm_is_valid(realms->v[i].s))
+			conf_error(k->errs, file_of(k, "auth.kerberos_realms"), realms->v[i].line,
+			    "auth.kerberos_realms: expects REALM=domain, as in \"EXAMPLE.COM=example.com\"");
+}
+
+static void
 check_auth(struct checking *k)
 {
 	struct director_config *c = k->c;
@@ -472,6 +494,7 @@ check_auth(struct checking *k)
 	check_quotable(k, "auth.realm", c->auth_realm);
 	check_quotable(k, "sipae.realm", c->sipae_realm);
 	check_netbios(k);
+	check_realms(k);
 }
 
 static void

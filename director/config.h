@@ -47,7 +47,7 @@ struct director_door {
 };
 
 /* Ways to sign in, as bits. */
-enum { OFFER_NTLM = 1 << 0, OFFER_DIGEST = 1 << 1, OFFER_ALL = OFFER_NTLM | OFFER_DIGEST };
+enum { OFFER_NTLM = 1 << 0, OFFER_DIGEST = 1 << 1, OFFER_KERBEROS = 1 << 2, OFFER_SIGNED = OFFER_NTLM | OFFER_KERBEROS };
 
 struct director_server {
 	char		*name;		/* proven by its certificate; lower-case */
@@ -75,8 +75,8 @@ struct director_config {
 	char		*certificate, *key, *trust, *crl;
 	struct conf_groups doors, edges, pools, routes;
 	struct conf_strs servers, public_im;
-	char		*auth_users, *auth_user, *auth_realm;
-	struct conf_strs auth_offers, auth_offers_remote, auth_digest;
+	char		*auth_users, *auth_user, *auth_realm, *auth_keytab;
+	struct conf_strs auth_offers, auth_offers_remote, auth_digest, kerberos_realms;
 	int		 auth_nonce_lifetime, auth_replay_entries, auth_timeout;
 	struct dirconf	 directory;
 	struct conf_strs dns_servers;

@@ -33,7 +33,8 @@ enum home_proof {
 	HOME_PROOF_BAD,
 	HOME_PROOF_STALE,
 	HOME_PROOF_REPLAYED,
-	HOME_PROOF_FAILED,	/* authd did not answer */
+	HOME_PROOF_SKEWED,	/* clocks differ too much to tell */
+	HOME_PROOF_FAILED,	/* authd did not answer, or cannot */
 	HOME_PROOF_GOING_ON,	/* a handshake's next step is the client's */
 	HOME_PROOF_EXPIRED,	/* signed under an association that is no more */
 	HOME_PROOF_FORGED,	/* signed, and the signature is wrong */

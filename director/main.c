@@ -417,7 +417,8 @@ start_authd(struct director *d)
 	struct authd_setup setup = {
 		.directory = &d->config->directory, .users = d->config->auth_users, .run_as = d->config->auth_user,
 		.replay_entries = (uint32_t)d->config->auth_replay_entries, .nworkers = worker_count(d->config),
-		.handshakes = (uint32_t)d->config->sipae_handshakes, .ntlm = ntlm_names(d->config)
+		.handshakes = (uint32_t)d->config->sipae_handshakes, .ntlm = ntlm_names(d->config),
+		.keytab = d->config->auth_keytab, .host = d->config->name, .realms = &d->config->kerberos_realms
 	};
 	int err = authd_start(&d->authd, &setup);
 

@@ -91,8 +91,10 @@ establish(struct passage *p)
 	struct question *q = p->asked;
 	struct sa_claim c = claim(p);
 	uint64_t now = net_loop_now(w->worker->loop);
-	uint32_t opaque = sa_establish(w->director->sas, p->sipae.opaque, &c, p->sipae.version, &q->keys, &q->principal,
-	    q->lifetime, now);
+	/* Kerberos has no challenge that would have a name already */
+	uint32_t begun = p->sipae.scheme == SA_KERBEROS ? 0 : p->sipae.opaque;
+	uint32_t opaque = sa_establish(w->director->sas, begun, &c, p->sipae.version, &q->keys, &q->principal, q->lifetime,
+	    now);
 
 	if (opaque == 0) {
 		trouble(p, POLICY_REASON_OVERLOAD, NULL);
@@ -129,6 +131,11 @@ handshake(struct passage *p)
 	}
 	p->asking = ASKING_STEP;
 	p->facts.proof = HOME_PROOF_UNASKED;
+	if (p->sipae.scheme == SA_KERBEROS) {
+		if (sipae_token(p->sipae.token, token, sizeof(token)) == 0)
+			trouble(p, POLICY_REASON_MALFORMED, "Malformed Token");
+		return;
+	}
 	if (span_is_empty(p->sipae.token))
 		return;
 	if (sipae_token(p->sipae.token, token, sizeof(token)) == 0)
@@ -219,12 +226,12 @@ proof_facts(struct passage *p)
 		p->facts.proof = p->asked->proof;
 		return;
 	}
-	switch ((p->offer & OFFER_NTLM) != 0 ? sipae_find(&self, p->m, &p->sipae) : SIGNIN_NONE) {
+	switch ((p->offer & OFFER_SIGNED) != 0 ? sipae_find(&self, p->m, &p->sipae) : SIGNIN_NONE) {
 	case SIGNIN_MALFORMED:
 		trouble(p, POLICY_REASON_MALFORMED, "Malformed Credentials");
 		return;
 	case SIGNIN_FOUND:
-		if (p->sipae.scheme == SA_NTLM) {
+		if ((p->offer & (p->sipae.scheme == SA_KERBEROS ? OFFER_KERBEROS : OFFER_NTLM)) != 0) {
 			associate(p);
 			return;
 		}
@@ -260,6 +267,18 @@ was_told(struct passage *p)
 	return ++t->times > TOLD_TIMES;
 }
 
+/*
+ * A ticket that was refused is refused: to offer something weaker in its place
+ * would let whoever spoils a ticket choose how the user signs in.
+ */
+static unsigned
+offer_again(const struct passage *p)
+{
+	bool refused = p->asked != NULL && p->sipae.scheme == SA_KERBEROS && p->facts.proof != HOME_PROOF_OK;
+
+	return refused ? p->offer & OFFER_KERBEROS : p->offer;
+}
+
 #define CHALLENGE_MAX	(SIGNIN_CHALLENGE_MAX + 2 * NTLM_CHALLENGE_MAX)
 
 void
@@ -290,14 +309,18 @@ proof_challenge(struct passage *p, enum policy_reason why)
 		}
 		sipae_go_on(&self, p->sipae.scheme, opaque, span_of((const char *)p->asked->token, p->asked->token_n), &extra);
 	} else {
+		unsigned offer = offer_again(p);
+
 		/* who does not say which device it is cannot sign; and not every other client reads over what it does not know */
-		if ((p->offer & OFFER_NTLM) != 0 && has_epid)
+		if ((offer & OFFER_KERBEROS) != 0 && has_epid)
+			sipae_offer(&self, SA_KERBEROS, &extra);
+		if ((offer & OFFER_NTLM) != 0 && has_epid)
 			sipae_offer(&self, SA_NTLM, &extra);
-		else if ((p->offer & OFFER_DIGEST) == 0) {
+		if ((offer & OFFER_DIGEST) == 0 && !has_epid) {
 			passage_refuse(p, POLICY_REASON_NO_ENDPOINT, NULL);
 			return;
 		}
-		if ((p->offer & OFFER_DIGEST) != 0)
+		if ((offer & OFFER_DIGEST) != 0)
 			signin_challenge(p->w->config, p->w->nonces, p->realm, stale, &extra);
 	}
 	/* being asked for a password is no refusal; a wrong one is */
@@ -313,6 +336,7 @@ static void
 question_free(struct question *q)
 {
 	free(q->token);
+	sa_keys_wipe(&q->keys);
 	mem_wipe_free(q, sizeof(*q));
 }
 
@@ -340,7 +364,8 @@ proof_came(void *arg, bool answered, const struct authd_answer *a)
 {
 	static const enum home_proof proofs[AUTHD_NVERDICTS] = {
 		[AUTHD_BAD] = HOME_PROOF_BAD, [AUTHD_STALE] = HOME_PROOF_STALE, [AUTHD_REPLAYED] = HOME_PROOF_REPLAYED,
-		[AUTHD_OK] = HOME_PROOF_OK, [AUTHD_CONTINUE] = HOME_PROOF_GOING_ON
+		[AUTHD_OK] = HOME_PROOF_OK, [AUTHD_CONTINUE] = HOME_PROOF_GOING_ON,
+		[AUTHD_SKEWED] = HOME_PROOF_SKEWED, [AUTHD_FAILED] = HOME_PROOF_FAILED
 	};
 	struct question *q = arg;
 
@@ -355,6 +380,10 @@ proof_came(void *arg, bool answered, const struct authd_answer *a)
 	if (q->proof == HOME_PROOF_OK && a->key_n == NTLM_KEY_SIZE) {
 		q->keys.scheme = SA_NTLM;
 		ntlm_keys_derive(&q->keys.ntlm, a->key, a->flags);
+	} else if (q->proof == HOME_PROOF_OK && !span_is_empty(a->session)) {
+		q->keys.scheme = SA_KERBEROS;
+		if ((q->keys.gss = gss_session_import(a->session)) == NULL)
+			q->proof = HOME_PROOF_FAILED;
 	}
 	go_on(q);
 }
@@ -435,7 +464,7 @@ send_question(struct passage *p, enum asking what, struct question *q)
 	struct authd_question digest_of = { .credentials = p->credentials, .method = p->m->method,
 	    .nonce_good = p->nonce_good,
 	    .domain = director_is_ours(w->config, p->realm) ? p->realm : span_str(p->from_domain) };
-	struct authd_step step = { .mechanism = AUTHD_NTLM, .context = p->context, .domain = span_str(p->from_domain) };
+	struct authd_step step = { .mechanism = p->sipae.scheme == SA_KERBEROS ? AUTHD_KERBEROS : AUTHD_NTLM, .context = p->context, .domain = span_str(p->from_domain) };
 	unsigned char token[AUTHD_TOKEN_MAX];
 
 	switch (what) {

@@ -143,8 +143,8 @@ authd_get_answer(const struct frame *f, enum authd_verdict *verdict, struct auth
 	struct frame_reader r;
 
 	frame_reader_init(&r, f);
-	/* nothing but a handshake goes on */
-	if (read_answer(&r, verdict, u) && frame_done(&r) && *verdict != AUTHD_CONTINUE)
+	/* nothing but a handshake goes on, or comes to more than that */
+	if (read_answer(&r, verdict, u) && frame_done(&r) && *verdict < AUTHD_CONTINUE)
 		return true;
 	memset(u, 0, sizeof(*u));
 	*verdict = AUTHD_BAD;
@@ -173,7 +173,11 @@ authd_get_step(const struct frame *f, struct authd_step *s)
 	s->domain = get(&r);
 	s->token = get(&r);
 	if (!frame_done(&r) || mechanism == 0 || mechanism >= AUTHD_NMECHANISMS || s->domain.n >= USER_AOR_MAX ||
-	    s->token.n > AUTHD_TOKEN_MAX || (s->context == 0) != span_is_empty(s->token))
+	    s->token.n > AUTHD_TOKEN_MAX)
+		return false;
+	/* NTLM has a first step, for which there is no token yet; Kerberos has one step in all */
+	if (mechanism == AUTHD_NTLM ? (s->context == 0) != span_is_empty(s->token) :
+	    s->context != 0 || span_is_empty(s->token))
 		return false;
 	s->mechanism = (enum authd_mechanism)mechanism;
 	return true;
@@ -186,6 +190,7 @@ authd_put_stepped(struct frame_writer *w, const struct authd_answer *a)
 	frame_put_u64(w, a->context);
 	put(w, a->token);
 	put(w, span_of((const char *)a->key, a->key_n));
+	put(w, a->session);
 	frame_put_u32(w, a->flags);
 	frame_put_u32(w, a->lifetime);
 }
@@ -194,13 +199,18 @@ authd_put_stepped(struct frame_writer *w, const struct authd_answer *a)
 static bool
 is_whole(const struct authd_answer *a, size_t key_n)
 {
+	bool no_session = span_is_empty(a->session), empty = a->context == 0 && span_is_empty(a->token);
+
 	switch (a->verdict) {
 	case AUTHD_CONTINUE:
-		return a->context != 0 && !span_is_empty(a->token) && key_n == 0 && !a->who.found;
+		return a->context != 0 && !span_is_empty(a->token) && key_n == 0 && no_session && !a->who.found;
 	case AUTHD_OK:
-		return a->context == 0 && span_is_empty(a->token) && key_n != 0 && a->who.found;
+		return empty && (key_n != 0) == no_session && a->who.found;
 	case AUTHD_BAD:
-		return a->context == 0 && span_is_empty(a->token) && key_n == 0 && !a->who.found;
+	case AUTHD_REPLAYED:
+	case AUTHD_SKEWED:
+	case AUTHD_FAILED:
+		return empty && key_n == 0 && no_session && !a->who.found;
 	default:
 		return false;
 	}
@@ -218,9 +228,11 @@ authd_get_stepped(const struct frame *f, struct authd_answer *a)
 		a->context = frame_u64(&r);
 		a->token = get(&r);
 		key = get(&r);
+		a->session = get(&r);
 		a->flags = frame_u32(&r);
 		a->lifetime = frame_u32(&r);
-		if (frame_done(&r) && key.n <= sizeof(a->key) && is_whole(a, key.n)) {
+		if (frame_done(&r) && key.n <= sizeof(a->key) && a->session.n <= AUTHD_SESSION_MAX &&
+		    is_whole(a, key.n)) {
 			if (key.n != 0)
 				memcpy(a->key, key.p, key.n);
 			a->key_n = key.n;

@@ -62,6 +62,8 @@ sa_scheme_name(enum sa_scheme s)
 size_t
 sa_keys_sign(const struct sa_keys *k, struct span text, unsigned char out[SA_SIGNATURE_MAX])
 {
+	if (k->scheme == SA_KERBEROS)
+		return gss_session_sign(k->gss, text, out, SA_SIGNATURE_MAX);
 	if (k->scheme != SA_NTLM)
 		return 0;
 	ntlm_sign(&k->ntlm.server, text, out);
@@ -73,6 +75,8 @@ sa_keys_verify(const struct sa_keys *k, struct span text, struct span signature)
 {
 	unsigned char want[NTLM_SIGNATURE_SIZE];
 
+	if (k->scheme == SA_KERBEROS)
+		return gss_session_verify(k->gss, text, signature);
 	if (k->scheme != SA_NTLM || signature.n != sizeof(want))
 		return false;
 	ntlm_sign(&k->ntlm.client, text, want);
@@ -80,8 +84,17 @@ sa_keys_verify(const struct sa_keys *k, struct span text, struct span signature)
 }
 
 void
+sa_keys_copy(struct sa_keys *out, const struct sa_keys *k)
+{
+	*out = *k;
+	if (out->gss != NULL)
+		gss_session_ref(out->gss);
+}
+
+void
 sa_keys_wipe(struct sa_keys *k)
 {
+	gss_session_unref(k->gss);
 	mem_wipe(k, sizeof(*k));
 }
 
@@ -135,6 +148,7 @@ drop(struct sa_table *t, struct part *p, struct sa *s)
 		atomic_fetch_sub_explicit(&t->established, 1, memory_order_relaxed);
 	else
 		p->begun--;
+	sa_keys_wipe(&s->keys);
 	mem_wipe_free(s, sizeof(*s));
 }
 
@@ -377,7 +391,7 @@ sa_establish(struct sa_table *t, uint32_t opaque, const struct sa_claim *c, unsi
 		p->begun--;
 		atomic_fetch_add_explicit(&t->established, 1, memory_order_relaxed);
 		s->version = version;
-		s->keys = *keys;
+		sa_keys_copy(&s->keys, keys);
 		s->user = *user;
 		s->used_ms = s->looked_ms = now;
 		s->until_ms = now + (lifetime != 0 && lifetime < t->limits.lifetime_ms ? lifetime : t->limits.lifetime_ms);
@@ -431,7 +445,7 @@ sa_get(struct sa_table *t, uint32_t opaque, uint64_t now, struct sa_view *v)
 		v->conn = s->conn;
 		v->looked_ms = s->looked_ms;
 		memcpy(v->epid, s->epid, sizeof(v->epid));
-		v->keys = s->keys;
+		sa_keys_copy(&v->keys, &s->keys);
 		v->user = s->user;
 	}
 	unlock(p);
@@ -509,7 +523,7 @@ sa_pen(struct sa_table *t, uint32_t opaque, uint64_t now, struct sa_pen *pen)
 	if (s != NULL) {
 		pen->snum = ++s->snum;
 		pen->version = s->version;
-		pen->keys = s->keys;
+		sa_keys_copy(&pen->keys, &s->keys);
 	}
 	unlock(p);
 	return s != NULL;

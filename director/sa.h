@@ -22,6 +22,7 @@
 #include "common/span.h"
 #include "director/authd.h"
 #include "director/endpoint.h"
+#include "director/gss.h"
 #include "director/ntlm.h"
 
 enum sa_scheme { SA_NONE = 0, SA_NTLM, SA_KERBEROS, SA_NSCHEMES };
@@ -30,16 +31,18 @@ const char *sa_scheme_name(enum sa_scheme);	/* as it stands in messages; "" for 
 
 #define SA_SIGNATURE_MAX	64	/* bytes of any scheme's */
 
-/* What an association signs and verifies with. Wiped with sa_keys_wipe(). */
+/* What an association signs and verifies with. Copied with sa_keys_copy(), let go with sa_keys_wipe(). */
 struct sa_keys {
 	enum sa_scheme		 scheme;
 	struct ntlm_keys	 ntlm;		/* SA_NTLM */
+	struct gss_session	*gss;		/* SA_KERBEROS; a reference */
 };
+void	 sa_keys_copy(struct sa_keys *out, const struct sa_keys *);
 /* The server's signature; returns its size. */
 size_t	 sa_keys_sign(const struct sa_keys *, struct span text, unsigned char out[SA_SIGNATURE_MAX]);
 /* Is it the client's? In time that does not depend on how much of it is right. */
 bool	 sa_keys_verify(const struct sa_keys *, struct span text, struct span signature);
-void	 sa_keys_wipe(struct sa_keys *);
+void	 sa_keys_wipe(struct sa_keys *);	/* all zero: nothing */
 
 struct sa_limits {
 	uint32_t	 total;		/* established ones */

@@ -1,0 +1,365 @@
+/*
+ * director/ticket.c - Kerberos tickets, on the side that has the keytab.
+ */
+#include "director/ticket.h"
+
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <gssapi/gssapi.h>
+#include <gssapi/gssapi_ext.h>
+#include <gssapi/gssapi_krb5.h>
+#include <krb5.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "common/log.h"
+#include "common/mem.h"
+
+#define SERVICE		"sip"
+
+struct tickets {
+	struct ticket_setup	 setup;
+	gss_cred_id_t		 cred;		/* any key of the keytab; whose ticket it was is looked at afterwards */
+	unsigned char		 session[AUTHD_SESSION_MAX];
+	size_t			 session_n;
+};
+
+/* --- principals ------------------------------------------------------------------- */
+
+bool
+ticket_realm_is_valid(const char *text)
+{
+	const char *eq = strchr(text, '=');
+
+	return eq != NULL && eq != text && eq[1] != '\0' && strchr(eq + 1, '=') == NULL && strlen(text) < USER_AOR_MAX &&
+	    strpbrk(text, "@/\\ \t\r\n\"") == NULL;
+}
+
+/* The domain of a realm; empty if it has none. Realms are told apart by case. */
+static struct span
+domain_of(const struct ticket_setup *t, struct span realm)
+{
+	for (size_t i = 0; t->realms != NULL && i < t->realms->n; i++) {
+		struct span one = span_str(t->realms->v[i].s);
+		size_t eq = span_find(one, '=');
+
+		if (span_eq(span_head(one, eq), realm))
+			return span_tail(one, eq + 1);
+	}
+	return t->realms == NULL || t->realms->n == 0 ? realm : SPAN_NONE;
+}
+
+bool
+ticket_aor(const struct ticket_setup *t, struct span principal, char out[USER_AOR_MAX])
+{
+	size_t at = span_find(principal, '@');
+	struct span user = span_head(principal, at), realm, domain;
+	struct strbuf sb;
+
+	out[0] = '\0';
+	if (at == 0 || at >= principal.n)
+		return false;
+	realm = span_tail(principal, at + 1);
+	for (size_t i = 0; i < principal.n; i++) {
+		unsigned char c = (unsigned char)principal.p[i];
+
+		/* '/' divides a service's name, '\' quotes what would divide */
+		if (c <= ' ' || c == 0x7f || c == '/' || c == '\\' || (c == '@' && i != at))
+			return false;
+	}
+	if (span_is_empty(domain = domain_of(t, realm)))
+		return false;
+	strbuf_init(&sb, out, USER_AOR_MAX);
+	strbuf_span(&sb, user);
+	strbuf_putc(&sb, '@');
+	strbuf_span(&sb, domain);
+	if (!strbuf_ok(&sb)) {
+		out[0] = '\0';
+		return false;
+	}
+	for (char *p = out; *p != '\0'; p++)
+		*p = (char)span_lower((unsigned char)*p);
+	return true;
+}
+
+/* --- the keytab ---------------------------------------------------------------------- */
+
+/* Is the principal sip/<host>, of whatever realm? */
+static bool
+is_ours(const struct ticket_setup *t, struct span principal)
+{
+	struct span service = SPAN_LIT(SERVICE "/"), host;
+
+	if (!span_istarts(principal, service))
+		return false;
+	host = span_tail(principal, service.n);
+	return span_iis(span_head(host, span_find(host, '@')), t->host);
+}
+
+static int
+complain(const struct ticket_setup *t, const char *what)
+{
+	log_say(SP_LOG_ERROR, "keytab-bad", "%s: %s", t->keytab, what);
+	return SP_EINVAL;
+}
+
+/* Has it a key for us? Without one every ticket would be refused, and nobody could tell why. */
+static bool
+has_our_key(krb5_context k5, krb5_keytab keytab, const struct ticket_setup *t)
+{
+	krb5_kt_cursor cursor;
+	krb5_keytab_entry entry;
+	bool found = false;
+	char *name;
+
+	if (krb5_kt_start_seq_get(k5, keytab, &cursor) != 0)
+		return false;
+	while (krb5_kt_next_entry(k5, keytab, &entry, &cursor) == 0) {
+		if (krb5_unparse_name(k5, entry.principal, &name) == 0) {
+			found |= is_ours(t, span_str(name));
+			krb5_free_unparsed_name(k5, name);
+		}
+		krb5_free_keytab_entry_contents(k5, &entry);
+	}
+	krb5_kt_end_seq_get(k5, keytab, &cursor);
+	return found;
+}
+
+static int
+check_keytab(const struct ticket_setup *t, const char *name)
+{
+	char text[300];
+	krb5_context k5;
+	krb5_keytab keytab;
+	struct stat st;
+	bool found;
+
+	if (stat(t->keytab, &st) != 0)
+		return complain(t, strerror(errno));
+	if (!S_ISREG(st.st_mode) || (st.st_mode & 077) != 0)
+		return complain(t, "expects a file that its owner alone may read (mode 0600)");
+	if (krb5_init_context(&k5) != 0)
+		return complain(t, "the Kerberos library does not start; is its krb5.conf right?");
+	if (krb5_kt_resolve(k5, name, &keytab) != 0) {
+		krb5_free_context(k5);
+		return complain(t, "is not the name of a keytab");
+	}
+	found = has_our_key(k5, keytab, t);
+	krb5_kt_close(k5, keytab);
+	krb5_free_context(k5);
+	if (found)
+		return SP_OK;
+	snprintf(text, sizeof(text), "cannot be read, or has no key of " SERVICE "/%s", t->host);
+	return complain(t, text);
+}
+
+int
+tickets_open(struct tickets **out, const struct ticket_setup *setup)
+{
+	gss_OID_set_desc mechs = { 1, (gss_OID)(uintptr_t)gss_mech_krb5 };
+	gss_key_value_element_desc element = { .key = "keytab" };
+	gss_key_value_set_desc store = { 1, &element };
+	struct tickets *t = xcalloc(1, sizeof(*t));
+	OM_uint32 minor;
+	char name[4096];
+	int err;
+
+	*out = NULL;
+	t->setup = *setup;
+	snprintf(name, sizeof(name), "FILE:%s", setup->keytab);
+	element.value = name;
+	/* no name: looking one up would ask DNS; is_ours() sees to it when there is a ticket */
+	if ((err = check_keytab(setup, name)) == SP_OK && gss_acquire_cred_from(&minor, GSS_C_NO_NAME, GSS_C_INDEFINITE,
+	    &mechs, GSS_C_ACCEPT, &store, &t->cred, NULL, NULL) != GSS_S_COMPLETE)
+		err = complain(setup, "has no key that can be used");
+	if (err != SP_OK) {
+		free(t);
+		return err;
+	}
+	*out = t;
+	return SP_OK;
+}
+
+void
+tickets_close(struct tickets *t)
+{
+	OM_uint32 minor;
+
+	if (t == NULL)
+		return;
+	gss_release_cred(&minor, &t->cred);
+	mem_wipe_free(t, sizeof(*t));
+}
+
+/* --- accepting ------------------------------------------------------------------------- */
+
+/* For the log alone. What the library says is text of its own, but may quote the token. */
+static void
+log_bad(const char *why, struct span principal, OM_uint32 minor)
+{
+	struct logrec r = log_begin(SP_LOG_NOTICE, "bad-credentials");
+	gss_buffer_desc text = GSS_C_EMPTY_BUFFER;
+	OM_uint32 ignored, more = 0;
+
+	log_word(&r, "why", why);
+	log_word(&r, "scheme", "Kerberos");
+	if (!span_is_empty(principal))
+		log_outside(&r, "principal", principal);
+	if (minor != 0 && gss_display_status(&ignored, minor, GSS_C_MECH_CODE, (gss_OID)(uintptr_t)gss_mech_krb5, &more,
+	    &text) == GSS_S_COMPLETE) {
+		log_outside(&r, "detail", span_of(text.value, text.length));
+		gss_release_buffer(&ignored, &text);
+	}
+	log_end(&r);
+}
+
+/* Why the library refuses. Clocks and the keytab are the administrator's affair; all else is the client's. */
+static enum authd_verdict
+refusal(OM_uint32 major, OM_uint32 minor)
+{
+	/* a minor status is an error code of the krb5 library, or a number of the GSS-API layer's own */
+	switch ((krb5_error_code)minor) {
+	case KRB5KRB_AP_ERR_SKEW:
+	case KRB5KRB_AP_ERR_TKT_NYV:
+		log_bad("clock-skew", SPAN_NONE, minor);
+		return AUTHD_SKEWED;
+	case KRB5KRB_AP_ERR_REPEAT:
+		log_bad("replayed", SPAN_NONE, minor);
+		return AUTHD_REPLAYED;
+	case KRB5KRB_AP_ERR_TKT_EXPIRED:
+		log_bad("ticket-expired", SPAN_NONE, minor);
+		return AUTHD_BAD;
+	default:
+		break;
+	}
+	switch (GSS_ROUTINE_ERROR(major)) {
+	case GSS_S_DUPLICATE_TOKEN:
+		log_bad("replayed", SPAN_NONE, minor);
+		return AUTHD_REPLAYED;
+	case GSS_S_CREDENTIALS_EXPIRED:
+		log_bad("ticket-expired", SPAN_NONE, minor);
+		return AUTHD_BAD;
+	case GSS_S_DEFECTIVE_TOKEN:
+	case GSS_S_BAD_MECH:
+		log_bad("malformed", SPAN_NONE, minor);
+		return AUTHD_BAD;
+	default:
+		log_bad("ticket-refused", SPAN_NONE, minor);
+		return AUTHD_BAD;
+	}
+}
+
+static gss_buffer_desc
+printed(gss_name_t name)
+{
+	gss_buffer_desc text = GSS_C_EMPTY_BUFFER;
+	OM_uint32 minor;
+
+	if (name == GSS_C_NO_NAME || gss_display_name(&minor, name, &text, NULL) != GSS_S_COMPLETE)
+		text = (gss_buffer_desc)GSS_C_EMPTY_BUFFER;
+	return text;
+}
+
+/* Is the ticket for us, and has the client asked for what signing needs? */
+static bool
+is_for_us(const struct tickets *t, gss_ctx_id_t context, OM_uint32 flags, struct span principal)
+{
+	gss_name_t target = GSS_C_NO_NAME;
+	gss_buffer_desc text;
+	OM_uint32 minor;
+	bool ours;
+
+	gss_inquire_context(&minor, context, NULL, &target, NULL, NULL, NULL, NULL, NULL);
+	text = printed(target);
+	ours = is_ours(&t->setup, span_of(text.value, text.length));
+	gss_release_buffer(&minor, &text);
+	gss_release_name(&minor, &target);
+	if (ours && (flags & GSS_C_INTEG_FLAG) != 0)
+		return true;
+	log_bad(ours ? "no-integrity" : "other-service", principal, 0);
+	return false;
+}
+
+/* Hand it over. The context is gone afterwards, whatever happens. */
+static bool
+export(struct tickets *t, gss_ctx_id_t *context)
+{
+	gss_buffer_desc blob = GSS_C_EMPTY_BUFFER;
+	OM_uint32 minor;
+
+	if (gss_export_sec_context(&minor, context, &blob) == GSS_S_COMPLETE && blob.length <= sizeof(t->session))
+		memcpy(t->session, blob.value, t->session_n = blob.length);
+	if (blob.value != NULL)
+		mem_wipe(blob.value, blob.length);
+	gss_release_buffer(&minor, &blob);
+	return t->session_n != 0;
+}
+
+/* The ticket is good. Whose is it? */
+static void
+admit(struct tickets *t, const struct users *us, gss_ctx_id_t *context, OM_uint32 flags, OM_uint32 lifetime,
+    struct span principal, struct authd_answer *a)
+{
+	char aor[USER_AOR_MAX];
+
+	if (!is_for_us(t, *context, flags, principal))
+		return;
+	if (!ticket_aor(&t->setup, principal, aor)) {
+		log_bad("unknown-realm", principal, 0);
+		return;
+	}
+	authd_look_up(us, span_str(aor), &a->who);
+	if (!a->who.found && t->setup.directory) {
+		a->who.found = a->who.enabled = true;
+		memcpy(a->who.aor, aor, sizeof(aor));
+	}
+	if (!a->who.found || !a->who.enabled) {
+		log_bad(a->who.found ? "disabled" : "unknown-user", principal, 0);
+		memset(&a->who, 0, sizeof(a->who));
+		return;
+	}
+	if (!export(t, context)) {
+		log_say(SP_LOG_ERROR, "ticket-export", "a Kerberos context cannot be handed over, or is over %d bytes",
+		    AUTHD_SESSION_MAX);
+		memset(&a->who, 0, sizeof(a->who));
+		a->verdict = AUTHD_FAILED;
+		return;
+	}
+	a->verdict = AUTHD_OK;
+	a->session = span_of((const char *)t->session, t->session_n);
+	a->lifetime = lifetime == 0 ? 1 : lifetime < TICKET_LIFETIME_MAX ? lifetime : TICKET_LIFETIME_MAX;
+}
+
+void
+tickets_accept(struct tickets *t, const struct users *us, struct span token, struct authd_answer *a)
+{
+	gss_buffer_desc in = { .length = token.n, .value = (void *)(uintptr_t)token.p };
+	gss_buffer_desc out = GSS_C_EMPTY_BUFFER, principal;
+	gss_ctx_id_t context = GSS_C_NO_CONTEXT;
+	gss_name_t client = GSS_C_NO_NAME;
+	OM_uint32 major, minor, ignored, flags = 0, lifetime = 0;
+
+	memset(a, 0, sizeof(*a));
+	mem_wipe(t->session, t->session_n);
+	t->session_n = 0;
+	if (span_is_empty(token) || token.n > AUTHD_TOKEN_MAX)
+		return;
+	major = gss_accept_sec_context(&minor, &context, t->cred, &in, GSS_C_NO_CHANNEL_BINDINGS, &client, NULL, &out,
+	    &flags, &lifetime, NULL);
+	/* an answer for a client that wants us proved as well; MS-SIPAE has no place for it, TLS has proved us */
+	gss_release_buffer(&ignored, &out);
+	if (GSS_ERROR(major))
+		a->verdict = refusal(major, minor);
+	else if (major == GSS_S_COMPLETE) {
+		principal = printed(client);
+		admit(t, us, &context, flags, lifetime, span_of(principal.value, principal.length), a);
+		gss_release_buffer(&ignored, &principal);
+	} else
+		log_bad("wants-more-steps", SPAN_NONE, 0);
+	gss_release_name(&ignored, &client);
+	if (context != GSS_C_NO_CONTEXT)
+		gss_delete_sec_context(&ignored, &context, GSS_C_NO_BUFFER);
+}
