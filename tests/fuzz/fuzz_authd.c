@@ -51,13 +51,15 @@ try(const struct frame *f)
 		assert(verdict == AUTHD_BAD && !u.found);
 	frame_writer_init(&w, out, sizeof(out));
 	if (authd_get_step(f, &s)) {
-		assert(s.mechanism == AUTHD_NTLM && s.token.n <= AUTHD_TOKEN_MAX);
+		assert((s.mechanism == AUTHD_NTLM || s.mechanism == AUTHD_KERBEROS) && s.token.n <= AUTHD_TOKEN_MAX);
+		assert(s.mechanism == AUTHD_NTLM || (s.context == 0 && s.token.n != 0));
 		authd_put_step(&w, &s);
 		same(&w, f);
 	}
 	frame_writer_init(&w, out, sizeof(out));
 	if (authd_get_stepped(f, &a)) {
-		assert(a.who.found == (a.verdict == AUTHD_OK) && (a.key_n != 0) == (a.verdict == AUTHD_OK));
+		assert(a.who.found == (a.verdict == AUTHD_OK) && (a.key_n != 0 || a.session.n != 0) == (a.verdict == AUTHD_OK));
+		assert((a.key_n == 0 || a.session.n == 0) && a.session.n <= AUTHD_SESSION_MAX);
 		assert(a.key_n <= sizeof(a.key) && (a.token.n != 0) == (a.verdict == AUTHD_CONTINUE));
 		authd_put_stepped(&w, &a);
 		same(&w, f);

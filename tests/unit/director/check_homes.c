@@ -44,6 +44,8 @@ static const struct {
 	    CHALLENGED(UNAUTHENTICATED) },
 	{ "old association", { INSIDE, .source = HOME_FROM_USER, M(MESSAGE), .proof = HOME_PROOF_EXPIRED },
 	    CHALLENGED(UNAUTHENTICATED) },
+	{ "clocks differ", { INSIDE, .source = HOME_FROM_USER, M(REGISTER), .proof = HOME_PROOF_SKEWED },
+	    CHALLENGED(CLOCK_SKEW) },
 	{ "forged", { INSIDE, .source = HOME_FROM_USER, M(MESSAGE), .proof = HOME_PROOF_FORGED },
 	    CHALLENGED(BAD_SIGNATURE) },
 	{ "ACK with a wrong signature", { INSIDE, .source = HOME_FROM_USER, M(ACK), .proof = HOME_PROOF_FORGED,
