@@ -582,6 +582,22 @@ def roles(_):
                 edge.logged("reason=member-not-allowed")) or r.raw
     T.run("a member reaches those that it may reach only", matrix)
 
+    def diagnostics():
+        one = dial(PARTNERS, cert="one")
+        one.send(request(sender="sip:c@one.example"))
+        m = director.recv()
+        director.send(m.reply(404, "Not Found", headers=["ms-diagnostics: 1003;reason=\"User does not exist.\";source=\"pool.int\""]))
+        r = one.recv()
+        if r.status != 404 or "source=\"pool.int\"" not in (r.get("ms-diagnostics") or ""):
+            return r.raw
+        user = dial(OUT + ":443")
+        user.send(request())
+        m = director.recv()
+        director.send(m.reply(404, "Not Found", headers=["ms-diagnostics: 1003;reason=\"User does not exist.\";source=\"pool.int\""]))
+        r = user.recv()
+        return r.status == 404 and r.get("ms-diagnostics") is None or r.raw
+    T.run("diagnostics of the inside go to partners where that is switched on, and to users where it is not do not", diagnostics)
+
     def branch():
         b = dial(PARTNERS, cert="stranger")
         b.send(request("REGISTER", "sip:example.com", to="sip:alice@example.com",

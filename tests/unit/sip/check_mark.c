@@ -68,10 +68,14 @@ START_TEST(each_crossing_takes_its_own)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		for (unsigned crossing = SIP_CROSS_NONE; crossing <= SIP_CROSS_PEER_OUT; crossing++)
+		for (unsigned crossing = SIP_CROSS_NONE; crossing <= SIP_CROSS_RELAY; crossing++)
 			for (unsigned kind = 0; kind < 2; kind++) {
 				bool goes = crossing != SIP_CROSS_NONE && (rows[i].goes & 1u << (crossing - 1)) != 0;
 				char text[1000];
+
+				/* what leaves for another organisation, but for what the first one says of its archive */
+				if (crossing == SIP_CROSS_RELAY)
+					goes = (rows[i].goes & PEER_OUT) != 0 && strncmp(rows[i].line, "ms-archiving", 12) != 0;
 
 				/* Twice, so that it is not only the first, in a request and in a response. */
 				snprintf(text, sizeof(text), "%s%s%s\r\n%s\r\n" END, kind == 0 ? REQUEST : "SIP/2.0 200 OK\r\n" VIA REST,
@@ -344,11 +348,59 @@ START_TEST(the_first_hop)
 }
 END_TEST
 
+/* What policy lets through after all stays where and as it was. */
+START_TEST(kept_after_all)
+{
+	struct policy_decision d = { .verdict = POLICY_ALLOW, .mark_outward = true, .mark_verifiable = true };
+
+	index_text(REQUEST "p-asserted-identity :  \"A\"\r\n <sip:a@h>\r\nms-diagnostics: 1\r\nP-Asserted-Identity: <tel:+1>\r\n" END);
+	ck_assert_uint_eq(sip_mark_strip(&msg, SIP_CROSS_PEER_OUT), 3);
+	sip_mark_keep(&msg, SIP_H_P_ASSERTED_IDENTITY);
+	ck_assert_str_eq(render(), REQUEST "p-asserted-identity :  \"A\"\r\n <sip:a@h>\r\nP-Asserted-Identity: <tel:+1>\r\n" END);
+	sip_mark_keep(&msg, SIP_H_MS_DIAGNOSTICS);
+	sip_mark_keep(&msg, SIP_H_MS_ARCHIVING);	/* there is none */
+	ck_assert_str_eq(render(), msg.bytes);
+	sip_edit_keep_header(&msg, -1);
+	sip_edit_keep_header(&msg, 1000);
+
+	/* One of two; the other stays gone. */
+	index_text(REQUEST "P-Asserted-Identity: <sip:a@h>\r\nP-Asserted-Identity: <tel:+1>\r\n" END);
+	sip_mark_strip(&msg, SIP_CROSS_PEER_IN);
+	sip_edit_keep_header(&msg, sip_message_next(&msg, SIP_H_P_ASSERTED_IDENTITY, msg.first[SIP_H_P_ASSERTED_IDENTITY]));
+	ck_assert_str_eq(render(), REQUEST "P-Asserted-Identity: <tel:+1>\r\n" END);
+
+	/* Ours is the only one. */
+	index_text(REQUEST "P-Asserted-Identity: <sip:boss@h>\r\n" END);
+	ck_assert_int_eq(sip_message_parse(&msg), SIP_CHECK_OK);
+	sip_mark_write_identity(&msg);
+	ck_assert_ptr_nonnull(strstr(render(), "P-Asserted-Identity: <sip:a@h>\r\n"));
+	ck_assert_ptr_null(strstr(out, "boss"));
+
+	/* From member to member: what the first one says of its archive goes along. */
+	for (int pass = 0; pass < 2; pass++) {
+		index_text(REQUEST "ms-archiving: TRUE\r\nms-asserted-verification-level: x\r\n" END);
+		sip_mark_strip(&msg, SIP_CROSS_PEER_IN);
+		sip_mark_strip(&msg, SIP_CROSS_RELAY);
+		d.pass_archiving = pass != 0;
+		sip_mark_write_outward(&msg, &d);
+		ck_assert_int_eq(strstr(render(), "ms-archiving: TRUE\r\n") != NULL, pass);
+		ck_assert_ptr_nonnull(strstr(out, "ms-asserted-verification-level: ms-source-verified-user=verified\r\n"));
+	}
+
+	/* A clearing house that counts as a public network is marked as one. */
+	d = (struct policy_decision){ .verdict = POLICY_ALLOW, .class = POLICY_CLASS_CLEARINGHOUSE, .mark_inward = true };
+	index_text(REQUEST END);
+	sip_mark_write_inward(&msg, &d, "edge.int", "sip.house.example");
+	ck_assert_ptr_nonnull(strstr(render(), "ms-source-type=AuthorizedServer;ms-ep-fqdn=edge.int;"
+	    "ms-source-verified-user=unverified;ms-source-network=publiccloud;ms-remote-fqdn=sip.house.example"));
+}
+END_TEST
+
 int
 main(void)
 {
 	const TTest *tests[] = { each_crossing_takes_its_own, the_top_via_says_nothing_received, the_inward_mark,
-	    the_outward_mark, marks_are_read_strictly, the_partners_word, the_first_hop };
+	    the_outward_mark, marks_are_read_strictly, the_partners_word, the_first_hop, kept_after_all };
 
 	return unit_run("mark", tests, sizeof(tests) / sizeof(tests[0]));
 }
