@@ -30,7 +30,10 @@ struct sip_tx {
 	bool			 answered;	/* the sender got its final response from us */
 	uint8_t			 attempt;
 	uint8_t			 nhops, next;	/* of hop[]; next one to try */
+	bool			 in_dialog;	/* the request had a To tag */
+	uint8_t			 passed;	/* responses that went back and ended nothing */
 	uint32_t		 loop;
+	uint32_t		 echo;		/* sip_tx_echo() of the request */
 	struct sip_note		 note;
 	struct sip_hop		*hop[SIP_TARGETS_MAX];
 	enum policy_reason	 gone;		/* what to say when the wanted connection is gone */

@@ -30,6 +30,8 @@
 
 #define SIP_TARGETS_MAX		8
 #define SIP_TX_WORDS		6
+/* Provisional responses, and 2xx after the first, that go back for one request; who sends more is not heard. */
+#define SIP_ANSWERS_MAX		100
 
 /* What the owner wants remembered with a forwarded request and handed back with its responses. */
 struct sip_note {

@@ -618,6 +618,8 @@ tx_forward(struct sip_relay *r, struct sip_link *from, struct sip_message *m, co
 	t->note.cseq = m->cseq;
 	t->note.method = m->method_id;
 	t->loop = sip_tx_loop_hash(from->face->side, m);
+	t->in_dialog = !span_is_empty(m->to.tag);
+	t->echo = sip_tx_echo(m, 0, t->in_dialog);
 	t->nhops = (uint8_t)plan->nhops;
 	memcpy(t->hop, plan->hop, plan->nhops * sizeof(t->hop[0]));
 	t->gone = plan->gone;
@@ -679,12 +681,30 @@ stray(struct sip_relay *r, struct sip_link *l, struct sip_message *m, const char
 	relay_refused(r, l, m, POLICY_REASON_STRAY_RESPONSE, detail);
 }
 
+/* One more answer that ends nothing; false when there have been too many. */
+static bool
+may_pass(struct sip_tx *t, struct sip_link *via, struct sip_message *m)
+{
+	if (t->passed < SIP_ANSWERS_MAX) {
+		t->passed++;
+		return true;
+	}
+	if (t->passed == SIP_ANSWERS_MAX) {	/* said once, lest the log be flooded as well */
+		t->passed++;
+		stray(t->relay, via, m, "too many answers to one request");
+	} else
+		count(&t->relay->counters.dropped);
+	return false;
+}
+
 static void
 provisional_in(struct sip_tx *t, struct sip_link *via, struct sip_message *m)
 {
 	bool first = t->state == TX_SENT;
 
 	if (t->answered)
+		return;
+	if (m->status > 100 && !may_pass(t, via, m))
 		return;
 	t->state = TX_PROCEEDING;
 	t->next = t->nhops;
@@ -706,7 +726,7 @@ final_in(struct sip_tx *t, struct sip_link *via, struct sip_message *m)
 	if (is_invite(t) && m->status >= 300)
 		send_ack(t, m);
 	if (t->answered) {
-		if (is_invite(t) && m->status < 300)
+		if (is_invite(t) && m->status < 300 && may_pass(t, via, m))
 			pass_back(t, via, m);	/* a late or a further 2xx always goes back (RFC 3261 16.7) */
 		return;
 	}
@@ -753,6 +773,11 @@ tx_response(struct sip_relay *r, struct sip_link *l, uint64_t source, struct sip
 		if (m->method_id != POLICY_METHOD_CANCEL || m->cseq != t->note.cseq)
 			stray(r, l, m, "CSeq of another request");
 		return;		/* the answer to a CANCEL of ours ends here */
+	}
+	/* whoever gets it after us goes by its Vias and tags: they must be those that we sent */
+	if (sip_tx_echo(m, 1, t->in_dialog) != t->echo) {
+		stray(r, l, m, "not what was asked");
+		return;
 	}
 	if (r->ops->believed != NULL && !r->ops->believed(r, &t->note, l, m))
 		count(&r->counters.dropped);

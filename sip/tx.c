@@ -3,6 +3,7 @@
  */
 #include "sip/tx.h"
 
+#include "common/err.h"
 #include "common/hash.h"
 
 /*
@@ -115,4 +116,38 @@ sip_tx_loop_hash(enum policy_side side, struct sip_message *m)
 	for (int i = sip_message_next(m, SIP_H_ROUTE, -1); i >= 0; i = sip_message_next(m, SIP_H_ROUTE, i))
 		h = mix_span(h, sip_header_value(m, i));
 	return m->loop_hash = (uint32_t)(h ^ h >> 32) | 1;
+}
+
+/* Names of hosts and branches are alike in any letter case. */
+static uint64_t
+mix_folded(uint64_t h, struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		h = (h ^ span_lower((unsigned char)s.p[i])) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+uint32_t
+sip_tx_echo(const struct sip_message *m, unsigned skip, bool with_to)
+{
+	uint64_t h = mix_span(mix_span(0, m->call_id), m->from.tag);
+
+	if (with_to)
+		h = mix_span(h, m->to.tag);
+	for (int i = sip_message_next(m, SIP_H_VIA, -1); i >= 0; i = sip_message_next(m, SIP_H_VIA, i)) {
+		struct span rest = sip_header_value(m, i), one;
+
+		while (sip_list_next(&rest, &one)) {
+			struct sip_via via;
+
+			if (skip > 0) {
+				skip--;
+				continue;
+			}
+			if (sip_via_parse(&via, one) != SP_OK)
+				return 0;
+			h = hash_mix(mix_folded(mix_folded(h, via.host), via.branch), via.port);
+		}
+	}
+	return (uint32_t)(h ^ h >> 32);
 }

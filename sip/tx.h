@@ -39,4 +39,11 @@ uint64_t sip_tx_key(uint64_t link, struct sip_message *);
 /* Equal when the message comes again with nothing changed that routing looks at (RFC 5393 4.2). */
 uint32_t sip_tx_loop_hash(enum policy_side, struct sip_message *);
 
+/*
+ * What a response must repeat of its request (RFC 3261 8.2.6.2): Call-ID, From
+ * tag, the To tag if with_to, and the Vias from number `skip` on by their sent-by and
+ * branch. Equal for the request, as it came in (skip 0), and its responses (skip 1).
+ */
+uint32_t sip_tx_echo(const struct sip_message *, unsigned skip, bool with_to);
+
 #endif
