@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "common/hash.h"
+#include "common/log.h"
 #include "common/mem.h"
 #include "director/links.h"
 #include "director/passage.h"
@@ -382,8 +383,10 @@ proof_came(void *arg, bool answered, const struct authd_answer *a)
 		ntlm_keys_derive(&q->keys.ntlm, a->key, a->flags);
 	} else if (q->proof == HOME_PROOF_OK && !span_is_empty(a->session)) {
 		q->keys.scheme = SA_KERBEROS;
-		if ((q->keys.gss = gss_session_import(a->session)) == NULL)
+		if ((q->keys.gss = gss_session_import(a->session)) == NULL) {
+			log_say(SP_LOG_ERROR, "ticket-import", "a Kerberos context cannot be used here; can krb5.conf be read?");
 			q->proof = HOME_PROOF_FAILED;
+		}
 	}
 	go_on(q);
 }

@@ -10,6 +10,7 @@
 set -eu
 umask 077
 mkdir -p "$1"
+chmod 755 "$1"
 d=$(cd "$1" && pwd) addr=$2 port=$3 host=$4
 PATH=$PATH:/usr/sbin:/sbin
 
