@@ -85,6 +85,8 @@ struct ldap_conn {
 	const struct dirconf	*conf;
 	struct ldap_names	*names;
 	struct berval		 password;
+	struct overdue_one	*overdue;
+	struct ldap_conncb	 connected;
 	LDAP			*ld;		/* NULL: not connected */
 	size_t			 server;
 };
@@ -103,13 +105,41 @@ ldap_conn_prepare(const struct dirconf *conf)
 	}
 }
 
+/* The library has a connection, on which there is no TLS yet. */
+static int
+connected(LDAP *ld, Sockbuf *sb, LDAPURLDesc *to, struct sockaddr *addr, struct ldap_conncb *cb)
+{
+	struct ldap_conn *c = cb->lc_arg;
+	ber_socket_t fd = -1;
+
+	(void)ld;
+	(void)to;
+	(void)addr;
+	if (ber_sockbuf_ctrl(sb, LBER_SB_OPT_GET_FD, &fd) == 1)
+		overdue_watch(c->overdue, fd);
+	return 0;
+}
+
+static void
+closing(LDAP *ld, Sockbuf *sb, struct ldap_conncb *cb)
+{
+	struct ldap_conn *c = cb->lc_arg;
+
+	(void)ld;
+	(void)sb;
+	overdue_watch(c->overdue, -1);
+}
+
 struct ldap_conn *
-ldap_conn_new(const struct dirconf *conf, struct ldap_names *names, const char *password, size_t n)
+ldap_conn_new(const struct dirconf *conf, struct ldap_names *names, struct overdue *overdue, const char *password,
+    size_t n)
 {
 	struct ldap_conn *c = xcalloc(1, sizeof(*c));
 
 	c->conf = conf;
 	c->names = names;
+	c->overdue = overdue_add(overdue);
+	c->connected = (struct ldap_conncb){ connected, closing, c };
 	c->password.bv_val = (char *)(uintptr_t)password;
 	c->password.bv_len = n;
 	return c;
@@ -127,6 +157,8 @@ disconnect(struct ldap_conn *c)
 	if (c->ld != NULL)
 		ldap_unbind_ext(c->ld, NULL, NULL);
 	c->ld = NULL;
+	overdue_watch(c->overdue, -1);
+	overdue_in(c->overdue, 0);
 }
 
 /* What went wrong, in the library's and the server's words. */
@@ -181,7 +213,8 @@ set_options(struct ldap_conn *c)
 	    ldap_set_option(c->ld, LDAP_OPT_REFERRALS, LDAP_OPT_OFF) != LDAP_OPT_SUCCESS ||
 	    ldap_set_option(c->ld, LDAP_OPT_DEREF, &never) != LDAP_OPT_SUCCESS ||
 	    ldap_set_option(c->ld, LDAP_OPT_NETWORK_TIMEOUT, &tv) != LDAP_OPT_SUCCESS ||
-	    ldap_set_option(c->ld, LDAP_OPT_TIMEOUT, &tv) != LDAP_OPT_SUCCESS)
+	    ldap_set_option(c->ld, LDAP_OPT_TIMEOUT, &tv) != LDAP_OPT_SUCCESS ||
+	    ldap_set_option(c->ld, LDAP_OPT_CONNECT_CB, &c->connected) != LDAP_OPT_SUCCESS)
 		return LDAP_LOCAL_ERROR;
 	return LDAP_SUCCESS;
 }
@@ -220,10 +253,13 @@ open_server(struct ldap_conn *c, size_t i, char *failure, size_t size)
 		return fail(c, rc, "address", failure, size);
 	if ((rc = set_options(c)) != LDAP_SUCCESS || (tls && (rc = set_tls(c)) != LDAP_OPT_SUCCESS))
 		return fail(c, rc, "options", failure, size);
+	/* connecting, then the handshake; the library keeps to the time for the first of them alone */
+	overdue_in(c->overdue, 2 * (unsigned)c->conf->server_timeout);
 	if (tls && !ldaps && (rc = ldap_start_tls_s(c->ld, NULL, NULL)) != LDAP_SUCCESS)
 		return fail(c, rc, "StartTLS", failure, size);
 	if ((rc = bind_as_us(c, tls)) != LDAP_SUCCESS)
 		return fail(c, rc, "bind", failure, size);
+	overdue_in(c->overdue, 0);
 	return true;
 }
 
@@ -263,10 +299,14 @@ search(struct ldap_conn *c, const char *base, int scope, const char *filter, con
     LDAPMessage **res)
 {
 	struct timeval tv = step_time(c);
+	int rc;
 
 	*res = NULL;
+	overdue_in(c->overdue, (unsigned)c->conf->server_timeout + 100);
 	/* two are enough to see that there is more than one */
-	return ldap_search_ext_s(c->ld, base, scope, filter, (char **)(uintptr_t)attributes, 0, NULL, NULL, &tv, 2, res);
+	rc = ldap_search_ext_s(c->ld, base, scope, filter, (char **)(uintptr_t)attributes, 0, NULL, NULL, &tv, 2, res);
+	overdue_in(c->overdue, 0);
+	return rc;
 }
 
 /* Without the leftmost part of it; NULL when nothing is left. ldap_memfree() it. */

@@ -10,6 +10,7 @@
 
 #include "director/authd.h"
 #include "director/dirconf.h"
+#include "director/overdue.h"
 
 /* Host names of pools by the DN of their entry, shared by all threads. */
 struct ldap_names;
@@ -20,7 +21,8 @@ void	ldap_conn_prepare(const struct dirconf *);
 
 /* All is borrowed for as long as the process lives. */
 struct ldap_conn;
-struct ldap_conn *ldap_conn_new(const struct dirconf *, struct ldap_names *, const char *password, size_t n);
+struct ldap_conn *ldap_conn_new(const struct dirconf *, struct ldap_names *, struct overdue *, const char *password,
+	    size_t n);
 /*
  * Ask server number i, connecting to it if that is not done: true with *who filled (not found:
  * empty); false with a sentence in failure.

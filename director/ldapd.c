@@ -83,6 +83,7 @@ struct server {
 struct ldapd {
 	const struct dirconf	*conf;
 	struct ldap_names	*names;
+	struct overdue		*overdue;
 	const char		*password;
 	size_t			 password_n;
 	int			 fd;
@@ -187,7 +188,7 @@ static void *
 serve(void *arg)
 {
 	struct ldapd *d = arg;
-	struct ldap_conn *c = ldap_conn_new(d->conf, d->names, d->password, d->password_n);
+	struct ldap_conn *c = ldap_conn_new(d->conf, d->names, d->overdue, d->password, d->password_n);
 	unsigned char in[LDAPD_PACKET_MAX];
 	struct frame f;
 
@@ -221,6 +222,8 @@ work(const struct dirconf *conf, const char *password, size_t password_n, int fd
 	d.server = xcalloc(conf->servers.n, sizeof(*d.server));
 	d.names = ldap_names_new();
 	ldap_conn_prepare(conf);
+	if ((d.overdue = overdue_new()) == NULL)
+		_exit(EX_OSERR);
 	for (int i = 1; i < conf->connections && i < THREADS_MAX; i++)
 		if (pthread_create(&thread, NULL, serve, &d) != 0)
 			log_say(SP_LOG_ERROR, "ldap-ended", "a thread could not start");
