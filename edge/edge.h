@@ -57,6 +57,8 @@ struct edge_worker {
 	struct net_door		*door[EDGE_DOORS_MAX + 1];
 	struct edge_door	*door_arg;
 	struct sip_hop		*director[EDGE_DIRECTORS_MAX];
+	struct net_timer	 warm;		/* looks after their links */
+	struct sip_link_limits	 server_limits;	/* of who has proved to be a server, by whichever door */
 	struct sip_face		*partner_face;	/* how partners see us when we dial */
 	uint64_t		 references;	/* refusals so far; names the log line of one */
 };

@@ -52,6 +52,17 @@ comes_from_user(const struct sip_link *l)
 	return !sip_link_peer(l)->has_certificate && !sip_link_peer(l)->unverified;
 }
 
+/*
+ * It has proved to be a server that we know: it need not sign in, may keep its
+ * connection warm without a word, and speaks for many, also at a door for users.
+ */
+static void
+proved_server(struct edge_worker *w, struct sip_link *l)
+{
+	sip_link_signed_in(l);
+	sip_link_take_limits(l, &w->server_limits);
+}
+
 static void request(struct sip_relay *, struct sip_link *, struct sip_message *);
 
 /* ---- DNS: a request waits until its domain's record is known ---- */
@@ -505,9 +516,8 @@ from_outside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 		refuse(w, l, m, d.reason, NULL, &plan);
 		return;
 	}
-	/* a server that DNS has proved need not sign in */
 	if (d.class == POLICY_CLASS_ENHANCED)
-		sip_link_signed_in(l);
+		proved_server(w, l);
 	if (!content_passes(w, l, m, content_rule(w, &d), &plan))
 		return;
 	if (d.hop == POLICY_HOP_PARTNER)
@@ -745,7 +755,7 @@ opened(struct sip_relay *r, struct sip_link *l, enum policy_reason *why)
 	}
 	/* servers prove who they are in the handshake; users by signing in */
 	if (class != POLICY_CLASS_UNKNOWN && class != POLICY_CLASS_REMOTE_USER)
-		sip_link_signed_in(l);
+		proved_server(w, l);
 	return true;
 }
 

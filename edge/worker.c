@@ -126,6 +126,23 @@ make_guard(const struct edge_config *c)
 	return g;
 }
 
+#define WARM_MS	2000
+
+/*
+ * A link to a Director that was lost is there again before somebody needs it. A
+ * branch's users are reached by it, so nobody inside could ask for it. How soon
+ * a Director that is down is tried again, its breaker says.
+ */
+static void
+keep_warm(struct net_timer *t)
+{
+	struct edge_worker *w = (struct edge_worker *)((char *)t - offsetof(struct edge_worker, warm));
+
+	for (size_t i = 0; i < w->edge->config->directors.n; i++)
+		sip_hop_warm(w->director[i]);
+	net_timer_set(w->worker->loop, t, WARM_MS);
+}
+
 static void
 make_directors(struct edge_worker *w)
 {
@@ -139,8 +156,9 @@ make_directors(struct edge_worker *w)
 		};
 
 		w->director[i] = sip_hop_get(w->relay, &spec);
-		sip_hop_warm(w->director[i]);
 	}
+	w->warm.fire = keep_warm;
+	keep_warm(&w->warm);
 }
 
 int
@@ -172,6 +190,8 @@ edge_worker_start(struct net_worker *worker, void *arg)
 		if (set_identity(w, i) != SP_OK)
 			return SP_ETLS;
 	}
+	w->server_limits = edge_server_limits(e->config);
+	w->server_limits.first_message_ms = w->server_limits.signin_ms = 0;
 	edge_make_lists(w);
 	set_lists(w);
 	if (w->partner_face == NULL)
@@ -196,6 +216,7 @@ edge_worker_stop(struct net_worker *worker, void *arg)
 	for (size_t i = 0; i <= EDGE_INNER(w->edge->config); i++)
 		if (w->door[i] != NULL)
 			net_door_close(w->door[i]);
+	net_timer_cancel(worker->loop, &w->warm);
 	edge_discovery_free(w->discovery, edge_drop_held);
 	sip_relay_free(w->relay);
 	for (size_t i = 0; i <= EDGE_INNER(w->edge->config); i++) {

@@ -827,11 +827,7 @@ stream_new(struct net_streams *home, int fd, struct net_tls_ctx *ctx, const stru
 	s->ctx = net_tls_ctx_ref(ctx);
 	s->ops = ops;
 	s->owner = owner;
-	s->limits = *limits;
-	if (s->limits.handshake_ms == 0)
-		s->limits.handshake_ms = HANDSHAKE_MS;
-	if (s->limits.linger_ms == 0)
-		s->limits.linger_ms = LINGER_MS;
+	net_stream_take_limits(s, limits);
 	s->check.ctx = s->ctx;
 	s->check.peer = &s->peer;
 	s->check.accept_cn = ctx->accept_cn;
@@ -935,6 +931,16 @@ net_stream_judge_again(const struct net_stream *s, const struct net_tls_ctx *ctx
 	net_peer_fini(&now);
 	*fault = check.refused;
 	return good ? POLICY_REASON_ALLOWED : check.reason;
+}
+
+void
+net_stream_take_limits(struct net_stream *s, const struct net_stream_limits *limits)
+{
+	s->limits = *limits;
+	if (s->limits.handshake_ms == 0)
+		s->limits.handshake_ms = HANDSHAKE_MS;
+	if (s->limits.linger_ms == 0)
+		s->limits.linger_ms = LINGER_MS;
 }
 
 void *

@@ -83,6 +83,9 @@ void	 net_stream_expect_cn(struct net_stream *);
  */
 enum policy_reason net_stream_judge_again(const struct net_stream *, const struct net_tls_ctx *, const char **fault);
 
+/* Other limits from now on; copied. A handshake in progress keeps its own. */
+void	 net_stream_take_limits(struct net_stream *, const struct net_stream_limits *);
+
 void	*net_stream_owner(const struct net_stream *);
 /* Valid once opened() was called, and in closed() for what was shown of a certificate that was refused. */
 const struct net_peer *net_stream_peer(const struct net_stream *);

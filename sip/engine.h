@@ -55,6 +55,7 @@ struct sip_tx {
 struct sip_link {
 	struct sip_relay	*relay;
 	struct sip_face		*face;
+	const struct sip_link_limits *limits;	/* the face's, until somebody knows better */
 	struct net_stream	*stream;
 	struct sip_hop		*hop;		/* outbound: whose it is */
 	uint64_t		 id;

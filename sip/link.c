@@ -98,7 +98,7 @@ after(uint64_t since, unsigned ms)
 static uint64_t
 next_deadline(const struct sip_link *l)
 {
-	const struct sip_link_limits *lim = &l->face->limits;
+	const struct sip_link_limits *lim = l->limits;
 	uint64_t at = 0;
 
 	if (l->inbound && !l->heard)
@@ -130,7 +130,7 @@ static void
 deadline(struct net_timer *t)
 {
 	struct sip_link *l = (struct sip_link *)((char *)t - offsetof(struct sip_link, timer));
-	const struct sip_link_limits *lim = &l->face->limits;
+	const struct sip_link_limits *lim = l->limits;
 	uint64_t now = net_loop_now(l->relay->worker->loop);
 
 	if (l->begun_at != 0 && lim->message_ms != 0 && now >= l->begun_at + lim->message_ms)
@@ -173,6 +173,13 @@ sip_link_signed_in(struct sip_link *l)
 }
 
 void
+sip_link_take_limits(struct sip_link *l, const struct sip_link_limits *limits)
+{
+	l->limits = limits;	/* a timer that is set fires too early at worst, and finds out */
+	net_stream_take_limits(l->stream, &limits->stream);
+}
+
+void
 sip_link_close(struct sip_link *l, enum policy_reason why, const char *detail)
 {
 	if (l->closing)
@@ -194,7 +201,7 @@ consume(struct sip_link *l, const char *p, size_t n)
 
 	while (done < n && !l->closing) {
 		struct sip_message *m = relay_message_take(l->relay);
-		enum sip_frame what = sip_framer_next(&l->framer, &l->face->limits.frame, p + done, n - done, &used, m);
+		enum sip_frame what = sip_framer_next(&l->framer, &l->limits->frame, p + done, n - done, &used, m);
 
 		if (what == SIP_FRAME_MESSAGE) {
 			l->heard = true;
@@ -425,6 +432,7 @@ new_link(struct sip_relay *r, struct sip_face *face)
 	}
 	l->relay = r;
 	l->face = face;
+	l->limits = &face->limits;
 	l->id = ID_WORKER(r->worker->id) | id;
 	l->timer.fire = deadline;
 	sip_framer_init(&l->framer);

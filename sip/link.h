@@ -57,6 +57,8 @@ uint64_t	*sip_link_words(struct sip_link *);
 #define SIP_LINK_WORDS	8
 /* Somebody signed in over it: the sign-in deadline is off. */
 void		 sip_link_signed_in(struct sip_link *);
+/* From now on these, instead of the face's: the far end has proved what it is. Borrowed; they outlive the link. */
+void		 sip_link_take_limits(struct sip_link *, const struct sip_link_limits *);
 void		 sip_link_close(struct sip_link *, enum policy_reason, const char *detail);
 
 #endif

@@ -231,8 +231,8 @@ tx_send(struct sip_tx *t, struct sip_link *l)
 {
 	struct sip_relay *r = t->relay;
 
-	if (net_stream_queued(l->stream) > MAIL_QUEUE_FACTOR * l->face->limits.stream.queue_high &&
-	    l->face->limits.stream.queue_high != 0) {
+	if (net_stream_queued(l->stream) > MAIL_QUEUE_FACTOR * l->limits->stream.queue_high &&
+	    l->limits->stream.queue_high != 0) {
 		tx_target_failed(t, POLICY_REASON_HOP_BUSY);
 		return;
 	}

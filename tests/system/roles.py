@@ -485,6 +485,28 @@ def branch():
         return delivered(eve, eve)
     T.run("the link is another one: a user who stayed connected is reached as before", link_back)
 
+    def by_itself():
+        """No word from the users, and the head office cannot call: the branch comes back when it can."""
+        again = 'limits = { first_message = 1; sign_in = 1; idle = 1; failover = 2; connect = 3; };'
+        head.inbox.close()
+        head.out.close()
+        head.edge.stop()
+        # and now one door for users and servers, which is strict with users
+        head.edge = Edge("example.com", config(HEAD, "example.com", extra=extra).replace(
+            'partners = true; client_certificate = "required";', 'partners = true; users = true; client_certificate = "optional";').replace(
+            "limits = { failover = 2; connect = 3; };", again), policy("example.com", HEAD_REST))
+        head.inbox = head.door.accept()
+        head.outbox()
+        if not head.edge.logged("event=connected", "class=branch", timeout=20):
+            return "the branch did not come back"
+        silent = dial(at(HEAD, 1) + ":5061", "sip.example.com")
+        if not silent.closed() or not head.edge.logged("reason=first-message-timeout"):
+            return "a silent user may stay"
+        if head.edge.logged("event=disconnected", "class=branch", timeout=1):
+            return "a silent branch may not"
+        return delivered(eve, eve)
+    T.run("the branch comes back by itself, and may be silent where users may not", by_itself)
+
     def branch_gone():
         status = office.stop()
         if not head.edge.logged("event=disconnected", "class=branch"):
