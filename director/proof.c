@@ -294,6 +294,9 @@ proof_challenge(struct passage *p, enum policy_reason why)
 
 	if (was_told(p)) {
 		passage_refuse(p, POLICY_REASON_SIGN_IN_AGAIN, NULL);
+		/* behind an edge the connection is the edge's, and the next REGISTER will do it */
+		if (p->facts.source == HOME_FROM_CLIENT)
+			sip_link_close(p->from, POLICY_REASON_SIGN_IN_AGAIN, NULL);
 		return;
 	}
 	sip_edit_clear(p->m);

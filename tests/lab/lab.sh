@@ -312,13 +312,14 @@ lab_dns_start() {
 # Servers reach it on port 5061, clients inside on 5063. A gateway whose name
 # begins with "director" is believed to have authenticated its users. With
 # lab_ms_clients=yes it knows the ways of clients of the Communicator family.
+# lab_pool_expires: for how many seconds a registration holds at most.
 lab_pool_start() {
 	lab_n=$1 lab_domain=$2 lab_addr=$3 lab_cert=$4 lab_gname=$5 lab_gaddr=$6
 	shift 6
 	lab_d=$LAB/$lab_n
 	lab_from=$LAB_TOP/packaging/examples/kamailio-home
 	mkdir -p "$lab_d"
-	cp "$lab_from/kamailio.cfg" "$lab_d/"
+	sed "s/\"max_expires\", 3600/\"max_expires\", ${lab_pool_expires:-3600}/" "$lab_from/kamailio.cfg" >"$lab_d/kamailio.cfg"
 	case $lab_gname in
 	director*)	lab_keep= ;;
 	*)		lab_keep='/^#!define GATEWAY_IS_DIRECTOR/d' ;;

@@ -28,14 +28,15 @@ validated() {	# NAME AT-LEAST
 never_invalid() {	# NAME
 	! grep -a -q -i 'invalid message signature\|signature of incoming message is invalid' "$LAB/$1.home/debug.log"
 }
-registered_again() {	# NAME HOW-OFTEN
-	[ "$(grep -a -c '^REGISTER sip:' "$LAB/$1.home/debug.log")" -ge "$2" ]
+registered() {	# USER HOW-OFTEN
+	[ "$(grep -c "event=signed-in .*$1@example" "$LAB/director.log")" -ge "$2" ]
 }
 
 world_pki
 lab_example_zones
 lab_dns_start
 lab_ms_clients=yes
+lab_pool_expires=40
 world_pool_start
 world_director_start
 world_account dora@example.com Dora-1
@@ -56,6 +57,11 @@ ok "every answer and request was signed (dora)" lab_wait 5 "four signatures" val
 ok "none of them was wrong" never_invalid alice
 ok "nor was one of theirs" world_not_received director 'reason=bad-signature|reason=replayed'
 
+lab_sipsend bob --connect "$pool:5063" --name pool.int.example.com --ca "$LAB/pki/ca.pem" \
+    --user bob@example.com --password Bob-1 register "send MESSAGE sip:alice@example.com -b 'three from bob'"
+ok "a message from another kind of client" lab_wait_line alice '^received sip:bob@example\.com: three from bob'
+ok "which was answered, and the answer believed" lab_saw bob '^SIP/2.0 200 OK'
+
 lab_purple mallory alice@example.com 'EXAMPLE\alice' wrong
 ok "a wrong password is refused" lab_wait_line mallory '^error [0-9]+ Authentication failed'
 ok "the log says why" lab_wait_line director 'event=bad-credentials .*why=wrong-password'
@@ -63,8 +69,22 @@ lab_purple eve alice@example.com 'EXAMPLE\dora' Dora-1
 ok "another user's address is refused" lab_wait_line director 'reason=not-your-name'
 ok "and the client is told so, signed" lab_wait_line eve '^error [0-9]+ .*(rejected|authorized|not allowed)'
 
+ok "she registers again before her time is up" lab_wait 30 "a second signed REGISTER" \
+    registered alice 2
 lab_tell alice offline
 ok "signs out" lab_wait_line director 'event=signed-out user="sip:alice@example\.com"'
 lab_tell alice online
 ok "signs in again" lab_wait 10 "a second line" sh -c "[ \$(grep -c '^connected' '$LAB/alice.log') -ge 2 ]"
+
+lab_stop director
+world_director_run
+ok "the Director starts anew, and knows nobody: alice signs in by herself" lab_wait 40 "a sign-in" registered alice 1
+ok "so does dora" lab_wait 40 "a sign-in" registered dora 1
+lab_tell alice 'say sip:dora@example.com four from alice'
+ok "and they go on talking" lab_wait_line dora '^received sip:alice@example\.com: four from alice'
+
+lab_purple inside alice@example.com alice Alice-1 "director.int.example.com:5063" "$director"
+ok "a client inside signs in at the Director" lab_wait_line director 'event=signed-in .*class=client scheme=NTLM'
+ok "and is sent to its pool" lab_wait 10 "the redirection" grep -a -q '^SIP/2.0 301 ' "$LAB/inside.home/debug.log"
+ok "which it believes" lab_wait 5 "a signature" validated inside 1
 finish
