@@ -92,6 +92,18 @@ add_expires(const struct sip_note *note, struct sip_message *m)
 	sip_edit_insert(m, (int)m->nheaders, "Expires: %u\r\n", endpoint_expires(m, endpoint_epid(&m->from)));
 }
 
+/*
+ * The status is signed, and the edge would make a 500 of our 503, as a proxy must
+ * (RFC 3261 16.7, step 6): so we say it ourselves. For a REGISTER it is rather a
+ * 504, after which these clients try again, and after a 500 they do not (MS 3.5).
+ */
+static void
+not_unavailable(const struct sip_note *note, struct sip_message *m)
+{
+	sip_edit_replace(m, m->start_line, note->method == POLICY_METHOD_REGISTER ? SPAN_LIT("SIP/2.0 504 Server Time-out") :
+	    SPAN_LIT("SIP/2.0 500 Server Internal Error"));
+}
+
 /* How long a silent client inside is kept (MS 2.1). Behind an edge it is the edge's to say. */
 static void
 add_keep_alive(struct director_worker *w, struct sip_message *m)
@@ -143,6 +155,8 @@ reply_response(struct sip_relay *r, const struct sip_note *note, struct sip_link
 		return;
 	if (note->method == POLICY_METHOD_REGISTER && is_success(m))
 		add_expires(note, m);
+	if (note->made && m->status == 503 && sip_link_words(to)[LINK_KIND] == SERVER_EDGE)
+		not_unavailable(note, m);
 	sign(w, opaque, m);
 	if (m->status < 200)
 		return;

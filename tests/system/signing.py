@@ -296,7 +296,10 @@ def forgeries():
         got = a.ask(odd.replace(b"cid=1A00", b"cid=1A01"))
         T.check("  but not on a connection that has not signed in", got.status == 400 and not got.all("Authentication-Info"))
         got = a.ask(a.signed("MESSAGE", "sip:bob@example.com", headers=["x-sallyport-refused: rate-limit"]))
-        T.check("what the edge refuses is signed here", got.status == 503 and a.sa.is_right(got))
+        T.check("what the edge refuses is signed here, and not as 503, which the edge would change",
+                got.status == 500 and a.sa.is_right(got))
+        got = a.ask(a.signed("REGISTER", "sip:example.com", headers=["x-sallyport-refused: rate-limit"]))
+        T.check("  REGISTER as 504, after which clients try again", got.status == 504 and a.sa.is_right(got))
         a.sa.opaque = "12345680"
         answers = [a.ask(a.signed("MESSAGE", "sip:bob@example.com")).status for _ in range(5)]
         T.check("an association that is no more: asked to sign in, in the end refused", answers == [401, 401, 401, 403, 403],
