@@ -187,7 +187,7 @@ START_TEST(verifying)
 	    "CSeq: 2 MESSAGE\r\nAuthorization: NTLM qop=\"auth\", opaque=\"2BDBAC9D\", " OURS ", crand=\"0b7de245\", cnum=\"2\", "
 	    "response=\"%s\"\r\nContent-Length: 0\r\n\r\n";
 	struct sipae_credentials c;
-	struct sa_keys keys = { SA_NONE, { { { 0 }, { 0 } }, { { 0 }, { 0 } } } };
+	struct sa_keys keys = { .scheme = SA_NONE };
 	uint32_t opaque;
 	char full[2048];
 
@@ -214,7 +214,7 @@ START_TEST(signing)
 {
 	static char out[16384];
 	struct sipae_desk *desk = sipae_desk_new();
-	struct sa_keys keys = { SA_NONE, { { { 0 }, { 0 } }, { { 0 }, { 0 } } } };
+	struct sa_keys keys = { .scheme = SA_NONE };
 	uint32_t opaque;
 	struct sa_table *t = table(&keys, 4, &opaque);
 
