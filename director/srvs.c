@@ -18,7 +18,7 @@ struct srv_name {
 	uint64_t		 until_ms;	/* then it is asked for again */
 	struct net_srv		 v[NET_DNS_SRV_MAX];
 	unsigned		 n;
-	bool			 failing;
+	bool			 asked, failing;	/* an answer came; it was none */
 };
 
 struct srvs {
@@ -66,12 +66,13 @@ came(void *arg, const struct net_dns_answer *a)
 			if (a->srv[i].target[0] != '\0')
 				e->v[e->n++] = a->srv[i];
 	}
-	if (good == e->failing) {
+	if (!e->asked || good == e->failing) {
 		struct logrec r = log_begin(good ? SP_LOG_NOTICE : SP_LOG_ERROR, good ? "srv-found" : "srv-failed");
 
 		log_outside(&r, "name", span_str(e->name));
 		log_uint(&r, "targets", e->n);
 		log_end(&r);
+		e->asked = true;
 		e->failing = !good;
 	}
 }

@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2034
 # Homes and gates from an LDAP directory: two real servers, their failures, and
 # those who try to make a filter say something else.
 . "$(dirname "$0")/system.sh"
