@@ -18,6 +18,11 @@ pki=$LAB/pki
 lab_example_zones
 lab_dns_start
 lab_pool_start pool example.com "$pool" pool director.int.example.com "$director" bob:Bob-1
+kerberos=
+if command -v krb5kdc >/dev/null && ls /usr/lib/*/sasl2/libgssapiv2.so >/dev/null 2>&1; then
+	kerberos=yes
+	ldap_kdc_start "$LAB_NET.7.88" "$first" "$second"
+fi
 ldap_start ldap1 "$first" ldap
 ldap_start ldap2 "$second" ldap
 ldap_start ldap3 "$third" ldap-rogue
@@ -237,6 +242,29 @@ world_director_run
 answers "in the file he may not, and the file is first" 403 $edge $partner "$(write_to bob)"
 answers "who is not in the file is in the directory" 480 $edge $partner "$(write_to grace)"
 lab_stop director
+
+# --- Kerberos
+if [ -n "$kerberos" ]; then
+	KRB5_CONFIG=$LAB/kdc/krb5.conf
+	export KRB5_CONFIG
+	for servers in "$both" "\"ldap://$first\""; do
+		restart_with "$servers" "keytab = \"$LAB/sallyport.keytab\"; default_pool = \"pool.int.example.com\";"
+		lab_stop director
+		sed -i -e 's/bind = "simple"/bind = "gssapi"/' -e '/bind_dn = /d' -e '/password_file = /d' "$LAB/director.conf"
+		world_director_run
+		answers "with a ticket instead of a password ($servers)" 480 $edge $partner "$(write_to bob)"
+	done
+	ok "  as whom the server knows us" lab_wait_line ldap1 'BIND dn="uid=sallyport,cn=gssapi,cn=auth"' 5
+	lab_stop kdc
+	world_director_run
+	answers "without a KDC there is no ticket" 504 $edge $partner "$(write_to bob)"
+	ok "  which is named" lab_wait_line director 'event=ldap-down .*bind: .*GSS' 5
+	lab_stop director
+	restart_with "$both"
+	lab_stop director
+else
+	echo "skip the part with Kerberos: there is no KDC, or no GSSAPI for SASL"
+fi
 
 # --- mistakes
 lab_d=0
