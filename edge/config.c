@@ -56,6 +56,7 @@ static const struct conf_item director_items[] = {
 
 #define AT(m)	offsetof(struct edge_config, m)
 #define LIM(m)	offsetof(struct edge_config, limits.m)
+#define DISC(m)	offsetof(struct edge_config, discovered.m)
 
 static const struct conf_item items[] = {
 	{ .path = "user", .type = CONF_STR, .at = AT(user), .text = "sallyport",
@@ -109,6 +110,28 @@ static const struct conf_item items[] = {
 	    .help = "Seconds that it is kept at most that a name does not exist." },
 	{ .path = "discovery.networks", .type = CONF_STRS, .at = AT(discovery_networks),
 	    .help = "Networks, as address/bits, in which a server that DNS names may be although they are not public." },
+	{ .path = "discovered.partners", .type = CONF_INT, .at = DISC(partners), .dflt = 4096, .min = 1, .max = 1000000,
+	    .help = "Unlisted partners, by certificate, of which a record is kept; when all are in use, who is new is refused." },
+	{ .path = "discovered.rate", .type = CONF_INT, .at = DISC(rate), .dflt = 20, .min = 1, .max = 100000,
+	    .help = "Requests a second of one unlisted partner, whatever the number of its connections." },
+	{ .path = "discovered.suspicious_rate", .type = CONF_INT, .at = DISC(suspicious_rate), .dflt = 1, .min = 1, .max = 100000,
+	    .help = "Requests a second of one that is suspicious, since most of what it sends fails." },
+	{ .path = "discovered.window", .type = CONF_INT, .at = DISC(window), .dflt = 100, .min = 1, .max = 10000,
+	    .help = "The last final responses to one that are looked at." },
+	{ .path = "discovered.window_time", .type = CONF_INT, .at = DISC(window_time), .dflt = 600, .min = 1, .max = 86400,
+	    .help = "Seconds after which a response is looked at no more." },
+	{ .path = "discovered.failures", .type = CONF_INT, .at = DISC(failures), .dflt = 50, .min = 1, .max = 10000,
+	    .help = "Failures among these that make it suspicious, if they are failure_share as well." },
+	{ .path = "discovered.failure_share", .type = CONF_INT, .at = DISC(failure_share), .dflt = 50, .min = 1, .max = 100,
+	    .help = "Failures of 100 responses that make it suspicious, if they are as many as failures as well." },
+	{ .path = "discovered.clean", .type = CONF_INT, .at = DISC(clean), .dflt = 3600, .min = 1, .max = 604800,
+	    .help = "Seconds without that, after which it is suspicious no more." },
+	{ .path = "discovered.addressees", .type = CONF_INT, .at = DISC(addressees), .dflt = 1000, .min = 1, .max = 1000000,
+	    .help = "Different users of ours that one may address, existing or not; then only those it has addressed before." },
+	{ .path = "discovered.forget", .type = CONF_INT, .at = DISC(forget), .dflt = 86400, .min = 1, .max = 31536000,
+	    .help = "Seconds of silence after which a record may make room for another, if nothing speaks against it." },
+	{ .path = "discovered.report", .type = CONF_INT, .at = DISC(report), .dflt = 3600, .min = 0, .max = 604800,
+	    .help = "Seconds between reports in the log on those that were busy; 0: none." },
 	{ .path = "keep_alive", .type = CONF_INT, .at = AT(keep_alive), .dflt = 300, .min = 30, .max = 3600,
 	    .help = "Seconds between keep-alives that clients are told (MS-CONMGMT); a silent one is cut 32 seconds later." },
 	{ .path = "limits.connections", .type = CONF_INT, .at = LIM(connections), .dflt = 50000, .min = 1, .max = 1000000,
@@ -230,6 +253,9 @@ check_networks(struct edge_config *c, struct conf_errors *errs)
 {
 	struct net_guard *g = net_guard_new();
 
+	if (c->discovered.failures > c->discovered.window)
+		conf_error(errs, c->file, conf_line_of(errs, "discovered.failures"),
+		    "discovered.failures: more than discovered.window (%d) never come together", c->discovered.window);
 	for (size_t i = 0; i < c->discovery_networks.n; i++)
 		if (net_guard_allow(g, span_str(c->discovery_networks.v[i].s)) != SP_OK)
 			conf_error(errs, c->file, c->discovery_networks.v[i].line,
@@ -333,6 +359,20 @@ edge_server_limits(const struct edge_config *c)
 	l.stream.queue_max = l.stream.queue_high * 4;
 	l.idle_ms = (unsigned)c->limits.server_idle * 1000;
 	return l;
+}
+
+struct edge_discovered_limits
+edge_discovered_limits(const struct edge_config *c)
+{
+	const struct edge_discovered_conf *d = &c->discovered;
+
+	return (struct edge_discovered_limits){
+		.partners = (unsigned)d->partners, .rate = (unsigned)d->rate, .suspicious_rate = (unsigned)d->suspicious_rate,
+		.window = (unsigned)d->window, .window_ms = (unsigned)d->window_time * 1000,
+		.failures = (unsigned)d->failures, .failure_share = (unsigned)d->failure_share,
+		.clean_ms = (uint64_t)d->clean * 1000, .addressees = (unsigned)d->addressees,
+		.forget_ms = (uint64_t)d->forget * 1000
+	};
 }
 
 /* Bounds of the whole daemon are shared out evenly, rounded up. */

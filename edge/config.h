@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "common/conf.h"
+#include "edge/discovered.h"
 #include "net/addr.h"
 #include "net/tls.h"
 #include "sip/relay.h"
@@ -40,6 +41,12 @@ struct edge_limits_conf {
 	int	 request, failover, invite_first, invite, connect; /* seconds */
 };
 
+/* What is left to partners that nobody has listed; edge/discovered.h says more. */
+struct edge_discovered_conf {
+	int	 partners, rate, suspicious_rate, window, failures, failure_share, addressees;
+	int	 window_time, clean, forget, report;	/* seconds; report 0: none */
+};
+
 struct edge_config {
 	char			*file;		/* where it came from */
 	char			*user;
@@ -58,6 +65,7 @@ struct edge_config {
 	int			 dns_cache;	/* records */
 	int			 dns_ttl_min, dns_ttl_max, dns_negative_ttl; /* seconds */
 	struct conf_strs	 discovery_networks;
+	struct edge_discovered_conf discovered;
 	int			 keep_alive;	/* seconds told to clients */
 	struct edge_limits_conf	 limits;
 };
@@ -85,6 +93,7 @@ edge_director(const struct edge_config *c, size_t i)
 /* The limits as the rooms below want them. */
 struct sip_link_limits edge_client_limits(const struct edge_config *);
 struct sip_link_limits edge_server_limits(const struct edge_config *);
+struct edge_discovered_limits edge_discovered_limits(const struct edge_config *);
 struct sip_relay_limits edge_relay_limits(const struct edge_config *);
 
 #endif

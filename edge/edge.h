@@ -7,6 +7,7 @@
 #include "admin/renew.h"
 #include "admin/seen.h"
 #include "edge/config.h"
+#include "edge/discovered.h"
 #include "edge/discovery.h"
 #include "net/dns.h"
 #include "net/door.h"
@@ -31,6 +32,8 @@ struct edge {
 	struct net_tls_material	*material[EDGE_IDENTITIES];	/* as loaded first; renewed ones are the workers' */
 	struct renew		*renew;
 	struct seen		*seen;		/* any thread */
+	struct edge_discovered	*discovered;	/* any thread */
+	uint64_t		 reported_at;	/* when these were reported last */
 	struct sip_flow_keys	*keys;
 	struct net_crew		*crew;
 	struct sip_relay_set	*relays;

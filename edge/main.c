@@ -256,6 +256,18 @@ renew(struct edge *e)
 	unref_material(material);
 }
 
+/* Who was busy of the partners that nobody has listed. */
+static void
+report_discovered(struct edge *e)
+{
+	uint64_t ms = clock_ms(), every = (uint64_t)e->config->discovered.report * 1000;
+
+	if (every == 0 || ms < e->reported_at + every)
+		return;
+	e->reported_at = ms;
+	edge_discovered_report(e->discovered);
+}
+
 /* For the administrator, now and then and at the end. */
 static void
 list_peers(struct edge *e, bool now)
@@ -290,6 +302,7 @@ serve(struct edge *e)
 		case DAEMON_TICK:
 			renew(e);
 			list_peers(e, false);
+			report_discovered(e);
 			break;
 		case DAEMON_CHILD:
 			break;
@@ -320,6 +333,7 @@ unload(struct edge *e)
 	sip_flow_keys_unref(e->keys);
 	renew_free(e->renew);
 	seen_free(e->seen);
+	edge_discovered_free(e->discovered);
 	unref_material(e->material);
 	policy_rules_unref(e->rules);
 	edge_config_free(e->config);
@@ -357,6 +371,7 @@ warn_of_reloads(const struct edge_config *c)
 static int
 run(struct edge *e)
 {
+	struct edge_discovered_limits limits = edge_discovered_limits(e->config);
 	int rc;
 
 	proc_harden();
@@ -373,6 +388,8 @@ run(struct edge *e)
 	/* nothing below this line is privileged */
 	warn_of_reloads(e->config);
 	daemon_signals();
+	e->discovered = edge_discovered_new(&limits);
+	e->reported_at = clock_ms();
 	e->seen = seen_new(SEEN_ACCEPTED_MAX, SEEN_REFUSED_MAX);
 	e->renew = renew_new(EDGE_IDENTITIES);
 	watch_material(e, e->config, e->material);

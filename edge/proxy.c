@@ -19,6 +19,7 @@
 enum {
 	NOTE_WAY = 0,		/* enum way */
 	NOTE_KEEP_ALIVE,	/* the client asked for ms-keep-alive */
+	NOTE_LIMITED,		/* the sender's record among the partners that nobody has listed; 0: it has none */
 	NOTE_DISCOVERED		/* the request went to a server that DNS named */
 };
 
@@ -422,6 +423,35 @@ content_passes(struct edge_worker *w, struct sip_link *l, struct sip_message *m,
 	return true;
 }
 
+/* A partner that nobody has listed: within what is left to it (MS 9)? False: refused. */
+static bool
+within_limits(struct edge_worker *w, struct sip_link *l, struct sip_message *m, const struct sip_facts *f,
+    const struct sip_routed *routed, struct sip_plan *plan)
+{
+	const struct net_peer *peer = sip_link_peer(l);
+	struct edge_discovered_peer who = { peer->fingerprint, peer->subject, peer->issuer, peer->serial };
+	uint64_t addressee = 0;
+	enum policy_reason why;
+	unsigned retry;
+	char extra[40];
+
+	/* an ACK takes no answer, and what it belongs to has passed */
+	if (m->method_id == POLICY_METHOD_ACK)
+		return true;
+	/* in a dialog that came about through us, whose far end is known to be there */
+	if (routed->route != POLICY_ROUTE_OURS)
+		addressee = edge_discovered_addressee(m->ruri.scheme == SIP_SCHEME_TEL ? m->uri : m->ruri.user, f->facts.ruri_domain);
+	why = edge_discovered_request(w->edge->discovered, &who, f->facts.from_domain, addressee, &plan->note.word[NOTE_LIMITED],
+	    &retry);
+	if (why == POLICY_REASON_ALLOWED)
+		return true;
+	sip_edit_clear(m);
+	snprintf(extra, sizeof(extra), "Retry-After: %u\r\n", retry);
+	sip_relay_refuse(w->relay, l, m, why, NULL, why == POLICY_REASON_DISCOVERED_ADDRESSEES ? SPAN_NONE : span_str(extra),
+	    &plan->note);
+	return false;
+}
+
 /* Whom the message goes to. */
 static enum policy_class
 class_ahead(struct edge_worker *w, const struct policy_decision *d, const struct sip_routed *routed)
@@ -518,7 +548,7 @@ from_outside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 	}
 	if (d.class == POLICY_CLASS_ENHANCED)
 		proved_server(w, l);
-	if (!content_passes(w, l, m, content_rule(w, &d), &plan))
+	if ((d.limited && !within_limits(w, l, m, &f, &routed, &plan)) || !content_passes(w, l, m, content_rule(w, &d), &plan))
 		return;
 	if (d.hop == POLICY_HOP_PARTNER)
 		relay_onward(w, l, m, &d, &plan);
@@ -703,6 +733,8 @@ response(struct sip_relay *r, const struct sip_note *note, struct sip_link *from
 	struct edge_worker *w = worker_of(r);
 	enum way way = (enum way)note->word[NOTE_WAY];
 
+	if (note->word[NOTE_LIMITED] != 0 && !note->made)
+		edge_discovered_answered(w->edge->discovered, note->word[NOTE_LIMITED], m->status);
 	if (note->made)
 		explain_refusal(w, to, m, why);
 	else if (way == WAY_TO_USER || way == WAY_TO_PEER)

@@ -88,6 +88,7 @@ struct policy_decision {
 	bool			 mark_verifiable; /* outward: ms-asserted-verification-level says verified, else unverified */
 	bool			 mark_archiving; /* outward: ms-archiving */
 	bool			 pass_archiving; /* outward, relayed: what the other member says of archiving stays */
+	bool			 limited;	/* inward: nobody has listed this partner; the limits of MS 9 hold for it */
 	bool			 public_network; /* inward: the peer is a public IM provider */
 	bool			 mark_identity;	/* inward: assert the sender's identity (RFC 3325) */
 	bool			 trust_identity; /* both ways: the other organisation is in our trust domain (RFC 3325) */

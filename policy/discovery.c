@@ -130,6 +130,15 @@ step_proof(struct walk *w)
 	return w->d->class == POLICY_CLASS_PROVIDER ? prove_provider(w) : GO_ON;
 }
 
+/* Who is on no list is watched by the edge, which can count (MS 9). */
+enum policy_reason
+step_limits(struct walk *w)
+{
+	if (w->d->class == POLICY_CLASS_ENHANCED)
+		w->d->limited = walk_allowed(w, &w->from, w->facts->from_domain) == &w->rules->open;
+	return GO_ON;
+}
+
 /* ---- outward ---- */
 
 /* Does DNS lead to a provider? Asked only if there is one. */

@@ -22,7 +22,7 @@ const struct policy_stage policy_order_outer[] = {
 	{ POLICY_STEP_SPOOF, step_spoof_outer, false, "may this peer speak for the sender's domain" },
 	{ POLICY_STEP_ADDRESSEE, step_addressee_outer, false, "is the addressee one of ours, or another member's" },
 	{ POLICY_STEP_PROOF, step_proof, false, "does DNS say that this peer is the sender's server" },
-	{ POLICY_STEP_LIMITS, NULL, false, "is a discovered partner within its limits" },
+	{ POLICY_STEP_LIMITS, step_limits, false, "do the limits of unlisted partners hold for it" },
 	{ POLICY_STEP_MARKS, step_marks_outer, false, "what the inside is told" },
 	END
 };

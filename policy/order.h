@@ -38,6 +38,7 @@ enum policy_reason step_spoof_inner(struct walk *);
 enum policy_reason step_addressee_outer(struct walk *);
 enum policy_reason step_addressee_inner(struct walk *);
 enum policy_reason step_proof(struct walk *);
+enum policy_reason step_limits(struct walk *);
 enum policy_reason step_flow(struct walk *);
 enum policy_reason step_static_route(struct walk *);
 enum policy_reason step_direct(struct walk *);

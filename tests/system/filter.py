@@ -4,9 +4,14 @@ to partners that nobody has listed. Run by filter.sh."""
 import base64
 import os
 import pwd
+import select
 import shutil
+import socket
+import struct
 import subprocess
 import sys
+import threading
+import time
 
 from sipnet import PKI, RUN, TOP, Door, Edge, Tests, dial, request
 
@@ -39,6 +44,7 @@ limits = { %s };
 
 
 T = Tests()
+SECOND = 1.05    # rates are counted by the second, and a little for the clock
 
 
 def pki():
@@ -140,11 +146,124 @@ def content(_):
     door.close()
 
 
+OPEN = """
+internal_domains = [ "example.com" ];
+internal_servers = [ "director.int.example.com" ];
+federation = true; discovery = true; open_federation = true;
+allowed_domains = [ "blocked.example" ];
+"""
+
+
+class NameServer(threading.Thread):
+    """Answers every question for an SRV record of a domain with sip. and that domain."""
+
+    def __init__(self, addr):
+        super().__init__(daemon=True)
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind(addr)
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                q, who = self.sock.recvfrom(2048)
+            except OSError:
+                return
+            end = q.index(b"\0", 12)
+            labels, at = [], 12
+            while at < end:
+                labels.append(q[at + 1:at + 1 + q[at]])
+                at += 1 + q[at]
+            name, kind = b"".join(bytes([len(x)]) + x for x in [b"sip"] + labels[2:]) + b"\0", q[end + 1:end + 3]
+            data = struct.pack("!HHH", 1, 1, 5061) + name
+            found = kind == b"\0\x21"
+            record = b"\xc0\x0c\0\x21\0\1" + struct.pack("!IH", 60, len(data)) + data if found else b""
+            self.sock.sendto(q[:2] + b"\x84\0\0\1" + struct.pack("!H", found) + b"\0\0\0\0" + q[12:end + 5] + record, who)
+
+
+def limits(_):
+    names = NameServer((NET + ".0.53", 53))
+    door = Door(DIRECTOR, "director")
+    edge = Edge("filter-limits", config(workers=2, extra="""
+dns = { servers = [ "%s.0.53:53" ]; };
+discovered = { rate = 4; window = 8; failures = 4; addressees = 3; report = 1; };
+""" % NET), OPEN)
+    peers = [dial(PARTNERS, cert="warned") for _ in range(4)]     # some with each worker, one budget
+    listed = dial(PARTNERS, cert="blocked")
+    insides = [door.accept() for _ in range(2)]
+    sender = "sip:eve@warned.example"
+
+    def one(peer, status=200, sender=sender, to="sip:bob@example.com"):
+        """Sends a request; the inside answers with status. What came back, and whether the inside saw it."""
+        peer.send(request(uri=to, sender=sender))
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            ready, _, _ = select.select([c.sock for c in insides + [peer]], [], [], 10)
+            for c in insides:
+                if c.sock in ready:
+                    m = c.recv()
+                    c.send(m.reply(status, "Answer"))
+                    return peer.recv(), True
+            if peer.sock in ready:
+                return peer.recv(), False
+        raise RuntimeError("no answer")
+
+    def fresh(n, within):
+        """After a second of silence there is a whole second's budget again; then n requests, before the next falls due."""
+        for _ in range(20):
+            time.sleep(SECOND)
+            start = time.monotonic()
+            got = [one(peers[i % 4]) for i in range(n)]
+            if time.monotonic() - start < within:
+                return got
+        raise RuntimeError("this machine is too slow to tell")
+
+    def rate():
+        got = fresh(5, 0.24)
+        over = got[4][0]
+        if [r.status for r, _ in got] != [200] * 4 + [503] or got[4][1]:
+            return [r.status for r, _ in got]
+        return over.get("Retry-After") == "1" and edge.logged("event=refused", "reason=discovered-rate")
+    T.run("four connections to two workers share one rate; one past it is refused with Retry-After", rate)
+
+    def exempt():
+        return all(one(listed, sender="sip:ann@blocked.example")[0].status == 200 for _ in range(30))
+    T.run("who is listed is not limited", exempt)
+
+    def addressees():
+        time.sleep(SECOND)
+        if [one(peers[0], to="sip:%s@example.com" % u)[0].status for u in ("ann", "%61NN", "cy")] != [200] * 3:
+            return "the first ones"
+        time.sleep(SECOND)
+        r, seen = one(peers[1], to="sip:dan@example.com")
+        if r.status != 403 or seen or not edge.logged("reason=discovered-addressees"):
+            return r.status
+        return one(peers[2], to="sip:cy@example.com")[0].status == 200 and edge.logged("event=discovered-addressees")
+    T.run("three of our users and no more; with these it goes on", addressees)
+
+    def suspicious():
+        for i in range(8):
+            time.sleep(0.26)
+            one(peers[i % 4], status=404)
+        if not edge.logged("event=discovered-suspicion", "state=began"):
+            return "not suspicious"
+        first, second = [r for r, _ in fresh(2, 0.9)]
+        return (first.status, second.status) == (200, 503) and edge.logged("reason=discovered-suspicious") or \
+            (first.status, second.status)
+    T.run("who guesses is left with one a second", suspicious)
+    T.run("the log has reports", lambda: edge.logged("event=discovered-partner", "suspicious=yes", "warned.example"))
+    for c in peers + [listed]:
+        c.close()
+    T.run("the edge ends in order", lambda: edge.stop() == 0)
+    names.sock.close()
+    door.close()
+
+
 def main():
     shutil.rmtree(PKI, ignore_errors=True)
     os.makedirs(RUN, exist_ok=True)
     pki()
-    groups = dict(content=content)
+    groups = dict(content=content, limits=limits)
     for name in sys.argv[1:] or groups:
         try:
             groups[name](None)
