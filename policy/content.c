@@ -181,8 +181,8 @@ build_read_content_choice(struct build *b, struct place at, const char *key, con
 			return;
 		}
 	}
-	build_error(b, at, "%s: expects %s, %s%s%s, not %s", key, words[0], words[1], words[2] != NULL ? " or " : "",
-	    words[2] != NULL ? words[2] : "", build_shown(value, text));
+	build_error(b, at, "%s: expects %s%s%s or %s, not %s", key, words[0], words[2] != NULL ? ", " : "",
+	    words[2] != NULL ? words[1] : "", words[2] != NULL ? words[2] : words[1], build_shown(value, text));
 }
 
 /* RFC 3986 3.1, scheme; or one label and a dot, how a host begins. A letter first, so that no number is a link. */

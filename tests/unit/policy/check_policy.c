@@ -286,6 +286,10 @@ holds(const struct row *r, const struct policy_decision *d, const char *w)
 		return d->public_network;
 	if (strcmp(w, "not-public") == 0)
 		return !d->public_network;
+	if (strcmp(w, "limited") == 0)
+		return d->limited;
+	if (strcmp(w, "unlimited") == 0)
+		return !d->limited;
 	if (strcmp(w, "identity") == 0)
 		return d->mark_identity;
 	if (strcmp(w, "no-identity") == 0)
