@@ -17,6 +17,7 @@
 #include "common/mem.h"
 #include "common/proc.h"
 #include "director/director.h"
+#include "director/ticket.h"
 #include "sip/flowfile.h"
 
 static const char program[] = "sallyport-director";
@@ -154,6 +155,16 @@ report_user(void *arg, int line, const char *text)
 	conf_error(c->errs, c->file, line, "%s", text);
 }
 
+static void
+check_keytab(const struct director_config *c, struct conf_errors *errs)
+{
+	struct ticket_setup setup = { .keytab = c->auth_keytab, .host = c->name };
+	char why[TICKET_WHY_MAX];
+
+	if (is_given(c->auth_keytab) && tickets_check(&setup, why) != SP_OK)
+		conf_error(errs, c->auth_keytab, 0, "%s", why);
+}
+
 /* -n: everything that a start would look at, in one go. A start leaves the users to authd. */
 static void
 check(struct director *d, struct conf_errors *errs)
@@ -163,6 +174,7 @@ check(struct director *d, struct conf_errors *errs)
 	int err;
 
 	load_material(d, d->config, d->material, errs);
+	check_keytab(d->config, errs);
 	conf_errors_sort(errs, 0, d->file);
 	if (!is_given(where.file))
 		return;

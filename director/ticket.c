@@ -10,9 +10,11 @@
 #include <gssapi/gssapi_ext.h>
 #include <gssapi/gssapi_krb5.h>
 #include <krb5.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/err.h"
 #include "common/log.h"
@@ -99,13 +101,6 @@ is_ours(const struct ticket_setup *t, struct span principal)
 	return span_iis(span_head(host, span_find(host, '@')), t->host);
 }
 
-static int
-complain(const struct ticket_setup *t, const char *what)
-{
-	log_say(SP_LOG_ERROR, "keytab-bad", "%s: %s", t->keytab, what);
-	return SP_EINVAL;
-}
-
 /* Has it a key for us? Without one every ticket would be refused, and nobody could tell why. */
 static bool
 has_our_key(krb5_context k5, krb5_keytab keytab, const struct ticket_setup *t)
@@ -128,59 +123,71 @@ has_our_key(krb5_context k5, krb5_keytab keytab, const struct ticket_setup *t)
 	return found;
 }
 
-static int
-check_keytab(const struct ticket_setup *t, const char *name)
+/* The keytab as the library names it. */
+static bool
+library_name(const struct ticket_setup *t, char *out, size_t size)
 {
-	char text[300];
+	errno = ENAMETOOLONG;
+	return (size_t)snprintf(out, size, "FILE:%s", t->keytab) < size;
+}
+
+int
+tickets_check(const struct ticket_setup *t, char why[TICKET_WHY_MAX])
+{
+	char name[PATH_MAX + 8];
 	krb5_context k5;
 	krb5_keytab keytab;
 	struct stat st;
-	bool found;
+	bool found = false;
 
-	if (stat(t->keytab, &st) != 0)
-		return complain(t, strerror(errno));
-	if (!S_ISREG(st.st_mode) || (st.st_mode & 077) != 0)
-		return complain(t, "expects a file that its owner alone may read (mode 0600)");
-	if (krb5_init_context(&k5) != 0)
-		return complain(t, "the Kerberos library does not start; is its krb5.conf right?");
-	if (krb5_kt_resolve(k5, name, &keytab) != 0) {
+	if (!library_name(t, name, sizeof(name)) || stat(t->keytab, &st) != 0)
+		snprintf(why, TICKET_WHY_MAX, "%s", strerror(errno));
+	else if (!S_ISREG(st.st_mode) || (st.st_mode & 077) != 0)
+		snprintf(why, TICKET_WHY_MAX, "expects a file that its owner alone may read (mode 0600)");
+	else if (krb5_init_context(&k5) != 0)
+		snprintf(why, TICKET_WHY_MAX, "the Kerberos library does not start; is its krb5.conf right?");
+	else {
+		if (krb5_kt_resolve(k5, name, &keytab) == 0) {
+			found = has_our_key(k5, keytab, t);
+			krb5_kt_close(k5, keytab);
+		}
 		krb5_free_context(k5);
-		return complain(t, "is not the name of a keytab");
+		if (found)
+			return SP_OK;
+		snprintf(why, TICKET_WHY_MAX, "cannot be read, or has no key of " SERVICE "/%s", t->host);
 	}
-	found = has_our_key(k5, keytab, t);
-	krb5_kt_close(k5, keytab);
-	krb5_free_context(k5);
-	if (found)
-		return SP_OK;
-	snprintf(text, sizeof(text), "cannot be read, or has no key of " SERVICE "/%s", t->host);
-	return complain(t, text);
+	return SP_EINVAL;
+}
+
+/* No name is given: looking one up would ask DNS. Whose ticket it was, is_ours() looks at. */
+static int
+acquire(struct tickets *t)
+{
+	gss_OID_set_desc mechs = { 1, (gss_OID)(uintptr_t)gss_mech_krb5 };
+	char name[PATH_MAX + 8];
+	gss_key_value_element_desc element = { "keytab", name };
+	gss_key_value_set_desc store = { 1, &element };
+	OM_uint32 minor;
+
+	return library_name(&t->setup, name, sizeof(name)) && gss_acquire_cred_from(&minor, GSS_C_NO_NAME,
+	    GSS_C_INDEFINITE, &mechs, GSS_C_ACCEPT, &store, &t->cred, NULL, NULL) == GSS_S_COMPLETE ? SP_OK : SP_EINVAL;
 }
 
 int
 tickets_open(struct tickets **out, const struct ticket_setup *setup)
 {
-	gss_OID_set_desc mechs = { 1, (gss_OID)(uintptr_t)gss_mech_krb5 };
-	gss_key_value_element_desc element = { .key = "keytab" };
-	gss_key_value_set_desc store = { 1, &element };
 	struct tickets *t = xcalloc(1, sizeof(*t));
-	OM_uint32 minor;
-	char name[4096];
-	int err;
+	char why[TICKET_WHY_MAX] = "has no key that can be used";
 
-	*out = NULL;
 	t->setup = *setup;
-	snprintf(name, sizeof(name), "FILE:%s", setup->keytab);
-	element.value = name;
-	/* no name: looking one up would ask DNS; is_ours() sees to it when there is a ticket */
-	if ((err = check_keytab(setup, name)) == SP_OK && gss_acquire_cred_from(&minor, GSS_C_NO_NAME, GSS_C_INDEFINITE,
-	    &mechs, GSS_C_ACCEPT, &store, &t->cred, NULL, NULL) != GSS_S_COMPLETE)
-		err = complain(setup, "has no key that can be used");
-	if (err != SP_OK) {
-		free(t);
-		return err;
+	if (tickets_check(setup, why) == SP_OK && acquire(t) == SP_OK) {
+		*out = t;
+		return SP_OK;
 	}
-	*out = t;
-	return SP_OK;
+	log_say(SP_LOG_ERROR, "keytab-bad", "%s: %s", setup->keytab, why);
+	free(t);
+	*out = NULL;
+	return SP_EINVAL;
 }
 
 void
@@ -216,10 +223,35 @@ log_bad(const char *why, struct span principal, OM_uint32 minor)
 	log_end(&r);
 }
 
-/* Why the library refuses. Clocks and the keytab are the administrator's affair; all else is the client's. */
-static enum authd_verdict
-refusal(OM_uint32 major, OM_uint32 minor)
+/* Could it not be told, because of something on this machine? */
+static bool
+is_our_fault(const struct tickets *t, OM_uint32 minor)
 {
+	switch ((krb5_error_code)minor) {
+	case KRB5KRB_AP_ERR_NOKEY:
+		/* a client may name any version of a key; but there may be no keytab left */
+		return access(t->setup.keytab, R_OK) != 0;
+	case ENOENT: case EACCES: case EPERM: case EIO: case ENOSPC: case EDQUOT: case EROFS: case ENOTDIR:
+	case ENOMEM: case EMFILE: case ENFILE:
+	case KRB5_RC_MALLOC: case KRB5_RC_UNKNOWN: case KRB5_RC_IO: case KRB5_RC_NOIO: case KRB5_RC_PARSE:
+	case KRB5_RC_IO_EOF: case KRB5_RC_IO_MALLOC: case KRB5_RC_IO_PERM: case KRB5_RC_IO_IO: case KRB5_RC_IO_UNKNOWN:
+	case KRB5_RC_IO_SPACE:
+		return true;	/* where used tickets are remembered: if they cannot be, none may be used */
+	default:
+		return false;
+	}
+}
+
+/* Why the library refuses. */
+static enum authd_verdict
+refusal(const struct tickets *t, OM_uint32 major, OM_uint32 minor)
+{
+	if (is_our_fault(t, minor)) {
+		log_say(SP_LOG_ERROR, "ticket-unchecked", "%s: a ticket cannot be checked: %s", t->setup.keytab,
+		    (int)minor > 0 ? strerror((int)minor) : (krb5_error_code)minor == KRB5KRB_AP_ERR_NOKEY ?
+		    "the keytab cannot be read" : "used tickets cannot be remembered");
+		return AUTHD_FAILED;
+	}
 	/* a minor status is an error code of the krb5 library, or a number of the GSS-API layer's own */
 	switch ((krb5_error_code)minor) {
 	case KRB5KRB_AP_ERR_SKEW:
@@ -352,7 +384,7 @@ tickets_accept(struct tickets *t, const struct users *us, struct span token, str
 	/* an answer for a client that wants us proved as well; MS-SIPAE has no place for it, TLS has proved us */
 	gss_release_buffer(&ignored, &out);
 	if (GSS_ERROR(major))
-		a->verdict = refusal(major, minor);
+		a->verdict = refusal(t, major, minor);
 	else if (major == GSS_S_COMPLETE) {
 		principal = printed(client);
 		admit(t, us, &context, flags, lifetime, span_of(principal.value, principal.length), a);

@@ -34,6 +34,9 @@ struct ticket_setup {
  * for sip/<host> (it has logged which). The strings of the setup stay borrowed.
  */
 int	 tickets_open(struct tickets **, const struct ticket_setup *);
+/* The same without opening: why it is SP_EINVAL. */
+#define TICKET_WHY_MAX	400
+int	 tickets_check(const struct ticket_setup *, char why[TICKET_WHY_MAX]);
 void	 tickets_close(struct tickets *);	/* NULL: nothing */
 
 /*

@@ -225,6 +225,32 @@ def another_name():
         assert got.status == 403, got.start
 
 
+def long_tickets():
+    """A Windows domain writes the user's groups into a ticket: authd has to see it. What no header may hold is answered."""
+    with Client() as c:
+        refused(c.ask(c.registration(token=c.token + bytes(5700 - len(c.token)))))
+    with Client() as c:
+        got = c.ask(c.registration(token=c.token + bytes(12000)))
+        assert got.status == 400, got.start
+    with Client() as c:
+        c.token = bytes.fromhex(c.helper.ask("token", SERVICE))
+        c.sign_in()
+
+
+def no_keytab():
+    """Nobody is told that a ticket is wrong when it is we who cannot look at it."""
+    keytab = LAB + "/kdc/sip.keytab"
+    with Client() as c:
+        os.rename(keytab, keytab + ".away")
+        try:
+            got = c.ask(c.registration())
+            assert got.status == 500, got.start
+        finally:
+            os.rename(keytab + ".away", keytab)
+        c.token = bytes.fromhex(c.helper.ask("token", SERVICE))
+        c.sign_in()
+
+
 T.run("Kerberos is offered first, without opaque", offered)
 for v in (2, 3, 4):
     T.run("one round trip, version %d: signed both ways" % v, one_trip(v))
@@ -236,4 +262,6 @@ T.run("garbage for a ticket is refused", garbage)
 T.run("a ticket for another service is refused", wrong_service)
 T.run("a ticket of nobody we know is refused", stranger)
 T.run("a ticket for another name is refused", another_name)
+T.run("a ticket may be long", long_tickets)
+T.run("a keytab that is gone is our fault", no_keytab)
 sys.exit(0)

@@ -50,6 +50,9 @@ printf 'Alice-1\n' | kinit -c "FILE:$LAB/kdc/alice" alice >/dev/null
 printf 'Stranger-1\n' | kinit -c "FILE:$LAB/kdc/stranger" stranger >/dev/null
 LAB=$LAB EDGE=$edge_outer:443 python3 -B "$(dirname "$0")/kerberos.py" || failures=$((failures + 1))
 
+ok "the log says which part failed" lab_wait_line director 'event=ticket-unchecked .*sip\.keytab'
+ok "and why tickets were refused" lab_wait_line director 'event=bad-credentials why=replayed scheme=Kerberos'
+
 if ! pkg-config --exists purple libxml-2.0 2>/dev/null; then
 	echo "skip libpurple-dev is not installed"
 	finish

@@ -56,6 +56,32 @@ START_TEST(example)
 }
 END_TEST
 
+START_TEST(kerberos)
+{
+	struct director_config *c = load(NAMES TLS DOORS SERVERS
+	    "auth = { offer = \"digest\"; };");
+
+	ck_assert_ptr_nonnull(c);
+	ck_assert_uint_eq(c->offer_remote, OFFER_DIGEST);
+	director_config_unref(c);
+	/* who has no keytab does not offer it; who has one does, unless said otherwise, by door and by class */
+	ck_assert_ptr_nonnull(c = load(NAMES TLS DOORS SERVERS));
+	ck_assert_uint_eq(c->offer_remote, OFFER_NTLM | OFFER_DIGEST);
+	director_config_unref(c);
+	ck_assert_ptr_nonnull(c = load(NAMES TLS SERVERS "doors = ( { listen = \"127.65.0.1:5061\"; }, "
+	    "{ listen = \"127.65.0.1:5063\"; offer = \"Kerberos\"; } );"
+	    "auth = { keytab = \"/k\"; offer_remote = [ \"ntlm\" ]; kerberos_realms = [ \"A.B=a.b\", \"C=d.e\" ]; };"));
+	ck_assert_uint_eq(c->offer_remote, OFFER_NTLM);
+	ck_assert_uint_eq(director_door(c, 0)->offer, OFFER_KERBEROS | OFFER_NTLM | OFFER_DIGEST);
+	ck_assert_uint_eq(director_door(c, 1)->offer, OFFER_KERBEROS);
+	ck_assert_uint_eq(c->kerberos_realms.n, 2);
+	ck_assert_str_eq(c->auth_keytab, "/k");
+	director_config_unref(c);
+	ck_assert_ptr_null(load(NAMES TLS DOORS SERVERS "auth = { offer = [ \"ntlm\", \"kerberos\" ]; };"));
+	ck_assert_ptr_null(load(NAMES TLS DOORS SERVERS "auth = { keytab = \"/k\"; kerberos_realms = [ \"A.B\" ]; };"));
+}
+END_TEST
+
 START_TEST(values)
 {
 	struct director_config *c = load(NAMES TLS DOORS SERVERS);
@@ -184,7 +210,7 @@ END_TEST
 int
 main(void)
 {
-	const TTest *tests[] = { example, values, roles, refused, frame };
+	const TTest *tests[] = { example, kerberos, values, roles, refused, frame };
 	int status = unit_run("director-config", tests, sizeof(tests) / sizeof(tests[0]));
 
 	conf_errors_free(errs);

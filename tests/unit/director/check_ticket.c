@@ -18,6 +18,7 @@
 #include <gssapi/gssapi_ext.h>
 #include <gssapi/gssapi_krb5.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <time.h>
@@ -491,6 +492,50 @@ START_TEST(associations)
 }
 END_TEST
 
+/* One session, used by all workers at once. */
+static void *
+use(void *arg)
+{
+	struct gss_session *s = gss_session_ref(arg);
+	unsigned char mic[SA_SIGNATURE_MAX];
+	size_t wrong = 0;
+
+	for (unsigned i = 0; i < 500; i++) {
+		size_t n = gss_session_sign(s, span_str(answer), mic, sizeof(mic));
+
+		/* ours is never the client's */
+		wrong += n != 28 || gss_session_verify(s, span_str(answer), span_of((char *)mic, n));
+	}
+	gss_session_unref(s);
+	return (void *)wrong;
+}
+
+START_TEST(threads)
+{
+	struct tickets *t = opened("sip.keytab", HOST);
+	struct users *us = people();
+	struct gss_session *s;
+	struct authd_answer a;
+	pthread_t thread[4];
+	struct client c;
+	void *wrong;
+
+	ask_for(&c, "alice", "Alice-1", "sip@" HOST, GSS_C_INDEFINITE, GSS_C_INTEG_FLAG);
+	tickets_accept(t, us, token_of(&c), &a);
+	ck_assert_ptr_nonnull(s = handed_over(&a));
+	for (unsigned i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&thread[i], NULL, use, s), 0);
+	for (unsigned i = 0; i < 4; i++) {
+		ck_assert_int_eq(pthread_join(thread[i], &wrong), 0);
+		ck_assert_ptr_null(wrong);
+	}
+	gss_session_unref(s);
+	leave(&c);
+	tickets_close(t);
+	users_free(us);
+}
+END_TEST
+
 START_TEST(keytabs)
 {
 	struct ticket_setup setup = { .keytab = in_dir("none.keytab"), .host = HOST };
@@ -512,6 +557,28 @@ START_TEST(keytabs)
 	ck_assert_int_eq(chmod(setup.keytab, 0600), 0);
 	ck_assert_int_eq(tickets_open(&t, &setup), SP_OK);
 	tickets_close(t);
+}
+END_TEST
+
+/* What is wrong on our side is not said to be the client's fault. */
+START_TEST(our_fault)
+{
+	struct tickets *t = opened("sip.keytab", HOST);
+	struct users *us = people();
+	struct client c;
+
+	ask_for(&c, "alice", "Alice-1", "sip@" HOST, GSS_C_INDEFINITE, GSS_C_INTEG_FLAG);
+	ck_assert_int_eq(rename(in_dir("sip.keytab"), in_dir("away.keytab")), 0);
+	ck_assert_int_eq(verdict(t, us, token_of(&c)), AUTHD_FAILED);
+	ck_assert_int_eq(rename(in_dir("away.keytab"), in_dir("sip.keytab")), 0);
+	/* nowhere to remember what was used: then nothing may be used */
+	setenv("KRB5RCACHEDIR", in_dir("missing"), 1);
+	ck_assert_int_eq(verdict(t, us, token_of(&c)), AUTHD_FAILED);
+	setenv("KRB5RCACHEDIR", dir, 1);
+	ck_assert_int_eq(verdict(t, us, token_of(&c)), AUTHD_OK);
+	leave(&c);
+	tickets_close(t);
+	users_free(us);
 }
 END_TEST
 
@@ -661,7 +728,7 @@ int
 main(void)
 {
 	const TTest *tests[] = { signs_in, signs_in_with_rc4, short_tickets, once_only, clocks, wrong_ones, garbage,
-	    only_the_servers_side, associations, keytabs, principals, frames };
+	    only_the_servers_side, associations, threads, keytabs, our_fault, principals, frames };
 	char command[100];
 	int rc = 77;
 	pid_t kdc;
