@@ -79,19 +79,22 @@ class Client:
         self.token = bytes.fromhex(self.helper.ask("token", service))
         self.sa = Kerberos(self.helper, version)
         self.conn = dial(EDGE)
+        self.signed_in = False
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        if self.signed_in:      # the pool does not keep everybody
+            self.ask(self.signed(expires=0))
         self.conn.close()
         self.helper.close()
 
     def make(self, method="REGISTER", uri="sip:example.com", **more):
         self.cseq += 1
-        headers = more.pop("headers", ())
+        headers, expires = more.pop("headers", ()), more.pop("expires", 300)
         if method == "REGISTER":
-            headers = ("Contact: <sip:%s@192.0.2.7:5061;transport=tls>;proxy=replace" % self.name, "Expires: 300",
+            headers = ("Contact: <sip:%s@192.0.2.7:5061;transport=tls>;proxy=replace" % self.name, "Expires: %d" % expires,
                        "Supported: path") + tuple(headers)
         return request(method, uri, self.aor, to=self.aor if method == "REGISTER" else uri, tag="t1;epid=" + self.epid,
                        call=self.call, cseq=self.cseq, headers=headers, **more)
@@ -114,6 +117,7 @@ class Client:
         got = self.ask(self.registration())
         assert got.status == 200, got.raw
         assert self.sa.is_right(got), got.raw
+        self.signed_in = True
         return got
 
     def signed(self, *args, number=None, **more):
