@@ -283,7 +283,7 @@ HEAD_REST = 'branches = [ "branch1.office.example", "branch2.office.example" ];'
 
 def branch_config():
     return """
-user = "nobody"; workers = 1; log = { level = "debug"; };
+user = "nobody"; workers = 2; log = { level = "debug"; };
 outer = ( { listen = "%s:5061"; name = "sip.office.example"; users = true; %s } );
 inner = { listen = "%s:5061"; name = "branch1.office.example"; trust = "%s/ca.pem"; %s };
 directors = ( { name = "sip.example.com"; } );
