@@ -34,11 +34,12 @@ enum way {
 
 /*
  * What a flow token's extra says: the door, and whether a branch proxy stands
- * there for many users, and which: of these, any other connection will do as well.
+ * there for many users, and which: of these, any other connection will do as
+ * well. Few digits, since registrars keep few bytes of a Path.
  */
-#define FLOW_DOOR(extra)	((extra) & 0xff)
-#define FLOW_BRANCH		0x100u
-#define FLOW_BRANCH_SHIFT	9
+#define FLOW_DOOR(extra)	((extra) & 0xf)
+#define FLOW_BRANCH(extra)	((extra) >> 4)
+_Static_assert(EDGE_DOORS_MAX <= 0x10, "a door's number has one digit");
 
 static struct edge_worker *
 worker_of(struct sip_relay *r)
@@ -239,20 +240,23 @@ plan_directors(struct edge_worker *w, struct sip_link *l, const struct sip_messa
 
 /* ---- branches: their users stay reachable when the link is another one ---- */
 
+/* Never 0. Should two branches have the same, the wrong one finds its route forged. */
 static uint32_t
 branch_word(const char *server)
 {
-	return (uint32_t)hash_stable(span_str(server)) << FLOW_BRANCH_SHIFT | FLOW_BRANCH;
+	uint32_t word = hash_stable(span_str(server)) & 0xffff;
+
+	return word != 0 ? word : 1;
 }
 
 /* The branch that a token means, if policy still has it; NULL: none. */
 static const struct policy_partner *
 branch_of(const struct edge_worker *w, const struct sip_flow *f)
 {
-	for (size_t i = 0; (f->extra & FLOW_BRANCH) != 0 && i < policy_partner_count(w->rules); i++) {
+	for (size_t i = 0; FLOW_BRANCH(f->extra) != 0 && i < policy_partner_count(w->rules); i++) {
 		const struct policy_partner *p = policy_partner_get(w->rules, i);
 
-		if (p->branch && branch_word(p->server) == (f->extra & ~0xffu))
+		if (policy_partner_class(w->rules, i) == POLICY_CLASS_BRANCH && branch_word(p->server) == FLOW_BRANCH(f->extra))
 			return p;
 	}
 	return NULL;
@@ -458,7 +462,7 @@ class_ahead(struct edge_worker *w, const struct policy_decision *d, const struct
 {
 	switch (d->hop) {
 	case POLICY_HOP_FLOW:
-		return (routed->flow.extra & FLOW_BRANCH) != 0 ? POLICY_CLASS_BRANCH : POLICY_CLASS_REMOTE_USER;
+		return FLOW_BRANCH(routed->flow.extra) != 0 ? POLICY_CLASS_BRANCH : POLICY_CLASS_REMOTE_USER;
 	case POLICY_HOP_PARTNER:
 		return policy_partner_class(w->rules, d->partner);
 	case POLICY_HOP_DISCOVERED:
@@ -506,7 +510,7 @@ send_inside(struct edge_worker *w, struct sip_link *l, struct sip_message *m, co
 	sip_mark_write_inward(m, d, inner->name, public_name(w, d));
 	identities_inward(w, m, d);
 	if (d->class == POLICY_CLASS_BRANCH)
-		to_sender.extra |= branch_word(policy_partner_get(w->rules, d->partner)->server);
+		to_sender.extra |= branch_word(policy_partner_get(w->rules, d->partner)->server) << 4;
 	else if (d->class != POLICY_CLASS_REMOTE_USER)
 		to_sender = to_inside;	/* a partner's server can be reached anew, by policy; a user only where it is */
 	if (m->method_id == POLICY_METHOD_REGISTER)
@@ -566,7 +570,7 @@ flow_state(struct edge_worker *w, const struct sip_routed *routed)
 		return POLICY_FLOW_NONE;
 	if (FLOW_DOOR(routed->flow.extra) >= EDGE_INNER(w->edge->config))
 		return POLICY_FLOW_USER_GONE;
-	if ((routed->flow.extra & FLOW_BRANCH) != 0)
+	if (FLOW_BRANCH(routed->flow.extra) != 0)
 		return branch_of(w, &routed->flow) != NULL ? POLICY_FLOW_BRANCH : POLICY_FLOW_USER_GONE;
 	return sip_relay_link_lives(w->relay, routed->flow.link) ? POLICY_FLOW_USER : POLICY_FLOW_USER_GONE;
 }

@@ -118,7 +118,6 @@ struct policy_partner {
 	const char	*server;	/* lower-case; certificate must prove it */
 	uint16_t	 port;
 	bool		 accept_cn;
-	bool		 branch;	/* a branch proxy, behind which are users of ours */
 };
 size_t	policy_partner_count(const struct policy_rules *);
 /* Borrowed from the rules; i < count. */

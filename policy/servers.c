@@ -87,7 +87,6 @@ add_partner(struct build *b, struct place at, enum policy_class class, const cha
 	p->shown.name = xstrdup(name);
 	p->shown.server = xstrdup("");
 	p->shown.port = 5061;
-	p->shown.branch = class == POLICY_CLASS_BRANCH;
 	return p;
 }
 
