@@ -3,7 +3,7 @@ that a seed determines, against a running edge (in ./runtests also one built wit
 the sanitizers). A good client beside them keeps its service, and every request
 is answered, or its connection closed, or counted as dropped. Run by protos.sh.
 
-    protos.py [SEED [COUNT]]
+    protos.py [SEED [COUNT [GROUP...]]]
 """
 
 import collections
@@ -20,7 +20,7 @@ from sloppy import look
 
 SEED = int(sys.argv[1]) if len(sys.argv) > 1 else 4475
 COUNT = int(sys.argv[2]) if len(sys.argv) > 2 else 5000
-del sys.argv[1:]
+sys.argv[1:] = sys.argv[3:]
 SLOTS = 32               # connections at a time; on each a malformed message, then an ordinary one
 
 INTERESTING = [b"", b"0", b"-1", b"1", b"255", b"256", b"65535", b"65536", b"2147483647", b"2147483648", b"4294967295",
@@ -183,7 +183,8 @@ def malformed():
             if s.last is None and sent < COUNT:
                 sent += 1
                 s.next(sent, mangle(r, r.choice(kinds)))
-        select.select([s.conn.sock for s in slots if s.last] + [inside.director.sock], [], [], 1)
+        if not any(s.last and s.conn.buffer for s in slots):
+            select.select([s.conn.sock for s in slots if s.last] + [inside.director.sock], [], [], 1)
         inside.serve()
         for s in slots:
             fate = s.ended() if s.last else None
@@ -227,4 +228,64 @@ def nothing_left(world):
     return False
 
 
-sys.exit(run(dict(malformed=malformed)))
+def answers():
+    """The same with what a partner answers: each asker gets one final answer, the true one or ours."""
+    world = World("protos-answers", limits="message = 1; request = 2; failover = 1; connect = 1; handshake = 10;")
+    world.serves()
+    director, r, far = world.director, random.Random(SEED), None
+    began, fates, wrong = time.monotonic(), collections.Counter(), None
+    for number in range(COUNT // 10):
+        if far is None:
+            far = world.partner()
+            far.send(request("OPTIONS", sender="sip:carol@contoso.example"))
+            director.send(director.recv().reply(200))
+            far.recv()
+        call = "asked-%d" % number
+        director.send(request(uri="sip:carol@contoso.example", sender="sip:bob@example.com", call=call, via_host="director.int.example.com:5061"))
+        asked = far.recv()
+        good = asked.reply(200, headers=["Contact: \"A, B\" <sip:carol@192.0.2.7>;q=0.5", "Server: far"], body=b"hello")
+        finals, since, ended, after, again = 0, time.monotonic(), False, "after-" + call, False
+        last = request("OPTIONS", sender="sip:carol@contoso.example", call=after)
+        try:
+            far.send(mangle(r, good) + asked.reply(480, "True") + last)
+        except Closed:
+            pass
+        synced = False
+        while not (finals and (ended or synced)) and time.monotonic() < since + 8:
+            if not director.buffer and (ended or not far.buffer):
+                select.select([director.sock] + ([] if ended else [far.sock]), [], [], 1)
+            try:
+                while not ended and (far.buffer or not far.quiet(0)):
+                    synced = synced or far.recv(0).get("Call-ID") == after
+                if not ended:
+                    far._more(0)
+                if not again and not ended and time.monotonic() > since + 2:
+                    again = True        # the ordinary request may have become a part of the malformed answer
+                    far.send(last)
+            except Silent:
+                pass
+            except Closed:
+                far.close()     # so that it is over for both
+                ended = True
+            while director.buffer or not director.quiet(0):
+                m = director.recv()
+                if not m.status:
+                    director.send(m.reply(200))
+                    continue
+                finals += m.get("Call-ID") == call and m.status >= 200
+                fates[m.status if m.status in (200, 480, 502, 504) else "other"] += 1
+                bad = [x for x in look(m.raw) if x.startswith("a mark") or "length" in x or "start line" in x]
+                wrong = wrong or (bad and "%s in %r" % (bad, m.raw))
+        if finals != 1:
+            return T.check("every asker gets one final answer", False, "(seed %d, %s: %d)" % (SEED, call, finals))
+        if not synced:
+            far.close()
+            far = None
+    T.check("%d malformed answers in %.0f s (seed %d), each asker got one final answer: %s" % (COUNT // 10, time.monotonic() - began,
+            SEED, ", ".join("%d times %s" % (n, what) for what, n in sorted(fates.items(), key=str))), fates[200] > 0 and fates[480] > 0)
+    T.check("nothing forged was among them", not wrong, wrong or "")
+    T.run("a good client is served as before", world.serves)
+    world.end()
+
+
+sys.exit(run(dict(malformed=malformed, answers=answers)))

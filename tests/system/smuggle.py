@@ -299,7 +299,7 @@ class Post:
         except Closed:
             pass
         while not done:
-            if not select.select([c.sock, director.sock], [], [], 5)[0]:
+            if not c.buffer and not select.select([c.sock, director.sock], [], [], 5)[0]:
                 return sent, got, "nothing happened"
             while director.buffer or not director.quiet(0):
                 m = director.recv()

@@ -68,8 +68,7 @@ def fate(world, raw):
         pass
     passed, statuses, closed = 0, [], False
     while not closed:
-        ready, _, _ = select.select([c.sock, director.sock], [], [], 5)
-        if not ready:
+        if not c.buffer and not select.select([c.sock, director.sock], [], [], 5)[0]:
             return "nothing happened"
         while director.buffer or not director.quiet(0):
             m = director.recv()
