@@ -211,6 +211,17 @@ has_right_signature(struct director_worker *w, const struct sip_message *m, uint
 	return false;
 }
 
+/* A refusal of the edge's own, such as that the client's connection is gone: it says so in a mark that no client can write. */
+static bool
+is_edges_own(const struct sip_link *from, const struct sip_message *m)
+{
+	struct sip_mark mark;
+
+	return m->status >= 300 && from != NULL &&
+	    sip_link_words((struct sip_link *)(uintptr_t)from)[LINK_KIND] == SERVER_EDGE && sip_mark_read(m, &mark) &&
+	    mark.generated;
+}
+
 bool
 reply_believed(struct sip_relay *r, const struct sip_note *note, struct sip_link *from, struct sip_message *m)
 {
@@ -220,7 +231,7 @@ reply_believed(struct sip_relay *r, const struct sip_note *note, struct sip_link
 
 	if (!m->is_request) {
 		/* some servers of this family leave provisional responses unsigned, so clients may as well */
-		if (endpoint == 0 || has_right_signature(w, m, endpoint, m->status < 200))
+		if (endpoint == 0 || is_edges_own(from, m) || has_right_signature(w, m, endpoint, m->status < 200))
 			return true;
 	} else {
 		/* an edge makes its own CANCEL out of the client's, which it has seen on the very connection */
