@@ -82,7 +82,7 @@ sign(struct director_worker *w, uint32_t opaque, struct sip_message *m)
 		log_unsigned(m);	/* the association has ended meanwhile, and the client will find out */
 }
 
-/* Clients of this family look at the header alone to see for how long they are registered (real pools write Contact parameters). */
+/* For how long they are registered, clients of this family see in this header alone; pools write it into Contact. */
 static void
 add_expires(const struct sip_note *note, struct sip_message *m)
 {

@@ -80,7 +80,8 @@ bool	 sa_take(struct sa_table *, uint32_t opaque, enum sa_scheme, const struct s
 	    uint64_t *context);
 /*
  * It is proved. opaque 0: without a challenge before (Kerberos). The earlier
- * association of the endpoint ends. lifetime_s 0: as long as the table allows. Returns opaque, or 0 if there is no room (or the handshake is gone).
+ * association of the endpoint ends. lifetime_s 0: as long as the table
+ * allows. Returns opaque, or 0 if there is no room (or the handshake is gone).
  */
 uint32_t sa_establish(struct sa_table *, uint32_t opaque, const struct sa_claim *, unsigned version,
 	    const struct sa_keys *, const struct authd_user *, uint32_t lifetime_s, uint64_t now_ms);

@@ -441,6 +441,33 @@ def inside():
     conn.close()
 
 
+def inside_without_register():
+    """A handshake may ride on any request; what it makes ends with the connection."""
+    conn = dial(CLIENTS, NAME)
+    a = Client(conn, inside=True)
+
+    def options():
+        return a.make("OPTIONS", "sip:" + NAME, headers=["ms-keep-alive: UAC;hop-hop=yes"])
+
+    got = a.ask(with_header(options(), "Authorization: " + a.sa.credentials(', gssapi-data=""')))
+    a.sa.opaque = offers(got)[1]["opaque"]
+    token, session = authenticate(token_of(got), "alice", "EXAMPLE", "secret")
+    a.sa.keys(session)
+    data = options()
+    got = a.ask(with_header(data, "Authorization: " + a.sa.credentials(gssapi(token) + a.sa.signature(Message(data)))))
+    T.check("a handshake with OPTIONS", got.status == 200 and a.sa.is_right(got), got.start)
+    T.check("  is told how to keep the connection alive", "timeout=300" in (got.get("ms-keep-alive") or ""))
+    got = a.ask(a.signed("OPTIONS", "sip:" + NAME))
+    T.check("  and what it signs afterwards passes", got.status == 200 and a.sa.is_right(got) and not got.get("ms-keep-alive"))
+    conn.close()
+    a.conn = dial(CLIENTS, NAME)
+    end = time.monotonic() + sipnet.PATIENCE
+    while a.ask(a.signed("OPTIONS", "sip:" + NAME)).status == 200 and time.monotonic() < end:
+        pass        # the Director may hear of the end a moment later
+    T.check("  until its connection ends", time.monotonic() < end)
+    a.conn.close()
+
+
 def directory():
     """A user who is disabled is out within seconds, whatever was signed before."""
     with World() as w:
@@ -483,7 +510,8 @@ prepare()
 try:
     director = Director("director")
     for name, fn in (("sign-in", sign_in), ("bad answers", bad_answers), ("forgeries", forgeries), ("to a client", to_client),
-                     ("any worker", any_worker), ("inside", inside)):
+                     ("any worker", any_worker), ("inside", inside),
+                     ("inside, without REGISTER", inside_without_register)):
         T.run(name, fn)
     director.stop()
     director = Director("refreshed", "sipae = { refresh = 1; };")
