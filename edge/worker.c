@@ -152,7 +152,7 @@ make_directors(struct edge_worker *w)
 		const struct edge_director_conf *d = edge_director(c, i);
 		struct sip_hop_spec spec = {
 			.name = d->name, .port = (uint16_t)d->port, .address = d->address,
-			.face = &w->face[EDGE_INNER(c)], .reuse_inbound = true
+			.face = &w->face[EDGE_INNER(c)], .reuse_inbound = true, .keep = true
 		};
 
 		w->director[i] = sip_hop_get(w->relay, &spec);

@@ -109,6 +109,8 @@ struct sip_hop {
 	enum hop_state		 state;
 	struct sip_link		*link;		/* outbound */
 	unsigned		 nlinks;	/* whose hop this is; closing ones too */
+	unsigned		 nwanted;	/* requests in flight that have it among their targets */
+	bool			 keep;
 	uint64_t		 alias;		/* inbound link that proves the name; 0: none */
 	struct net_dns_query	*query;
 	struct net_addr		 addrs[NET_DNS_ADDRS_MAX];
@@ -199,7 +201,7 @@ struct sip_tx *tx_find(const struct sip_relay *, uint64_t id);
 
 /* ---- mail between workers ---- */
 void	 mail_send(struct sip_relay *, uint64_t to_link, const struct sip_tx *, const char *p, size_t n);
-void	 mail_failed(struct sip_relay *, uint64_t worker_and_tx, enum policy_reason);
+void	 mail_failed(struct sip_relay *, uint64_t worker_and_tx, uint64_t link, enum policy_reason);
 void	 mail_response(struct sip_relay *, unsigned worker, uint64_t source, const struct sip_message *);
 
 #endif

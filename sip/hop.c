@@ -25,11 +25,11 @@ bucket_of(const char *name, uint16_t port, const struct sip_face *face)
 	return (unsigned)(hash_mix(h, (uint64_t)(uintptr_t)face) % HOP_BUCKETS);
 }
 
-/* Nothing waits, nothing is connected: may be forgotten to make room. */
+/* Nobody has or may want it, nothing is connected: may be forgotten to make room. */
 static bool
 is_forgettable(const struct sip_hop *h)
 {
-	return h->nlinks == 0 && h->query == NULL && h->waiting == NULL &&
+	return !h->keep && h->nwanted == 0 && h->nlinks == 0 && h->query == NULL && h->waiting == NULL &&
 	    (h->state == HOP_IDLE || h->state == HOP_DOWN);
 }
 
@@ -48,10 +48,13 @@ static void
 forget_one(struct sip_relay *r)
 {
 	struct sip_hop **oldest = NULL;
+	uint64_t now = net_loop_now(r->worker->loop);
 
 	for (unsigned i = 0; i < HOP_BUCKETS; i++)
 		for (struct sip_hop **p = &r->hops[i]; *p != NULL; p = &(*p)->chain)
-			if (is_forgettable(*p) && (oldest == NULL || (*p)->used_at < (*oldest)->used_at))
+			/* what was asked for just now stands in a plan, perhaps */
+			if (is_forgettable(*p) && (*p)->used_at < now &&
+			    (oldest == NULL || (*p)->used_at < (*oldest)->used_at))
 				oldest = p;
 	if (oldest != NULL) {
 		struct sip_hop *h = *oldest;
@@ -131,6 +134,7 @@ sip_hop_get(struct sip_relay *r, const struct sip_hop_spec *spec)
 			sip_relay_each_link(r, consider_alias, &s);
 		}
 	}
+	h->keep |= spec->keep;
 	h->accept_cn = spec->accept_cn;
 	if (h->reuse_inbound && !spec->reuse_inbound)
 		h->alias = 0;

@@ -23,10 +23,14 @@ struct sip_hop_spec {
 	struct sip_face	*face;		/* our side of it */
 	bool		 accept_cn;	/* its subject CN will do where its certificate has no dNSName; as said last */
 	bool		 reuse_inbound;	/* an inbound link that proves name will do; as said last */
+	bool		 keep;		/* the owner keeps the pointer: never forgotten */
 	const struct net_guard *guard;	/* name is a stranger's: only where this lets it lead; NULL: anywhere. Outlives the relay */
 };
 
-/* Find or make. Owned by the relay and kept until the relay goes or it is idle and over the relay's bound. Never NULL. */
+/*
+ * Find or make; never NULL. Owned by the relay. Without keep it is good for this batch of the loop, and
+ * for as long as a request in flight has it among its targets; later it may be forgotten to make room.
+ */
 struct sip_hop *sip_hop_get(struct sip_relay *, const struct sip_hop_spec *);
 const char *sip_hop_name(const struct sip_hop *);
 /* Has a link that is open, or may be tried now. False while the breaker holds it back. */

@@ -325,10 +325,22 @@ link_answered(struct sip_link *l, uint64_t worker_and_tx)
 
 /* ---- back-pressure: who feeds a link that does not drain is not read from ---- */
 
+/*
+ * Only a server of ours that is slow holds anybody back, and only those who are outside or
+ * speak for themselves alone: else one user, or one partner, who does not read would
+ * stop what a whole Director or pool has to say to the others. What is left has its queue's limit.
+ */
+static bool
+holds_back(const struct sip_link *l, const struct sip_link *feeder)
+{
+	return l->face->side == POLICY_SIDE_INNER && net_stream_peer(l->stream)->has_certificate &&
+	    (feeder->face->side == POLICY_SIDE_OUTER || !net_stream_peer(feeder->stream)->has_certificate);
+}
+
 void
 link_hold_back(struct sip_link *l, struct sip_link *feeder)
 {
-	if (feeder == NULL || feeder == l || feeder->hop != NULL || l->nfeeders == FEEDERS_MAX)
+	if (feeder == NULL || feeder == l || feeder->hop != NULL || l->nfeeders == FEEDERS_MAX || !holds_back(l, feeder))
 		return;
 	for (unsigned i = 0; i < l->nfeeders; i++)
 		if (l->feeders[i] == feeder->id)
@@ -410,7 +422,7 @@ closed(struct net_stream *s, enum policy_reason why, const char *detail)
 			tx_target_failed(l->sent, l->hop == NULL && l->sent->gone != POLICY_REASON_UNDECIDED ?
 			    l->sent->gone : POLICY_REASON_HOP_LOST);
 		for (unsigned i = 0; i < l->awaited_n; i++)
-			mail_failed(r, l->awaited[i], POLICY_REASON_HOP_LOST);
+			mail_failed(r, l->awaited[i], l->id, POLICY_REASON_HOP_LOST);
 		r->ops->closed(r, l, why, detail);
 	}
 	free_link(l);
@@ -472,8 +484,13 @@ link_connect(struct sip_relay *r, struct sip_hop *hop, const struct net_addr *to
 static void
 close_one(void *item, void *arg)
 {
+	struct sip_link *l = item;
+
 	(void)arg;
-	net_stream_close(((struct sip_link *)item)->stream, POLICY_REASON_DRAINING, "shutting down");
+	l->closing = true;
+	l->hop = NULL;		/* freed by now; a deadline must not tell it */
+	net_timer_cancel(l->relay->worker->loop, &l->timer);
+	net_stream_close(l->stream, POLICY_REASON_DRAINING, "shutting down");
 }
 
 /* Closing is told later by the stream; the caller runs the loop until none is left. */

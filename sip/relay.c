@@ -50,8 +50,9 @@ sip_relay_free(struct sip_relay *r)
 	r->freeing = true;
 	if (r->set != NULL)
 		atomic_store(&r->set->relay[r->worker->id], NULL);
-	hop_free_all(r);
+	/* requests stand in the queues of hops, so they go first */
 	tx_free_all(r);
+	hop_free_all(r);
 	link_free_all(r);
 	/* the streams tell their end from the loop; each has a linger deadline of its own */
 	while (slots_count(r->links) > 0)
@@ -138,7 +139,10 @@ relay_message_give(struct sip_relay *r, struct sip_message *m)
 void
 sip_relay_accept(struct sip_relay *r, int fd, const struct net_addr *from, struct sip_face *face)
 {
-	if (link_accept(r, fd, from, face) == NULL) {
+	/* strangers do not take the last places: our own servers need them */
+	uint32_t kept = face->side == POLICY_SIDE_OUTER ? r->limits.links / 16 : 0;
+
+	if (slots_count(r->links) >= r->limits.links - kept || link_accept(r, fd, from, face) == NULL) {
 		close(fd);
 		count(&r->counters.by_reason[POLICY_REASON_CONNECTION_LIMIT]);
 	}
@@ -435,17 +439,19 @@ deliver_failed(struct net_worker *w, struct net_mail *mail)
 	struct sip_relay *r = receiver(w, x);
 	struct sip_tx *t;
 
-	if (r != NULL && (t = tx_find(r, ID_LOCAL(x->tx))) != NULL && !t->answered)
+	/* it may have gone to another target since */
+	if (r != NULL && (t = tx_find(r, ID_LOCAL(x->tx))) != NULL && !t->answered && t->note.to == x->link)
 		tx_target_failed(t, t->gone != POLICY_REASON_UNDECIDED ? t->gone : x->why);
 	free(x);
 }
 
 void
-mail_failed(struct sip_relay *r, uint64_t worker_and_tx, enum policy_reason why)
+mail_failed(struct sip_relay *r, uint64_t worker_and_tx, uint64_t link, enum policy_reason why)
 {
 	struct letter *x = new_letter(r, deliver_failed, 0);
 
 	x->tx = worker_and_tx;
+	x->link = link;
 	x->why = why;
 	post(r, sip_link_worker_of(worker_and_tx), x);
 }
@@ -462,7 +468,7 @@ deliver_send(struct net_worker *w, struct net_mail *mail)
 		if (x->tx != 0)
 			link_await(l, x->tx);
 	} else if (r != NULL && x->tx != 0) {
-		mail_failed(r, x->tx, POLICY_REASON_HOP_LOST);
+		mail_failed(r, x->tx, x->link, POLICY_REASON_HOP_LOST);
 	}
 	free(x);
 }

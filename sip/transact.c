@@ -125,6 +125,8 @@ tx_free(struct sip_tx *t)
 {
 	struct sip_relay *r = t->relay;
 
+	for (unsigned i = 0; i < t->nhops; i++)
+		t->hop[i]->nwanted--;
 	hop_unqueue(t);
 	leave_link(t);
 	unchain(t);
@@ -347,8 +349,12 @@ tx_target_failed(struct sip_tx *t, enum policy_reason why)
 		tx_fail(t, POLICY_REASON_CANCELLED);
 	else if (t->state == TX_PROCEEDING)
 		tx_fail(t, why);
-	else
+	else {
+		/* the timer was for the target that failed; the next ones have to be reached first */
+		if (t->state == TX_SENT)
+			net_timer_set(t->relay->worker->loop, &t->timer, t->relay->limits.request_ms);
 		tx_try(t);
+	}
 }
 
 static void
@@ -521,13 +527,16 @@ cancel_in(struct sip_relay *r, struct sip_link *l, struct sip_message *m, struct
 	/* SENT: not before a provisional response (RFC 3261 9.1) */
 }
 
-/* An INVITE that we refuse ourselves: its ACK ends here, so that must be remembered. */
+/*
+ * An INVITE that we refuse ourselves: its ACK ends here, so that must be remembered. Anybody can
+ * have INVITEs refused and not acknowledge them, so half of the table is not theirs to fill.
+ */
 void
 tx_await_ack(struct sip_relay *r, struct sip_link *l, struct sip_message *m)
 {
 	struct sip_tx *t;
 
-	if (slots_count(r->txs) >= r->limits.transactions || (t = tx_new(r, sip_tx_key(l->id, m))) == NULL)
+	if (slots_count(r->txs) >= (r->limits.transactions + 1) / 2 || (t = tx_new(r, sip_tx_key(l->id, m))) == NULL)
 		return;
 	t->note.from = l->id;
 	t->note.method = POLICY_METHOD_INVITE;
@@ -622,6 +631,8 @@ tx_forward(struct sip_relay *r, struct sip_link *from, struct sip_message *m, co
 	t->echo = sip_tx_echo(m, 0, t->in_dialog);
 	t->nhops = (uint8_t)plan->nhops;
 	memcpy(t->hop, plan->hop, plan->nhops * sizeof(t->hop[0]));
+	for (unsigned i = 0; i < t->nhops; i++)
+		t->hop[i]->nwanted++;
 	t->gone = plan->gone;
 	t->failure = plan->gone != POLICY_REASON_UNDECIDED ? plan->gone : POLICY_REASON_HOP_UNREACHABLE;
 	if (!make_copy(t, plan->face, m)) {
@@ -632,6 +643,8 @@ tx_forward(struct sip_relay *r, struct sip_link *from, struct sip_message *m, co
 	}
 	if (m->method_id == POLICY_METHOD_INVITE)
 		tx_answer(r, from, m, 100, "Trying", SPAN_NONE, POLICY_REASON_ALLOWED, &t->note, 0);
+	/* connecting may take several addresses and targets; the sender is not kept longer than this */
+	net_timer_set(r->worker->loop, &t->timer, r->limits.request_ms);
 	if (plan->link != 0) {
 		if (sip_link_worker_of(plan->link) != r->worker->id) {
 			/* a token may be older than this process, which may have fewer workers */
@@ -644,8 +657,6 @@ tx_forward(struct sip_relay *r, struct sip_link *from, struct sip_message *m, co
 			return;
 		}
 	}
-	/* connecting may take several addresses and targets; the sender is not kept longer than this */
-	net_timer_set(r->worker->loop, &t->timer, r->limits.request_ms);
 	tx_try(t);
 }
 
