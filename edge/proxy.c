@@ -119,9 +119,9 @@ decide(struct edge_worker *w, struct sip_link *l, struct sip_message *m, struct 
 
 /* ---- identities and diagnostics that policy lets through (RFC 3325, MS 7.6) ---- */
 
-/* Is somebody asserted to be one of ours? No other organisation can know that. */
+/* Are all of these users of whom that server can know? */
 static bool
-asserts_ours(struct edge_worker *w, struct span rest)
+may_assert(struct edge_worker *w, const struct policy_decision *d, struct span rest)
 {
 	struct span one, domain;
 	struct sip_addr a;
@@ -130,14 +130,14 @@ asserts_ours(struct edge_worker *w, struct span rest)
 
 	while (sip_list_next(&rest, &one)) {
 		if (sip_addr_parse(&a, one) != SP_OK)
-			return true;
+			return false;
 		if (a.uri.scheme == SIP_SCHEME_TEL)
 			continue;
 		if (policy_domain_canon(a.uri.host, storage, &domain, &is_ip) != SP_OK ||
-		    policy_is_internal_domain(w->rules, domain.p, domain.n))
-			return true;
+		    !policy_may_vouch_for(w->rules, d->partner, domain.p, domain.n))
+			return false;
 	}
-	return false;
+	return true;
 }
 
 static void
@@ -147,7 +147,7 @@ identities_inward(struct edge_worker *w, struct sip_message *m, const struct pol
 	bool kept = false;
 
 	for (; d->trust_identity && i >= 0; i = sip_message_next(m, SIP_H_P_ASSERTED_IDENTITY, i)) {
-		if (asserts_ours(w, sip_header_value(m, i)))
+		if (!may_assert(w, d, sip_header_value(m, i)))
 			continue;
 		sip_edit_keep_header(m, i);
 		kept = true;

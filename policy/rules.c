@@ -515,3 +515,18 @@ policy_is_internal_domain(const struct policy_rules *r, const char *p, size_t n)
 	names_match(r->names, span_of(p, n), &m);
 	return m.rule[NAME_INTERNAL] != NULL && m.rule[NAME_BLOCKED] == NULL;
 }
+
+bool
+policy_may_vouch_for(const struct policy_rules *r, size_t i, const char *p, size_t n)
+{
+	const struct name_rule *theirs;
+	struct name_match m;
+
+	names_match(r->names, span_of(p, n), &m);
+	theirs = m.rule[NAME_PARTNER];
+	if (m.rule[NAME_INTERNAL] != NULL || m.rule[NAME_BLOCKED] != NULL)
+		return false;
+	if (r->partners[i].class == POLICY_CLASS_DIRECT)
+		return theirs != NULL && theirs->value == i;
+	return theirs == NULL;
+}

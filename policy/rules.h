@@ -134,5 +134,11 @@ const unsigned char (*policy_refused_certificates(const struct policy_rules *, s
 bool	policy_shows_diagnostics(const struct policy_rules *, bool to_partner);
 /* Is this one of our own domains? Lower-case A-label form. */
 bool	policy_is_internal_domain(const struct policy_rules *, const char *p, size_t n);
+/*
+ * May that server, which the rules name, vouch for users of that domain (lower-case A-label
+ * form)? A direct partner for its own domains; others for whatever is neither ours, nor
+ * blocked, nor a direct partner's. i < policy_partner_count().
+ */
+bool	policy_may_vouch_for(const struct policy_rules *, size_t i, const char *p, size_t n);
 
 #endif

@@ -566,7 +566,40 @@ def public():
     us.close()
 
 
-GROUPS = dict(clearinghouse=clearinghouse, branch=branch, public=public)
+# ---- whom a partner in the trust domain may vouch for ----
+
+def vouching():
+    us = Organisation(HEAD, "example.com", """blocked = [ "spam.example" ];
+partners = ( { name = "A"; server = "sip.a.example"; domains = [ "a.example" ]; trusted = true; },
+             { name = "B"; server = "sip.b.example"; domains = [ "b.example" ]; } );
+default_route = { server = "sip.house.example"; trusted = true; };""")
+    who = {"a.example": dial(at(HEAD, 1) + ":5061", "sip.example.com", cert="a.example-outer"),
+           "house.example": dial(at(HEAD, 1) + ":5061", "sip.example.com", cert="house.example-outer")}
+
+    def asserts(domain, identity, arrives):
+        def fn():
+            c = who[domain]
+            c.send(request(uri="sip:alice@example.com", sender="sip:x@" + domain, headers=["P-Asserted-Identity: " + identity]))
+            m = us.inbox.recv()
+            us.inbox.send(m.reply(200))
+            return (m.all("P-Asserted-Identity") == ([identity] if arrives else []) and c.recv().status == 200) or m.raw
+        T.run("%s asserts %s: %s" % (domain, identity, "believed" if arrives else "not believed"), fn)
+
+    asserts("a.example", "<sip:y@a.example>", True)
+    asserts("a.example", "<tel:+15551234>", True)
+    asserts("a.example", "<sip:y@b.example>", False)
+    asserts("a.example", "<sip:y@elsewhere.example>", False)
+    asserts("a.example", "<sip:y@a.example>, <sip:alice@example.com>", False)
+    asserts("house.example", "<sip:y@elsewhere.example>", True)
+    asserts("house.example", "<sip:y@b.example>", False)
+    asserts("house.example", "<sip:y@mail.spam.example>", False)
+    asserts("house.example", "<sip:alice@example.com>", False)
+    for c in who.values():
+        c.close()
+    us.close()
+
+
+GROUPS = dict(clearinghouse=clearinghouse, branch=branch, public=public, vouching=vouching)
 
 
 def main():
