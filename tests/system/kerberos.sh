@@ -46,6 +46,19 @@ ok "the network process may not read the keytab" cannot_read "$LAB/kdc/sip.keyta
 ok "nor the user file" cannot_read "$LAB/users"
 ok "and has neither open" keeps_closed "$LAB/*keytab"
 
+# Mistakes are found before anybody signs in.
+sed "s,kdc/sip.keytab,kdc/other.keytab," "$LAB/director.conf" >"$LAB/other.conf"
+complains() {	# FILE WORDS
+	! "$LAB_BUILD/sallyport-director" -n -f "$1" >"$LAB/complaint" 2>&1 && grep -q "$2" "$LAB/complaint"
+}
+ok "the configuration is right" "$LAB_BUILD/sallyport-director" -n -f "$LAB/director.conf"
+ok "a keytab without our key is found" complains "$LAB/other.conf" 'other.keytab.*no key of sip/director.int.example.com'
+chmod 644 "$LAB/kdc/other.keytab"
+ok "one that others may read, too" complains "$LAB/other.conf" 'other.keytab.*0600'
+lab_start other "$LAB_BUILD/sallyport-director" -f "$LAB/other.conf"
+ok "nothing starts with it" expected_end other
+ok "and it says why" lab_saw other 'event=keytab-bad .*other\.keytab'
+
 printf 'Alice-1\n' | kinit -c "FILE:$LAB/kdc/alice" alice >/dev/null
 printf 'Stranger-1\n' | kinit -c "FILE:$LAB/kdc/stranger" stranger >/dev/null
 LAB=$LAB EDGE=$edge_outer:443 python3 -B "$(dirname "$0")/kerberos.py" || failures=$((failures + 1))
