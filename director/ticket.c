@@ -207,6 +207,7 @@ tickets_close(struct tickets *t)
 static void
 log_bad(const char *why, struct span principal, OM_uint32 minor)
 {
+	static const char nothing[] = "Success";	/* what a code that is not of the krb5 library is printed as */
 	struct logrec r = log_begin(SP_LOG_NOTICE, "bad-credentials");
 	gss_buffer_desc text = GSS_C_EMPTY_BUFFER;
 	OM_uint32 ignored, more = 0;
@@ -217,7 +218,8 @@ log_bad(const char *why, struct span principal, OM_uint32 minor)
 		log_outside(&r, "principal", principal);
 	if (minor != 0 && gss_display_status(&ignored, minor, GSS_C_MECH_CODE, (gss_OID)(uintptr_t)gss_mech_krb5, &more,
 	    &text) == GSS_S_COMPLETE) {
-		log_outside(&r, "detail", span_of(text.value, text.length));
+		if (!span_is(span_of(text.value, text.length), nothing))
+			log_outside(&r, "detail", span_of(text.value, text.length));
 		gss_release_buffer(&ignored, &text);
 	}
 	log_end(&r);
