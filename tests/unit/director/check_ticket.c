@@ -7,6 +7,7 @@
  */
 #include "director/ticket.h"
 
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -712,6 +713,7 @@ start_kdc(void)
 	if (system(command) != 0)
 		return 0;
 	if ((pid = fork()) == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);	/* also when this test crashes */
 		execlp("krb5kdc", "krb5kdc", "-n", (char *)NULL);
 		execl("/usr/sbin/krb5kdc", "krb5kdc", "-n", (char *)NULL);
 		_exit(127);
