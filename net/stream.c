@@ -34,6 +34,16 @@
 #define QUEUE_MIN	2048		/* first size of a queue */
 
 /*
+ * A peer that vanished without a word is found out by the kernel: what we sent is
+ * not acknowledged, or probes after a long silence are not. Without this a dead
+ * server's connection would be used for a quarter of an hour, or kept for ever.
+ */
+#define UNACKED_MS	60000
+#define SILENCE_S	300
+#define PROBE_S		30
+#define PROBES		3
+
+/*
  * Records that carry no application data (KeyUpdate, tickets, HelloRequest)
  * cost us work and are free for the peer. An honest one sends a handful.
  */
@@ -811,6 +821,20 @@ stream_task(struct net_task *task)
 
 /* --- the interface --- */
 
+static void
+watch_over(int fd)
+{
+	static const struct { int level, name, value; } options[] = {
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 }, { IPPROTO_TCP, TCP_KEEPIDLE, SILENCE_S },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, PROBE_S }, { IPPROTO_TCP, TCP_KEEPCNT, PROBES },
+		{ IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKED_MS }
+	};
+
+	/* a kernel that cannot do one of them is no reason to do without the connection */
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		(void)setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(options[i].value));
+}
+
 static struct net_stream *
 stream_new(struct net_streams *home, int fd, struct net_tls_ctx *ctx, const struct net_stream_limits *limits,
     const struct net_stream_ops *ops, void *owner)
@@ -863,6 +887,7 @@ net_stream_accept(struct net_streams *home, int fd, const struct net_addr *from,
 {
 	struct net_stream *s = stream_new(home, fd, ctx, limits, ops, owner);
 
+	watch_over(fd);
 	s->remote = *from;
 	s->local.len = sizeof(s->local.ss);
 	if (getsockname(fd, (struct sockaddr *)&s->local.ss, &s->local.len) != 0)
@@ -895,6 +920,7 @@ net_stream_connect(struct net_streams *home, const struct net_addr *to, const ch
 		return s;
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	watch_over(fd);
 	if ((connect(fd, (const struct sockaddr *)&to->ss, to->len) != 0 && errno != EINPROGRESS) ||
 	    net_io_add(home->loop, &s->io, NET_WRITE) != SP_OK) {
 		stream_reset(s);

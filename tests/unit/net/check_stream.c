@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <malloc.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -859,10 +861,45 @@ START_TEST(workers_share_material)
 }
 END_TEST
 
+static int
+option_of(int fd, int level, int name)
+{
+	int v = -1;
+	socklen_t n = sizeof(v);
+
+	ck_assert_int_eq(getsockopt(fd, level, name, &v, &n), 0);
+	return v;
+}
+
+/* Whoever vanishes without a word is found out, whichever side called. */
+START_TEST(the_kernel_watches_over_both_ends)
+{
+	struct sockaddr_storage ss;
+	struct end *in;
+	unsigned ends = 0;
+
+	begin(NET_TLS_ASK_NONE);
+	in = open_pair(&out[0]);
+	for (int fd = 3; fd < 256; fd++) {
+		socklen_t n = sizeof(ss);
+
+		if (getpeername(fd, (struct sockaddr *)&ss, &n) != 0 || ss.ss_family != AF_INET)
+			continue;
+		ends++;
+		ck_assert_int_eq(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+		ck_assert_int_eq(option_of(fd, IPPROTO_TCP, TCP_KEEPIDLE), 300);
+		ck_assert_int_eq(option_of(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 60000);
+	}
+	ck_assert_uint_eq(ends, 2);
+	close_pair(&out[0], in);
+	world_fini(&w);
+}
+END_TEST
+
 int
 main(void)
 {
-	const TTest *tests[] = { both_ways_and_good_bye, cut_at_every_byte_beside_garbage, one_batch_one_record,
+	const TTest *tests[] = { both_ways_and_good_bye, the_kernel_watches_over_both_ends, cut_at_every_byte_beside_garbage, one_batch_one_record,
 		big_transfers_both_ways_with_pauses, congestion_is_told_and_untold, a_slow_reader_is_cut,
 		a_handshake_has_a_deadline, closing_has_a_deadline, an_end_comes_after_what_came_before_it,
 		closing_from_callbacks, paused_before_it_opened, many_close_in_one_batch,
