@@ -5,6 +5,7 @@
 
 #include "common/hash.h"
 #include "common/log.h"
+#include "sip/logs.h"
 
 size_t
 servers_count(const struct director_config *c, enum server_kind kind)
@@ -143,15 +144,11 @@ end_associations(struct director_worker *w, struct sip_link *l)
 void
 link_closed(struct sip_relay *r, struct sip_link *l, enum policy_reason why, const char *detail)
 {
-	bool orderly = why == POLICY_REASON_ALLOWED;
-	struct logrec rec = log_begin(orderly ? SP_LOG_INFO : SP_LOG_NOTICE, "disconnected");
+	struct logrec rec = sip_log_disconnected(why);
 
 	end_associations(sip_relay_owner(r), l);
 	log_link(&rec, l);
-	log_word(&rec, "reason", orderly ? "closed" : policy_reason_name(why));
-	if (detail != NULL)
-		log_text(&rec, "detail", detail);
-	log_end(&rec);
+	sip_log_disconnected_end(&rec, why, detail);
 }
 
 /* The log line of a refusal; what the sender is told names it by its reference. */
@@ -160,26 +157,10 @@ link_refused(struct sip_relay *r, struct sip_link *l, const struct sip_message *
     const char *detail)
 {
 	struct director_worker *w = sip_relay_owner(r);
-	struct logrec rec = log_begin(SP_LOG_NOTICE, "refused");
-	char ref[32];
+	struct logrec rec = sip_log_refused(w->worker->id, &w->references, why, detail);
 
-	w->references++;
-	snprintf(ref, sizeof(ref), "%u-%llx", w->worker->id, (unsigned long long)w->references);
-	log_word(&rec, "reason", policy_reason_name(why));
-	if (detail != NULL)
-		log_text(&rec, "detail", detail);
-	log_word(&rec, "ref", ref);
 	if (l != NULL)
 		log_link(&rec, l);
-	if (m != NULL) {
-		if (m->is_request)
-			log_outside(&rec, "method", m->method);
-		else
-			log_uint(&rec, "status", m->status);
-		/* what was not parsed is shown as it stands */
-		log_outside(&rec, "from", m->parsed ? m->from.uri_text : sip_message_value(m, SIP_H_FROM));
-		log_outside(&rec, "to", m->parsed ? m->to.uri_text : sip_message_value(m, SIP_H_TO));
-		log_outside(&rec, "call-id", m->parsed ? m->call_id : sip_message_value(m, SIP_H_CALL_ID));
-	}
+	sip_log_message(&rec, m);
 	log_end(&rec);
 }

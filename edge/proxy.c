@@ -13,6 +13,7 @@
 #include "sip/content.h"
 #include "sip/facts.h"
 #include "sip/forward.h"
+#include "sip/logs.h"
 #include "sip/mark.h"
 
 /* Words of a note: what has to be known when the response comes. */
@@ -798,15 +799,11 @@ opened(struct sip_relay *r, struct sip_link *l, enum policy_reason *why)
 static void
 closed(struct sip_relay *r, struct sip_link *l, enum policy_reason why, const char *detail)
 {
-	bool orderly = why == POLICY_REASON_ALLOWED;
-	struct logrec rec = log_begin(orderly ? SP_LOG_INFO : SP_LOG_NOTICE, "disconnected");
+	struct logrec rec = sip_log_disconnected(why);
 
 	edge_note_refused(worker_of(r), l, why, detail);
 	log_link(&rec, worker_of(r), l);
-	log_word(&rec, "reason", orderly ? "closed" : policy_reason_name(why));
-	if (detail != NULL)
-		log_text(&rec, "detail", detail);
-	log_end(&rec);
+	sip_log_disconnected_end(&rec, why, detail);
 }
 
 /* The log line of a refusal; what goes outside names it by its reference. */
@@ -815,27 +812,11 @@ refused(struct sip_relay *r, struct sip_link *l, const struct sip_message *m, en
     const char *detail)
 {
 	struct edge_worker *w = worker_of(r);
-	struct logrec rec = log_begin(SP_LOG_NOTICE, "refused");
-	char ref[32];
+	struct logrec rec = sip_log_refused(w->worker->id, &w->references, why, detail);
 
-	w->references++;
-	snprintf(ref, sizeof(ref), "%u-%llx", w->worker->id, (unsigned long long)w->references);
-	log_word(&rec, "reason", policy_reason_name(why));
-	if (detail != NULL)
-		log_text(&rec, "detail", detail);
-	log_word(&rec, "ref", ref);
 	if (l != NULL)
 		log_link(&rec, w, l);
-	if (m != NULL) {
-		if (m->is_request)
-			log_outside(&rec, "method", m->method);
-		else
-			log_uint(&rec, "status", m->status);
-		/* what was not parsed is shown as it stands */
-		log_outside(&rec, "from", m->parsed ? m->from.uri_text : sip_message_value(m, SIP_H_FROM));
-		log_outside(&rec, "to", m->parsed ? m->to.uri_text : sip_message_value(m, SIP_H_TO));
-		log_outside(&rec, "call-id", m->parsed ? m->call_id : sip_message_value(m, SIP_H_CALL_ID));
-	}
+	sip_log_message(&rec, m);
 	log_end(&rec);
 }
 
