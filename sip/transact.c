@@ -170,6 +170,16 @@ tx_linger(struct sip_tx *t, enum tx_state state)
 	net_timer_set(t->relay->worker->loop, &t->timer, LINGER_MS);
 }
 
+/*
+ * Anybody can have INVITEs refused and not acknowledge them, so refused ones are remembered
+ * only until half of the table is taken. An ACK that finds nothing is the owner's to drop.
+ */
+static bool
+is_crowded(const struct sip_relay *r)
+{
+	return slots_count(r->txs) > r->limits.transactions / 2;
+}
+
 /* ---- sending ---- */
 
 static bool
@@ -527,16 +537,13 @@ cancel_in(struct sip_relay *r, struct sip_link *l, struct sip_message *m, struct
 	/* SENT: not before a provisional response (RFC 3261 9.1) */
 }
 
-/*
- * An INVITE that we refuse ourselves: its ACK ends here, so that must be remembered. Anybody can
- * have INVITEs refused and not acknowledge them, so half of the table is not theirs to fill.
- */
+/* An INVITE that we refuse ourselves: its ACK ends here, so that must be remembered. */
 void
 tx_await_ack(struct sip_relay *r, struct sip_link *l, struct sip_message *m)
 {
 	struct sip_tx *t;
 
-	if (slots_count(r->txs) >= (r->limits.transactions + 1) / 2 || (t = tx_new(r, sip_tx_key(l->id, m))) == NULL)
+	if (slots_count(r->txs) >= r->limits.transactions / 2 || (t = tx_new(r, sip_tx_key(l->id, m))) == NULL)
 		return;
 	t->note.from = l->id;
 	t->note.method = POLICY_METHOD_INVITE;
@@ -746,8 +753,10 @@ final_in(struct sip_tx *t, struct sip_link *via, struct sip_message *m)
 		return;
 	}
 	pass_back(t, via, m);
-	if (is_invite(t))
-		tx_linger(t, m->status < 300 ? TX_ACCEPTED : TX_COMPLETED);
+	if (is_invite(t) && m->status < 300)
+		tx_linger(t, TX_ACCEPTED);
+	else if (is_invite(t) && !is_crowded(t->relay))
+		tx_linger(t, TX_COMPLETED);
 	else
 		tx_free(t);
 }

@@ -315,6 +315,36 @@ START_TEST(refused_invites_leave_room_for_others)
 }
 END_TEST
 
+START_TEST(invites_refused_further_on_leave_room_for_others)
+{
+	struct sip_relay_limits limits = SIP_RELAY_LIMITS_DEFAULT;
+	struct peer *stranger, *user;
+	const char *got;
+
+	limits.transactions = 4;
+	begin_with(limits, 1, 1);
+	stranger = user_dial(&st);
+	user = user_dial(&st);
+	for (unsigned i = 1; i <= 8; i++) {
+		char branch[32];
+
+		snprintf(branch, sizeof(branch), "z9hG4bKi%u", i);
+		peer_send(stranger, request("INVITE", branch, i, "", ""));
+		got = peer_next(&st, at_server(0));
+		ck_answer(stranger, 100);
+		peer_send(st.server[0].last, reply(got, "401 Unauthorized", ""));
+		ck_assert_int_eq(strncmp(peer_next(&st, st.server[0].last), "ACK ", 4), 0);
+		ck_answer(stranger, 401);
+	}
+	ck_assert_uint_eq(sip_relay_transactions(st.relay), 2);
+	peer_send(user, request("MESSAGE", "z9hG4bK1", 1, "", ""));
+	peer_send(st.server[0].last, reply(peer_next(&st, st.server[0].last), "200 OK", ""));
+	ck_answer(user, 200);
+	stage_pass(&st, 32000);
+	end();
+}
+END_TEST
+
 START_TEST(strangers_leave_places_for_our_own_servers)
 {
 	struct sip_relay_limits limits = SIP_RELAY_LIMITS_DEFAULT;
@@ -341,6 +371,7 @@ main(void)
 		a_hop_whose_pointer_is_kept_is_not_forgotten, the_time_of_a_lost_target_is_not_the_next_one_s,
 		late_news_of_a_target_that_was_given_up, late_news_while_it_waits_for_the_next_target,
 		a_user_who_does_not_read_holds_up_nobody_else, refused_invites_leave_room_for_others,
+		invites_refused_further_on_leave_room_for_others,
 		strangers_leave_places_for_our_own_servers };
 
 	return unit_run("rough", tests, sizeof(tests) / sizeof(tests[0]));
