@@ -4,6 +4,8 @@
 #ifndef SALLYPORT_EDGE_EDGE_H
 #define SALLYPORT_EDGE_EDGE_H
 
+#include <stdatomic.h>
+
 #include "admin/renew.h"
 #include "admin/seen.h"
 #include "edge/config.h"
@@ -40,6 +42,7 @@ struct edge {
 	uint64_t		 listed_at;	/* when peer_certificates was written last */
 	bool			 list_failed;
 	int			 fds[EDGE_DOORS_MAX + 1][NET_WORKERS_MAX];
+	_Atomic uint64_t	 branch_link[0x10000];	/* any thread: a branch's newest link, whichever worker's; 0: none */
 };
 
 /* Of one worker; only its own thread touches it. */

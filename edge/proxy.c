@@ -274,8 +274,33 @@ plan_flow(struct edge_worker *w, const struct sip_flow *f, struct sip_plan *p)
 	p->face = &w->face[FLOW_DOOR(f->extra)];
 	if (branch != NULL) {
 		struct sip_hop_spec spec = { .name = branch->server, .port = branch->port, .face = p->face, .reuse_inbound = true };
+		uint64_t newest = atomic_load(&w->edge->branch_link[FLOW_BRANCH(f->extra) & 0xffff]);
 
+		/* the token's own may be gone; another may be another worker's, and the branch not to be dialled */
+		if (newest != 0 && sip_relay_link(w->relay, f->link) == NULL)
+			p->link = newest;
 		add_hop(p, sip_hop_get(w->relay, &spec));
+	}
+}
+
+/* A branch's link has come up, or has gone. */
+static void
+note_branch(struct edge_worker *w, struct sip_link *l, bool up)
+{
+	struct edge *e = w->edge;
+	uint64_t id = sip_link_id(l);
+
+	for (size_t i = 0; i < policy_partner_count(w->rules); i++) {
+		const struct policy_partner *p = policy_partner_get(w->rules, i);
+		uint64_t was = id;
+
+		if (policy_partner_class(w->rules, i) != POLICY_CLASS_BRANCH ||
+		    !net_peer_proves(sip_link_peer(l), span_str(p->server)))
+			continue;
+		if (up)
+			atomic_store(&e->branch_link[branch_word(p->server)], id);
+		else
+			atomic_compare_exchange_strong(&e->branch_link[branch_word(p->server)], &was, 0);
 	}
 }
 
@@ -776,6 +801,10 @@ opened(struct sip_relay *r, struct sip_link *l, enum policy_reason *why)
 	facts_of(w, l, &f);
 	class = policy_class_of_peer(w->rules, &f.facts);
 	sip_link_words(l)[LINK_CLASS] = class;
+	if (class == POLICY_CLASS_BRANCH)
+		note_branch(w, l, true);
+	if (class == POLICY_CLASS_BRANCH)
+		note_branch(w, l, true);
 	rec = log_begin(SP_LOG_INFO, "connected");
 	log_link(&rec, w, l);
 	if (f.facts.nnames > 0)
@@ -802,6 +831,8 @@ closed(struct sip_relay *r, struct sip_link *l, enum policy_reason why, const ch
 	struct logrec rec = sip_log_disconnected(why);
 
 	edge_note_refused(worker_of(r), l, why, detail);
+	if (sip_link_words(l)[LINK_CLASS] == POLICY_CLASS_BRANCH)
+		note_branch(worker_of(r), l, false);
 	log_link(&rec, worker_of(r), l);
 	sip_log_disconnected_end(&rec, why, detail);
 }

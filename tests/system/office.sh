@@ -23,9 +23,6 @@ head_office() {
 lab_stop edge
 echo 'branches = [ "branch1.example.com" ];' >>"$LAB/edge-policy.conf"
 echo "flow_keys = \"$LAB/edge-flow.keys\";" >>"$LAB/edge.conf"
-# One worker: with two, the branch's links may all come to one of them and the
-# Director's to the other, which then has to dial the branch; here nobody can.
-sed -i 's/workers = 2;/workers = 1;/' "$LAB/edge.conf"
 head_office
 
 example=$LAB_TOP/packaging/examples/branch
