@@ -209,6 +209,8 @@ static const struct conf_item items[] = {
 	INT("limits.questions", max_questions, 0, 2000, 1, 100000,
 	    "Requests of one worker that wait for an answer about a user."),
 	INT("limits.message", max_message, 0, 65536, 4096, 1048576, "Bytes of a message."),
+	INT("limits.credentials", max_credentials, 0, 16384, 8192, 16384,
+	    "Bytes of Authorization in a REGISTER, which a Kerberos ticket with many groups makes long."),
 	INT("limits.queue", max_queue, 0, 1024, 16, 1048576,
 	    "KiB that may wait to be written to one server; a client may have a quarter of it."),
 	INT("timers.handshake", handshake_time, 0, 10, 1, 300, "Seconds that a TLS handshake may take."),
@@ -703,6 +705,7 @@ director_config_same_frame(const struct director_config *a, const struct directo
 	    a->max_transactions != b->max_transactions ? "limits.transactions" :
 	    a->max_questions != b->max_questions ? "limits.questions" :
 	    a->max_message != b->max_message ? "limits.message" :
+	    a->max_credentials != b->max_credentials ? "limits.credentials" :
 	    a->connect_time != b->connect_time ? "timers.connect" :
 	    a->failover_time != b->failover_time ? "timers.failover" :
 	    a->request_time != b->request_time ? "timers.request" : a->max_queue != b->max_queue ? "limits.queue" : !same(a->flow_keys, b->flow_keys) ? "flow_keys" : NULL;

@@ -80,7 +80,7 @@ struct director_config {
 	int		 auth_nonce_lifetime, auth_replay_entries, auth_timeout;
 	struct dirconf	 directory;
 	struct conf_strs dns_servers;
-	int		 max_connections, max_transactions, max_questions, max_message, max_queue;
+	int		 max_connections, max_transactions, max_questions, max_message, max_queue, max_credentials;
 	int		 handshake_time, first_message_time, message_time, signin_time, idle_time, drain_time;
 	int		 connect_time, failover_time, request_time;
 	struct conf_strs refused_certificates;

@@ -48,6 +48,7 @@ link_limits(const struct director_config *c, bool clients)
 	};
 
 	l.frame.message = (uint32_t)c->max_message;
+	l.frame.credentials = (uint32_t)c->max_credentials;
 	if (l.frame.head > l.frame.message)
 		l.frame.head = l.frame.message;
 	if (clients) {

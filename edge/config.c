@@ -160,6 +160,8 @@ static const struct conf_item items[] = {
 	    .help = "Bytes of a start line." },
 	{ .path = "limits.header", .type = CONF_INT, .at = LIM(header), .dflt = 8192, .min = 256, .max = 16384,
 	    .help = "Bytes of one header with its folded lines." },
+	{ .path = "limits.credentials", .type = CONF_INT, .at = LIM(credentials), .dflt = 16384, .min = 256, .max = 16384,
+	    .help = "The same of an Authorization of a REGISTER, if that is more." },
 	{ .path = "limits.headers", .type = CONF_INT, .at = LIM(headers), .dflt = SIP_HEADERS_MAX, .min = 8, .max = SIP_HEADERS_MAX,
 	    .help = "Number of headers of a message." },
 	{ .path = "limits.head", .type = CONF_INT, .at = LIM(head), .dflt = 16384, .min = 1024, .max = 16384,
@@ -331,7 +333,7 @@ static struct sip_frame_limits
 frame_limits(const struct edge_config *c)
 {
 	return (struct sip_frame_limits){ (uint32_t)c->limits.start_line, (uint32_t)c->limits.header,
-	    (uint32_t)c->limits.headers, (uint32_t)c->limits.head, (uint32_t)c->limits.message_size };
+	    (uint32_t)c->limits.headers, (uint32_t)c->limits.head, (uint32_t)c->limits.message_size, (uint32_t)c->limits.credentials };
 }
 
 struct sip_link_limits

@@ -36,7 +36,7 @@ struct edge_director_conf {
 struct edge_limits_conf {
 	int	 connections, transactions, hop_queue, held, held_per_domain;
 	int	 handshake, first_message, message, sign_in, idle, server_idle; /* seconds */
-	int	 start_line, header, headers, head, message_size;
+	int	 start_line, header, credentials, headers, head, message_size;
 	int	 user_queue, link_queue;	/* KiB */
 	int	 request, failover, invite_first, invite, connect; /* seconds */
 };

@@ -131,6 +131,18 @@ index_request_line(struct sip_message *m, struct span line)
 	return why;
 }
 
+/* How long a header of that name may be: only what signs somebody in is longer than others. */
+static uint32_t
+header_max(const struct sip_message *m, const struct sip_frame_limits *lim, struct span name)
+{
+	enum sip_header_id id = sip_header_id_of(name);
+
+	if (lim->credentials > lim->header && (id == SIP_H_AUTHORIZATION || id == SIP_H_PROXY_AUTHORIZATION) &&
+	    m->is_request && span_is(m->method, "REGISTER"))
+		return lim->credentials;
+	return lim->header;
+}
+
 /* One header from `at`, whose first line is n bytes long; folded lines are taken in. */
 static enum sip_check
 index_header(struct sip_message *m, const struct sip_frame_limits *lim, size_t at, size_t n, size_t end, size_t *next)
@@ -158,7 +170,7 @@ index_header(struct sip_message *m, const struct sip_frame_limits *lim, size_t a
 		if (span_is_empty(span_trim(span_of(p + from, stop - from))))
 			return SIP_CHECK_BLANK_FOLD;
 	}
-	if (stop + 2 - at > lim->header)
+	if (stop + 2 - at > header_max(m, lim, span_of(p + at, name)))
 		return SIP_CHECK_HEADER_TOO_LONG;
 	if (stop == end) {	/* a folded line is cut off, and the header with it */
 		*next = end;
@@ -181,6 +193,13 @@ index_header(struct sip_message *m, const struct sip_frame_limits *lim, size_t a
 	m->nheaders++;
 	*next = stop + 2;
 	return SIP_CHECK_OK;
+}
+
+/* A line that is cut off already is. */
+static bool
+is_too_long(const struct sip_message *m, const struct sip_frame_limits *lim, struct span line)
+{
+	return line.n > header_max(m, lim, span_head(line, sip_chars_run(line, SIP_CHAR_TOKEN)));
 }
 
 /*
@@ -212,7 +231,8 @@ index_head(struct sip_message *m, const struct sip_frame_limits *lim, const char
 
 		n = line_length(p, at, end);
 		if (at + n == end)	/* cut off */
-			return start != SIP_CHECK_OK ? start : n > lim->header ? SIP_CHECK_HEADER_TOO_LONG : SIP_CHECK_OK;
+			return start != SIP_CHECK_OK ? start : is_too_long(m, lim, span_of(p + at, n)) ?
+			    SIP_CHECK_HEADER_TOO_LONG : SIP_CHECK_OK;
 		why = index_header(m, lim, at, n, end, &at);
 		if (why != SIP_CHECK_OK)
 			return start != SIP_CHECK_OK ? start : why;

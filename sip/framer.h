@@ -27,9 +27,11 @@ struct sip_frame_limits {
 	uint32_t	headers;	/* number of headers; default and most SIP_HEADERS_MAX */
 	uint32_t	head;		/* bytes of start line and headers; default 16384 */
 	uint32_t	message;	/* bytes in all; default 65536 */
+	uint32_t	credentials;	/* bytes of one Authorization or Proxy-Authorization of a REGISTER, if that is more than
+					   header: a Kerberos ticket grows with its user's groups; default 16384 */
 };
 #define SIP_FRAME_LIMITS_DEFAULT \
-	((struct sip_frame_limits){ 4096, 8192, SIP_HEADERS_MAX, 16384, 65536 })
+	((struct sip_frame_limits){ 4096, 8192, SIP_HEADERS_MAX, 16384, 65536, 16384 })
 
 enum sip_frame {
 	SIP_FRAME_MORE = 0,	/* not whole yet */

@@ -166,7 +166,7 @@ sip_message_reset(struct sip_message *m)
 int
 sip_message_index(struct sip_message *m, const char *bytes, size_t n)
 {
-	static const struct sip_frame_limits any = { UINT32_MAX, UINT32_MAX, SIP_HEADERS_MAX, UINT32_MAX, UINT32_MAX };
+	static const struct sip_frame_limits any = { UINT32_MAX, UINT32_MAX, SIP_HEADERS_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX };
 	struct sip_framer f;
 	size_t used;
 

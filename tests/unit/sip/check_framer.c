@@ -211,7 +211,7 @@ framed(const char *text, size_t n, const struct sip_frame_limits *lim)
 START_TEST(limits_hold_at_and_one_past)
 {
 	static char text[200000];
-	struct sip_frame_limits small = { 60, 80, 5, 300, 400 };
+	struct sip_frame_limits small = { 60, 80, 5, 300, 400, 120 };
 	size_t n, head;
 
 	ck_assert_int_eq(framed(text, build(text, 60, 80, 5, 0), &small), SIP_CHECK_OK);
@@ -255,6 +255,44 @@ START_TEST(limits_hold_at_and_one_past)
 	for (size_t at = 500; at < 20000; at += 500)
 		memcpy(text + at, "\r\ny: ", 5);
 	ck_assert_int_eq(framed(text, 16384, &limits), SIP_CHECK_HEAD_TOO_LONG);
+}
+END_TEST
+
+/* One header of that many bytes, name and line end included, in a request with that method. */
+static size_t
+build_long(char *out, const char *method, const char *name, size_t size)
+{
+	size_t n = (size_t)sprintf(out, "%s sip:example.com SIP/2.0\r\n", method), at = n;
+
+	n += (size_t)sprintf(out + n, "%s: ", name);
+	memset(out + n, 'a', at + size - 2 - n);
+	return at + size - 2 + (size_t)sprintf(out + at + size - 2, "\r\nContent-Length: 0\r\n\r\n");
+}
+
+/* A ticket in a REGISTER may be longer than other headers. */
+START_TEST(credentials_may_be_long)
+{
+	static char text[20000];
+	struct sip_frame_limits lim = { 60, 80, 5, 300, 400, 120 };
+	static const struct { const char *method, *name; size_t most; } rows[] = {
+		{ "REGISTER", "Authorization", 120 }, { "REGISTER", "PROXY-authorization", 120 },
+		{ "INVITE", "Authorization", 80 }, { "REGISTER", "WWW-Authenticate", 80 }, { "REGISTER", "x", 80 },
+		{ "register", "Authorization", 80 }
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		size_t n = build_long(text, rows[i].method, rows[i].name, rows[i].most);
+
+		ck_assert_msg(framed(text, n, &lim) == SIP_CHECK_OK, "row %zu", i);
+		n = build_long(text, rows[i].method, rows[i].name, rows[i].most + 1);
+		ck_assert_msg(framed(text, n, &lim) == SIP_CHECK_HEADER_TOO_LONG, "row %zu", i);
+	}
+	/* less than other headers have is no limit of its own */
+	lim.credentials = 10;
+	ck_assert_int_eq(framed(text, build_long(text, "REGISTER", "Authorization", 80), &lim), SIP_CHECK_OK);
+	ck_assert_int_eq(framed(text, build_long(text, "REGISTER", "Authorization", 16000), &limits), SIP_CHECK_OK);
+	/* the header part as a whole is what it is */
+	ck_assert_int_eq(framed(text, build_long(text, "REGISTER", "Authorization", 16384), &limits), SIP_CHECK_HEAD_TOO_LONG);
 }
 END_TEST
 
@@ -407,7 +445,7 @@ int
 main(void)
 {
 	const TTest *tests[] = { indexes_a_request, indexes_a_response, refuses_what_reads_two_ways,
-	    limits_hold_at_and_one_past, cutting_changes_nothing, bad_messages_can_be_answered, pings_are_told_from_pongs };
+	    limits_hold_at_and_one_past, credentials_may_be_long, cutting_changes_nothing, bad_messages_can_be_answered, pings_are_told_from_pongs };
 
 	return unit_run("framer", tests, sizeof(tests) / sizeof(tests[0]));
 }
