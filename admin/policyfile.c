@@ -39,7 +39,7 @@ struct policy_conf {
 	bool			discovery, open_federation, clearinghouse, strict_providers, assert_identity;
 	bool			diagnostics_partners, diagnostics_users;
 	int			discovered_verification;
-	struct conf_groups	partners, providers, discovered, routes, content;
+	struct conf_groups	partners, providers, branch_offices, discovered, routes, content;
 	struct entry_conf	default_route;
 };
 
@@ -66,6 +66,12 @@ static const char *const direction_words[] = { "both", "in", "out", NULL };
 #define AT(field)	offsetof(struct entry_conf, field)
 #define PORT_OF(whom)	{ .path = "port", .type = CONF_INT, .at = AT(port), .flags = CONF_RELOADS, .dflt = 5061, \
 	    .min = 1, .max = 65535, .help = "Port of " whom " server." }
+#define CERTIFICATE_OF(whose) \
+	{ .path = "certificate", .type = CONF_CHOICE, .at = AT(certificate), .flags = CONF_RELOADS, \
+	    .choices = certificate_rules, .help = "What " whose " certificate must be: made for servers, for servers and " \
+	    "clients, or pinned by its key." }, \
+	{ .path = "pins", .type = CONF_STRS, .at = AT(pins), .flags = CONF_RELOADS, \
+	    .help = "SHA-256 of the public keys that count if certificate is \"pinned\"; several for a change of keys." }
 static const struct conf_item partner_items[] = {
 	{ .path = "name", .type = CONF_STR, .at = AT(name), .flags = CONF_OPTIONAL | CONF_RELOADS,
 	    .help = "Name to show in logs and on the status page; the server's name if left out." },
@@ -79,11 +85,7 @@ static const struct conf_item partner_items[] = {
 	    .help = "Whether the partner's users count as verified: by its own word, always, or never." },
 	{ .path = "accept_cn", .type = CONF_BOOL, .at = AT(accept_cn), .flags = CONF_RELOADS,
 	    .help = "Take the subject CN of the partner's certificate for a name, as old servers need." },
-	{ .path = "certificate", .type = CONF_CHOICE, .at = AT(certificate), .flags = CONF_RELOADS,
-	    .choices = certificate_rules,
-	    .help = "What its certificate must be: made for servers, for servers and clients, or pinned by its key." },
-	{ .path = "pins", .type = CONF_STRS, .at = AT(pins), .flags = CONF_RELOADS,
-	    .help = "SHA-256 of the public keys that count if certificate is \"pinned\"; several for a change of keys." },
+	CERTIFICATE_OF("its"),
 	{ .path = "trusted", .type = CONF_BOOL, .at = AT(trusted), .flags = CONF_RELOADS,
 	    .help = "The partner is in our trust domain: P-Asserted-Identity passes in both directions (RFC 3325)." },
 	{ .path = "member", .type = CONF_BOOL, .at = AT(member), .flags = CONF_RELOADS,
@@ -108,6 +110,16 @@ static const struct conf_item provider_items[] = {
 	    .help = "Whether its users count as verified; by-network: never of a public IM network, else always." },
 	{ .path = "accept_cn", .type = CONF_BOOL, .at = AT(accept_cn), .flags = CONF_RELOADS,
 	    .help = "Take the subject CN of the provider's certificate for a name." },
+	CERTIFICATE_OF("its"),
+	{ .path = NULL }
+};
+
+static const struct conf_item branch_items[] = {
+	{ .path = "server", .type = CONF_STR, .at = AT(server), .flags = CONF_REQUIRED | CONF_RELOADS | CONF_NONEMPTY,
+	    .help = "Full name of the branch proxy, which its certificate must prove." },
+	{ .path = "accept_cn", .type = CONF_BOOL, .at = AT(accept_cn), .flags = CONF_RELOADS,
+	    .help = "Take the subject CN of the branch proxy's certificate for a name." },
+	CERTIFICATE_OF("its"),
 	{ .path = NULL }
 };
 
@@ -174,6 +186,7 @@ static const struct conf_item policy_items[] = {
 	LIST("blocked", blocked, "Blocked domains, both ways, each with every domain below it."),
 	SWITCH("remote_users", remote_users, 1, "Whether our own users may sign in from outside."),
 	LIST("branches", branches, "Servers of branch proxies, whose users are our own, as their certificates prove them."),
+	GROUPS("branch_offices", branch_offices, branch_items, "The same, with more to say of each."),
 	SWITCH("federation", federation, 0, "Whether anything passes to and from other organisations."),
 	SWITCH("ip_literals", ip_literals, 0, "Whether an IP address may stand where a domain belongs."),
 	SWITCH("mark_verifiable", mark_verifiable, 1, "Whether we tell partners that our users are verified."),
@@ -219,6 +232,13 @@ static const struct conf_item policy_items[] = {
 	    "What comes from it is marked as a public IM network's."),
 	SWITCH("default_route.trusted", default_route.trusted, 0,
 	    "It is in our trust domain: P-Asserted-Identity passes in both directions (RFC 3325)."),
+	SWITCH("default_route.accept_cn", default_route.accept_cn, 0,
+	    "Take the subject CN of its certificate for a name."),
+	{ .path = "default_route.certificate", .type = CONF_CHOICE, .at = AT(default_route.certificate),
+	    .flags = CONF_RELOADS, .choices = certificate_rules,
+	    .help = "What its certificate must be: made for servers, for servers and clients, or pinned by its key." },
+	{ .path = "default_route.pins", .type = CONF_STRS, .at = AT(default_route.pins), .flags = CONF_RELOADS,
+	    .help = "SHA-256 of the public keys that count if default_route.certificate is \"pinned\"." },
 	SWITCH("clearinghouse", clearinghouse, 0, "Whether we are a clearing house: relay between members by their domains."),
 	GROUPS("static_routes", routes, route_items, "Where some addresses go, whatever the rules about partners say."),
 	GROUPS("content", content, content_items, "Links and files in messages, by class of peer."),
@@ -295,6 +315,14 @@ static const struct member provider_members[] = {
 	{ "public_network", "provider.public", AT(public_network), AS_SWITCH, NULL },
 	{ "verification", "provider.verification", AT(verification), AS_WORD, provider_verifications },
 	{ "accept_cn", "provider.cn", AT(accept_cn), AS_SWITCH, NULL },
+	{ "certificate", "provider.certificate", AT(certificate), AS_WORD, certificate_rules },
+	{ "pins", "provider.pin", AT(pins), AS_LIST, NULL },
+	{ NULL, NULL, 0, AS_TEXT, NULL }
+};
+static const struct member branch_members[] = {
+	{ "accept_cn", "branch.cn", AT(accept_cn), AS_SWITCH, NULL },
+	{ "certificate", "branch.certificate", AT(certificate), AS_WORD, certificate_rules },
+	{ "pins", "branch.pin", AT(pins), AS_LIST, NULL },
 	{ NULL, NULL, 0, AS_TEXT, NULL }
 };
 static const struct member discovered_members[] = {
@@ -325,6 +353,9 @@ static const struct member default_route_members[] = {
 	{ "verification", "default-route.verification", AT(verification), AS_WORD, verifications },
 	{ "public_network", "default-route.public", AT(public_network), AS_SWITCH, NULL },
 	{ "trusted", "default-route.trusted", AT(trusted), AS_SWITCH, NULL },
+	{ "accept_cn", "default-route.cn", AT(accept_cn), AS_SWITCH, NULL },
+	{ "certificate", "default-route.certificate", AT(certificate), AS_WORD, certificate_rules },
+	{ "pins", "default-route.pin", AT(pins), AS_LIST, NULL },
 	{ NULL, NULL, 0, AS_TEXT, NULL }
 };
 
@@ -337,6 +368,7 @@ static const struct kind {
 } kinds[] = {
 	{ "partners", "partner", offsetof(struct policy_conf, partners), AT(name), partner_members },
 	{ "providers", "provider", offsetof(struct policy_conf, providers), AT(name), provider_members },
+	{ "branch_offices", "branch", offsetof(struct policy_conf, branch_offices), AT(server), branch_members },
 	{ "discovered", "allowed", offsetof(struct policy_conf, discovered), AT(domain), discovered_members },
 	{ "static_routes", "route", offsetof(struct policy_conf, routes), AT(match), route_members },
 	{ "content", "content", offsetof(struct policy_conf, content), AT(name), content_members },

@@ -239,6 +239,27 @@ plan_directors(struct edge_worker *w, struct sip_link *l, const struct sip_messa
 	p->face = &w->face[EDGE_INNER(w->edge->config)];
 }
 
+/* ---- who is at the far end ---- */
+
+static void
+facts_of(struct edge_worker *w, struct sip_link *l, struct sip_facts *f)
+{
+	const struct edge_config *c = w->edge->config;
+	const struct sip_face *face;
+
+	if (l == NULL) {
+		sip_facts_of_link(&f->facts, POLICY_SIDE_OUTER, NULL);
+		return;
+	}
+	face = sip_link_face(l);
+	sip_facts_of_link(&f->facts, face->side, l);
+	if (face->tag < EDGE_INNER(c)) {
+		f->facts.door_users = edge_outer(c, face->tag)->users;
+		/* the far end of a connection that we opened was chosen by policy */
+		f->facts.door_partners = edge_outer(c, face->tag)->partners || !sip_link_is_inbound(l);
+	}
+}
+
 /* ---- branches: their users stay reachable when the link is another one ---- */
 
 /* Never 0. Should two branches have the same, the wrong one finds its route forged. */
@@ -273,7 +294,10 @@ plan_flow(struct edge_worker *w, const struct sip_flow *f, struct sip_plan *p)
 	p->gone = POLICY_REASON_FLOW_GONE;
 	p->face = &w->face[FLOW_DOOR(f->extra)];
 	if (branch != NULL) {
-		struct sip_hop_spec spec = { .name = branch->server, .port = branch->port, .face = p->face, .reuse_inbound = true };
+		struct sip_hop_spec spec = {
+			.name = branch->server, .port = branch->port, .face = p->face, .accept_cn = branch->accept_cn,
+			.reuse_inbound = policy_name_suffices(w->rules, span_str(branch->server))
+		};
 		uint64_t newest = atomic_load(&w->edge->branch_link[FLOW_BRANCH(f->extra) & 0xffff]);
 
 		/* the token's own may be gone; another may be another worker's, and the branch not to be dialled */
@@ -289,13 +313,14 @@ note_branch(struct edge_worker *w, struct sip_link *l, bool up)
 {
 	struct edge *e = w->edge;
 	uint64_t id = sip_link_id(l);
+	struct sip_facts f;
 
+	facts_of(w, l, &f);
 	for (size_t i = 0; i < policy_partner_count(w->rules); i++) {
 		const struct policy_partner *p = policy_partner_get(w->rules, i);
 		uint64_t was = id;
 
-		if (policy_partner_class(w->rules, i) != POLICY_CLASS_BRANCH ||
-		    !net_peer_proves(sip_link_peer(l), span_str(p->server)))
+		if (policy_partner_class(w->rules, i) != POLICY_CLASS_BRANCH || !policy_peer_proves(w->rules, &f.facts, i))
 			continue;
 		if (up)
 			atomic_store(&e->branch_link[branch_word(p->server)], id);
@@ -351,25 +376,6 @@ routes_from_outside(struct edge_worker *w, struct sip_message *m, struct sip_rou
 			return;
 	}
 	drop_all(m, SIP_H_ROUTE);
-}
-
-static void
-facts_of(struct edge_worker *w, struct sip_link *l, struct sip_facts *f)
-{
-	const struct edge_config *c = w->edge->config;
-	const struct sip_face *face;
-
-	if (l == NULL) {
-		sip_facts_of_link(&f->facts, POLICY_SIDE_OUTER, NULL);
-		return;
-	}
-	face = sip_link_face(l);
-	sip_facts_of_link(&f->facts, face->side, l);
-	if (face->tag < EDGE_INNER(c)) {
-		f->facts.door_users = edge_outer(c, face->tag)->users;
-		/* the far end of a connection that we opened was chosen by policy */
-		f->facts.door_partners = edge_outer(c, face->tag)->partners || !sip_link_is_inbound(l);
-	}
 }
 
 static void
@@ -801,10 +807,6 @@ opened(struct sip_relay *r, struct sip_link *l, enum policy_reason *why)
 	facts_of(w, l, &f);
 	class = policy_class_of_peer(w->rules, &f.facts);
 	sip_link_words(l)[LINK_CLASS] = class;
-	if (class == POLICY_CLASS_BRANCH)
-		note_branch(w, l, true);
-	if (class == POLICY_CLASS_BRANCH)
-		note_branch(w, l, true);
 	rec = log_begin(SP_LOG_INFO, "connected");
 	log_link(&rec, w, l);
 	if (f.facts.nnames > 0)
@@ -819,6 +821,8 @@ opened(struct sip_relay *r, struct sip_link *l, enum policy_reason *why)
 		*why = POLICY_REASON_NOT_INTERNAL_PEER;
 		return false;
 	}
+	if (class == POLICY_CLASS_BRANCH)
+		note_branch(w, l, true);
 	/* servers prove who they are in the handshake; users by signing in */
 	if (class != POLICY_CLASS_UNKNOWN && class != POLICY_CLASS_REMOTE_USER)
 		proved_server(w, l);

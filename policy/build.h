@@ -91,8 +91,10 @@ typedef void build_read(struct build *, struct place, const char *key, const cha
 build_read build_read_partner, build_read_provider, build_read_branch, build_read_default_route, build_read_route,
     build_read_allowed, build_read_server, build_read_partner_domain, build_read_reach, build_read_port,
     build_read_word, build_read_flag, build_read_record;
-/* The partner that is open; NULL after an error. */
-struct partner *build_current_partner(struct build *, struct place, const char *key);
+/* The entry that is open, if it is one of that group; NULL after an error. */
+struct partner *build_current_entry(struct build *, struct place, const char *key, enum group);
+/* The key that opens an entry of that class: "partner", "provider", "branch", "default-route". */
+const char *build_class_key(enum policy_class);
 /* What "discovered-verification" says. */
 build_read build_read_discovered_word;
 /* What the open group lacks; called before another opens, and at the end. */
@@ -100,7 +102,7 @@ void	build_close_group(struct build *);
 /* After all pairs: wishes into bits, routes into their order. */
 void	build_finish_servers(struct build *);
 
-/* policy/keys.c: handlers of keys, and what must hold when all are read. */
+/* policy/keys.c: handlers of keys (which is an enum group), and what must hold when all are read. */
 build_read build_read_refused_certificate, build_read_key_rule, build_read_pin;
 void	build_finish_keys(struct build *);
 

@@ -264,6 +264,17 @@ policy_decide(const struct policy_rules *rules, const struct policy_facts *facts
 	return d;
 }
 
+bool
+policy_peer_proves(const struct policy_rules *rules, const struct policy_facts *facts, size_t i)
+{
+	struct walk w = { .rules = rules, .facts = facts };
+
+	if (facts->side != POLICY_SIDE_OUTER)
+		return false;
+	look_up_peer(&w);
+	return proves(&w, (uint32_t)i) && keys_judge(rules, (uint32_t)i, facts) == POLICY_REASON_UNDECIDED;
+}
+
 enum policy_class
 policy_class_of_peer(const struct policy_rules *rules, const struct policy_facts *facts)
 {

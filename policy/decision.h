@@ -125,6 +125,12 @@ enum policy_class policy_class_of_peer(const struct policy_rules *,
 enum policy_reason policy_admit(const struct policy_rules *, const struct policy_facts *, struct span called);
 
 /*
+ * Does this connection prove to be that server of the rules (policy_partner_get()), by
+ * what its rule asks for: its name, or a pinned key? One certificate may prove several.
+ */
+bool	policy_peer_proves(const struct policy_rules *, const struct policy_facts *, size_t i);
+
+/*
  * Is whoever proves this server's name by a chain that server? Not where its
  * rule asks for more than a name: a connection that proves the name beside
  * others was admitted for one of those, maybe.

@@ -89,15 +89,14 @@ build_read_refused_certificate(struct build *b, struct place at, const char *key
 }
 
 void
-build_read_key_rule(struct build *b, struct place at, const char *key, const char *value, int unused)
+build_read_key_rule(struct build *b, struct place at, const char *key, const char *value, int group)
 {
 	static const char *const words[] = {
 		[KEY_SERVER_ONLY] = "server-only", [KEY_STRICT] = "strict", [KEY_PINNED] = "pinned",
 	};
-	struct partner *p = build_current_partner(b, at, key);
+	struct partner *p = build_current_entry(b, at, key, (enum group)group);
 	char text[SHOWN_MAX];
 
-	(void)unused;
 	if (p == NULL)
 		return;
 	if (p->key_rule_at.file != NULL) {
@@ -115,14 +114,13 @@ build_read_key_rule(struct build *b, struct place at, const char *key, const cha
 }
 
 void
-build_read_pin(struct build *b, struct place at, const char *key, const char *value, int unused)
+build_read_pin(struct build *b, struct place at, const char *key, const char *value, int group)
 {
-	struct partner *p = build_current_partner(b, at, key);
+	struct partner *p = build_current_entry(b, at, key, (enum group)group);
 	struct policy_rules *r = b->rules;
 	struct pin pin = { .partner = (uint32_t)r->npartners - 1, .at = at };
 	char text[SHOWN_MAX];
 
-	(void)unused;
 	if (p == NULL)
 		return;
 	if (!policy_read_fingerprint(value, pin.spki) && !read_base64(value, pin.spki)) {
@@ -160,20 +158,24 @@ build_finish_keys(struct build *b)
 		const struct partner *p = &r->partners[i];
 
 		if (p->key_rule == KEY_PINNED && p->npins == 0)
-			build_error(b, p->key_rule_at, "partner: %s is pinned to no key", p->shown.name);
+			build_error(b, p->key_rule_at, "%s: %s is pinned to no key", build_class_key(p->class),
+			    p->shown.name);
 		if (p->key_rule != KEY_PINNED && p->npins != 0)
 			build_error(b, p->key_rule_at.file != NULL ? p->key_rule_at : p->at,
-			    "partner: the keys of %s count only if its certificate rule is \"pinned\"", p->shown.name);
+			    "%s: the keys of %s count only if its certificate rule is \"pinned\"",
+			    build_class_key(p->class), p->shown.name);
 	}
 	if (r->npins > 1)
 		qsort(r->pins, r->npins, sizeof(*r->pins), by_spki_and_place);
 	for (size_t i = 0; i < r->npins; i++) {
 		if (kept > 0 && by_spki(&r->pins[kept - 1], &r->pins[i]) == 0) {
 			const struct pin *was = &r->pins[kept - 1];
+			const struct partner *one = &r->partners[was->partner];
 
 			if (was->partner != r->pins[i].partner)
-				build_error(b, r->pins[i].at, "partner.pin: this key is partner %s's already (%s:%d)",
-				    r->partners[was->partner].shown.name, was->at.file, was->at.line);
+				build_error(b, r->pins[i].at, "%s.pin: this key is %s %s's already (%s:%d)",
+				    build_class_key(r->partners[r->pins[i].partner].class), build_class_key(one->class),
+				    one->shown.name, was->at.file, was->at.line);
 			continue;
 		}
 		r->pins[kept++] = r->pins[i];
@@ -279,11 +281,13 @@ admit_caller(const struct policy_rules *r, const struct policy_facts *f)
 		return POLICY_REASON_ALLOWED;
 	if (f->unverified)
 		return chain_fault(f);
-	for (unsigned i = 0; f->has_certificate && i < f->nnames; i++) {
+	for (unsigned i = 0; f->has_certificate && i <= f->nnames; i++) {
 		const struct name_rule *server;
 		enum policy_reason reason;
 
-		if ((server = names_exact(r->names, NAME_SERVER, f->names[i])) == NULL)
+		/* the subject's name stands behind the others, for those who take it */
+		server = names_exact(r->names, NAME_SERVER, i < f->nnames ? f->names[i] : f->common_name);
+		if (server == NULL || (i == f->nnames && !r->partners[server->value].shown.accept_cn))
 			continue;
 		if ((reason = keys_judge(r, server->value, f)) == POLICY_REASON_UNDECIDED)
 			return POLICY_REASON_ALLOWED;

@@ -41,16 +41,18 @@
  *	open-federation          "on" | "off": every domain may be discovered
  *	discovered-verification  as a partner's, for domains that only open federation lets in
  *	provider                 opens a provider; the value is its display name
- *	provider.server, .port, .cn  as a partner's
+ *	provider.server, .port, .cn, .certificate, .pin  as a partner's
  *	provider.enabled         "on" | "off" (default)
  *	provider.public          "on" | "off": a public IM network
  *	provider.verification    as a partner's; default always-unverifiable if public,
  *	                         else always-verifiable
  *	strict-provider-domains  "on" | "off": DNS must prove a public provider's senders too
  *	default-route            server of the clearing house that takes what nobody else does
- *	default-route.port, .verification, .trusted  as a partner's
+ *	default-route.port, .verification, .trusted, .cn, .certificate, .pin
+ *	                         as a partner's
  *	default-route.public     "on" | "off": it is marked as a public IM network
  *	branch                   server of a branch proxy, whose users are ours
+ *	branch.cn, .certificate, .pin  as a partner's
  *	route                    opens a static route: "[user@]domain", "*" for any characters
  *	route.server, .port      where it leads
  *	route.replace-host       "on" | "off": the Request-URI's host becomes the server's name

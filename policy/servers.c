@@ -45,6 +45,21 @@ class_word(enum policy_class c)
 	}
 }
 
+const char *
+build_class_key(enum policy_class c)
+{
+	switch (c) {
+	case POLICY_CLASS_DIRECT:
+		return "partner";
+	case POLICY_CLASS_PROVIDER:
+		return "provider";
+	case POLICY_CLASS_BRANCH:
+		return "branch";
+	default:
+		return "default-route";
+	}
+}
+
 static struct partner *
 last_partner(struct build *b)
 {
@@ -271,9 +286,9 @@ is_open(struct build *b, struct place at, const char *key, enum group g)
 }
 
 struct partner *
-build_current_partner(struct build *b, struct place at, const char *key)
+build_current_entry(struct build *b, struct place at, const char *key, enum group g)
 {
-	return is_open(b, at, key, GROUP_PARTNER) ? last_partner(b) : NULL;
+	return is_open(b, at, key, g) ? last_partner(b) : NULL;
 }
 
 /* The same, and nobody has said this of the group yet. */

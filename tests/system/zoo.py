@@ -140,6 +140,36 @@ ZOO = [
      ("from-not-of-partner", "certificate-untrusted", None, None), ""),
 ]
 
+# The rules about certificates of servers that are no direct partners: kind, as above, and what comes of it at the
+# partner door and of the server when we call it.
+OTHERS = [
+    ("prov-plain", "provider", ["--dns", "@"], ("ok", "ok"), ""),
+    ("prov-expired", "provider", ["--expired", "--dns", "@"], all_of("certificate-expired")[:2], ""),
+    ("prov-cn", "provider", ["--subject", "/CN=@"], ("unknown-peer", "certificate-name"), ""),
+    ("prov-cn-accepted", "provider", ["--subject", "/CN=@"], ("ok", "ok"), "accept_cn = true;"),
+    ("prov-strict", "provider", ["--dns", "@"], ("ok", "ok"), 'certificate = "strict";'),
+    ("prov-strict-server-only", "provider", ["--purpose", "serverAuth", "--dns", "@"],
+     ("certificate-usage", "certificate-usage"), 'certificate = "strict";'),
+    ("prov-pinned-self-signed", "provider", ["--self-signed", "--dns", "@"], ("ok", "ok"), "PIN"),
+    ("prov-pinned-wrong-key", "provider", ["--dns", "@"], ("certificate-pin", "certificate-pin"), "WRONG"),
+    ("prov-pinned-wrong-self-signed", "provider", ["--self-signed", "--dns", "@"],
+     ("certificate-untrusted", "certificate-untrusted"), "WRONG"),
+    ("branch-plain", "branch", ["--dns", "@"], ("ok", "ok"), ""),
+    ("branch-revoked", "branch", ["--dns", "@"], all_of("certificate-revoked")[:2], ""),
+    ("branch-cn-accepted", "branch", ["--subject", "/CN=@"], ("ok", "ok"), "accept_cn = true;"),
+    ("branch-strict", "branch", ["--dns", "@"], ("ok", "ok"), 'certificate = "strict";'),
+    ("branch-strict-client-only", "branch", ["--purpose", "clientAuth", "--dns", "@"],
+     ("certificate-usage", "certificate-usage"), 'certificate = "strict";'),
+    ("branch-pinned-self-signed", "branch", ["--self-signed", "--dns", "localhost"], ("ok", "ok"), "PIN"),
+    ("branch-pinned-wrong-key", "branch", ["--dns", "@"], ("certificate-pin", "certificate-pin"), "WRONG"),
+    ("house-plain", "default_route", ["--dns", "@"], ("ok", "ok"), ""),
+    ("house-strict-server-only", "default_route", ["--purpose", "serverAuth", "--dns", "@"],
+     ("certificate-usage", "certificate-usage"), 'certificate = "strict";'),
+    ("house-cn-accepted", "default_route", ["--subject", "/CN=@"], ("ok", "ok"), "accept_cn = true;"),
+    ("house-pinned-expired", "default_route", ["--expired", "--dns", "@"], ("ok", "ok"), "PIN"),
+    ("house-pinned-wrong-key", "default_route", ["--dns", "@"], ("certificate-pin", "certificate-pin"), "WRONG"),
+]
+
 
 # ---- making them ----
 
@@ -269,7 +299,12 @@ def make_zoo():
         make_one(name, how, "sip.xn--bcher-kva.example" if name == "idn" else server_of(name), "out")
         if expected[2] is not None:
             make_one(name, how, DIRECTOR, "in")
-    for name in ("revoked-out", "revoked-in", "pinned-revoked-out", "badmiddle"):
+    for name, kind, how, _, _ in OTHERS:
+        make_one(name, how, server_of(name), "out")
+        if kind == "branch":
+            # what its users sign in by, so that there is somebody to be reached there
+            make("cert", name + "-first", "--dns", server_of(name), "--subject", "/O=Zoo")
+    for name in ("revoked-out", "revoked-in", "pinned-revoked-out", "badmiddle", "branch-revoked-out"):
         make("revoke", name)
     make("crl", "stale", "--expired")
     write(pem("trust"), b"".join(read(pem(n)) for n in ("ca", "stale", "nolist")))
@@ -326,6 +361,30 @@ partners = ( %s );
 """ % (DIRECTOR, ", ".join('"%s"' % r for r in refused), ",\n".join(partners))
 
 
+def others_policy():
+    providers = ", ".join('{ server = "%s"; port = %d; enabled = true; %s }' % (
+        server_of(name), FIRST_PORT + 300 + i, partner_options(name, options))
+        for i, (name, kind, _, _, options) in enumerate(OTHERS) if kind == "provider")
+    branches = ", ".join('{ server = "%s"; %s }' % (server_of(name), partner_options(name, options))
+                         for name, kind, _, _, options in OTHERS if kind == "branch")
+    return "providers = ( %s );\nbranch_offices = ( %s );\n" % (providers, branches)
+
+
+def branches_first():
+    """The same branches, as long as they show other certificates."""
+    return policy() + "branches = [ %s ];\n" % ", ".join(
+        '"%s"' % server_of(name) for name, kind, _, _, _ in OTHERS if kind == "branch")
+
+
+def member_policy(name, options):
+    return """
+internal_domains = [ "example.com" ];
+internal_servers = [ "%s" ];
+federation = true;
+default_route = { server = "%s"; port = %d; %s };
+""" % (DIRECTOR, server_of(name), FIRST_PORT + 400, partner_options(name, options))
+
+
 def config(directors, extra=""):
     door = 'certificate = "%s"; key = "%s/edge-outer.key"; dial_certificate = "%s"; dial_key = "%s/dialling.key"; crl = "%s";' % (
         pem("edge-outer"), PKI, pem("dialling"), PKI, CRLS)
@@ -348,7 +407,7 @@ limits = { connect = 5; };
 
 
 class Names(threading.Thread):
-    """A resolver for which every name is the partners' one address."""
+    """A resolver for which every name is the partners' one address, and at.X in the hands of sip.X."""
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -361,7 +420,13 @@ class Names(threading.Thread):
             q, who = self.sock.recvfrom(2048)
             end = q.index(b"\0", 12) + 5
             kind = struct.unpack("!H", q[end - 4:end - 2])[0]
-            head = q[:2] + b"\x84\x00\x00\x01" + (b"\0\1" if kind == 1 else b"\0\0") + b"\0\0\0\0"
+            hosted = q[12:end - 5].startswith(b"\x11_sipfederationtls\4_tcp\2at") and kind == 33
+            head = q[:2] + b"\x84\x00\x00\x01" + (b"\0\1" if kind == 1 or hosted else b"\0\0") + b"\0\0\0\0"
+            if hosted:
+                target = b"\3sip" + q[12 + 18 + 5 + 3:end - 4]
+                self.sock.sendto(head + q[12:end] + b"\xc0\x0c\0\x21\0\1\0\0\0\x3c" + struct.pack(
+                    "!HHHH", 6 + len(target), 0, 0, 5061) + target, who)
+                continue
             answer = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + socket.inet_aton(PARTNER) if kind == 1 else b""
             self.sock.sendto(head + q[12:end] + answer, who)
 
@@ -535,6 +600,76 @@ def everywhere():
     beside(edge, inside)
     listed(edge)
     changes(edge, inside)
+    T.check("the edge ends in order", edge.stop() == 0)
+    director.close()
+
+
+def far_end(edge, inside, port, cert, message):
+    """What comes of a message that leads to a server with this certificate."""
+    far = Far("%s:%d" % (PARTNER, port), cert)
+    since = len(edge.log())
+    try:
+        inside.send(message)
+        status = inside.recv().status
+        if status == 200:
+            return "ok"
+        got = logged_reason(edge, "connect-failed", "port=%d " % port, since=since)
+        if status != 504:
+            return "%s, answered with %d" % (got, status)
+        return got if not far.bytes else got + ", and it got %r" % far.bytes[:40]
+    finally:
+        far.close()
+
+
+def others():
+    """Providers, branches, and the clearing house that we are a member of."""
+    director = Far(DIR1 + ":5061", "director")
+    conf = config(['{ name = "%s"; address = "%s"; }' % (DIRECTOR, DIR1)])
+    edge = Edge("others", conf, branches_first())
+    inside, _ = call(INNER, "director", "edge.int.example.com")
+    paths = {}
+    for name, kind, _, _, _ in OTHERS:
+        if kind == "branch":
+            conn, _ = call(PARTNERS, name + "-first")
+            conn.send(request("REGISTER", uri="sip:example.com", to="sip:alice@example.com", call="path-" + name,
+                              headers=["Contact: <sip:alice@192.0.2.9>"]))
+            T.check("a branch's user signs in: %s" % name, conn.recv().status == 200)
+            conn.close()
+            whole = [m for m in director.bytes.decode("latin-1").split("REGISTER ") if "path-" + name in m][0]
+            paths[name] = [x for x in whole.split("\r\n") if x.startswith("Path:")][0].split(":", 1)[1].strip()
+    edge.write("policy.conf", policy() + others_policy())
+    edge.hup()
+    T.check("the rules about their certificates are in force", edge.logged("event=reloaded"))
+    for i, (name, kind, _, (want_in, want_out), _) in enumerate(OTHERS):
+        cert = name + "-out"
+        if kind == "provider":
+            there = "sip:eve@at.%s.example" % name
+            got = shown(edge, PARTNERS, cert, "in-" + cert, request(sender=there, call="in-" + cert))
+            T.check("partner door: %s: %s" % (name, want_in), got == want_in, "(%s)" % got)
+            got = far_end(edge, inside, FIRST_PORT + 300 + i, cert, request(uri=there, call="out-" + cert))
+            T.check("called provider: %s: %s" % (name, want_out), got == want_out, "(%s)" % got)
+        elif kind == "branch":
+            got = far_end(edge, inside, 5061, cert, request(
+                uri="sip:alice@192.0.2.9", sender="sip:bob@example.com", to="sip:alice@example.com", call="out-" + cert,
+                headers=["Route: " + paths[name]]))
+            T.check("called branch: %s: %s" % (name, want_out), got == want_out, "(%s)" % got)
+            got = shown(edge, PARTNERS, cert, "in-" + cert, request(call="in-" + cert))
+            T.check("partner door: %s: %s" % (name, want_in), got == want_in, "(%s)" % got)
+    for name, kind, _, (want_in, want_out), options in OTHERS:
+        cert = name + "-out"
+        if kind != "default_route":
+            continue
+        since = len(edge.log())
+        edge.write("policy.conf", member_policy(name, options))
+        edge.hup()
+        end = time.monotonic() + PATIENCE
+        while "event=reloaded" not in edge.log()[since:] and time.monotonic() < end:
+            time.sleep(0.02)
+        there = "sip:eve@anybody.example"
+        got = shown(edge, PARTNERS, cert, "in-" + cert, request(sender=there, call="in-" + cert))
+        T.check("partner door: %s: %s" % (name, want_in), got == want_in, "(%s)" % got)
+        got = far_end(edge, inside, FIRST_PORT + 400, cert, request(uri=there, call="out-" + cert))
+        T.check("called clearing house: %s: %s" % (name, want_out), got == want_out, "(%s)" % got)
     T.check("the edge ends in order", edge.stop() == 0)
     director.close()
 
@@ -788,6 +923,7 @@ give_away()
 Names()
 try:
     everywhere()
+    others()
     directors()
     director_daemon()
 finally:

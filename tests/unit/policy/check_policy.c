@@ -32,7 +32,7 @@ struct row {
 };
 
 static const char *const files[] = {
-	"closed", "federation", "addresses", "keys", "discovery", "open", "providers", "clearinghouse", "member", "routes"
+	"closed", "federation", "addresses", "keys", "discovery", "open", "providers", "clearinghouse", "member", "house", "routes"
 };
 #define NFILES	(sizeof(files) / sizeof(files[0]))
 

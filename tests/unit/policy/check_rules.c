@@ -47,6 +47,8 @@ START_TEST(every_conflict)
 END_TEST
 
 /* The same lines in another order are the same contradictions. */
+#define KEY	"1111111111111111111111111111111111111111111111111111111111111111\n"
+
 START_TEST(conflicts_in_any_order)
 {
 	static const char *const pairs[][2] = {
@@ -90,6 +92,14 @@ START_TEST(conflicts_in_any_order)
 		{ "discovery off\n", "open-federation on\n" },
 		{ "partner P\npartner.server s.p.example\npartner.domain p.example\n",
 		    "partner Q\npartner.server s.p.example\npartner.domain q.example\n" },
+		{ "partner P\npartner.server s.p.example\npartner.domain p.example\npartner.certificate pinned\npartner.pin " KEY,
+		    "provider Q\nprovider.server s.q.example\nprovider.certificate pinned\nprovider.pin " KEY },
+		{ "branch s.p.example\nbranch.certificate pinned\nbranch.pin " KEY,
+		    "provider Q\nprovider.server s.q.example\nprovider.certificate pinned\nprovider.pin " KEY },
+		{ "branch s.p.example\nbranch.certificate pinned\nbranch.pin " KEY,
+		    "default-route s.q.example\ndefault-route.certificate pinned\ndefault-route.pin " KEY },
+		{ "branch s.p.example\nbranch.certificate pinned\nbranch.pin " KEY,
+		    "branch s.q.example\nbranch.certificate pinned\nbranch.pin " KEY },
 	};
 
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
