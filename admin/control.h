@@ -6,7 +6,8 @@
  * table of verbs (its own file: edge/control.c, director/control.c). A verb's
  * run() is called in the control thread; it may answer at once, ask every
  * worker (control_ask_workers()) or the main thread (control_ask_main()) and
- * answer when they have, or keep the request and stream (control_on_gone()).
+ * answer when they have, or keep the request and stream (control_on_gone()). The
+ * request "verbs" is there always: it lists the tables.
  *
  * Who may ask is known from the socket (SO_PEERCRED, SO_PEERGROUPS), not from
  * what is said: root and the account that the daemon runs as may all; members of
@@ -71,7 +72,8 @@ struct control_setup {
 	const char	*user;		/* the account that the daemon becomes; NULL or "": it stays who it is */
 	const struct control_verb *const *verbs;	/* NULL-ended list of tables, borrowed for good */
 	void		*owner;		/* the daemon */
-	struct net_crew	*crew;		/* who is asked */
+	struct net_crew	*crew;		/* who is asked; a worker without an owner has nothing to say */
+	unsigned	 half_ms, idle_ms, slow_ms, answer_ms;	/* 0: as above */
 };
 
 /*
@@ -90,7 +92,6 @@ void	control_stop(struct control *);
 void	control_free(struct control *);
 /* The main thread: DAEMON_ASKED has come, so run what control_ask_main() has left for it. */
 void	control_run_main(struct control *);
-/* The table of all requests that the verbs' tables have is itself a request: "verbs". Groups that nobody has, to errs: */
 bool	control_knows_group(const char *group);
 
 /* ---- in the control thread: a request and its answer ---- */

@@ -81,6 +81,7 @@ event_set(sigset_t *set)
 	sigaddset(set, SIGINT);
 	sigaddset(set, SIGHUP);
 	sigaddset(set, SIGUSR1);
+	sigaddset(set, SIGUSR2);
 	sigaddset(set, SIGCHLD);
 }
 
@@ -113,12 +114,20 @@ daemon_wait(unsigned tick_ms)
 			return DAEMON_RELOAD;
 		case SIGUSR1:
 			return DAEMON_REOPEN;
+		case SIGUSR2:
+			return DAEMON_ASKED;
 		case SIGCHLD:
 			return DAEMON_CHILD;
 		default:
 			return DAEMON_STOP;
 		}
 	}
+}
+
+void
+daemon_ask(pthread_t waits)
+{
+	(void)pthread_kill(waits, SIGUSR2);
 }
 
 void

@@ -4,6 +4,7 @@
 #ifndef SALLYPORT_ADMIN_DAEMON_H
 #define SALLYPORT_ADMIN_DAEMON_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -25,6 +26,7 @@ enum daemon_event {
 	DAEMON_RELOAD,		/* HUP */
 	DAEMON_REOPEN,		/* USR1: log files */
 	DAEMON_CHILD,		/* a process of ours ended */
+	DAEMON_ASKED,		/* USR2, which daemon_ask() sends: control_run_main() has something to do */
 	DAEMON_TICK		/* nothing for so long */
 };
 
@@ -32,6 +34,8 @@ enum daemon_event {
 void	daemon_signals(void);
 /* The next of them; waits, at most tick_ms and then it is DAEMON_TICK (0: without end). */
 enum daemon_event daemon_wait(unsigned tick_ms);
+/* From any thread: the one that waits in daemon_wait() gets DAEMON_ASKED, once at least after this. */
+void	daemon_ask(pthread_t waits);
 
 /* Tell the service manager (sd_notify protocol, NOTIFY_SOCKET); nothing happens without one. "READY=1", "STOPPING=1" … */
 void	daemon_notify(const char *state);

@@ -103,7 +103,7 @@ void	record_print_escaped(FILE *, struct span);
 void	record_print_line(FILE *, const struct record *);
 /* "name: value" lines, values in one column; lists with commas. */
 void	record_print_card(FILE *, const struct record *);
-/* An object, with "kind" first if with_kind; ASCII only; times as "2026-11-20T12:00:00Z", never as null. */
+/* An object, with "kind" first if with_kind; ASCII only; times as "2026-11-20T12:00:00Z", one that is 0 as null. */
 void	record_print_json(FILE *, const struct record *, bool with_kind);
 /* Text as a JSON string with its quotes; bytes that are not UTF-8 are U+FFFD. */
 void	record_print_json_text(FILE *, struct span);
