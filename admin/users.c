@@ -3,22 +3,17 @@
  */
 #include "admin/users.h"
 
-#include <sys/file.h>
-#include <sys/stat.h>
-
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#include "common/clock.h"
+#include "admin/secretfile.h"
 #include "common/err.h"
 #include "common/hash.h"
 #include "common/mem.h"
 #include "net/digest.h"
 
-#define LINE_MAX_BYTES	2048
+#define LINE_MAX_BYTES	SECRETFILE_LINE_MAX
 
 struct users {
 	struct user	*v;
@@ -451,152 +446,53 @@ users_remove(struct users *us, struct span aor)
 
 /* --- the file ------------------------------------------------------------------------ */
 
-static int
-check_file(int fd, users_report report, void *arg)
-{
-	struct stat st;
+/* What a load has so far. */
+struct loading {
+	struct users	*us;
+	users_report	 report;
+	void		*arg;
+};
 
-	if (fstat(fd, &st) != 0)
-		return SP_EIO;
-	if (!S_ISREG(st.st_mode)) {
-		report(arg, 0, "is not a file");
-		return SP_EINVAL;
-	}
-	if ((st.st_mode & 077) != 0) {
-		report(arg, 0, "may be read or written by others than its owner; it must have mode 0600");
-		return SP_EINVAL;
-	}
-	/* root reads what was given to the account that authd runs as */
-	if (st.st_uid != 0 && st.st_uid != geteuid() && geteuid() != 0) {
-		report(arg, 0, "belongs to another account than this process and root");
-		return SP_EINVAL;
-	}
-	return SP_OK;
-}
-
-/* One line as fgets() gave it. */
 static int
-take_line(struct users *us, char *text, int line, users_report report, void *arg)
+take_line(void *arg, struct span text, int line)
 {
-	struct span s = span_str(text);
+	struct loading *l = arg;
 	struct user u;
 	const char *why = NULL;
-	int err;
+	int err = user_parse(&u, text, &why);
 
-	if (s.n == 0 || s.p[s.n - 1] != '\n') {
-		report(arg, line, "the line is too long, or the file ends within it");
-		return SP_EINVAL;
-	}
-	s = span_trim(s);
-	if (span_is_empty(s) || s.p[0] == '#')
-		return SP_OK;
-	if ((err = user_parse(&u, s, &why)) == SP_OK && users_find(us, span_str(u.aor)) != NULL) {
+	if (err == SP_OK && users_find(l->us, span_str(u.aor)) != NULL) {
 		err = SP_EINVAL;
 		why = "this user is there already";
 	}
-	if (err == SP_OK && (err = users_put(us, &u)) != SP_OK)
+	if (err == SP_OK && (err = users_put(l->us, &u)) != SP_OK)
 		why = "there are too many users";
 	if (err != SP_OK)
-		report(arg, line, why);
+		l->report(l->arg, line, why);
 	mem_wipe(&u, sizeof(u));
-	return err == SP_OK ? SP_OK : SP_EINVAL;
+	return err;
 }
 
 int
 users_load(struct users **out, const char *path, users_report report, void *arg)
 {
-	struct users *us = users_new();
-	char text[LINE_MAX_BYTES], buffer[8192];
-	FILE *f = NULL;
-	int fd, err, line = 0;
+	struct loading l = { users_new(), report, arg };
+	int err = secretfile_lines(path, report, arg, take_line, &l), keep = errno;
 
-	*out = NULL;
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)) < 0) {
-		err = errno == ENOENT ? SP_ENOENT : SP_EIO;
-		goto out;
-	}
-	if ((err = check_file(fd, report, arg)) != SP_OK)
-		goto out;
-	if ((f = fdopen(fd, "r")) == NULL) {
-		err = SP_EIO;
-		goto out;
-	}
-	fd = -1;	/* handed over */
-	setvbuf(f, buffer, _IOFBF, sizeof(buffer));
-	while (fgets(text, sizeof(text), f) != NULL) {
-		int bad = take_line(us, text, ++line, report, arg);
-
-		if (bad != SP_OK)
-			err = bad;
-		/* skip what is left of a line that was too long */
-		while (strchr(text, '\n') == NULL && fgets(text, sizeof(text), f) != NULL)
-			;
-	}
-	if (ferror(f))
-		err = SP_EIO;
-	if (err == SP_OK) {
-		*out = us;
-		us = NULL;	/* handed over */
-	}
- out:
-	if (f != NULL) {
-		int keep = errno;
-
-		fclose(f);
-		errno = keep;
-	}
-	if (fd >= 0)
-		close(fd);
-	mem_wipe(text, sizeof(text));
-	mem_wipe(buffer, sizeof(buffer));
-	users_free(us);
+	*out = err == SP_OK ? l.us : NULL;
+	if (err != SP_OK)
+		users_free(l.us);
+	errno = keep;
 	return err;
 }
 
-/* The directory of path, as a string of the caller's. */
-static char *
-directory_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash == NULL ? xstrdup(".") : slash == path ? xstrdup("/") : xmemdup(path, (size_t)(slash - path));
-}
-
-/* The owner stays who it was. Only root can give a file away; others keep it. */
 static int
-give_to_owner(int fd, const char *path, const char *dir)
+write_users(const void *arg, int fd)
 {
-	struct stat st;
-
-	if (stat(path, &st) != 0 && stat(dir, &st) != 0)
-		return SP_EIO;
-	if (geteuid() != 0 || st.st_uid == 0)
-		return SP_OK;
-	return fchown(fd, st.st_uid, st.st_gid) == 0 ? SP_OK : SP_EIO;
-}
-
-static int
-write_all(int fd, const char *p, size_t n)
-{
-	while (n > 0) {
-		ssize_t done = write(fd, p, n);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return SP_EIO;
-		p += done;
-		n -= (size_t)done;
-	}
-	return SP_OK;
-}
-
-static int
-write_users(const struct users *us, int fd)
-{
+	const struct users *us = arg;
 	char text[LINE_MAX_BYTES];
 	struct strbuf sb;
-	int err = write_all(fd, "# Written by sallyportctl user. Keep it secret.\n", 48);
+	int err = secretfile_write(fd, "# Written by sallyportctl user. Keep it secret.\n", 48);
 
 	for (size_t i = 0; err == SP_OK && i < us->n; i++) {
 		strbuf_init(&sb, text, sizeof(text));
@@ -606,7 +502,7 @@ write_users(const struct users *us, int fd)
 			errno = E2BIG;
 			err = SP_EIO;
 		} else
-			err = write_all(fd, sb.p, sb.len);
+			err = secretfile_write(fd, sb.p, sb.len);
 	}
 	mem_wipe(text, sizeof(text));
 	return err;
@@ -615,62 +511,17 @@ write_users(const struct users *us, int fd)
 int
 users_save(const struct users *us, const char *path)
 {
-	char *dir = directory_of(path), *fresh = xmalloc(strlen(path) + 12);
-	int fd, dirfd = -1, err = SP_EIO, keep;
-
-	sprintf(fresh, "%s.new-XXXXXX", path);
-	if ((fd = mkostemp(fresh, O_CLOEXEC)) < 0)	/* mode 0600 */
-		goto out;
-	if (write_users(us, fd) == SP_OK && give_to_owner(fd, path, dir) == SP_OK && fsync(fd) == 0 &&
-	    (dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) >= 0 && rename(fresh, path) == 0)
-		err = fsync(dirfd) == 0 ? SP_OK : SP_EIO;
-	else {
-		keep = errno;
-		unlink(fresh);
-		errno = keep;
-	}
- out:
-	keep = errno;
-	if (fd >= 0)
-		close(fd);
-	if (dirfd >= 0)
-		close(dirfd);
-	free(dir);
-	free(fresh);
-	errno = keep;
-	return err;
+	return secretfile_replace(path, write_users, us);
 }
 
 int
 users_lock(const char *path, unsigned wait_ms, int *fd)
 {
-	char *name = xmalloc(strlen(path) + 6);
-	uint64_t until = clock_ms() + wait_ms;
-	int err = SP_OK, keep;
-
-	sprintf(name, "%s.lock", path);
-	if ((*fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) < 0)
-		err = SP_EIO;
-	while (err == SP_OK && flock(*fd, LOCK_EX | LOCK_NB) != 0) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			err = SP_EIO;
-		else if (clock_ms() >= until)
-			err = SP_ETIME;
-		else
-			nanosleep(&(struct timespec){ 0, 20 * 1000 * 1000 }, NULL);
-	}
-	keep = errno;
-	free(name);
-	if (err != SP_OK && *fd >= 0) {
-		close(*fd);
-		*fd = -1;
-	}
-	errno = keep;
-	return err;
+	return secretfile_lock(path, wait_ms, fd);
 }
 
 void
 users_unlock(int fd)
 {
-	close(fd);	/* and the lock with it; the file stays, since another may be waiting for it */
+	secretfile_unlock(fd);
 }
