@@ -20,6 +20,7 @@ int	ctl_misused(const char *what, const char *arg);
 /* status, or EX_IOERR when standard output could not be written. */
 int	ctl_finish(int status);
 
+int	ctl_admin_user(int argc, char **argv);
 int	ctl_user(int argc, char **argv);
 int	ctl_policy(int argc, char **argv);
 

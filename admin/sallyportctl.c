@@ -18,6 +18,7 @@
 #include "admin/ctl.h"
 
 static const struct ctl_command commands[] = {
+	{ "admin-user", ctl_admin_user, "manage who may use the admin page" },
 	{ "user", ctl_user, "manage the accounts of the embedded user file" },
 	{ "policy", ctl_policy, "look at a policy before anybody obeys it" },
 	{ NULL, NULL, NULL }
