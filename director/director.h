@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "admin/control.h"
 #include "admin/renew.h"
 #include "director/ask.h"
 #include "director/authd.h"
@@ -25,6 +26,7 @@ struct director {
 	struct renew		*renew;
 	struct sip_flow_keys	*keys;
 	struct net_crew		*crew;
+	struct control		*control;	/* NULL: there is none */
 	struct sip_relay_set	*relays;
 	struct authd		 authd;
 	struct sa_table		*sas;		/* shared by all workers */

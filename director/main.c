@@ -369,6 +369,9 @@ serve(struct director *d)
 		case DAEMON_TICK:
 			renew(d);
 			break;
+		case DAEMON_ASKED:
+			control_run_main(d->control);
+			break;
 		case DAEMON_CHILD:
 			if (authd_ended(d))
 				return EX_SOFTWARE;

@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 
+#include "admin/control.h"
 #include "admin/renew.h"
 #include "admin/seen.h"
 #include "edge/config.h"
@@ -38,6 +39,7 @@ struct edge {
 	uint64_t		 reported_at;	/* when these were reported last */
 	struct sip_flow_keys	*keys;
 	struct net_crew		*crew;
+	struct control		*control;	/* NULL: there is none */
 	struct sip_relay_set	*relays;
 	uint64_t		 listed_at;	/* when peer_certificates was written last */
 	bool			 list_failed;

@@ -304,6 +304,9 @@ serve(struct edge *e)
 			list_peers(e, false);
 			report_discovered(e);
 			break;
+		case DAEMON_ASKED:
+			control_run_main(e->control);
+			break;
 		case DAEMON_CHILD:
 			break;
 		case DAEMON_STOP:
