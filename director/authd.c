@@ -54,6 +54,13 @@ authd_look_up(const struct users *us, struct span aor, struct authd_user *who)
 		describe(u, who);
 }
 
+/* A user name that has its domain with it. */
+static bool
+is_full(struct span username)
+{
+	return span_find(username, '@') < username.n;
+}
+
 /* Does the response prove ha1? In time that does not depend on how much of it is right. */
 static bool
 proves(const struct authd_question *q, const unsigned char *ha1)
@@ -73,6 +80,9 @@ log_bad(const struct authd_question *q, const char *why)
 {
 	struct logrec r = log_begin(SP_LOG_NOTICE, "bad-credentials");
 
+	log_word(&r, "scheme", "Digest");
+	log_outside(&r, "source", q->source);
+
 	log_word(&r, "why", why);
 	log_outside(&r, "user", q->credentials.username);
 	log_outside(&r, "domain", q->domain);
@@ -80,27 +90,28 @@ log_bad(const struct authd_question *q, const char *why)
 	log_end(&r);
 }
 
-enum authd_verdict
-authd_decide(const struct users *us, struct replay_table *replay, const struct authd_question *q,
-    struct authd_user *who)
+void
+authd_log_throttled(const char *scheme, enum guesses_verdict v, struct span user, struct span source)
+{
+	struct logrec r = log_begin(SP_LOG_NOTICE, "guessing");
+
+	log_word(&r, "limit", guesses_verdict_name(v));
+	log_word(&r, "scheme", scheme);
+	log_outside(&r, "user", user);
+	log_outside(&r, "source", source);
+	log_end(&r);
+}
+
+/* found NULL: nobody has that name. */
+static enum authd_verdict
+decide(struct replay_table *replay, const struct authd_question *q, const struct user *found, struct authd_user *who)
 {
 	static const struct user nobody;	/* its hashes are nobody's: a response that proves them changes nothing */
 	const struct auth_credentials *c = &q->credentials;
-	bool full = span_find(c->username, '@') < c->username.n, md5 = c->algorithm == AUTH_MD5, proved;
+	bool full = is_full(c->username), md5 = c->algorithm == AUTH_MD5, proved;
+	const struct user *u = found != NULL ? found : &nobody;
 	struct auth_nonce_id id;
-	const struct user *found, *u;
-	char name[USER_AOR_MAX];
-	struct strbuf aor;
 
-	memset(who, 0, sizeof(*who));
-	strbuf_init(&aor, name, sizeof(name));
-	strbuf_span(&aor, c->username);
-	if (!full) {
-		strbuf_putc(&aor, '@');
-		strbuf_span(&aor, q->domain);
-	}
-	found = strbuf_ok(&aor) ? users_find(us, strbuf_span_of(&aor)) : NULL;
-	u = found != NULL ? found : &nobody;
 	proved = proves(q, md5 ? (full ? u->md5_full : u->md5) : full ? u->sha256_full : u->sha256);
 	if (found == NULL || !proved || !span_is(c->realm, u->realm) || !u->enabled) {
 		log_bad(q, found == NULL ? "unknown-user" : !span_is(c->realm, u->realm) ? "other-realm" :
@@ -119,6 +130,37 @@ authd_decide(const struct users *us, struct replay_table *replay, const struct a
 		break;
 	}
 	return AUTHD_REPLAYED;
+}
+
+enum authd_verdict
+authd_decide(const struct users *us, struct replay_table *replay, struct guesses *guesses,
+    const struct authd_question *q, struct authd_user *who)
+{
+	const struct auth_credentials *c = &q->credentials;
+	enum guesses_verdict may = GUESSES_MAY;
+	enum authd_verdict verdict;
+	const struct user *found;
+	char name[USER_AOR_MAX];
+	struct strbuf aor;
+	struct span user;
+
+	memset(who, 0, sizeof(*who));
+	strbuf_init(&aor, name, sizeof(name));
+	strbuf_span(&aor, c->username);
+	if (!is_full(c->username)) {
+		strbuf_putc(&aor, '@');
+		strbuf_span(&aor, q->domain);
+	}
+	user = strbuf_ok(&aor) ? strbuf_span_of(&aor) : c->username;
+	found = strbuf_ok(&aor) ? users_find(us, user) : NULL;
+	if (guesses != NULL && (may = guesses_begin(guesses, user, q->source, clock_ms())) != GUESSES_MAY) {
+		authd_log_throttled("Digest", may, user, q->source);
+		return AUTHD_THROTTLED;
+	}
+	verdict = decide(replay, q, found, who);
+	if (guesses != NULL && verdict != AUTHD_BAD)
+		guesses_right(guesses, user, q->source, clock_ms());
+	return verdict;
 }
 
 /* --- the process ---------------------------------------------------------------------- */
@@ -144,6 +186,7 @@ struct authd_process {
 	struct users		*users;
 	struct replay_table	*replay;
 	struct handshakes	*handshakes;
+	struct guesses		*guesses;
 	struct directory	*directory;	/* NULL: the user file alone */
 	struct channel		*asking;	/* whose question is being answered */
 	bool			 later;		/* its answer comes later */
@@ -218,7 +261,7 @@ answer_digest(struct authd_process *p, const struct frame *f, struct frame_write
 
 	if (!authd_get_digest(f, &q))
 		return false;
-	authd_put_answer(out, authd_decide(p->users, p->replay, &q, &who), &who);
+	authd_put_answer(out, authd_decide(p->users, p->replay, p->guesses, &q, &who), &who);
 	return true;
 }
 
@@ -249,7 +292,7 @@ answer_step(struct authd_process *p, const struct frame *f, struct frame_writer 
 	if (!authd_get_step(f, &s))
 		return false;
 	if (s.mechanism == AUTHD_NTLM)
-		handshakes_step(p->handshakes, p->users, &s, &a);
+		handshakes_step(p->handshakes, p->users, p->guesses, &s, &a);
 	else if (p->tickets != NULL)
 		tickets_accept(p->tickets, p->users, s.token, &a);
 	else
@@ -503,6 +546,7 @@ become_authd(const struct authd_setup *setup, const int *worker, int control)
 	if (send(control, text, sizeof(text), MSG_NOSIGNAL) != (ssize_t)sizeof(text) || body == 0)
 		_exit(EX_CONFIG);
 	p.replay = replay_new(setup->replay_entries);
+	p.guesses = guesses_new(&setup->guesses);
 	p.handshakes = handshakes_new(setup->handshakes != 0 ? setup->handshakes : 1, &setup->ntlm);
 	p.channel = xcalloc(p.nchannels, sizeof(*p.channel));
 	for (unsigned i = 0; i < setup->nworkers; i++) {

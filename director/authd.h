@@ -23,6 +23,7 @@
 #include "director/auth.h"
 #include "director/ntlm.h"
 #include "director/dirconf.h"
+#include "director/guesses.h"
 
 /* Types of frames. Questions are answered by exactly one frame with the same tag. */
 enum authd_type {
@@ -63,6 +64,7 @@ enum authd_verdict {
 	AUTHD_OK,
 	AUTHD_CONTINUE,		/* a handshake goes on: the token is for the client */
 	AUTHD_SKEWED,		/* the client's clock and ours, or the KDC's, differ too much */
+	AUTHD_THROTTLED,	/* too many wrong ones were tried; this one was not looked at */
 	AUTHD_FAILED,		/* nothing was decided: the fault is on our side, and the log of authd tells it */
 	AUTHD_NVERDICTS
 };
@@ -73,6 +75,7 @@ struct authd_question {
 	struct auth_credentials	 credentials;
 	struct span		 domain;	/* of a user name without one */
 	struct span		 method;
+	struct span		 source;	/* from where it comes, as guesses are counted */
 	bool			 nonce_good;	/* made by us and in its lifetime */
 };
 void	 authd_put_digest(struct frame_writer *, const struct authd_question *);
@@ -92,6 +95,7 @@ struct authd_step {
 	uint64_t		 context;	/* 0: the first step; else as the answer before said */
 	struct span		 token;		/* the client's; empty: it wants ours (NTLM) */
 	struct span		 domain;	/* of a user name without one */
+	struct span		 source;	/* from where it comes, as guesses are counted */
 };
 /* Any answer as plain values. Only a step's has more than verdict and who. */
 struct authd_answer {
@@ -118,10 +122,12 @@ bool	 authd_get_done(const struct frame *, bool *ok);
 struct replay_table;
 /*
  * The verdict. Unknown users and wrong passwords take the same way through this function.
- * Fills *who for AUTHD_OK, else leaves it empty.
+ * Fills *who for AUTHD_OK, else leaves it empty. Every attempt counts in guesses (NULL: nobody counts).
  */
-enum authd_verdict authd_decide(const struct users *, struct replay_table *, const struct authd_question *,
-	    struct authd_user *who);
+enum authd_verdict authd_decide(const struct users *, struct replay_table *, struct guesses *,
+	    const struct authd_question *, struct authd_user *who);
+/* The event "guessing", of an attempt that was refused unseen. */
+void	 authd_log_throttled(const char *scheme, enum guesses_verdict, struct span user, struct span source);
 void	 authd_look_up(const struct users *, struct span aor, struct authd_user *who);
 
 /* --- the process --------------------------------------------------------------------------- */
@@ -133,6 +139,7 @@ struct authd_setup {
 	const char	*run_as;	/* account; NULL: stay */
 	uint32_t	 replay_entries;
 	uint32_t	 handshakes;	/* open at once */
+	struct guesses_limits guesses;
 	struct ntlm_target ntlm;	/* who we are in NTLM */
 	const struct dirconf *directory; /* NULL: the user file alone */
 	const char	*keytab;	/* NULL: no Kerberos */

@@ -140,6 +140,14 @@ static const struct conf_item items[] = {
 	    "Challenges whose use is remembered; beyond it the oldest are declared stale."),
 	INT("auth.timeout", auth_timeout, CONF_RELOADS, 5000, 100, 60000,
 	    "Milliseconds that an answer about a user may take."),
+	INT("guessing.user_and_source", guesses_pair, 0, 10, 0, 1000000,
+	    "Wrong passwords of one user from one address, after which further ones wait; 0: no limit."),
+	INT("guessing.source", guesses_source, 0, 100, 0, 1000000, "The same from one address, whoever the users are."),
+	INT("guessing.user", guesses_user, 0, 50, 0, 1000000,
+	    "The same of one user, for addresses from which that user has not signed in before."),
+	INT("guessing.forget", guesses_forget, 0, 60, 1, 86400, "Seconds after which one of them is forgotten."),
+	INT("guessing.entries", guesses_entries, 0, 65536, 64, 16777216,
+	    "Counts that are kept, and as many addresses that are known to be a user's."),
 	STR("sipae.realm", sipae_realm, CONF_NONEMPTY | CONF_RELOADS, "SIP Communications Service",
 	    "Realm of NTLM and Kerberos challenges, which clients of that family expect."),
 	INT("sipae.version", sipae_version, CONF_RELOADS, 4, 2, 4,
@@ -695,6 +703,11 @@ director_config_same_frame(const struct director_config *a, const struct directo
 	    a->workers != b->workers ? "workers" : !same(a->log_file, b->log_file) ? "log.file" :
 	    !same(a->auth_users, b->auth_users) ? "auth.users" : !same(a->auth_user, b->auth_user) ? "auth.user" :
 	    a->auth_replay_entries != b->auth_replay_entries ? "auth.replay_entries" :
+	    a->guesses_pair != b->guesses_pair ? "guessing.user_and_source" :
+	    a->guesses_source != b->guesses_source ? "guessing.source" :
+	    a->guesses_user != b->guesses_user ? "guessing.user" :
+	    a->guesses_forget != b->guesses_forget ? "guessing.forget" :
+	    a->guesses_entries != b->guesses_entries ? "guessing.entries" :
 	    a->sipae_lifetime != b->sipae_lifetime ? "sipae.lifetime" : a->sipae_idle != b->sipae_idle ? "sipae.idle" :
 	    a->sipae_associations != b->sipae_associations ? "sipae.associations" :
 	    a->sipae_per_user != b->sipae_per_user ? "sipae.per_user" :

@@ -78,6 +78,7 @@ struct director_config {
 	char		*auth_users, *auth_user, *auth_realm, *auth_keytab;
 	struct conf_strs auth_offers, auth_offers_remote, auth_digest, kerberos_realms;
 	int		 auth_nonce_lifetime, auth_replay_entries, auth_timeout;
+	int		 guesses_pair, guesses_source, guesses_user, guesses_forget, guesses_entries;
 	struct dirconf	 directory;
 	struct conf_strs dns_servers;
 	int		 max_connections, max_transactions, max_questions, max_message, max_queue, max_credentials;

@@ -106,12 +106,13 @@ who_is(const struct users *us, const char *user, const char *domain, struct span
 
 /* For the log alone. It names who was tried, which an administrator needs to see. */
 static void
-log_bad(const char *why, const char *user, const char *domain)
+log_bad(const char *why, const char *user, const char *domain, struct span source)
 {
 	struct logrec r = log_begin(SP_LOG_NOTICE, "bad-credentials");
 
 	log_word(&r, "why", why);
 	log_word(&r, "scheme", "NTLM");
+	log_outside(&r, "source", source);
 	if (user != NULL) {
 		log_outside(&r, "user", span_str(user));
 		log_outside(&r, "domain", span_str(domain));
@@ -119,33 +120,61 @@ log_bad(const char *why, const char *user, const char *domain)
 	log_end(&r);
 }
 
+/* As whom an attempt counts: the user that it means, or the name that it says. */
+static struct span
+counted_as(const struct user *u, const char *user, const char *domain, struct span hint, char out[USER_AOR_MAX])
+{
+	struct strbuf sb;
+
+	if (u != NULL)
+		return span_str(u->aor);
+	strbuf_init(&sb, out, USER_AOR_MAX);
+	strbuf_puts(&sb, user);
+	if (strchr(user, '@') == NULL) {
+		strbuf_putc(&sb, '@');
+		strbuf_span(&sb, strchr(domain, '.') != NULL ? span_str(domain) : hint);
+	}
+	return strbuf_ok(&sb) ? strbuf_span_of(&sb) : span_str(user);
+}
+
 static void
-finish(struct handshakes *h, const struct users *us, const struct authd_step *s, struct authd_answer *a)
+finish(struct handshakes *h, const struct users *us, struct guesses *guesses, const struct authd_step *s,
+    struct authd_answer *a)
 {
 	static const struct user nobody;	/* a response that proves its hash changes nothing */
-	char user[NTLM_NAME_MAX], domain[NTLM_NAME_MAX];
+	char user[NTLM_NAME_MAX], domain[NTLM_NAME_MAX], name[USER_AOR_MAX];
+	enum guesses_verdict may = GUESSES_MAY;
 	struct ntlm_authenticate m;
 	const struct user *u;
+	struct span counted;
 	struct open o;
 	bool proved;
 	int err = ntlm_authenticate_parse(&m, s->token);
 
 	if (!take(h, s->context, &o)) {
-		log_bad("late", NULL, NULL);
+		log_bad("late", NULL, NULL, s->source);
 		return;
 	}
 	if (err != SP_OK || !ntlm_utf8(m.user, user, sizeof(user)) || !ntlm_utf8(m.domain, domain, sizeof(domain))) {
-		log_bad(err == SP_EINVAL ? "not-ntlmv2" : "malformed", NULL, NULL);
+		log_bad(err == SP_EINVAL ? "not-ntlmv2" : "malformed", NULL, NULL, s->source);
 		return;
 	}
 	u = who_is(us, user, domain, s->domain);
+	counted = counted_as(u, user, domain, s->domain, name);
+	if (guesses != NULL && (may = guesses_begin(guesses, counted, s->source, clock_ms())) != GUESSES_MAY) {
+		authd_log_throttled("NTLM", may, counted, s->source);
+		a->verdict = AUTHD_THROTTLED;
+		return;
+	}
 	/* unknown users and wrong passwords take the same way */
 	proved = ntlm_verify(&m, u != NULL ? u->nt : nobody.nt, &h->target, o.nonce, o.time, a->key);
 	if (u == NULL || !proved || !u->enabled) {
 		mem_wipe(a->key, sizeof(a->key));
-		log_bad(u == NULL ? "unknown-user" : !proved ? "wrong-password" : "disabled", user, domain);
+		log_bad(u == NULL ? "unknown-user" : !proved ? "wrong-password" : "disabled", user, domain, s->source);
 		return;
 	}
+	if (guesses != NULL)
+		guesses_right(guesses, counted, s->source, clock_ms());
 	a->verdict = AUTHD_OK;
 	a->key_n = NTLM_KEY_SIZE;
 	a->flags = m.flags;
@@ -153,11 +182,12 @@ finish(struct handshakes *h, const struct users *us, const struct authd_step *s,
 }
 
 void
-handshakes_step(struct handshakes *h, const struct users *us, const struct authd_step *s, struct authd_answer *a)
+handshakes_step(struct handshakes *h, const struct users *us, struct guesses *guesses, const struct authd_step *s,
+    struct authd_answer *a)
 {
 	memset(a, 0, sizeof(*a));
 	if (span_is_empty(s->token))
 		begin(h, a);
 	else
-		finish(h, us, s, a);
+		finish(h, us, guesses, s, a);
 }

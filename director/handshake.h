@@ -18,9 +18,10 @@ struct handshakes *handshakes_new(uint32_t n, const struct ntlm_target *);
 void	 handshakes_free(struct handshakes *);	/* wipes; NULL: nothing */
 
 /*
- * One step: a challenge for an empty token, a verdict for an answer. Fills all
+ * An answer counts in guesses (NULL: nobody counts). One step: a challenge for an empty token, a verdict for an answer. Fills all
  * of *a; a->token points into storage of h until the next call.
  */
-void	 handshakes_step(struct handshakes *, const struct users *, const struct authd_step *, struct authd_answer *a);
+void	 handshakes_step(struct handshakes *, const struct users *, struct guesses *, const struct authd_step *,
+	    struct authd_answer *a);
 
 #endif

@@ -178,6 +178,8 @@ from_user(const struct home_facts *f)
 		return just(HOME_CHALLENGE, POLICY_REASON_CLOCK_SKEW);
 	case HOME_PROOF_FORGED:
 		return just(HOME_CHALLENGE, POLICY_REASON_BAD_SIGNATURE);
+	case HOME_PROOF_THROTTLED:
+		return refuse(POLICY_REASON_GUESSING);
 	case HOME_PROOF_FAILED:
 		return refuse(POLICY_REASON_AUTH_UNAVAILABLE);
 	case HOME_PROOF_OK:

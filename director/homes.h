@@ -33,6 +33,7 @@ enum home_proof {
 	HOME_PROOF_BAD,
 	HOME_PROOF_STALE,
 	HOME_PROOF_REPLAYED,
+	HOME_PROOF_THROTTLED,	/* too many wrong ones before it; nobody looked */
 	HOME_PROOF_SKEWED,	/* clocks differ too much to tell */
 	HOME_PROOF_FAILED,	/* authd did not answer, or cannot */
 	HOME_PROOF_GOING_ON,	/* a handshake's next step is the client's */

@@ -417,6 +417,14 @@ ntlm_names(const struct director_config *c)
 	return t;
 }
 
+static struct guesses_limits
+guesses_limits(const struct director_config *c)
+{
+	return (struct guesses_limits){ .pair = (uint32_t)c->guesses_pair, .source = (uint32_t)c->guesses_source,
+	    .user = (uint32_t)c->guesses_user, .forget_ms = (uint64_t)c->guesses_forget * 1000,
+	    .entries = (uint32_t)c->guesses_entries };
+}
+
 static struct sa_limits
 sa_limits(const struct director_config *c)
 {
@@ -433,6 +441,7 @@ start_authd(struct director *d)
 		.directory = &d->config->directory, .users = d->config->auth_users, .run_as = d->config->auth_user,
 		.replay_entries = (uint32_t)d->config->auth_replay_entries, .nworkers = worker_count(d->config),
 		.handshakes = (uint32_t)d->config->sipae_handshakes, .ntlm = ntlm_names(d->config),
+		.guesses = guesses_limits(d->config),
 		.keytab = d->config->auth_keytab, .host = d->config->name, .realms = &d->config->kerberos_realms
 	};
 	int err = authd_start(&d->authd, &setup);

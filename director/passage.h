@@ -67,6 +67,7 @@ struct passage {
 	struct sip_message	*m;
 	struct question		*asked;		/* NULL: nothing was asked yet */
 	struct home_facts	 facts;
+	bool			 is_branch;	/* HOME_FROM_USER: through a branch's edge */
 	struct sip_routed	 routed;
 	char			 from_aor[USER_AOR_MAX], to_aor[USER_AOR_MAX], ruri_aor[USER_AOR_MAX];
 	char			 from_domain[USER_AOR_MAX], ruri_domain[USER_AOR_MAX];

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "common/err.h"
 #include "common/hash.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -36,6 +37,48 @@ proof_conn(const struct sip_link *l, const struct sip_message *m)
 		h = hash_mix(h, hash_bytes(v.p, v.n));
 	}
 	return h | 1ULL << 63;	/* no link has such an id */
+}
+
+/* The Via that the edge, or a branch's edge behind it, has got from the client and has completed. */
+static struct span
+clients_via(const struct sip_message *m, unsigned depth)
+{
+	struct span last = SPAN_NONE, rest, one;
+
+	for (int i = sip_message_next(m, SIP_H_VIA, -1); i >= 0; i = sip_message_next(m, SIP_H_VIA, i)) {
+		rest = sip_header_value(m, i);
+		while (sip_list_next(&rest, &one)) {
+			last = one;
+			if (depth-- == 0)
+				return last;
+		}
+	}
+	return last;
+}
+
+/*
+ * From where it comes, as guesses are counted: the client's address; of IPv6
+ * the /64, which is what one customer is given at least. The Via is the one that
+ * an edge of ours has completed, whatever the client has written below it.
+ */
+static struct span
+source_of_guess(const struct passage *p, char out[GUESSES_SOURCE_MAX])
+{
+	struct net_addr addr;
+	struct sip_via via;
+	struct span host;
+
+	if (sip_link_words(p->from)[LINK_KIND] == SERVER_NONE)
+		addr = *sip_link_remote(p->from);
+	else if (sip_via_parse(&via, clients_via(p->m, p->is_branch ? 2 : 1)) != SP_OK)
+		return SPAN_NONE;
+	else {
+		if (!sip_param(via.params, "received", &host))
+			host = via.host;
+		if (net_addr_parse(&addr, host, 1) != SP_OK)
+			return SPAN_NONE;
+	}
+	return span_str(net_addr_network(&addr, out));
 }
 
 static unsigned
@@ -369,7 +412,7 @@ proof_came(void *arg, bool answered, const struct authd_answer *a)
 	static const enum home_proof proofs[AUTHD_NVERDICTS] = {
 		[AUTHD_BAD] = HOME_PROOF_BAD, [AUTHD_STALE] = HOME_PROOF_STALE, [AUTHD_REPLAYED] = HOME_PROOF_REPLAYED,
 		[AUTHD_OK] = HOME_PROOF_OK, [AUTHD_CONTINUE] = HOME_PROOF_GOING_ON,
-		[AUTHD_SKEWED] = HOME_PROOF_SKEWED, [AUTHD_FAILED] = HOME_PROOF_FAILED
+		[AUTHD_THROTTLED] = HOME_PROOF_THROTTLED, [AUTHD_SKEWED] = HOME_PROOF_SKEWED, [AUTHD_FAILED] = HOME_PROOF_FAILED
 	};
 	struct question *q = arg;
 
@@ -472,11 +515,14 @@ send_question(struct passage *p, enum asking what, struct question *q)
 	    .domain = director_is_ours(w->config, p->realm) ? p->realm : span_str(p->from_domain) };
 	struct authd_step step = { .mechanism = p->sipae.scheme == SA_KERBEROS ? AUTHD_KERBEROS : AUTHD_NTLM, .context = p->context, .domain = span_str(p->from_domain) };
 	unsigned char token[AUTHD_TOKEN_MAX];
+	char source[GUESSES_SOURCE_MAX];
 
 	switch (what) {
 	case ASKING_DIGEST:
+		digest_of.source = source_of_guess(p, source);
 		return ask_digest(w->ask, &digest_of, timeout, proof_came, q);
 	case ASKING_STEP:
+		step.source = source_of_guess(p, source);
 		step.token = span_of((const char *)token, sipae_token(p->sipae.token, token, sizeof(token)));
 		return ask_step(w->ask, &step, timeout, proof_came, q);
 	case ASKING_USER:

@@ -206,6 +206,7 @@ gather(struct passage *p)
 	struct sip_mark mark;
 
 	p->facts.source = source_of(p->from, p->m, &mark);
+	p->is_branch = p->facts.source == HOME_FROM_USER && mark.class == POLICY_CLASS_BRANCH;
 	p->facts.method = p->m->method_id;
 	p->facts.pool_of_source = sip_link_words(p->from)[LINK_KIND] == SERVER_POOL ?
 	    (int)sip_link_words(p->from)[LINK_INDEX] : -1;

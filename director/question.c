@@ -42,6 +42,7 @@ authd_put_digest(struct frame_writer *w, const struct authd_question *q)
 	put(w, c->response);
 	put(w, q->domain);
 	put(w, q->method);
+	put(w, q->source);
 	frame_put_u32(w, c->nc);
 }
 
@@ -65,8 +66,9 @@ authd_get_digest(const struct frame *f, struct authd_question *q)
 	c->response = get(&r);
 	q->domain = get(&r);
 	q->method = get(&r);
+	q->source = get(&r);
 	c->nc = frame_u32(&r);
-	if (!frame_done(&r) || algorithm >= AUTH_NALGORITHMS || good > 1 || c->nc_text.n != 8)
+	if (!frame_done(&r) || q->source.n >= GUESSES_SOURCE_MAX || algorithm >= AUTH_NALGORITHMS || good > 1 || c->nc_text.n != 8)
 		return false;
 	c->algorithm = (enum auth_algorithm)algorithm;
 	q->nonce_good = good == 1;
@@ -144,7 +146,7 @@ authd_get_answer(const struct frame *f, enum authd_verdict *verdict, struct auth
 
 	frame_reader_init(&r, f);
 	/* nothing but a handshake goes on, or comes to more than that */
-	if (read_answer(&r, verdict, u) && frame_done(&r) && *verdict < AUTHD_CONTINUE)
+	if (read_answer(&r, verdict, u) && frame_done(&r) && (*verdict < AUTHD_CONTINUE || *verdict == AUTHD_THROTTLED))
 		return true;
 	memset(u, 0, sizeof(*u));
 	*verdict = AUTHD_BAD;
@@ -157,6 +159,7 @@ authd_put_step(struct frame_writer *w, const struct authd_step *s)
 	frame_put_u8(w, (uint8_t)s->mechanism);
 	frame_put_u64(w, s->context);
 	put(w, s->domain);
+	put(w, s->source);
 	put(w, s->token);
 }
 
@@ -171,9 +174,10 @@ authd_get_step(const struct frame *f, struct authd_step *s)
 	mechanism = frame_u8(&r);
 	s->context = frame_u64(&r);
 	s->domain = get(&r);
+	s->source = get(&r);
 	s->token = get(&r);
 	if (!frame_done(&r) || mechanism == 0 || mechanism >= AUTHD_NMECHANISMS || s->domain.n >= USER_AOR_MAX ||
-	    s->token.n > AUTHD_TOKEN_MAX)
+	    s->source.n >= GUESSES_SOURCE_MAX || s->token.n > AUTHD_TOKEN_MAX)
 		return false;
 	/* NTLM has a first step, for which there is no token yet; Kerberos has one step in all */
 	if (mechanism == AUTHD_NTLM ? (s->context == 0) != span_is_empty(s->token) :
@@ -209,6 +213,7 @@ is_whole(const struct authd_answer *a, size_t key_n)
 	case AUTHD_BAD:
 	case AUTHD_REPLAYED:
 	case AUTHD_SKEWED:
+	case AUTHD_THROTTLED:
 	case AUTHD_FAILED:
 		return empty && key_n == 0 && no_session && !a->who.found;
 	default:

@@ -210,3 +210,21 @@ net_addr_is_any(const struct net_addr *a)
 	}
 	return false;
 }
+
+const char *
+net_addr_network(const struct net_addr *a, char out[NET_ADDR_TEXT])
+{
+	struct net_addr n = *a;
+	struct in6_addr *whole = &v6(&n)->sin6_addr;
+
+	if (a->len == 0 || a->ss.ss_family != AF_INET6)
+		return net_addr_host(a, out);
+	if (IN6_IS_ADDR_V4MAPPED(whole)) {
+		inet_ntop(AF_INET, &whole->s6_addr[12], out, NET_ADDR_TEXT);
+		return out;
+	}
+	memset(&whole->s6_addr[8], 0, 8);
+	net_addr_host(&n, out);
+	memcpy(out + strlen(out), "/64", 4);
+	return out;
+}

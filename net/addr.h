@@ -27,6 +27,11 @@ int	 net_addr_parse(struct net_addr *, struct span text, uint16_t dflt_port);
 /* Back again: with port, and the host alone (v6 without brackets); "none" of an empty one. Both return out. */
 const char *net_addr_format(const struct net_addr *, char out[NET_ADDR_TEXT]);
 const char *net_addr_host(const struct net_addr *, char out[NET_ADDR_TEXT]);
+/*
+ * Whom an address belongs to, as far as it tells: the v4 address, also one mapped into v6; of v6 the
+ * first 64 bits, which is the least that one customer is given: "2001:db8:1:2::/64". Returns out.
+ */
+const char *net_addr_network(const struct net_addr *, char out[NET_ADDR_TEXT]);
 uint16_t net_addr_port(const struct net_addr *);
 void	 net_addr_set_port(struct net_addr *, uint16_t);
 /* Same host, whatever the port. */

@@ -54,7 +54,7 @@ ask(const struct auth_credentials *c, struct span method)
 	    span_eq(back.credentials.uri, c->uri) && span_eq(back.credentials.response, c->response) &&
 	    back.credentials.nc == c->nc && back.credentials.algorithm == c->algorithm);
 	back.nonce_good = true;
-	assert(authd_decide(us, replay, &back, &who) == AUTHD_BAD && !who.found);
+	assert(authd_decide(us, replay, NULL, &back, &who) == AUTHD_BAD && !who.found);
 }
 
 int

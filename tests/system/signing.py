@@ -264,6 +264,60 @@ def bad_answers():
         T.check("an instance that is not the epid's is refused", got.status == 400 and director.logged("reason=endpoint-mismatch"))
 
 
+def guess(w, name, password, source, vias=""):
+    """One sign-in of a remote user from that address; the status, and what is told of the challenge."""
+    a = Client(w.edge, name=name, password=password, version=3)
+    a.via = source + ":5061;ms-received-port=5061;ms-received-cid=1A00" + vias
+    w.edge.send(a.answer(a.challenge()))
+    if password == "secret" and name in ("alice", "bob"):
+        try:
+            w.pool().send(w.pool().recv(1).reply(200))
+        except Silent:
+            pass
+    got = w.edge.recv()
+    return got.status, sorted(name for name, _ in got.headers)
+
+
+def guessing():
+    """Three of one user from one address, five of one user, six from one address."""
+    with World() as w:
+        T.check("somebody signs in", guess(w, "alice", "secret", "192.0.2.1")[0] == 200)
+        wrong = [guess(w, "alice", "guess", "192.0.2.2") for _ in range(3)]
+        nobody = [guess(w, "carol", "guess", "192.0.2.3") for _ in range(3)]
+        T.check("wrong passwords are challenged again", [s for s, _ in wrong] == [401] * 3, wrong)
+        T.check("  and names that nobody has look the same", nobody == wrong, nobody)
+        before = guess(w, "alice", "secret", "192.0.2.2"), guess(w, "carol", "guess", "192.0.2.3")
+        T.check("the fourth is refused, right or wrong, user or none", [s for s, _ in before] == [403, 403] and
+                before[0] == before[1], before)
+        T.check("  which has a name in both logs", director.logged("reason=guessing", count=2) and
+                director.logged("event=guessing limit=user-and-source scheme=NTLM user=\"alice@example.com\" source=\"192.0.2.2\""))
+        T.check("another address may try", [guess(w, "alice", "guess", "192.0.2.%d" % n)[0] for n in (4, 5)] == [401, 401])
+        T.check("  until there were too many in all", guess(w, "alice", "secret", "192.0.2.6")[0] == 403 and
+                director.logged("limit=user "))
+        T.check("she signs in from where she has before all the same", guess(w, "alice", "secret", "192.0.2.1")[0] == 200)
+        T.check("other users are not concerned", guess(w, "bob", "secret", "192.0.2.6")[0] == 200)
+        T.check("one password for many users", [guess(w, "user%d" % n, "guess", "192.0.2.9")[0] for n in range(7)] ==
+                [401] * 6 + [403] and director.logged("limit=source "))
+        T.check("  IPv6: the network counts", [guess(w, "user%d" % n, "guess", "[2001:db8:1:2::%x]" % (n + 1))[0]
+                                               for n in range(7)] == [401] * 6 + [403] and
+                director.logged('source="2001:db8:1:2::/64"'))
+        forged = ["192.0.2.50\r\nVia: SIP/2.0/TLS 203.0.113.1:5061;branch=z9hG4bKc;received=192.0.2.10"
+                  "\r\nVia: SIP/2.0/TLS 203.0.113.1:5061;received=192.0.2.%d" % n for n in range(60, 67)]
+        T.check("  what a client writes below its own Via does not", [
+            guess(w, "user%d" % n, "guess", "192.0.2.50", via[len("192.0.2.50"):])[0] for n, via in enumerate(forged)] ==
+                [401] * 6 + [403] and director.logged('limit=source scheme=NTLM user="user6@example.com" source="192.0.2.10"'))
+    conn = dial(CLIENTS, NAME)
+    statuses = []
+    for _ in range(4):
+        a = Client(conn, name="bob", inside=True, password="guess", version=3)
+        statuses.append(a.ask(a.answer(a.challenge())).status)
+    T.check("inside, it is the address of the connection", statuses == [401] * 3 + [403] and
+            director.logged('user="bob@example.com" source="127.'), statuses)
+    a = Client(conn, name="bob", inside=True)
+    T.check("  but not elsewhere", a.ask(a.registration()).status == 401)
+    conn.close()
+
+
 def forgeries():
     with World() as w:
         a = Client(w.edge)
@@ -517,6 +571,9 @@ try:
     director = Director("refreshed", "sipae = { refresh = 1; };")
     T.run("directory", directory)
     director.stop()
+    director = Director("guessing", "guessing = { user_and_source = 3; user = 5; source = 6; forget = 3600; };")
+    T.run("guessing", guessing)
+    director.stop()
     director = Director("only-ntlm")
     text = open(os.path.join(director.dir, "director.conf")).read()
     director.write("director.conf", text.replace('admits = "clients";', 'admits = "clients"; offer = "digest";').replace(
@@ -528,7 +585,7 @@ try:
 finally:
     for e in list(sipnet.Edge.running):
         e.stop()
-for name in ("director", "refreshed", "only-ntlm"):
+for name in ("director", "refreshed", "guessing", "only-ntlm"):
     log = open(os.path.join(RUN, name, "log"), errors="replace").read()
     T.check("%s: no sanitizer complained" % name, "Sanitizer" not in log and "runtime error" not in log)
 sys.exit(1 if T.failed else 0)

@@ -60,6 +60,7 @@ make(struct made *m, enum auth_algorithm algorithm, const char *username, const 
 	    .algorithm = algorithm };
 	m->q.method = SPAN_LIT("REGISTER");
 	m->q.domain = SPAN_LIT("example.com");
+	m->q.source = SPAN_LIT("192.0.2.1");
 	m->q.nonce_good = true;
 	net_digest(kind, parts, 5, ha1);
 	auth_response(c, ha1, m->q.method, response);
@@ -76,7 +77,7 @@ START_TEST(verdicts)
 	struct made m;
 
 #define VERDICT(want) \
-	ck_assert_int_eq(authd_decide(us, t, &m.q, &who), want); \
+	ck_assert_int_eq(authd_decide(us, t, NULL, &m.q, &who), want); \
 	ck_assert_msg(who.found == ((want) == AUTHD_OK), "a user is told with a bad verdict")
 
 	add(us, "alice@example.com", "example.com", "secret", true);
@@ -134,6 +135,40 @@ START_TEST(verdicts)
 }
 END_TEST
 
+/* The same for who is there and who is not; a right one counts for nothing, and is not looked at past the limit. */
+START_TEST(throttled)
+{
+	static const struct guesses_limits limits = { .pair = 3, .forget_ms = 60000, .entries = 64 };
+	struct users *us = users_new();
+	struct replay_table *t = replay_new(16);
+	struct guesses *g = guesses_new(&limits);
+	static const char *const names[] = { "alice", "carol" };
+	struct authd_user who;
+	struct made m;
+
+	add(us, "alice@example.com", "example.com", "secret", true);
+	for (unsigned i = 0; i < 8; i++) {
+		make(&m, AUTH_MD5, "alice", "example.com", "secret", 100 + i, 1);
+		m.q.nonce_good = i % 2 == 0;
+		ck_assert_int_eq(authd_decide(us, t, g, &m.q, &who), i % 2 == 0 ? AUTHD_OK : AUTHD_STALE);
+	}
+	for (unsigned n = 0; n < 2; n++) {
+		for (unsigned i = 0; i < 3; i++) {
+			make(&m, AUTH_SHA256, i == 1 && n == 0 ? "ALICE@example.com" : names[n], "example.com", "guess", 200, 1);
+			ck_assert_int_eq(authd_decide(us, t, g, &m.q, &who), AUTHD_BAD);
+		}
+		make(&m, AUTH_SHA256, names[n], "example.com", "secret", 201, 1);
+		ck_assert_int_eq(authd_decide(us, t, g, &m.q, &who), AUTHD_THROTTLED);
+		ck_assert(!who.found);
+		m.q.source = SPAN_LIT("192.0.2.2");
+		ck_assert_int_eq(authd_decide(us, t, g, &m.q, &who), n == 0 ? AUTHD_OK : AUTHD_BAD);
+	}
+	users_free(us);
+	replay_free(t);
+	guesses_free(g);
+}
+END_TEST
+
 START_TEST(lookups)
 {
 	struct users *us = users_new();
@@ -175,7 +210,7 @@ START_TEST(frames)
 	f.len = w.len;
 	ck_assert(authd_get_digest(&f, &back));
 	ck_assert(span_eq(back.credentials.response, m.q.credentials.response));
-	ck_assert(span_eq(back.method, m.q.method) && span_eq(back.domain, m.q.domain));
+	ck_assert(span_eq(back.method, m.q.method) && span_eq(back.domain, m.q.domain) && span_eq(back.source, m.q.source));
 	ck_assert(back.credentials.nc == 77 && back.nonce_good && back.credentials.algorithm == AUTH_SHA256);
 	/* cut anywhere, or one byte too long, it is no question */
 	for (f.len = 0; f.len < w.len; f.len++)
@@ -243,7 +278,7 @@ static int
 start(void)
 {
 	struct authd_setup setup = { .users = path, .replay_entries = 64, .handshakes = 4, .nworkers = 1,
-	    .ntlm = { .nb_domain = "EXAMPLE" } };
+	    .guesses = { .forget_ms = 60000, .entries = 64 }, .ntlm = { .nb_domain = "EXAMPLE" } };
 
 	return authd_start(&authd, &setup);
 }
@@ -508,7 +543,7 @@ END_TEST
 int
 main(void)
 {
-	const TTest *tests[] = { verdicts, lookups, frames, asks, many_at_once, changes, bad_start, death, slow,
+	const TTest *tests[] = { verdicts, throttled, lookups, frames, asks, many_at_once, changes, bad_start, death, slow,
 	    wrong_frames };
 
 	log_open("check_authd", "/dev/null", SP_LOG_ERROR);

@@ -42,7 +42,7 @@ begin(struct handshakes *h, struct users *us)
 	struct authd_step s = { .mechanism = AUTHD_NTLM, .domain = SPAN_LIT("example.com") };
 	struct authd_answer a;
 
-	handshakes_step(h, us, &s, &a);
+	handshakes_step(h, us, NULL, &s, &a);
 	ck_assert_int_eq(a.verdict, AUTHD_CONTINUE);
 	ck_assert_uint_ne(a.context, 0);
 	ck_assert_uint_eq(a.token.n, 56 + 126);
@@ -120,7 +120,7 @@ try(struct handshakes *h, struct users *us, const char *user, const char *domain
 	struct authd_step s = { .mechanism = AUTHD_NTLM, .context = a.context, .domain = SPAN_LIT("example.com") };
 
 	s.token = span_of((const char *)token, answer(a.token, user, domain, password, token));
-	handshakes_step(h, us, &s, &a);
+	handshakes_step(h, us, NULL, &s, &a);
 	return a;
 }
 
@@ -178,39 +178,39 @@ START_TEST(once)
 	/* to another challenge than the one it answers */
 	a = begin(h, us);
 	s.context = a.context;
-	handshakes_step(h, us, &s, &a);
+	handshakes_step(h, us, NULL, &s, &a);
 	ck_assert_int_eq(a.verdict, AUTHD_BAD);
 	/* once, and not again */
 	s.context = first.context;
-	handshakes_step(h, us, &s, &a);
+	handshakes_step(h, us, NULL, &s, &a);
 	ck_assert_int_eq(a.verdict, AUTHD_OK);
-	handshakes_step(h, us, &s, &a);
+	handshakes_step(h, us, NULL, &s, &a);
 	ck_assert_int_eq(a.verdict, AUTHD_BAD);
 	/* a challenge that was never made; one that gave way to newer ones; one that is too old */
 	s.context = 12345;
-	handshakes_step(h, us, &s, &a);
+	handshakes_step(h, us, NULL, &s, &a);
 	ck_assert_int_eq(a.verdict, AUTHD_BAD);
 	first = begin(h, us);
 	s.token = span_of((const char *)token, answer(first.token, "alice", "EXAMPLE", "Passw0rd!", token));
 	for (unsigned i = 0; i < 4; i++)
 		begin(h, us);
 	s.context = first.context;
-	handshakes_step(h, us, &s, &a);
+	handshakes_step(h, us, NULL, &s, &a);
 	ck_assert_int_eq(a.verdict, AUTHD_BAD);
 	first = begin(h, us);
 	s.token = span_of((const char *)token, answer(first.token, "alice", "EXAMPLE", "Passw0rd!", token));
 	s.context = first.context;
 	now_ms += 60000;
-	handshakes_step(h, us, &s, &a);
+	handshakes_step(h, us, NULL, &s, &a);
 	ck_assert_int_eq(a.verdict, AUTHD_BAD);
 	/* rubbish uses a challenge up, too */
 	first = begin(h, us);
 	s.context = first.context;
 	s.token = SPAN_LIT("NTLMSSP");
-	handshakes_step(h, us, &s, &a);
+	handshakes_step(h, us, NULL, &s, &a);
 	ck_assert_int_eq(a.verdict, AUTHD_BAD);
 	s.token = span_of((const char *)token, answer(first.token, "alice", "EXAMPLE", "Passw0rd!", token));
-	handshakes_step(h, us, &s, &a);
+	handshakes_step(h, us, NULL, &s, &a);
 	ck_assert_int_eq(a.verdict, AUTHD_BAD);
 	handshakes_free(h);
 	users_free(us);

@@ -103,10 +103,29 @@ START_TEST(hosts_are_compared_without_ports)
 }
 END_TEST
 
+START_TEST(networks)
+{
+	static const struct { const char *in, *out; } rows[] = {
+		{ "192.0.2.7:1", "192.0.2.7" }, { "[2001:db8:1:2:3:4:5:6]:1", "2001:db8:1:2::/64" },
+		{ "[2001:db8:1:2::]:1", "2001:db8:1:2::/64" }, { "[::1]:1", "::/64" },
+		{ "[::ffff:192.0.2.7]:1", "192.0.2.7" },
+		{ "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:1", "ffff:ffff:ffff:ffff::/64" }
+	};
+	struct net_addr a = { .len = 0 };
+	char text[NET_ADDR_TEXT];
+
+	ck_assert_str_eq(net_addr_network(&a, text), "none");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		ck_assert_int_eq(net_addr_parse(&a, span_str(rows[i].in), 0), SP_OK);
+		ck_assert_str_eq(net_addr_network(&a, text), rows[i].out);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
-	const TTest *tests[] = { texts_become_addresses, a_nul_hides_nothing, hosts_are_compared_without_ports };
+	const TTest *tests[] = { networks, texts_become_addresses, a_nul_hides_nothing, hosts_are_compared_without_ports };
 
 	return unit_run("addr", tests, sizeof(tests) / sizeof(tests[0]));
 }
