@@ -681,8 +681,13 @@ pass_back(struct sip_tx *t, struct sip_link *via, struct sip_message *m)
 		return;
 	}
 	if (m->status == 503) {
-		/* the sender would take it for our own state (RFC 3261 16.7, step 6) */
-		sip_edit_replace(m, m->start_line, SPAN_LIT("SIP/2.0 500 Server Internal Error"));
+		/*
+		 * The sender would take it for our own state (RFC 3261 16.7, step 6). A
+		 * 500 is as good, but for who registers: clients of the Communicator
+		 * family do so again by themselves after a 504, and after a 500 never.
+		 */
+		sip_edit_replace(m, m->start_line, t->note.method == POLICY_METHOD_REGISTER ?
+		    SPAN_LIT("SIP/2.0 504 Server Time-out") : SPAN_LIT("SIP/2.0 500 Server Internal Error"));
 	}
 	sip_edit_drop_first(m, SIP_H_VIA);
 	r->ops->response(r, &t->note, via, to, m, POLICY_REASON_ALLOWED);

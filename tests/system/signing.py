@@ -222,6 +222,20 @@ def sign_in():
                 [a.sa.is_right(w.edge.recv()) for _ in range(2)] == [True, True])
 
 
+def busy_pool():
+    """A pool that is being restarted says 503. Clients must try again by themselves."""
+    with World() as w:
+        a = Client(w.edge)
+        a.sign_in(w.pool())
+        for method, uri, wanted in (("MESSAGE", "sip:bob@example.com", 500), ("REGISTER", "sip:example.com", 504)):
+            w.edge.send(a.signed(method, uri))
+            got = w.pool().recv()
+            w.pool().send(got.reply(503, headers=["Retry-After: 3"]))
+            back = w.edge.recv()
+            T.check("a pool's 503 to a %s comes as %d, signed" % (method, wanted), back.status == wanted and a.sa.is_right(back) and
+                    back.get("Retry-After") == "3", back.start)
+
+
 def bad_answers():
     with World() as w:
         a = Client(w.edge, password="wrong")
@@ -563,7 +577,7 @@ def only_ntlm():
 prepare()
 try:
     director = Director("director")
-    for name, fn in (("sign-in", sign_in), ("bad answers", bad_answers), ("forgeries", forgeries), ("to a client", to_client),
+    for name, fn in (("sign-in", sign_in), ("a busy pool", busy_pool), ("bad answers", bad_answers), ("forgeries", forgeries), ("to a client", to_client),
                      ("any worker", any_worker), ("inside", inside),
                      ("inside, without REGISTER", inside_without_register)):
         T.run(name, fn)

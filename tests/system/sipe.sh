@@ -88,6 +88,18 @@ ok "the Director starts anew, and knows nobody: alice signs in by herself" lab_w
 ok "so does dora" lab_wait 90 "a sign-in" registered dora 1
 lab_tell alice 'say sip:dora@example.com four from alice'
 ok "and they go on talking" lab_wait_line dora '^received sip:alice@example\.com: four from alice'
+
+# The pool starts anew, and has forgotten who is where: she registers before her time is up.
+lab_stop pool
+world_pool_start
+say_until_heard() {
+	for n in 1 2 3 4 5 6 7 8 9; do
+		lab_tell alice "say sip:dora@example.com five-$n from alice"
+		lab_wait_quietly 10 lab_saw dora '^received sip:alice@example\.com: five-. from alice' && return 0
+	done
+	return 1
+}
+ok "the pool starts anew, and they go on talking" say_until_heard
 ok "and never was a signature wrong" never_invalid alice
 ok "nor one of dora's" never_invalid dora
 

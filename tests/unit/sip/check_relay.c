@@ -450,6 +450,20 @@ START_TEST(a_503_goes_to_the_next_and_not_outward)
 }
 END_TEST
 
+START_TEST(who_registers_is_asked_to_try_again)
+{
+	const char *got;
+	struct peer *user;
+
+	begin(1, 1);
+	user = user_dial(&st);
+	got = say(user, "REGISTER", "z9hG4bK1", 0);
+	peer_send(st.server[0].last, reply(got, "503 Busy", ""));
+	ck_answer(user, 504);
+	end();
+}
+END_TEST
+
 START_TEST(what_waits_on_a_closing_connection_is_not_forgotten)
 {
 	const char *got;
@@ -822,7 +836,8 @@ main(void)
 		the_certificate_must_prove_the_name, who_does_not_finish_a_handshake_is_passed_over,
 		lost_before_an_answer_it_goes_to_the_next, lost_by_the_last_it_is_a_502,
 		silence_moves_on_while_another_is_left, a_provisional_answer_ends_the_moving_on,
-		a_503_goes_to_the_next_and_not_outward, what_waits_on_a_closing_connection_is_not_forgotten,
+		a_503_goes_to_the_next_and_not_outward, who_registers_is_asked_to_try_again,
+		what_waits_on_a_closing_connection_is_not_forgotten,
 		a_connection_that_is_gone_has_its_own_reason, a_long_message_is_answered_when_its_body_is_gone,
 		the_sender_goes_away, stray_responses_are_dropped, the_relay_refuses_by_itself,
 		a_copy_of_a_request_in_progress_is_dropped, a_broken_frame_ends_the_connection, connections_have_a_limit,
