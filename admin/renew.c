@@ -16,6 +16,7 @@
 #include "common/hash.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "net/stats.h"
 
 #define LABEL_MAX	48
 
@@ -150,6 +151,7 @@ load(struct identity *id)
 	if (net_tls_material_load(&m, &files, report, id) != SP_OK) {
 		log_say(SP_LOG_ERROR, "certificate-kept", "%s: its files have changed and do not do; "
 		    "what was loaded before stays in force", id->label);
+		stats_count(RENEWALS, STATS_FAILED, 0);
 		return NULL;
 	}
 	net_tls_material_digest(id->material, was);
@@ -158,6 +160,7 @@ load(struct identity *id)
 		net_tls_material_unref(m);
 		return NULL;
 	}
+	stats_count(RENEWALS, STATS_OK, 0);
 	log_say(SP_LOG_NOTICE, "certificate-renewed", "%s: its files have changed and were loaded", id->label);
 	return m;
 }

@@ -20,14 +20,20 @@ now(clockid_t id)
 }
 
 uint64_t
-clock_us(void)
+clock_ns(void)
 {
 	struct timespec ts;
 
 	if (fake_ms != NULL)
-		return *fake_ms * 1000;
+		return *fake_ms * 1000000;
 	ts = now(CLOCK_MONOTONIC);
-	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t
+clock_us(void)
+{
+	return clock_ns() / 1000;
 }
 
 uint64_t

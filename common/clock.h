@@ -11,6 +11,8 @@
 uint64_t clock_ms(void);
 /* Microseconds of the same clock. */
 uint64_t clock_us(void);
+/* Nanoseconds of the same clock: for what takes less than a microsecond. */
+uint64_t clock_ns(void);
 /* Seconds since 1970, UTC; may jump. */
 time_t	 clock_wall(void);
 /* The same in milliseconds. */

@@ -28,6 +28,7 @@
  */
 static atomic_int target = STDERR_FILENO;
 static atomic_int shown = SP_LOG_NOTICE;
+static _Atomic uint64_t lost;
 
 static char name[32] = "sallyport";
 static char *file;	/* of the last log_open(); NULL: standard error */
@@ -103,6 +104,12 @@ int
 log_reopen(void)
 {
 	return file != NULL ? open_file(file) : SP_OK;
+}
+
+uint64_t
+log_lost(void)
+{
+	return atomic_load_explicit(&lost, memory_order_relaxed);
 }
 
 void
@@ -251,10 +258,12 @@ log_end(struct logrec *r)
 		sb->len += 3;
 	}
 	sb->p[sb->len++] = '\n';
-	/* A log that can't be written has nobody to complain to. */
+	/* A log that can't be written has nobody to complain to, but is counted. */
 	do
 		n = write(atomic_load(&target), sb->p, sb->len);
 	while (n == -1 && errno == EINTR);
+	if (n != (ssize_t)sb->len)
+		atomic_fetch_add_explicit(&lost, 1, memory_order_relaxed);
 }
 
 void

@@ -51,6 +51,8 @@ struct logrec {
 int	log_open(const char *program, const char *path, enum log_level);
 /* Close and open the file again, after rotation. Keeps the old one on failure. */
 int	log_reopen(void);
+/* Records that could not be written so far, of all threads. */
+uint64_t log_lost(void);
 void	log_set_level(enum log_level);
 bool	log_shows(enum log_level);
 /* "error" … "debug" to its level; false if it is none of them. */

@@ -5,6 +5,7 @@
 
 #include "common/hash.h"
 #include "common/log.h"
+#include "net/stats.h"
 #include "sip/logs.h"
 
 size_t
@@ -42,6 +43,10 @@ server_with_id(const struct director_config *c, uint16_t id, enum server_kind *k
 static void
 classify(struct director_worker *w, struct sip_link *l)
 {
+	static const enum stats_class classes[] = {
+		[SERVER_NONE] = STATS_CLASS_CLIENT, [SERVER_EDGE] = STATS_CLASS_EDGE, [SERVER_POOL] = STATS_CLASS_POOL,
+		[SERVER_ROUTE] = STATS_CLASS_ROUTE, [SERVER_TRUSTED] = STATS_CLASS_SERVER
+	};
 	uint64_t *words = sip_link_words(l);
 	const struct net_peer *peer = sip_link_peer(l);
 	unsigned index = 0;
@@ -50,6 +55,7 @@ classify(struct director_worker *w, struct sip_link *l)
 	if (peer->has_certificate)
 		kind = director_server_of(w->config, peer->names, peer->nnames, &index);
 	words[LINK_KIND] = kind;
+	sip_link_set_class(l, classes[kind]);
 	words[LINK_INDEX] = index;
 	words[LINK_ID] = servers_count(w->config, kind) != 0 ? server_id(server_at(w->config, kind, index)->name) :
 	    kind == SERVER_TRUSTED ? server_id(w->config->servers.v[index].s) : 0;

@@ -18,6 +18,7 @@
 #include "common/proc.h"
 #include "director/director.h"
 #include "director/ticket.h"
+#include "net/stats.h"
 #include "sip/flowfile.h"
 
 static const char program[] = "sallyport-director";
@@ -127,6 +128,12 @@ keep_material(struct director *d, struct net_tls_material *const *material)
 	}
 }
 
+static void
+gauge_identity(size_t door, const struct net_tls_material *m)
+{
+	stats_set(NOT_AFTER, door, 0, m != NULL ? (uint64_t)net_tls_material_not_after(m) : 0);
+}
+
 /* From now on changes of the files are noticed. */
 static void
 watch_material(struct director *d)
@@ -135,6 +142,7 @@ watch_material(struct director *d)
 		struct net_tls_files files = files_of(d->config, i);
 
 		renew_watch(d->renew, i, director_door(d->config, i)->listen, &files, d->material[i]);
+		gauge_identity(i, d->material[i]);
 	}
 }
 
@@ -248,6 +256,7 @@ reload(struct director *d)
 	struct director_config *c;
 	struct net_tls_material *material[DIRECTOR_DOORS_MAX] = { NULL };
 	const char *option;
+	bool good = false;
 
 	daemon_notify("RELOADING=1");
 	if (authd_command(&d->authd, AUTHD_RELOAD) != SP_OK)
@@ -275,7 +284,9 @@ reload(struct director *d)
 		keep_material(d, material);
 		watch_material(d);
 		log_say(SP_LOG_NOTICE, "reloaded", "domains, edges, pools and authentication");
+		good = conf_errors_count(errs) == 0;
 	}
+	stats_reloaded(good);
 	unref_material(material);
 	director_config_unref(c);
 	conf_errors_free(errs);
@@ -464,6 +475,17 @@ load_identities(struct director *d)
 	return rc;
 }
 
+/* What the metrics tell of the limits in force. */
+static void
+gauge_limits(const struct director_config *c)
+{
+	stats_set(LIMIT, STATS_LIMIT_CONNECTIONS, 0, (uint64_t)c->max_connections * (uint64_t)c->workers);
+	stats_set(LIMIT, STATS_LIMIT_ASSOCIATIONS, 0, (uint64_t)c->sipae_associations);
+	stats_set(LIMIT, STATS_LIMIT_ANSWERS, 0, SIP_ANSWERS_MAX);
+	stats_set(LIMIT, STATS_LIMIT_DNS_QUERIES, 0, NET_DNS_FLIGHT_MAX);
+	stats_set(STARTED, 0, 0, (uint64_t)clock_wall());
+}
+
 /* Doors are open, root is given up, workers run until a signal says otherwise. */
 static int
 run(struct director *d)
@@ -491,6 +513,7 @@ run(struct director *d)
 	/* nothing below this line is privileged */
 	warn_of_reloads(d);
 	d->renew = renew_new(DIRECTOR_DOORS_MAX);
+	gauge_limits(d->config);
 	watch_material(d);
 	if (net_crew_start(d->crew, director_worker_start, director_worker_stop, d) != SP_OK) {
 		log_say(SP_LOG_ERROR, "start", "a worker could not start");

@@ -59,6 +59,7 @@ struct question {
 	size_t			 token_n;
 	struct sa_keys		 keys;
 	uint32_t		 lifetime;
+	unsigned		 mechanism;	/* enum stats_mechanism */
 };
 
 struct passage {

@@ -10,6 +10,7 @@
 #include "common/hash.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "net/stats.h"
 #include "director/links.h"
 #include "director/passage.h"
 
@@ -434,12 +435,22 @@ proof_came(void *arg, bool answered, const struct authd_answer *a)
 			q->proof = HOME_PROOF_FAILED;
 		}
 	}
+	if (q->proof != HOME_PROOF_GOING_ON)
+		stats_count(SIGN_INS, q->mechanism, q->proof == HOME_PROOF_OK ? STATS_OK : STATS_FAILED);
 	go_on(q);
+}
+
+static void
+count_lookup(bool answered, const struct authd_user *who)
+{
+	stats_count(LOOKUPS, !answered || who->unavailable ? STATS_ANSWER_FAILED :
+	    who->found ? STATS_ANSWER_FOUND : STATS_ANSWER_NONE, 0);
 }
 
 static enum home_entry
 entry_of(bool answered, const struct authd_user *who)
 {
+	count_lookup(answered, who);
 	return !answered ? HOME_UNAVAILABLE : who->unavailable ? HOME_NO_DIRECTORY :
 	    who->found && who->enabled ? HOME_KNOWN : HOME_UNKNOWN;
 }
@@ -461,6 +472,7 @@ user_came(void *arg, bool answered, const struct authd_answer *a)
 	struct question *q = arg;
 	struct sa_table *sas = q->w->director->sas;
 
+	count_lookup(answered, &a->who);
 	q->proof = answered ? HOME_PROOF_OK : HOME_PROOF_FAILED;
 	if (answered && a->who.unavailable) {
 		/* what it said before holds until it says something else */
@@ -519,9 +531,11 @@ send_question(struct passage *p, enum asking what, struct question *q)
 
 	switch (what) {
 	case ASKING_DIGEST:
+		q->mechanism = STATS_MECHANISM_DIGEST;
 		digest_of.source = source_of_guess(p, source);
 		return ask_digest(w->ask, &digest_of, timeout, proof_came, q);
 	case ASKING_STEP:
+		q->mechanism = p->sipae.scheme == SA_KERBEROS ? STATS_MECHANISM_KERBEROS : STATS_MECHANISM_NTLM;
 		step.source = source_of_guess(p, source);
 		step.token = span_of((const char *)token, sipae_token(p->sipae.token, token, sizeof(token)));
 		return ask_step(w->ask, &step, timeout, proof_came, q);

@@ -10,6 +10,7 @@
 
 #include "common/hash.h"
 #include "common/mem.h"
+#include "net/stats.h"
 
 #define PARTS		64	/* each with its lock; the lowest bits of an opaque */
 #define WINDOW		256
@@ -144,10 +145,12 @@ drop(struct sa_table *t, struct part *p, struct sa *s)
 	*s->prev = s->next;
 	if (s->next != NULL)
 		s->next->prev = s->prev;
-	if (s->state == SA_READY)
+	if (s->state == SA_READY) {
 		atomic_fetch_sub_explicit(&t->established, 1, memory_order_relaxed);
-	else
+		stats_move(ASSOCIATIONS, 0, 0, -1);
+	} else {
 		p->begun--;
+	}
 	sa_keys_wipe(&s->keys);
 	mem_wipe_free(s, sizeof(*s));
 }
@@ -381,6 +384,7 @@ sa_establish(struct sa_table *t, uint32_t opaque, const struct sa_claim *c, unsi
 	if (s != NULL && sa_established(t) >= t->limits.total) {
 		sweep_part(t, p, now);
 		if (sa_established(t) >= t->limits.total) {
+			stats_limit_hit(ASSOCIATIONS);
 			drop(t, p, s);
 			s = NULL;
 		}
@@ -390,6 +394,7 @@ sa_establish(struct sa_table *t, uint32_t opaque, const struct sa_claim *c, unsi
 		s->state = SA_READY;
 		p->begun--;
 		atomic_fetch_add_explicit(&t->established, 1, memory_order_relaxed);
+		stats_move(ASSOCIATIONS, 0, 0, 1);
 		s->version = version;
 		sa_keys_copy(&s->keys, keys);
 		s->user = *user;

@@ -58,6 +58,7 @@ struct edge_worker {
 	struct sip_flow_signer	*signer;
 	struct sip_relay	*relay;
 	struct policy_rules	*rules;
+	unsigned		*partner_number;	/* under which its partners are counted, by index */
 	struct net_tls_material	*material[EDGE_IDENTITIES];
 	struct net_tls_lists	*lists_outer, *lists_inner;	/* out of rules */
 	struct sip_face		 face[EDGE_DOORS_MAX + 1];	/* as EDGE_INNER() counts */
@@ -68,6 +69,7 @@ struct edge_worker {
 	struct net_timer	 warm;		/* looks after their links */
 	struct sip_link_limits	 server_limits;	/* of who has proved to be a server, by whichever door */
 	struct sip_face		*partner_face;	/* how partners see us when we dial */
+	unsigned		 decisions;	/* one of 64 is timed */
 	uint64_t		 references;	/* refusals so far; names the log line of one */
 };
 
@@ -94,7 +96,6 @@ void	edge_judge_links(struct edge_worker *);
 /* Words of a link (sip_link_words()). */
 enum {
 	LINK_DIRECTOR = 0,	/* which Director keeps this user, plus one; 0: none yet */
-	LINK_CLASS,		/* enum policy_class, for logs */
 	LINK_OPEN		/* the handshake is over, and it was admitted */
 };
 

@@ -15,6 +15,8 @@
 #include "common/log.h"
 #include "common/proc.h"
 #include "edge/edge.h"
+#include "edge/gauges.h"
+#include "net/stats.h"
 #include "sip/flowfile.h"
 
 #define LIST_EVERY_MS	5000	/* the list of certificates that peers have shown */
@@ -108,6 +110,7 @@ watch_material(struct edge *e, const struct edge_config *c, struct net_tls_mater
 		bool there = identity_of(c, i, &files, label);
 
 		renew_watch(e->renew, i, label, there ? &files : NULL, material[i]);
+		edge_gauge_identity(c, i, there ? material[i] : NULL);
 	}
 }
 
@@ -231,6 +234,7 @@ reload(struct edge *e)
 	} else if (c->outer.n != e->config->outer.n) {
 		log_say(SP_LOG_ERROR, "reload-refused", "doors were added or taken away, which needs a restart; "
 		    "the old configuration stays in force");
+		good = false;
 	} else {
 		edge_workers_update(e, rules, material, true);
 		watch_material(e, c, material);
@@ -238,6 +242,7 @@ reload(struct edge *e)
 		log_say(SP_LOG_NOTICE, "reloaded", "policy, certificates and log level; doors, next hops and limits "
 		    "change with a restart");
 	}
+	stats_reloaded(good);
 	unref_material(material);
 	policy_rules_unref(rules);
 	edge_config_free(c);
@@ -253,6 +258,10 @@ renew(struct edge *e)
 
 	if (renew_look(e->renew, material) != 0)
 		edge_workers_update(e, NULL, material, false);
+	for (size_t i = 0; i < EDGE_IDENTITIES; i++)
+		if (material[i] != NULL)
+			edge_gauge_identity(e->config, i, material[i]);
+	stats_set(DISCOVERED, 0, 0, edge_discovered_count(e->discovered));
 	unref_material(material);
 }
 
@@ -395,6 +404,7 @@ run(struct edge *e)
 	e->reported_at = clock_ms();
 	e->seen = seen_new(SEEN_ACCEPTED_MAX, SEEN_REFUSED_MAX);
 	e->renew = renew_new(EDGE_IDENTITIES);
+	edge_gauge_limits(e->config);
 	watch_material(e, e->config, e->material);
 	if (net_crew_start(e->crew, edge_worker_start, edge_worker_stop, e) != SP_OK) {
 		log_say(SP_LOG_ERROR, "start", "a worker could not start");

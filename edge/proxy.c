@@ -5,10 +5,12 @@
  * the point: marks are stripped before anything else looks at a message from
  * outside, and nothing is sent anywhere that policy did not choose.
  */
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/hash.h"
 #include "common/log.h"
 #include "edge/edge.h"
+#include "net/stats.h"
 #include "policy/decision.h"
 #include "sip/content.h"
 #include "sip/facts.h"
@@ -21,7 +23,8 @@ enum {
 	NOTE_WAY = 0,		/* enum way */
 	NOTE_KEEP_ALIVE,	/* the client asked for ms-keep-alive */
 	NOTE_LIMITED,		/* the sender's record among the partners that nobody has listed; 0: it has none */
-	NOTE_DISCOVERED		/* the request went to a server that DNS named */
+	NOTE_DISCOVERED,	/* the request went to a server that DNS named */
+	NOTE_PARTNER		/* … or to a configured partner: the number under which it is counted, and one */
 };
 
 enum way {
@@ -91,6 +94,28 @@ edge_drop_held(void *held)
 	sip_relay_let_go(held);
 }
 
+/* policy_decide(), and now and then how long it takes: to look at the clock each time would cost as much. */
+static struct policy_decision
+ask_policy(struct edge_worker *w, const struct policy_facts *f)
+{
+	struct policy_decision d;
+	uint64_t since;
+
+	if (w->decisions++ % 64 != 0)
+		return policy_decide(w->rules, f);
+	since = clock_ns();
+	d = policy_decide(w->rules, f);
+	stats_time(DECISION_SECONDS, 0, clock_ns() - since);
+	return d;
+}
+
+static void
+count_partner(struct edge_worker *w, uint32_t partner, enum stats_of_partner what)
+{
+	if (partner < policy_partner_count(w->rules))
+		stats_partner_count(w->partner_number[partner], what);
+}
+
 /*
  * Decide, with what DNS has said if that matters. False: the message waits for
  * DNS, and its request is done again from the beginning when the answer is there.
@@ -101,12 +126,12 @@ decide(struct edge_worker *w, struct sip_link *l, struct sip_message *m, struct 
 {
 	struct sip_held *held;
 
-	*d = policy_decide(w->rules, f);
+	*d = ask_policy(w, f);
 	if (d->verdict != POLICY_ASK_DNS)
 		return true;
 	if (edge_discovery_look(w->discovery, d->dns_domain, d->dns_name, answer)) {
 		f->dns = answer->dns;
-		*d = policy_decide(w->rules, f);
+		*d = ask_policy(w, f);
 		return true;
 	}
 	held = sip_relay_hold(w->relay, l, m);
@@ -388,6 +413,8 @@ plan_partner(struct edge_worker *w, const struct policy_decision *d, struct sip_
 	};
 
 	p->face = w->partner_face;
+	p->note.word[NOTE_PARTNER] = (uint64_t)w->partner_number[d->partner] + 1;
+	stats_partner_count(w->partner_number[d->partner], STATS_PARTNER_OUT);
 	add_hop(p, sip_hop_get(w->relay, &spec));
 }
 
@@ -541,6 +568,7 @@ send_inside(struct edge_worker *w, struct sip_link *l, struct sip_message *m, co
 
 	sip_mark_write_inward(m, d, inner->name, public_name(w, d));
 	identities_inward(w, m, d);
+	count_partner(w, d->partner, STATS_PARTNER_IN);
 	if (d->class == POLICY_CLASS_BRANCH)
 		to_sender.extra |= branch_word(policy_partner_get(w->rules, d->partner)->server) << 4;
 	else if (d->class != POLICY_CLASS_REMOTE_USER)
@@ -577,8 +605,9 @@ from_outside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 	f.facts.assertion = assertion;
 	if (!decide(w, l, m, &f.facts, &answer, &d))
 		return;
-	sip_link_words(l)[LINK_CLASS] = d.class;
+	sip_link_set_class(l, d.class);
 	if (d.verdict != POLICY_ALLOW || (d.hop != POLICY_HOP_DIRECTOR && d.hop != POLICY_HOP_PARTNER)) {
+		count_partner(w, d.partner, STATS_PARTNER_REFUSED);
 		refuse(w, l, m, d.reason, NULL, &plan);
 		return;
 	}
@@ -771,6 +800,8 @@ response(struct sip_relay *r, const struct sip_note *note, struct sip_link *from
 
 	if (note->word[NOTE_LIMITED] != 0 && !note->made)
 		edge_discovered_answered(w->edge->discovered, note->word[NOTE_LIMITED], m->status);
+	if (note->made && why != POLICY_REASON_ALLOWED && note->word[NOTE_PARTNER] != 0)
+		stats_partner_count((unsigned)note->word[NOTE_PARTNER] - 1, STATS_PARTNER_FAILED);
 	if (note->made)
 		explain_refusal(w, to, m, why);
 	else if (way == WAY_TO_USER || way == WAY_TO_PEER)
@@ -792,7 +823,7 @@ log_link(struct logrec *r, const struct edge_worker *w, struct sip_link *l)
 	log_hex(r, "conn", sip_link_id(l));
 	log_word(r, "side", policy_side_name(sip_link_face(l)->side));
 	log_uint(r, "port", sip_link_face(l)->port);
-	log_word(r, "class", policy_class_name((enum policy_class)sip_link_words(l)[LINK_CLASS]));
+	log_word(r, "class", policy_class_name((enum policy_class)sip_link_class(l)));
 	log_word(r, "peer", net_addr_format(sip_link_remote(l), addr));
 }
 
@@ -806,7 +837,7 @@ opened(struct sip_relay *r, struct sip_link *l, enum policy_reason *why)
 
 	facts_of(w, l, &f);
 	class = policy_class_of_peer(w->rules, &f.facts);
-	sip_link_words(l)[LINK_CLASS] = class;
+	sip_link_set_class(l, class);
 	rec = log_begin(SP_LOG_INFO, "connected");
 	log_link(&rec, w, l);
 	if (f.facts.nnames > 0)
@@ -835,7 +866,7 @@ closed(struct sip_relay *r, struct sip_link *l, enum policy_reason why, const ch
 	struct logrec rec = sip_log_disconnected(why);
 
 	edge_note_refused(worker_of(r), l, why, detail);
-	if (sip_link_words(l)[LINK_CLASS] == POLICY_CLASS_BRANCH)
+	if (sip_link_class(l) == POLICY_CLASS_BRANCH)
 		note_branch(worker_of(r), l, false);
 	log_link(&rec, worker_of(r), l);
 	sip_log_disconnected_end(&rec, why, detail);

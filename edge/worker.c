@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "edge/edge.h"
+#include "edge/gauges.h"
 
 struct edge_door {
 	struct edge_worker	*w;
@@ -173,6 +174,7 @@ edge_worker_start(struct net_worker *worker, void *arg)
 	w->worker = worker;
 	worker->owner = w;
 	w->rules = policy_rules_ref(e->rules);
+	w->partner_number = edge_partner_numbers(w->rules);
 	w->lib = net_tls_lib_new();
 	w->dns = make_dns(worker->loop, e->config);
 	w->guard = make_guard(e->config);
@@ -232,6 +234,7 @@ edge_worker_stop(struct net_worker *worker, void *arg)
 	for (size_t i = 0; i < EDGE_IDENTITIES; i++)
 		net_tls_material_unref(w->material[i]);
 	policy_rules_unref(w->rules);
+	free(w->partner_number);
 	free(w->door_arg);
 	free(w);
 	worker->owner = NULL;
@@ -264,6 +267,8 @@ take_update(struct edge_worker *w, struct update *u)
 	if (u->rules != NULL) {
 		policy_rules_unref(w->rules);
 		w->rules = policy_rules_ref(u->rules);
+		free(w->partner_number);
+		w->partner_number = edge_partner_numbers(w->rules);
 		edge_make_lists(w);
 		/* who reloads wants what is true now */
 		edge_discovery_flush(w->discovery);

@@ -23,6 +23,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "net/dns_reply.h"
+#include "net/stats.h"
 
 #define EDNS_SIZE	1232	/* fits one IPv6 packet everywhere */
 #define SERVERS_MAX	8
@@ -171,6 +172,7 @@ forget(struct net_dns *d, struct entry *e)
 	LIST_REMOVE(e, chain);
 	TAILQ_REMOVE(&d->by_age, e, age);
 	d->nentries--;
+	stats_move(DNS_ENTRIES, 0, 0, -1);
 	result_unref(e->result);
 	free(e);
 }
@@ -202,8 +204,10 @@ remember(struct net_dns *d, const struct key *k, struct result *r)
 
 	if ((e = recall(d, k)) != NULL)
 		forget(d, e);
-	if (d->nentries >= d->config.cache_max)
+	if (d->nentries >= d->config.cache_max) {
+		stats_limit_hit(DNS_CACHE);
 		forget(d, TAILQ_FIRST(&d->by_age));
+	}
 	e = xcalloc(1, sizeof(*e));
 	e->key = *k;
 	e->result = r;
@@ -211,6 +215,7 @@ remember(struct net_dns *d, const struct key *k, struct result *r)
 	LIST_INSERT_HEAD(&d->table[k->hash & d->mask], e, chain);
 	TAILQ_INSERT_TAIL(&d->by_age, e, age);
 	d->nentries++;
+	stats_move(DNS_ENTRIES, 0, 0, 1);
 }
 
 void
@@ -375,6 +380,7 @@ question_finish(struct net_task *t)
 	struct result *r = question_result(q);
 	struct net_dns_query *a;
 
+	stats_count(DNS_QUESTIONS, r->status, 0);
 	if (!q->no_store)
 		remember(q->dns, &q->key, r);
 	if (log_shows(SP_LOG_DEBUG)) {
@@ -665,6 +671,7 @@ ask(struct net_dns *d, const char *name, bool srv, net_dns_fn fn, void *arg)
 	key_of(&k, srv);
 	if ((e = recall(d, &k)) != NULL) {
 		a->from_cache = true;
+		stats_count(DNS_HITS, 0, 0);
 		e->result->refs++;
 		query_answer(a, e->result);
 		return a;
@@ -673,6 +680,7 @@ ask(struct net_dns *d, const char *name, bool srv, net_dns_fn fn, void *arg)
 		if (key_eq(&q->key, &k) && !q->no_store)
 			break;
 	if (q == NULL && d->nflight >= NET_DNS_FLIGHT_MAX) {
+		stats_limit_hit(DNS_QUERIES);
 		query_answer(a, result_new(NET_DNS_FAILED, now, 0, 0));
 		return a;
 	}

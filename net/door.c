@@ -15,6 +15,7 @@
 
 #include "common/err.h"
 #include "common/mem.h"
+#include "net/stats.h"
 
 #define BACKLOG		1024	/* the kernel's own limit may be lower */
 #define STARVED_PAUSE	100	/* ms */
@@ -138,6 +139,8 @@ door_ready(struct net_io *io, unsigned events)
 			/* The connection stays in the backlog and would wake us without end. */
 			net_timer_set(d->loop, &d->hunger, STARVED_PAUSE);
 			door_watch(d);
+			stats_count(STARVED, 0, 0);
+			stats_limit_hit(FILES);
 			if (d->ops->starved != NULL)
 				d->ops->starved(d->arg, e);
 			if (gone)

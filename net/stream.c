@@ -18,9 +18,11 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "net/stats.h"
 #include "net/tls_ctx.h"
 #include "net/verify.h"
 #include "net/wire.h"
@@ -105,6 +107,7 @@ struct net_stream {
 	void				*owner;
 
 	uint64_t			 id;		/* of this worker, for the log */
+	uint64_t			 begun_us;	/* when it was accepted or called */
 	enum stream_state		 state;
 	enum policy_reason		 reason;	/* what closed() will say; the first one stays */
 	const char			*detail;
@@ -287,6 +290,20 @@ stream_watch(struct net_stream *s)
 	net_io_want(s->home->loop, &s->io, want);
 }
 
+/* It is somebody now, or never will be. */
+static void
+count_handshake(const struct net_stream *s)
+{
+	unsigned way = s->outbound ? STATS_OUT : STATS_IN;
+
+	stats_move(HANDSHAKES, way, 0, -1);
+	stats_count(HANDSHAKES_DONE, way, s->state == STREAM_OPEN ? STATS_OK : STATS_FAILED);
+	if (s->state == STREAM_OPEN)
+		stats_time(HANDSHAKE_SECONDS, way, clock_us() - s->begun_us);
+	else
+		stats_count(HANDSHAKES_FAILED, way, s->reason);
+}
+
 /* The only place that writes s->state. */
 static void
 stream_event(struct net_stream *s, enum stream_event ev)
@@ -302,6 +319,8 @@ stream_event(struct net_stream *s, enum stream_event ev)
 		s->state = STREAM_CLOSED;
 	if (s->state == was)
 		return;
+	if (was <= STREAM_HANDSHAKE && s->state != STREAM_HANDSHAKE)
+		count_handshake(s);
 	if (log_shows(SP_LOG_DEBUG)) {
 		struct logrec r = log_begin(SP_LOG_DEBUG, "stream");
 
@@ -368,6 +387,7 @@ stream_timeout(struct net_timer *timer)
 		stream_end(s, EV_DEAD, POLICY_REASON_HOP_UNREACHABLE, "connecting took too long");
 		break;
 	case STREAM_HANDSHAKE:
+		stats_limit_hit(HANDSHAKE_TIME);
 		if (s->outbound)
 			stream_end(s, EV_DEAD, POLICY_REASON_HOP_UNREACHABLE, "the TLS handshake took too long");
 		else
@@ -844,6 +864,7 @@ stream_new(struct net_streams *home, int fd, struct net_tls_ctx *ctx, const stru
 	home->count++;
 	s->home = home;
 	s->id = ++home->last_id;
+	s->begun_us = clock_us();
 	s->io.fd = fd;
 	s->io.ready = stream_ready;
 	s->timer.fire = stream_timeout;
@@ -893,6 +914,7 @@ net_stream_accept(struct net_streams *home, int fd, const struct net_addr *from,
 	if (getsockname(fd, (struct sockaddr *)&s->local.ss, &s->local.len) != 0)
 		s->local.len = 0;
 	s->state = STREAM_HANDSHAKE;
+	stats_move(HANDSHAKES, STATS_IN, 0, 1);
 	if (!stream_tls(s) || net_io_add(home->loop, &s->io, NET_READ) != SP_OK) {
 		stream_end(s, EV_DEAD, POLICY_REASON_OVERLOAD, "no resources for another connection");
 		return s;
@@ -915,6 +937,7 @@ net_stream_connect(struct net_streams *home, const struct net_addr *to, const ch
 	s->expect = xstrdup(name);
 	s->check.expect = s->expect;
 	s->state = STREAM_CONNECT;
+	stats_move(HANDSHAKES, STATS_OUT, 0, 1);
 	if (fd < 0 || !stream_tls(s)) {
 		stream_end(s, EV_DEAD, POLICY_REASON_HOP_UNREACHABLE, "no resources for another connection");
 		return s;
@@ -1021,12 +1044,16 @@ net_stream_commit(struct net_stream *s, size_t used)
 	if (max != 0 && net_stream_queued(s) > max) {
 		stream_flush(s);
 		if (s->state == STREAM_OPEN && net_stream_queued(s) > max) {
+			stats_limit_hit(WRITE_QUEUE);
+			stats_plus(QUEUE_CUT, 0, 0, net_stream_queued(s));
 			stream_end(s, EV_DEAD, POLICY_REASON_SLOW_READER, NULL);
 			return;
 		}
 	}
-	if (s->limits.queue_high != 0 && net_stream_queued(s) >= s->limits.queue_high)
+	if (s->limits.queue_high != 0 && !s->congested && net_stream_queued(s) >= s->limits.queue_high) {
 		s->congested = true;
+		stats_limit_hit(LINK_QUEUE);
+	}
 }
 
 void

@@ -18,6 +18,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "net/stats.h"
 
 struct worker {
 	struct net_worker	 pub;		/* first: the public pointer is ours too */
@@ -204,6 +205,7 @@ thread_main(void *arg)
 	struct worker *w = arg;
 	struct net_crew *c = w->pub.crew;
 
+	stats_enter(w->pub.id);
 	w->start_err = c->start(&w->pub, c->arg);
 	if (meet(c, w->start_err != SP_OK) == 0) {
 		net_loop_run(w->pub.loop);

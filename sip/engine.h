@@ -5,6 +5,7 @@
 #define SALLYPORT_SIP_ENGINE_H
 
 #include "common/slots.h"
+#include "net/stats.h"
 #include "sip/relay.h"
 #include "sip/tx.h"
 
@@ -39,6 +40,7 @@ struct sip_tx {
 	enum policy_reason	 gone;		/* what to say when the wanted connection is gone */
 	enum policy_reason	 failure;	/* of the last target */
 	uint64_t		 sent_at;
+	uint64_t		 begun_at;	/* when the request came */
 	struct net_timer	 timer;
 	struct sip_tx		*hop_next, **hop_prev;	/* waiting in a hop's queue */
 	struct sip_tx		*link_next, **link_prev; /* sent on a link of ours, unanswered */
@@ -74,6 +76,7 @@ struct sip_link {
 	unsigned		 silent;	/* requests in a row that timed out without a byte between */
 	bool			 pongs;		/* it has answered a ping */
 	bool			 inbound, open, closing, heard, signed_in;
+	unsigned		 class;		/* enum policy_class or stats_class */
 	uint64_t		 words[SIP_LINK_WORDS];
 };
 
@@ -118,6 +121,7 @@ struct sip_hop {
 	struct net_timer	 timer;		/* connect deadline */
 	uint64_t		 failed_at, down_until, used_at;
 	unsigned		 pause_ms;
+	bool			 is_broken;	/* it failed and has not come up since */
 	enum policy_reason	 failure;
 	struct sip_tx		*waiting, **waiting_tail;
 	unsigned		 nwaiting;
@@ -167,6 +171,13 @@ static inline void
 count(_Atomic uint64_t *c)
 {
 	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+static inline void
+relay_dropped(struct sip_relay *r)
+{
+	count(&r->counters.dropped);
+	stats_count(DROPPED, 0, 0);
 }
 
 /* A message to work with; give it back. */

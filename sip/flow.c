@@ -8,6 +8,7 @@
 
 #include "common/mem.h"
 #include "net/digest.h"
+#include "net/stats.h"
 
 #define SIG_BYTES	19	/* key id and 18 bytes of the HMAC */
 #define SIG_TEXT	26	/* the same in base64url, no padding */
@@ -250,6 +251,7 @@ sip_flow_write(struct sip_flow_signer *s, const struct sip_flow *f, const char *
 	unsigned char sig[SIG_BYTES];
 	struct strbuf token;
 
+	stats_count(TOKENS, STATS_TOKEN_MADE, 0);
 	strbuf_init(&token, text, sizeof(text));
 	token_format(f, &token);
 	sign(s, s->keys->n - 1, f->path, span_str(host), port, strbuf_span_of(&token), call_id, sig);
@@ -298,8 +300,11 @@ sip_flow_read(struct sip_flow_signer *s, const struct sip_uri *uri, struct span 
 		sign(s, i, flow->path, uri->host, uri->port != 0 ? uri->port : DEFAULT_PORT, token, call_id, want);
 		strbuf_init(&sb, text, sizeof(text));
 		b64_format(want, flow->path ? PATH_SIG_TEXT / 4 * 3 : SIG_BYTES, &sb);
-		if (mem_equal_secret(text, sig.p, sig.n))
+		if (mem_equal_secret(text, sig.p, sig.n)) {
+			stats_count(TOKENS, STATS_TOKEN_GOOD, 0);
 			return true;
+		}
 	}
+	stats_count(TOKENS, STATS_TOKEN_FORGED, 0);
 	return false;
 }

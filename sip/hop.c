@@ -34,8 +34,18 @@ is_forgettable(const struct sip_hop *h)
 }
 
 static void
+mend(struct sip_hop *h)
+{
+	if (h->is_broken)
+		stats_move(BREAKERS, 0, 0, -1);
+	h->is_broken = false;
+}
+
+static void
 free_hop(struct sip_hop *h)
 {
+	mend(h);
+	stats_move(HOPS, 0, 0, -1);
 	if (h->query != NULL)
 		net_dns_cancel(h->query);
 	net_timer_cancel(h->relay->worker->loop, &h->timer);
@@ -113,8 +123,11 @@ sip_hop_get(struct sip_relay *r, const struct sip_hop_spec *spec)
 		    strcmp(h->address != NULL ? h->address : "", spec->address != NULL ? spec->address : "") == 0)
 			break;
 	if (h == NULL) {
-		if (r->nhops >= r->limits.hops)
+		if (r->nhops >= r->limits.hops) {
+			stats_limit_hit(HOPS);
 			forget_one(r);
+		}
+		stats_move(HOPS, 0, 0, 1);
 		h = xcalloc(1, sizeof(*h));
 		h->relay = r;
 		h->name = xstrdup(spec->name);
@@ -205,6 +218,10 @@ go_down(struct sip_hop *h)
 	const struct sip_relay_limits *lim = &h->relay->limits;
 	struct logrec rec = log_begin(SP_LOG_WARNING, "hop-down");
 
+	if (!h->is_broken)
+		stats_move(BREAKERS, 0, 0, 1);
+	h->is_broken = true;
+	stats_count(BREAKS, h->failure, 0);
 	h->state = HOP_DOWN;
 	net_timer_cancel(h->relay->worker->loop, &h->timer);
 	h->pause_ms = h->pause_ms == 0 ? lim->retry_min_ms : h->pause_ms * 2;
@@ -355,6 +372,7 @@ hop_link_opened(struct sip_hop *h, struct sip_link *l)
 	log_hex(&rec, "conn", l->id);
 	log_end(&rec);
 	h->state = HOP_UP;
+	mend(h);
 	h->pause_ms = 0;
 	net_timer_cancel(h->relay->worker->loop, &h->timer);
 	send_waiting(h, l);

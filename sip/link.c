@@ -80,6 +80,24 @@ sip_link_words(struct sip_link *l)
 	return l->words;
 }
 
+void
+sip_link_set_class(struct sip_link *l, unsigned class)
+{
+	if (l->class == class)
+		return;
+	if (l->open) {
+		stats_move(CONNECTIONS, l->face->side, l->class, -1);
+		stats_move(CONNECTIONS, l->face->side, class, 1);
+	}
+	l->class = class;
+}
+
+unsigned
+sip_link_class(const struct sip_link *l)
+{
+	return l->class;
+}
+
 /* ---- deadlines: one timer a link, set for whichever comes first ---- */
 
 static uint64_t
@@ -127,6 +145,13 @@ arm(struct sip_link *l)
 }
 
 static void
+over_time(struct sip_link *l, enum policy_reason why, enum stats_limit limit)
+{
+	stats_count(LIMIT_HITS, limit, 0);
+	sip_link_close(l, why, NULL);
+}
+
+static void
 deadline(struct net_timer *t)
 {
 	struct sip_link *l = (struct sip_link *)((char *)t - offsetof(struct sip_link, timer));
@@ -134,13 +159,13 @@ deadline(struct net_timer *t)
 	uint64_t now = net_loop_now(l->relay->worker->loop);
 
 	if (l->begun_at != 0 && lim->message_ms != 0 && now >= l->begun_at + lim->message_ms)
-		sip_link_close(l, POLICY_REASON_MESSAGE_TIMEOUT, NULL);
+		over_time(l, POLICY_REASON_MESSAGE_TIMEOUT, STATS_LIMIT_MESSAGE_TIME);
 	else if (l->inbound && !l->heard && lim->first_message_ms != 0 && now >= l->opened_at + lim->first_message_ms)
-		sip_link_close(l, POLICY_REASON_FIRST_MESSAGE_TIMEOUT, NULL);
+		over_time(l, POLICY_REASON_FIRST_MESSAGE_TIMEOUT, STATS_LIMIT_FIRST_MESSAGE_TIME);
 	else if (l->inbound && !l->signed_in && lim->signin_ms != 0 && now >= l->opened_at + lim->signin_ms)
-		sip_link_close(l, POLICY_REASON_UNAUTHENTICATED_TIMEOUT, NULL);
+		over_time(l, POLICY_REASON_UNAUTHENTICATED_TIMEOUT, STATS_LIMIT_SIGN_IN_TIME);
 	else if (l->inbound && lim->idle_ms != 0 && now >= l->heard_at + lim->idle_ms)
-		sip_link_close(l, POLICY_REASON_IDLE_TIMEOUT, NULL);
+		over_time(l, POLICY_REASON_IDLE_TIMEOUT, STATS_LIMIT_IDLE_TIME);
 	else if (l->pongs && l->pinged_at != 0 && now >= l->pinged_at + PONG_MS)
 		sip_link_close(l, POLICY_REASON_HOP_TIMEOUT, "the next hop does not answer a ping");
 	else
@@ -293,6 +318,8 @@ link_render(struct sip_link *l, struct sip_message *m)
 	size_t n = sip_message_render(m, out);
 
 	net_stream_commit(l->stream, n);
+	if (n != 0)
+		stats_count(MESSAGES_OUT, l->class, m->is_request ? STATS_REQUEST : STATS_RESPONSE);
 	return n != 0;
 }
 
@@ -350,6 +377,7 @@ link_hold_back(struct sip_link *l, struct sip_link *feeder)
 	l->feeders[l->nfeeders++] = feeder->id;
 	if (feeder->held_back++ == 0)
 		net_stream_pause(feeder->stream, true);
+	stats_count(HELD_BACK, 0, 0);
 }
 
 static void
@@ -381,6 +409,7 @@ opened(struct net_stream *s)
 	enum policy_reason why = POLICY_REASON_UNDECIDED;
 
 	l->open = true;
+	stats_move(CONNECTIONS, l->face->side, l->class, 1);
 	l->opened_at = l->heard_at = net_loop_now(l->relay->worker->loop);
 	if (!l->relay->ops->opened(l->relay, l, &why)) {
 		sip_link_close(l, why, policy_reason_is_certificate(why) ? net_stream_peer(s)->fault : NULL);
@@ -411,7 +440,11 @@ closed(struct net_stream *s, enum policy_reason why, const char *detail)
 
 	count(&r->counters.links_closed);
 	l->closing = true;
+	if (l->open)
+		stats_move(CONNECTIONS, l->face->side, l->class, -1);
 	l->open = false;
+	stats_count(CLOSED, l->face->side, why);
+	stats_move(WORKER_CONNECTIONS, 0, 0, -1);
 	let_feeders_go(l);
 	/* from here on nobody finds it any more */
 	slots_remove(r->links, ID_LOCAL(l->id));
@@ -448,6 +481,7 @@ new_link(struct sip_relay *r, struct sip_face *face)
 	l->id = ID_WORKER(r->worker->id) | id;
 	l->timer.fire = deadline;
 	sip_framer_init(&l->framer);
+	stats_move(WORKER_CONNECTIONS, 0, 0, 1);
 	return l;
 }
 
@@ -461,6 +495,7 @@ link_accept(struct sip_relay *r, int fd, const struct net_addr *from, struct sip
 	l->inbound = true;
 	l->stream = net_stream_accept(r->streams, fd, from, face->server, &face->limits.stream, &stream_ops, l);
 	count(&r->counters.links_in);
+	stats_count(ACCEPTED, face->side, STATS_IN);
 	return l;
 }
 
@@ -478,6 +513,7 @@ link_connect(struct sip_relay *r, struct sip_hop *hop, const struct net_addr *to
 	if (hop->accept_cn)
 		net_stream_expect_cn(l->stream);
 	count(&r->counters.links_out);
+	stats_count(ACCEPTED, hop->face->side, STATS_OUT);
 	return l;
 }
 

@@ -55,6 +55,9 @@ const struct net_addr *sip_link_local(const struct sip_link *);
 /* Eight words of the owner's about this connection, zero at first (class, director, authenticated user …). */
 uint64_t	*sip_link_words(struct sip_link *);
 #define SIP_LINK_WORDS	8
+/* What the far end is, for what is counted and logged: enum policy_class, or enum stats_class; unknown at first. */
+void		 sip_link_set_class(struct sip_link *, unsigned class);
+unsigned	 sip_link_class(const struct sip_link *);
 /* Somebody signed in over it: the sign-in deadline is off. */
 void		 sip_link_signed_in(struct sip_link *);
 /* From now on these, instead of the face's: the far end has proved what it is. Borrowed; they outlive the link. */

@@ -145,6 +145,8 @@ sip_relay_accept(struct sip_relay *r, int fd, const struct net_addr *from, struc
 	if (slots_count(r->links) >= r->limits.links - kept || link_accept(r, fd, from, face) == NULL) {
 		close(fd);
 		count(&r->counters.by_reason[POLICY_REASON_CONNECTION_LIMIT]);
+		stats_count(REFUSALS, POLICY_REASON_CONNECTION_LIMIT, face->side);
+		stats_limit_hit(CONNECTIONS);
 	}
 }
 
@@ -192,11 +194,31 @@ sip_relay_each_link(struct sip_relay *r, void (*fn)(struct sip_link *, void *), 
 
 /* ---- what came in ---- */
 
+/* Refusals that say that a limit was reached. */
+static void
+count_limit(enum policy_reason why)
+{
+	switch (why) {
+	case POLICY_REASON_RATE_LIMIT:		stats_limit_hit(MESSAGE_RATE); break;
+	case POLICY_REASON_OVERLOAD:		stats_limit_hit(TRANSACTIONS); break;
+	case POLICY_REASON_TOO_LARGE:		stats_limit_hit(MESSAGE_SIZE); break;
+	case POLICY_REASON_HOP_BUSY:		stats_limit_hit(HOP_QUEUE); break;
+	case POLICY_REASON_DNS_BUSY:		stats_limit_hit(HELD); break;
+	case POLICY_REASON_DISCOVERED_RATE:
+	case POLICY_REASON_DISCOVERED_SUSPICIOUS: stats_limit_hit(DISCOVERED_RATE); break;
+	case POLICY_REASON_DISCOVERED_ADDRESSEES: stats_limit_hit(ADDRESSEES); break;
+	case POLICY_REASON_DISCOVERED_TABLE:	stats_limit_hit(DISCOVERED); break;
+	default:				break;
+	}
+}
+
 void
 relay_refused(struct sip_relay *r, struct sip_link *l, const struct sip_message *m, enum policy_reason why,
     const char *detail)
 {
 	count(&r->counters.by_reason[why < POLICY_NREASONS ? why : POLICY_REASON_UNDECIDED]);
+	stats_count(REFUSALS, why, l != NULL ? l->face->side : POLICY_SIDE_UNKNOWN);
+	count_limit(why);
 	if (r->ops->refused != NULL)
 		r->ops->refused(r, l, m, why, detail);
 }
@@ -213,12 +235,13 @@ malformed(struct sip_relay *r, struct sip_link *l, struct sip_message *m, enum s
 	if (check == SIP_CHECK_EXTENSION)
 		sip_check_write_unsupported(m, &extra);
 	count(&r->counters.malformed);
+	stats_count(MALFORMED, l->face->side, m->is_request ? STATS_REQUEST : STATS_RESPONSE);
 	relay_refused(r, l, m, POLICY_REASON_MALFORMED, sip_check_name(check));
 	if (m->is_request && sip_message_answerable(m))
 		tx_answer(r, l, m, sip_check_status(check), sip_check_phrase(check),
 		    strbuf_ok(&extra) ? strbuf_span_of(&extra) : SPAN_NONE, POLICY_REASON_MALFORMED, &note, 0);
 	else
-		count(&r->counters.dropped);
+		relay_dropped(r);
 }
 
 void
@@ -235,6 +258,9 @@ relay_message_in(struct sip_relay *r, struct sip_link *l, struct sip_message *m)
 	enum sip_check check = sip_check_message(m);
 
 	count(m->is_request ? &r->counters.requests_in : &r->counters.responses_in);
+	stats_count(MESSAGES_IN, l->class, m->is_request ? STATS_REQUEST : STATS_RESPONSE);
+	if (check == SIP_CHECK_OK && m->is_request)
+		stats_count(REQUESTS, l->face->side, m->method_id);
 	if (check != SIP_CHECK_OK)
 		malformed(r, l, m, check);
 	else if (m->is_request)
@@ -254,7 +280,7 @@ sip_relay_forward(struct sip_relay *r, struct sip_link *from, struct sip_message
 void
 sip_relay_drop(struct sip_relay *r, struct sip_link *from, struct sip_message *m, enum policy_reason why)
 {
-	count(&r->counters.dropped);
+	relay_dropped(r);
 	relay_refused(r, from, m, why, NULL);
 }
 
@@ -287,7 +313,7 @@ sip_relay_refuse(struct sip_relay *r, struct sip_link *from, struct sip_message 
 
 	relay_refused(r, from, m, why, detail);
 	if (status == 0 || takes_no_answer(m)) {
-		count(&r->counters.dropped);
+		relay_dropped(r);
 		return;
 	}
 	if (status == 503 && span_is_empty(extra))
@@ -300,7 +326,7 @@ sip_relay_answer(struct sip_relay *r, struct sip_link *from, struct sip_message 
     const char *phrase, struct span extra, const struct sip_note *note)
 {
 	if (takes_no_answer(m))
-		count(&r->counters.dropped);
+		relay_dropped(r);
 	else
 		final_answer(r, from, m, status, phrase, extra, POLICY_REASON_ALLOWED, note);
 }
@@ -319,6 +345,7 @@ sip_relay_hold(struct sip_relay *r, struct sip_link *from, struct sip_message *m
 		h->next->prev = &h->next;
 	h->prev = &r->held;
 	r->held = h;
+	stats_move(HELD, 0, 0, 1);
 	return h;
 }
 
@@ -328,6 +355,7 @@ sip_relay_let_go(struct sip_held *h)
 	*h->prev = h->next;
 	if (h->next != NULL)
 		h->next->prev = h->prev;
+	stats_move(HELD, 0, 0, -1);
 	free(h);
 }
 
@@ -353,7 +381,7 @@ sip_relay_resume(struct sip_relay *r, struct sip_held *h,
 	if (l != NULL && !l->closing) {
 		m = relay_message_take(r);
 		if (sip_message_index(m, h->bytes, h->n) != SP_OK || sip_message_parse(m) != SIP_CHECK_OK)
-			count(&r->counters.dropped);
+			relay_dropped(r);
 		else if (h->cancelled)
 			sip_relay_refuse(r, l, m, POLICY_REASON_CANCELLED, NULL, SPAN_NONE, NULL);
 		else
@@ -465,6 +493,7 @@ deliver_send(struct net_worker *w, struct net_mail *mail)
 
 	if (l != NULL && l->open && !l->closing) {
 		link_write(l, x->bytes, x->n);
+		stats_count(MESSAGES_OUT, l->class, STATS_REQUEST);
 		if (x->tx != 0)
 			link_await(l, x->tx);
 	} else if (r != NULL && x->tx != 0) {
@@ -509,5 +538,5 @@ mail_response(struct sip_relay *r, unsigned worker, uint64_t source, const struc
 	memcpy(x->bytes, m->bytes, m->n);
 	x->link = source;
 	if (!post(r, worker, x))
-		count(&r->counters.dropped);
+		relay_dropped(r);
 }

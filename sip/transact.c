@@ -93,6 +93,8 @@ tx_new(struct sip_relay *r, uint64_t key)
 	t->id = id;
 	t->key = key;
 	t->timer.fire = tx_timer;
+	t->begun_at = net_loop_now(r->worker->loop);
+	stats_move(TRANSACTIONS, 0, 0, 1);
 	t->chain = r->bucket[key & (r->nbuckets - 1)];
 	r->bucket[key & (r->nbuckets - 1)] = t;
 	return t;
@@ -120,10 +122,21 @@ join_link(struct sip_tx *t, struct sip_link *l)
 	l->sent = t;
 }
 
+/* The request has got its answer, and `end` says whose. */
+static void
+count_end(const struct sip_tx *t, enum stats_end end)
+{
+	stats_count(TRANSACTIONS_ENDED, end, 0);
+	if (t->note.method != POLICY_METHOD_INVITE && end != STATS_END_ONEWAY)
+		stats_time(TRANSACTION_SECONDS, 0, (net_loop_now(t->relay->worker->loop) - t->begun_at) * 1000);
+}
+
 static void
 tx_free(struct sip_tx *t)
 {
 	struct sip_relay *r = t->relay;
+
+	stats_move(TRANSACTIONS, 0, 0, -1);
 
 	for (unsigned i = 0; i < t->nhops; i++)
 		t->hop[i]->nwanted--;
@@ -252,9 +265,11 @@ tx_send(struct sip_tx *t, struct sip_link *l)
 	stamp_attempt(t);
 	link_write(l, t->copy, t->copy_n);
 	count(&r->counters.forwarded);
+	stats_count(MESSAGES_OUT, l->class, STATS_REQUEST);
 	if (net_stream_congested(l->stream))
 		link_hold_back(l, sip_relay_link(r, t->note.from));
 	if (t->oneway) {
+		count_end(t, STATS_END_ONEWAY);
 		tx_free(t);
 		return;
 	}
@@ -274,6 +289,7 @@ tx_mail(struct sip_tx *t, uint64_t link)
 	mail_send(t->relay, link, t, t->copy, t->copy_n);
 	count(&t->relay->counters.forwarded);
 	if (t->oneway) {
+		count_end(t, STATS_END_ONEWAY);
 		tx_free(t);
 		return;
 	}
@@ -302,12 +318,13 @@ tx_answer(struct sip_relay *r, struct sip_link *to, const struct sip_message *re
 	note->made = true;
 	if (strbuf_ok(&sb) && sip_message_index(m, sb.p, sb.len) == SP_OK && sip_message_parse(m) == SIP_CHECK_OK) {
 		r->ops->response(r, note, NULL, to, m, why);
-		if (link_render(to, m))
+		if (link_render(to, m)) {
 			count(&r->counters.answered);
-		else
-			count(&r->counters.dropped);
+			stats_count(RESPONSES, STATS_OWN, STATS_STATUS(m->status));
+		} else
+			relay_dropped(r);
 	} else {
-		count(&r->counters.dropped);
+		relay_dropped(r);
 	}
 	note->made = false;
 	relay_message_give(r, m);
@@ -328,7 +345,7 @@ refuse_from_copy(struct sip_tx *t, enum policy_reason why)
 
 	relay_refused(r, from, whole ? sent : NULL, why, NULL);
 	if (t->oneway)
-		count(&r->counters.dropped);
+		relay_dropped(r);
 	else if (whole)
 		tx_answer(r, from, sent, status, NULL, extra, why, &t->note, 1);
 	relay_message_give(r, sent);
@@ -340,6 +357,7 @@ tx_fail(struct sip_tx *t, enum policy_reason why)
 {
 	hop_unqueue(t);
 	leave_link(t);
+	count_end(t, t->oneway ? STATS_END_ONEWAY : STATS_END_REFUSED);
 	refuse_from_copy(t, why);
 	if (is_invite(t) && !t->oneway)
 		tx_linger(t, TX_COMPLETED);
@@ -363,6 +381,8 @@ tx_target_failed(struct sip_tx *t, enum policy_reason why)
 		/* the timer was for the target that failed; the next ones have to be reached first */
 		if (t->state == TX_SENT)
 			net_timer_set(t->relay->worker->loop, &t->timer, t->relay->limits.request_ms);
+		if (t->next < t->nhops)
+			stats_count(FAILOVERS, why, 0);
 		tx_try(t);
 	}
 }
@@ -476,16 +496,21 @@ tx_timer(struct net_timer *timer)
 
 		if (l != NULL)
 			link_suspect(l, t->sent_at);
-		if (t->next < t->nhops)
+		if (t->next < t->nhops) {
+			stats_count(TIMEOUTS, STATS_TIMEOUT_TARGET, 0);
 			tx_target_failed(t, POLICY_REASON_HOP_TIMEOUT);
-		else
+		} else {
+			stats_count(TIMEOUTS, STATS_TIMEOUT_REQUEST, 0);
 			tx_fail(t, POLICY_REASON_HOP_TIMEOUT);
+		}
 	} else if (t->state == TX_PROCEEDING && !t->cancelled) {
 		t->cancelled = true;	/* timer C (RFC 3261 16.8) */
+		stats_count(TIMEOUTS, is_invite(t) ? STATS_TIMEOUT_RING : STATS_TIMEOUT_REQUEST, 0);
 		if (is_invite(t))
 			send_cancel(t);
 		tx_fail(t, is_invite(t) ? POLICY_REASON_INVITE_TIMEOUT : POLICY_REASON_HOP_TIMEOUT);
 	} else {
+		stats_count(TIMEOUTS, STATS_TIMEOUT_REQUEST, 0);
 		tx_fail(t, t->cancelled ? POLICY_REASON_CANCELLED : POLICY_REASON_HOP_TIMEOUT);
 	}
 }
@@ -522,7 +547,7 @@ cancel_in(struct sip_relay *r, struct sip_link *l, struct sip_message *m, struct
 		return;
 	}
 	if (r->ops->believed != NULL && !r->ops->believed(r, &t->note, l, m)) {
-		count(&r->counters.dropped);
+		relay_dropped(r);
 		return;
 	}
 	memcpy(note.word, t->note.word, sizeof(note.word));
@@ -677,7 +702,7 @@ pass_back(struct sip_tx *t, struct sip_link *via, struct sip_message *m)
 	struct sip_link *to = sip_relay_link(r, t->note.from);
 
 	if (to == NULL || to->closing) {
-		count(&r->counters.dropped);
+		relay_dropped(r);
 		return;
 	}
 	if (m->status == 503) {
@@ -692,15 +717,17 @@ pass_back(struct sip_tx *t, struct sip_link *via, struct sip_message *m)
 	sip_edit_drop_first(m, SIP_H_VIA);
 	r->ops->response(r, &t->note, via, to, m, POLICY_REASON_ALLOWED);
 	if (!link_render(to, m)) {
-		count(&r->counters.dropped);
+		relay_dropped(r);
 		relay_refused(r, via, m, POLICY_REASON_TOO_LARGE, NULL);
+	} else {
+		stats_count(RESPONSES, STATS_PASSED, STATS_STATUS(m->status));
 	}
 }
 
 static void
 stray(struct sip_relay *r, struct sip_link *l, struct sip_message *m, const char *detail)
 {
-	count(&r->counters.dropped);
+	relay_dropped(r);
 	relay_refused(r, l, m, POLICY_REASON_STRAY_RESPONSE, detail);
 }
 
@@ -714,9 +741,10 @@ may_pass(struct sip_tx *t, struct sip_link *via, struct sip_message *m)
 	}
 	if (t->passed == SIP_ANSWERS_MAX) {	/* said once, lest the log be flooded as well */
 		t->passed++;
+		stats_limit_hit(ANSWERS);
 		stray(t->relay, via, m, "too many answers to one request");
 	} else
-		count(&t->relay->counters.dropped);
+		relay_dropped(t->relay);
 	return false;
 }
 
@@ -757,6 +785,7 @@ final_in(struct sip_tx *t, struct sip_link *via, struct sip_message *m)
 		tx_target_failed(t, POLICY_REASON_HOP_BUSY);
 		return;
 	}
+	count_end(t, STATS_END_ANSWERED);
 	pass_back(t, via, m);
 	if (is_invite(t) && m->status < 300)
 		tx_linger(t, TX_ACCEPTED);
@@ -805,7 +834,7 @@ tx_response(struct sip_relay *r, struct sip_link *l, uint64_t source, struct sip
 		return;
 	}
 	if (r->ops->believed != NULL && !r->ops->believed(r, &t->note, l, m))
-		count(&r->counters.dropped);
+		relay_dropped(r);
 	else if (m->status < 200)
 		provisional_in(t, l, m);
 	else
