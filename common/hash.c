@@ -10,10 +10,6 @@
 
 static uint64_t key[2];
 
-struct sip {
-	uint64_t a, b, c, d;
-};
-
 static inline uint64_t
 rotl(uint64_t x, unsigned n)
 {
@@ -21,7 +17,7 @@ rotl(uint64_t x, unsigned n)
 }
 
 static inline void
-sip_round(struct sip *s)
+one_round(struct hash *s)
 {
 	s->a += s->b;
 	s->b = rotl(s->b, 13) ^ s->a;
@@ -35,42 +31,89 @@ sip_round(struct sip *s)
 	s->c = rotl(s->c, 32);
 }
 
-static inline void
-sip_begin(struct sip *s)
+static inline struct hash
+begin(void)
 {
-	s->a = key[0] ^ UINT64_C(0x736f6d6570736575);
-	s->b = key[1] ^ UINT64_C(0x646f72616e646f6d);
-	s->c = key[0] ^ UINT64_C(0x6c7967656e657261);
-	s->d = key[1] ^ UINT64_C(0x7465646279746573);
+	return (struct hash){
+		key[0] ^ UINT64_C(0x736f6d6570736575), key[1] ^ UINT64_C(0x646f72616e646f6d),
+		key[0] ^ UINT64_C(0x6c7967656e657261), key[1] ^ UINT64_C(0x7465646279746573)
+	};
 }
 
 static inline void
-sip_word(struct sip *s, uint64_t m)
+add(struct hash *s, uint64_t m)
 {
 	s->d ^= m;
-	sip_round(s);
+	one_round(s);
 	s->a ^= m;
 }
 
 static inline uint64_t
-sip_end(struct sip *s)
+end(struct hash *s)
 {
 	s->c ^= 0xff;
-	sip_round(s);
-	sip_round(s);
-	sip_round(s);
+	one_round(s);
+	one_round(s);
+	one_round(s);
 	return s->a ^ s->b ^ s->c ^ s->d;
 }
 
-/* The last word: up to seven bytes, and the length in the top byte. */
+static inline uint64_t
+word_at(const unsigned char *p)
+{
+	uint64_t m;
+
+	memcpy(&m, p, sizeof(m));
+	return le64toh(m);
+}
+
+/* The last n & 7 of n bytes, which end at p, as the low bytes of a word; the length comes into the top byte. */
 static inline uint64_t
 last_word(const unsigned char *p, size_t n)
 {
-	uint64_t m = (uint64_t)n << 56;
+	size_t k = n & 7;
+	uint64_t m = 0;
 
-	for (size_t i = 0; i < (n & 7); i++)
-		m |= (uint64_t)p[i] << (8 * i);
-	return m;
+	if (n >= 8)
+		m = k != 0 ? word_at(p - 8) >> (64 - 8 * k) : 0;
+	else
+		for (size_t i = 0; i < k; i++)
+			m |= (uint64_t)p[(ptrdiff_t)i - (ptrdiff_t)k] << (8 * i);
+	return m | (uint64_t)n << 56;
+}
+
+/* Eight characters at once; 8-bit ones stay. */
+static inline uint64_t
+lower(uint64_t x)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+	uint64_t seven = x & ~tops;
+	uint64_t from_a = seven + ones * (0x80 - 'A'), past_z = seven + ones * (0x7f - 'Z');
+
+	return x | (from_a & ~past_z & ~x & tops) >> 2;
+}
+
+static inline void
+add_bytes(struct hash *s, const unsigned char *p, size_t n)
+{
+	size_t left = n;
+
+	for (; left >= 8; left -= 8, p += 8)
+		add(s, word_at(p));
+	add(s, last_word(n != 0 ? p + left : p, n));
+}
+
+static inline void
+add_nocase(struct hash *s, const unsigned char *p, size_t n)
+{
+	const uint64_t length = UINT64_C(0xff) << 56;
+	size_t left = n;
+	uint64_t m;
+
+	for (; left >= 8; left -= 8, p += 8)
+		add(s, lower(word_at(p)));
+	m = last_word(n != 0 ? p + left : p, n);
+	add(s, lower(m & ~length) | (m & length));
 }
 
 void
@@ -82,50 +125,66 @@ hash_seed(void)
 uint64_t
 hash_bytes(const void *data, size_t n)
 {
-	const unsigned char *p = data;
-	struct sip s;
-	uint64_t m;
+	struct hash s = begin();
 
-	sip_begin(&s);
-	for (size_t left = n; left >= 8; left -= 8, p += 8) {
-		memcpy(&m, p, 8);
-		sip_word(&s, le64toh(m));
-	}
-	sip_word(&s, last_word(p, n));
-	return sip_end(&s);
+	add_bytes(&s, data, n);
+	return end(&s);
 }
 
 uint64_t
 hash_nocase(struct span text)
 {
-	const char *p = text.p;
-	unsigned char low[8];
-	struct sip s;
-	uint64_t m;
+	struct hash s = begin();
 
-	sip_begin(&s);
-	for (size_t left = text.n; left >= 8; left -= 8, p += 8) {
-		for (size_t i = 0; i < 8; i++)
-			low[i] = span_lower((unsigned char)p[i]);
-		memcpy(&m, low, 8);
-		sip_word(&s, le64toh(m));
-	}
-	for (size_t i = 0; i < (text.n & 7); i++)
-		low[i] = span_lower((unsigned char)p[i]);
-	sip_word(&s, last_word(low, text.n));
-	return sip_end(&s);
+	add_nocase(&s, (const unsigned char *)text.p, text.n);
+	return end(&s);
 }
 
 uint64_t
 hash_mix(uint64_t a, uint64_t b)
 {
-	struct sip s;
+	struct hash s = begin();
 
-	sip_begin(&s);
-	sip_word(&s, a);
-	sip_word(&s, b);
-	sip_word(&s, last_word(NULL, 16));
-	return sip_end(&s);
+	add(&s, a);
+	add(&s, b);
+	add(&s, UINT64_C(16) << 56);
+	return end(&s);
+}
+
+void
+hash_begin(struct hash *s)
+{
+	*s = begin();
+}
+
+void
+hash_add(struct hash *s, uint64_t v)
+{
+	add(s, v);
+}
+
+void
+hash_add_span(struct hash *s, struct span text)
+{
+	struct hash h = *s;	/* in registers */
+
+	add_bytes(&h, (const unsigned char *)text.p, text.n);
+	*s = h;
+}
+
+void
+hash_add_nocase(struct hash *s, struct span text)
+{
+	struct hash h = *s;
+
+	add_nocase(&h, (const unsigned char *)text.p, text.n);
+	*s = h;
+}
+
+uint64_t
+hash_end(struct hash *s)
+{
+	return end(s);
 }
 
 uint64_t

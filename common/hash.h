@@ -18,6 +18,21 @@ uint64_t hash_bytes(const void *, size_t n);
 uint64_t hash_nocase(struct span);
 /* Mix b into a, for keys of several parts. */
 uint64_t hash_mix(uint64_t a, uint64_t b);
+
+/*
+ * One hash over several pieces, at the price of one: begin, add in a fixed
+ * order, end. Where one piece ends and the next begins counts. Text added with
+ * hash_add_nocase() counts in its ASCII lower-case form.
+ */
+struct hash {
+	uint64_t	a, b, c, d;
+};
+void	 hash_begin(struct hash *);
+void	 hash_add(struct hash *, uint64_t);
+void	 hash_add_span(struct hash *, struct span);
+void	 hash_add_nocase(struct hash *, struct span);
+uint64_t hash_end(struct hash *);
+
 /* Unkeyed and the same in every process and release: for choosing among next hops. */
 uint64_t hash_stable(struct span);
 

@@ -159,22 +159,24 @@ check_ruri(const struct sip_message *m)
 
 /* Every Via parses; the top one is of the connection it came on, and that is TLS. */
 static enum sip_check
-check_vias(const struct sip_message *m)
+check_vias(struct sip_message *m)
 {
-	bool top = true;
+	unsigned n = 0;
 
 	for (int i = m->first[SIP_H_VIA]; i >= 0; i = sip_message_next(m, SIP_H_VIA, i)) {
 		struct span rest = sip_header_value(m, i), value;
 
 		while (sip_list_next(&rest, &value)) {
-			struct sip_via via;
+			struct sip_via other, *via = n > 0 && n <= SIP_VIAS_KEPT ? &m->vias_below[n - 1] : &other;
 
-			if (!top && sip_via_parse(&via, value) != SP_OK)
+			if (n > 0 && sip_via_parse(via, value) != SP_OK)
 				return SIP_CHECK_VIA;
 			/* Nobody quotes there, and a comma or a semicolon in quotes is one to who reads carelessly. */
 			if (span_find(value, '"') != value.n)
 				return SIP_CHECK_VIA;
-			top = false;
+			if (n > 0 && n <= SIP_VIAS_KEPT)
+				m->nvias_below = n;
+			n++;
 		}
 	}
 	return span_iis(m->via.transport, "TLS") ? SIP_CHECK_OK : SIP_CHECK_VIA_TRANSPORT;
@@ -250,7 +252,7 @@ check_routes(const struct sip_message *m, enum sip_header_id id, enum sip_check 
 }
 
 static enum sip_check
-check_contacts(const struct sip_message *m)
+check_contacts(struct sip_message *m)
 {
 	for (int i = m->first[SIP_H_CONTACT]; i >= 0; i = sip_message_next(m, SIP_H_CONTACT, i)) {
 		struct span rest = sip_header_value(m, i), value;
@@ -260,10 +262,12 @@ check_contacts(const struct sip_message *m)
 		    sip_message_next(m, SIP_H_CONTACT, -1) == i && sip_message_next(m, SIP_H_CONTACT, i) < 0)
 			continue;
 		while (sip_list_next(&rest, &value)) {
-			struct sip_addr a;
+			struct sip_addr other, *a = span_is_empty(m->contact.whole) ? &m->contact : &other;
 
-			if (sip_addr_parse(&a, value) != SP_OK)
+			if (sip_addr_parse(a, value) != SP_OK) {
+				m->contact.whole = SPAN_NONE;
 				return sip_escapes_ok(value) ? SIP_CHECK_CONTACT : SIP_CHECK_ESCAPE;
+			}
 		}
 	}
 	return SIP_CHECK_OK;

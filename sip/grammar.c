@@ -436,7 +436,7 @@ scan_addr(struct sip_addr *a, struct span s, bool *bracketed)
 {
 	size_t n;
 
-	*a = (struct sip_addr){ 0 };
+	*a = (struct sip_addr){ .whole = s };
 	*bracketed = false;
 	if (s.n == 0)
 		return false;

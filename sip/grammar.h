@@ -27,6 +27,7 @@ struct sip_uri {
 };
 
 struct sip_addr {
+	struct span	 whole;		/* this one value, as written */
 	struct span	 display;	/* as written, quotes included */
 	struct span	 uri_text;	/* between < and >, or up to the first ';' (MS 4.1) */
 	struct sip_uri	 uri;

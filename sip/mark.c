@@ -391,14 +391,17 @@ sip_mark_first_hop(struct sip_message *m, const struct net_addr *from, uint64_t 
 		struct span rest = sip_header_value(m, i), value;
 
 		while (sip_list_next(&rest, &value)) {
-			struct sip_addr a;
+			const struct sip_addr *a = sip_message_contact(m, value);
+			struct sip_addr read;
 
-			if (sip_addr_parse(&a, value) != SP_OK || !sip_param(a.params, "proxy", NULL))
+			if (a == NULL && sip_addr_parse(&read, value) == SP_OK)
+				a = &read;
+			if (a == NULL || !sip_param(a->params, "proxy", NULL))
 				continue;
 			/* Somebody is between us and the client: then it is not ours to replace. */
 			if (m->is_request && !has_one_via(m))
 				return SIP_CHECK_CONTACT_PROXY;
-			if ((why = replace_contact(m, &a, from, cid)) != SIP_CHECK_OK)
+			if ((why = replace_contact(m, a, from, cid)) != SIP_CHECK_OK)
 				return why;
 		}
 	}

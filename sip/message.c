@@ -155,6 +155,8 @@ sip_message_reset(struct sip_message *m)
 	m->ruri = (struct sip_uri){ 0 };
 	m->from = m->to = (struct sip_addr){ 0 };
 	m->via = (struct sip_via){ 0 };
+	m->nvias_below = 0;
+	m->contact.whole = SPAN_NONE;
 	m->call_id = m->cseq_method = SPAN_NONE;
 	m->cseq = 0;
 	m->max_forwards = -1;

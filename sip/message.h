@@ -25,6 +25,7 @@
 #define SIP_HEADERS_MAX	128
 #define SIP_EDITS_MAX	288
 #define SIP_SCRATCH_MAX	12288
+#define SIP_VIAS_KEPT	4	/* below the top one; more are read again by who needs them */
 
 /* Headers we tell apart, by long or compact name, in any letter case. */
 enum sip_header_id {
@@ -84,6 +85,9 @@ struct sip_message {
 	struct sip_uri		 ruri;		/* requests */
 	struct sip_addr		 from, to;
 	struct sip_via		 via;		/* topmost */
+	unsigned		 nvias_below;	/* sip_check_message() has read so many of those below it: */
+	struct sip_via		 vias_below[SIP_VIAS_KEPT];
+	struct sip_addr		 contact;	/* and the first Contact, if it is an address */
 	struct span		 call_id;
 	uint32_t		 cseq;
 	struct span		 cseq_method;
@@ -134,6 +138,23 @@ int	sip_message_next(const struct sip_message *, enum sip_header_id, int after);
 int	sip_message_find(const struct sip_message *, const char *name, int after);
 /* The id of a header name, long or compact. */
 enum sip_header_id sip_header_id_of(struct span name);
+
+/*
+ * What was read of that value before, so that nobody reads it twice: the n-th
+ * Via (from 0), a Contact. NULL: not kept.
+ */
+static inline const struct sip_via *
+sip_message_via(const struct sip_message *m, unsigned n, struct span value)
+{
+	const struct sip_via *v = n == 0 ? &m->via : n <= m->nvias_below ? &m->vias_below[n - 1] : NULL;
+
+	return v != NULL && v->whole.p == value.p && v->whole.n == value.n ? v : NULL;
+}
+static inline const struct sip_addr *
+sip_message_contact(const struct sip_message *m, struct span value)
+{
+	return m->contact.whole.n != 0 && m->contact.whole.p == value.p && m->contact.whole.n == value.n ? &m->contact : NULL;
+}
 
 /*
  * Edits. Offsets are those of the original bytes; edits may come in any order.

@@ -67,87 +67,96 @@ sip_branch_parse(struct span text, struct sip_branch *b)
 	return true;
 }
 
-static uint64_t
-mix_span(uint64_t h, struct span s)
-{
-	return hash_mix(h, hash_bytes(s.p, s.n));
-}
-
 uint64_t
 sip_tx_key(uint64_t link, struct sip_message *m)
 {
-	uint64_t h;
 	struct span branch = m->via.branch;
+	struct hash h;
 
 	if (m->tx_key != 0)
 		return m->tx_key;
-	h = hash_mix(link, m->cseq);
+	hash_begin(&h);
+	hash_add(&h, link);
+	hash_add(&h, m->cseq);
 	/* ACK and CANCEL carry the method INVITE's number; other methods are told apart by their name */
 	if (m->method_id != POLICY_METHOD_ACK && m->method_id != POLICY_METHOD_CANCEL &&
 	    m->method_id != POLICY_METHOD_INVITE)
-		h = mix_span(h, m->method);
+		hash_add_span(&h, m->method);
 	if (branch.n > 7 && memcmp(branch.p, "z9hG4bK", 7) == 0) {
-		h = mix_span(h, branch);
-		h = mix_span(h, m->via.host);
-		h = hash_mix(h, m->via.port);
+		hash_add_span(&h, branch);
+		hash_add_span(&h, m->via.host);
+		hash_add(&h, m->via.port);
 	} else {
 		/* RFC 3261 17.2.3, last part; the To tag is left out because an ACK brings the response's */
-		h = mix_span(h, m->uri);
-		h = mix_span(h, m->from.tag);
-		h = mix_span(h, m->call_id);
-		h = mix_span(h, m->via.whole);
+		hash_add_span(&h, m->uri);
+		hash_add_span(&h, m->from.tag);
+		hash_add_span(&h, m->call_id);
+		hash_add_span(&h, m->via.whole);
 	}
-	return m->tx_key = h != 0 ? h : 1;
+	m->tx_key = hash_end(&h);
+	if (m->tx_key == 0)
+		m->tx_key = 1;
+	return m->tx_key;
+}
+
+static uint32_t
+half_of(uint64_t h)
+{
+	return (uint32_t)(h ^ h >> 32);
 }
 
 uint32_t
 sip_tx_loop_hash(enum policy_side side, struct sip_message *m)
 {
-	uint64_t h;
+	struct hash h;
 
 	if (m->loop_hash != 0)
 		return m->loop_hash;
-	h = hash_mix((uint64_t)side, m->cseq);
-	h = mix_span(h, m->uri);
-	h = mix_span(h, m->call_id);
-	h = mix_span(h, m->from.tag);
-	h = mix_span(h, m->to.tag);
-	h = mix_span(h, m->method);
+	hash_begin(&h);
+	hash_add(&h, (uint64_t)side << 32 | m->cseq);
+	hash_add_span(&h, m->uri);
+	hash_add_span(&h, m->call_id);
+	hash_add_span(&h, m->from.tag);
+	hash_add_span(&h, m->to.tag);
+	hash_add_span(&h, m->method);
 	for (int i = sip_message_next(m, SIP_H_ROUTE, -1); i >= 0; i = sip_message_next(m, SIP_H_ROUTE, i))
-		h = mix_span(h, sip_header_value(m, i));
-	return m->loop_hash = (uint32_t)(h ^ h >> 32) | 1;
+		hash_add_span(&h, sip_header_value(m, i));
+	return m->loop_hash = half_of(hash_end(&h)) | 1;
 }
 
 /* Names of hosts and branches are alike in any letter case. */
-static uint64_t
-mix_folded(uint64_t h, struct span s)
+static void
+add_via(struct hash *h, const struct sip_via *via)
 {
-	for (size_t i = 0; i < s.n; i++)
-		h = (h ^ span_lower((unsigned char)s.p[i])) * UINT64_C(0x100000001b3);
-	return h;
+	hash_add_nocase(h, via->host);
+	hash_add_nocase(h, via->branch);
+	hash_add(h, via->port);
 }
 
 uint32_t
 sip_tx_echo(const struct sip_message *m, unsigned skip, bool with_to)
 {
-	uint64_t h = mix_span(mix_span(0, m->call_id), m->from.tag);
+	struct hash h;
+	unsigned n = 0;	/* Vias so far */
 
+	hash_begin(&h);
+	hash_add_span(&h, m->call_id);
+	hash_add_span(&h, m->from.tag);
 	if (with_to)
-		h = mix_span(h, m->to.tag);
+		hash_add_span(&h, m->to.tag);
 	for (int i = sip_message_next(m, SIP_H_VIA, -1); i >= 0; i = sip_message_next(m, SIP_H_VIA, i)) {
 		struct span rest = sip_header_value(m, i), one;
 
-		while (sip_list_next(&rest, &one)) {
+		for (; sip_list_next(&rest, &one); n++) {
+			const struct sip_via *known = sip_message_via(m, n, one);
 			struct sip_via via;
 
-			if (skip > 0) {
-				skip--;
+			if (n < skip)
 				continue;
-			}
-			if (sip_via_parse(&via, one) != SP_OK)
+			if (known == NULL && sip_via_parse(&via, one) != SP_OK)
 				return 0;
-			h = hash_mix(mix_folded(mix_folded(h, via.host), via.branch), via.port);
+			add_via(&h, known != NULL ? known : &via);
 		}
 	}
-	return (uint32_t)(h ^ h >> 32);
+	return half_of(hash_end(&h));
 }
