@@ -135,6 +135,7 @@ struct net_streams {
 	struct net_loop	*loop;
 	unsigned	 count;
 	uint64_t	 last_id;
+	char		*spare;		/* memory of a queue, QUEUE_MIN bytes; NULL: none */
 	struct net_wire	 wire;
 	char		 in[NET_WIRE_IN];
 	char		 plain[NET_WIRE_PLAIN];
@@ -153,16 +154,20 @@ queue_len(const struct queue *q)
 	return q->end - q->at;
 }
 
+/* The memory of a small one is kept for the next that needs some: mostly within the same turn of the loop. */
 static void
-queue_free(struct queue *q)
+queue_free(struct net_streams *home, struct queue *q)
 {
-	free(q->p);
+	if (home->spare == NULL && q->size == QUEUE_MIN)
+		home->spare = q->p;
+	else
+		free(q->p);
 	memset(q, 0, sizeof(*q));
 }
 
 /* Room for n bytes at the end. Bounded by what queue_max lets in. */
 static char *
-queue_reserve(struct queue *q, size_t n)
+queue_reserve(struct net_streams *home, struct queue *q, size_t n)
 {
 	if (q->size - q->end >= n)
 		return q->p + q->end;
@@ -175,30 +180,36 @@ queue_reserve(struct queue *q, size_t n)
 	if (q->size - q->end < n) {
 		size_t size = q->size != 0 ? q->size : QUEUE_MIN;
 
+		if (q->p == NULL) {
+			q->p = home->spare;
+			home->spare = NULL;
+			q->size = q->p != NULL ? QUEUE_MIN : 0;
+		}
 		while (size - q->end < n)
 			size *= 2;
-		q->p = xrealloc(q->p, size);
+		if (size != q->size)
+			q->p = xrealloc(q->p, size);
 		q->size = size;
 	}
 	return q->p + q->end;
 }
 
 static void
-queue_add(struct queue *q, const void *p, size_t n)
+queue_add(struct net_streams *home, struct queue *q, const void *p, size_t n)
 {
 	if (n == 0)
 		return;
-	memcpy(queue_reserve(q, n), p, n);
+	memcpy(queue_reserve(home, q, n), p, n);
 	q->end += n;
 }
 
 /* n bytes are gone; an empty queue holds no memory. */
 static void
-queue_take(struct queue *q, size_t n)
+queue_take(struct net_streams *home, struct queue *q, size_t n)
 {
 	q->at += n;
 	if (q->at == q->end)
-		queue_free(q);
+		queue_free(home, q);
 }
 
 /* --- the worker's part --- */
@@ -211,6 +222,7 @@ net_streams_new(struct net_loop *loop)
 	home->loop = loop;
 	home->count = 0;
 	home->last_id = 0;
+	home->spare = NULL;
 	home->wire.in = NULL;
 	home->wire.nin = home->wire.nout = 0;
 	return home;
@@ -222,6 +234,8 @@ net_streams_free(struct net_streams *home)
 	if (home == NULL)
 		return;
 	assert(home->count == 0);
+	if (home->spare != NULL)
+		mem_wipe_free(home->spare, QUEUE_MIN);
 	mem_wipe_free(home, sizeof(*home));	/* it carried everybody's words */
 }
 
@@ -256,9 +270,9 @@ stream_release(struct net_stream *s)
 	SSL_free(s->ssl);
 	s->ssl = NULL;
 	ERR_clear_error();
-	queue_free(&s->plain);
-	queue_free(&s->sealed);
-	queue_free(&s->held);
+	queue_free(s->home, &s->plain);
+	queue_free(s->home, &s->sealed);
+	queue_free(s->home, &s->held);
 	net_task_queue(loop, &s->task);
 }
 
@@ -335,12 +349,12 @@ stream_event(struct net_stream *s, enum stream_event ev)
 		net_timer_cancel(loop, &s->timer);
 		break;
 	case STREAM_DRAIN:
-		queue_free(&s->held);
+		queue_free(s->home, &s->held);
 		net_timer_set(loop, &s->timer, s->limits.linger_ms);
 		net_task_queue(loop, &s->task);
 		break;
 	case STREAM_LINGER:
-		queue_free(&s->plain);
+		queue_free(s->home, &s->plain);
 		if (was != STREAM_DRAIN)
 			net_timer_set(loop, &s->timer,
 			    s->limits.linger_ms < REFUSED_MS ? s->limits.linger_ms : REFUSED_MS);
@@ -535,7 +549,7 @@ stream_send(struct net_stream *s)
 		}
 		sent = 0;
 	}
-	queue_add(&s->sealed, w->out + sent, w->nout - (size_t)sent);
+	queue_add(s->home, &s->sealed, w->out + sent, w->nout - (size_t)sent);
 	w->nout = 0;
 	return true;
 }
@@ -551,7 +565,7 @@ stream_send_rest(struct net_stream *s)
 		return true;
 	if ((sent = send(s->io.fd, s->sealed.p + s->sealed.at, n, MSG_NOSIGNAL)) < 0)
 		return errno == EAGAIN || errno == EINTR || errno == ENOBUFS;
-	queue_take(&s->sealed, (size_t)sent);
+	queue_take(s->home, &s->sealed, (size_t)sent);
 	return true;
 }
 
@@ -568,7 +582,7 @@ stream_seal(struct net_stream *s)
 		clear_errors();
 		if (SSL_write_ex(s->ssl, q->p + q->at, n, &n) != 1)
 			return false;
-		queue_take(q, n);
+		queue_take(s->home, q, n);
 	}
 	return true;
 }
@@ -736,7 +750,7 @@ stream_feed(struct net_stream *s, const char *p, size_t n)
 			    POLICY_REASON_HANDSHAKE, "the TLS handshake is too long");
 	}
 	if (s->state == STREAM_OPEN && s->paused)	/* opened() paused it */
-		queue_add(&s->held, w->in, w->nin);
+		queue_add(s->home, &s->held, w->in, w->nin);
 	else if (s->state == STREAM_OPEN)
 		stream_open_records(s);
 	w->nin = 0;
@@ -825,7 +839,7 @@ stream_task(struct net_task *task)
 
 			memset(&s->held, 0, sizeof(s->held));
 			stream_feed(s, held.p + held.at, queue_len(&held));
-			queue_free(&held);
+			queue_free(s->home, &held);
 		}
 		return;
 	}
@@ -834,7 +848,7 @@ stream_task(struct net_task *task)
 	net_task_cancel(s->home->loop, &s->task);
 	net_tls_ctx_unref(s->ctx);
 	net_peer_fini(&s->peer);
-	queue_free(&s->plain);		/* reserved after the end, and never committed */
+	queue_free(s->home, &s->plain);		/* reserved after the end, and never committed */
 	free(s->expect);
 	free(s);
 }
@@ -1025,7 +1039,7 @@ net_stream_is_open(const struct net_stream *s)
 char *
 net_stream_reserve(struct net_stream *s, size_t n)
 {
-	return queue_reserve(&s->plain, n != 0 ? n : 1);
+	return queue_reserve(s->home, &s->plain, n != 0 ? n : 1);
 }
 
 void
@@ -1035,7 +1049,7 @@ net_stream_commit(struct net_stream *s, size_t used)
 
 	if (s->state != STREAM_OPEN || used == 0) {
 		if (queue_len(&s->plain) == 0)
-			queue_free(&s->plain);
+			queue_free(s->home, &s->plain);
 		return;
 	}
 	s->plain.end += used;

@@ -1,7 +1,7 @@
 #include "sip/chars.h"
 
 #ifdef __SSE2__
-#include <tmmintrin.h>
+#include <immintrin.h>
 #endif
 
 const uint16_t sip_chars[256] = {
@@ -76,11 +76,52 @@ sip_chars_skip(const char *p, size_t n, const unsigned char class[16])
  * Every byte from outside passes here, so sixteen at a time where the machine
  * can. The loops below each such block do the rest, and everything elsewhere.
  */
+#ifdef SIP_CHARS_BY_16
+/* As far as whole blocks of 32 go. */
+__attribute__((target("avx2"))) static size_t
+skip_to_control(const char *p, size_t at, size_t n)
+{
+	const __m256i last = _mm256_set1_epi8(0x1f), tab = _mm256_set1_epi8('\t'), del = _mm256_set1_epi8(0x7f);
+
+	for (; n - at >= 32; at += 32) {
+		__m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(p + at));
+		__m256i low = _mm256_cmpeq_epi8(_mm256_min_epu8(v, last), v);
+		unsigned found = (unsigned)_mm256_movemask_epi8(_mm256_or_si256(
+		    _mm256_andnot_si256(_mm256_cmpeq_epi8(v, tab), low), _mm256_cmpeq_epi8(v, del)));
+
+		if (found != 0)
+			return at + (unsigned)__builtin_ctz(found);
+	}
+	return at;
+}
+
+__attribute__((target("avx2"))) static bool
+break_in_blocks(const char *p, size_t n, size_t *at)
+{
+	const __m256i question = _mm256_set1_epi8('?'), ampersand = _mm256_set1_epi8('&');
+	const __m256i percent = _mm256_set1_epi8('%'), slash = _mm256_set1_epi8('\\');
+	__m256i any = _mm256_setzero_si256();
+
+	for (; n - *at >= 32; *at += 32) {
+		__m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(p + *at));
+		__m256i marks = _mm256_or_si256(_mm256_cmpeq_epi8(v, question), _mm256_cmpeq_epi8(v, ampersand));
+		__m256i escapes = _mm256_or_si256(_mm256_cmpeq_epi8(v, percent), _mm256_cmpeq_epi8(v, slash));
+
+		any = _mm256_or_si256(any, _mm256_or_si256(v, _mm256_or_si256(marks, escapes)));
+	}
+	return _mm256_movemask_epi8(any) != 0;	/* the top bits, which is where 8-bit text has them */
+}
+#endif
+
 size_t
 sip_chars_find_control(const char *p, size_t from, size_t n)
 {
 	size_t at = from;
 
+#ifdef SIP_CHARS_BY_16
+	if (n - at >= 32 && __builtin_cpu_supports("avx2"))
+		at = skip_to_control(p, at, n);
+#endif
 #ifdef __SSE2__
 	const __m128i last = _mm_set1_epi8(0x1f), tab = _mm_set1_epi8('\t'), del = _mm_set1_epi8(0x7f);
 
@@ -108,6 +149,10 @@ sip_chars_has_break(struct span s)
 {
 	size_t at = 0;
 
+#ifdef SIP_CHARS_BY_16
+	if (__builtin_cpu_supports("avx2") && break_in_blocks(s.p, s.n, &at))
+		return true;
+#endif
 #ifdef __SSE2__
 	const __m128i question = _mm_set1_epi8('?'), ampersand = _mm_set1_epi8('&');
 	const __m128i percent = _mm_set1_epi8('%'), slash = _mm_set1_epi8('\\');

@@ -309,14 +309,30 @@ check_value(struct span v)
 
 /* ---- the message ---- */
 
+/* Is its first character a letter or digit, and none that such a name begins with? Then it is no disguise of one. */
+static bool
+begins_otherwise(struct span name, const char *first)
+{
+	unsigned char c = name.n != 0 ? span_lower((unsigned char)name.p[0]) : '\0';
+
+	return is_letter(c) && strchr(first, c) == NULL;
+}
+
+#define FIRST_OF_NAMES	"cfilmprtvx"	/* of all in trusted and weighty */
+
 static enum sip_check
 check_name(const struct sip_message *m, int i)
 {
 	struct span name = sip_header_name(m, i);
+	bool escaped;
 
-	if (name.n >= TRUSTED_MIN && (has_trusted(name, false, false) || has_trusted(name, false, true)))
+	if (begins_otherwise(name, FIRST_OF_NAMES))
+		return SIP_CHECK_OK;
+	escaped = span_find(name, '%') != name.n;	/* without one there is nothing to undo */
+	if (name.n >= TRUSTED_MIN && (has_trusted(name, false, false) || (escaped && has_trusted(name, false, true))))
 		return sip_is_foreign_identity(name) ? SIP_CHECK_OK : SIP_CHECK_MARK_DISGUISED;
-	return is_weighty(name, false, false) || is_weighty(name, true, false) ? SIP_CHECK_HEADER_DISGUISED : SIP_CHECK_OK;
+	return is_weighty(name, false, false) || (escaped && is_weighty(name, true, false)) ? SIP_CHECK_HEADER_DISGUISED :
+	    SIP_CHECK_OK;
 }
 
 /* Is that method written so that a careless reader takes it for another? */
@@ -354,6 +370,8 @@ check_via(const struct sip_via *via)
 		end = span_find(rest, ';');
 		piece = span_head(rest, end);
 		piece = span_trim(span_head(piece, span_find(piece, '=')));
+		if (begins_otherwise(piece, "rm"))
+			continue;
 		n = letters_of(piece, true, &colon, text);
 		for (size_t i = 0; i < sizeof(params) / sizeof(params[0]); i++)
 			if (n != 0 && span_is(span_of(text, n), letters[i]) && !span_iis(piece, params[i]))

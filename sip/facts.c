@@ -37,6 +37,12 @@ domain_of(const struct sip_uri *u, char storage[DOMAIN_MAX], bool *tel)
 	return s;
 }
 
+static bool
+same_host(const struct sip_uri *a, const struct sip_uri *b)
+{
+	return a->scheme == b->scheme && span_eq(a->host, b->host);
+}
+
 void
 sip_facts_of_message(struct sip_facts *s, const struct sip_message *m, const struct sip_routed *routed)
 {
@@ -46,9 +52,18 @@ sip_facts_of_message(struct sip_facts *s, const struct sip_message *m, const str
 	f->method = m->method_id;
 	f->method_name = m->is_request ? m->method : m->cseq_method;
 	f->from_domain = domain_of(&m->from.uri, s->from, &f->from_tel);
-	f->to_domain = domain_of(&m->to.uri, s->to, &f->to_tel);
-	if (m->is_request) {
+	/* colleagues write to each other: what is one text is one domain */
+	if (same_host(&m->to.uri, &m->from.uri)) {
+		f->to_domain = f->from_domain;
+		f->to_tel = f->from_tel;
+	} else
+		f->to_domain = domain_of(&m->to.uri, s->to, &f->to_tel);
+	if (m->is_request && same_host(&m->ruri, &m->to.uri)) {
+		f->ruri_domain = f->to_domain;
+		f->ruri_tel = f->to_tel;
+	} else if (m->is_request)
 		f->ruri_domain = domain_of(&m->ruri, s->ruri, &f->ruri_tel);
+	if (m->is_request) {
 		f->ruri_user = m->ruri.user;
 	}
 	f->in_dialog = m->is_request && !span_is_empty(m->to.tag);

@@ -179,7 +179,12 @@ index_header(struct sip_message *m, const struct sip_frame_limits *lim, size_t a
 	if (m->nheaders == lim->headers || m->nheaders == SIP_HEADERS_MAX)
 		return SIP_CHECK_TOO_MANY_HEADERS;
 
-	struct span v = span_trim(span_of(p + value, stop - value));
+	struct span v = span_of(p + value, stop - value);
+
+	if (v.n > 1 && v.p[0] == ' ' && v.p[1] > ' ' && v.p[v.n - 1] > ' ')	/* mostly so */
+		v = span_tail(v, 1);
+	else
+		v = span_trim(v);
 
 	h->line = (uint32_t)at;
 	h->line_n = (uint32_t)(stop + 2 - at);
@@ -190,6 +195,8 @@ index_header(struct sip_message *m, const struct sip_frame_limits *lim, size_t a
 	h->id = (uint8_t)sip_header_id_of(span_of(p + at, name));
 	if (m->first[h->id] < 0)
 		m->first[h->id] = (int16_t)m->nheaders;
+	else
+		m->several |= UINT64_C(1) << h->id;
 	m->nheaders++;
 	*next = stop + 2;
 	return SIP_CHECK_OK;
@@ -307,6 +314,7 @@ salvage(struct sip_message *m, const struct sip_frame_limits *lim, const char *p
 	size_t at = m->start_line.n + 2, next;
 
 	m->nheaders = 0;
+	m->several = 0;
 	memset(m->first, 0xff, sizeof(m->first));
 	for (; at < end; at = next) {
 		const char *crlf = memmem(p + at, end - at, "\r\n", 2);

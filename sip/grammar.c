@@ -288,12 +288,35 @@ is_plain_uri(const struct sip_uri *u)
 	return sip_chars_all(rest, SIP_CHAR_PLAIN);
 }
 
+/* sip:user@host:port, of letters, digits, '-', '.' and '_', as most are: what is below would say the same. */
+static bool
+scan_simple_uri(struct sip_uri *u, struct span text)
+{
+	struct span rest;
+	size_t n;
+
+	if (text.n < 5 || text.n > TEXT_MAX || !span_istarts(text, SPAN_LIT("sip:")))
+		return false;
+	rest = rest_of(text, 4);
+	n = sip_chars_run(rest, SIP_CHAR_HOST);
+	if (n == 0)
+		return false;
+	*u = (struct sip_uri){ .whole = text, .scheme = SIP_SCHEME_SIP };
+	if (n < rest.n && rest.p[n] == '@') {
+		u->user = span_head(rest, n);
+		rest = rest_of(rest, n + 1);
+	}
+	return scan_hostport(rest, &u->host, &u->port) && u->host.p[0] != '[';
+}
+
 int
 sip_uri_parse(struct sip_uri *u, struct span text)
 {
 	struct copy c;
 	url_t url;
 
+	if (scan_simple_uri(u, text))
+		return SP_OK;
 	if (!scan_uri(u, text) || text.n > TEXT_MAX)
 		return SP_ESYNTAX;
 	if ((u->scheme != SIP_SCHEME_SIP && u->scheme != SIP_SCHEME_SIPS) || is_plain_uri(u))
@@ -351,10 +374,17 @@ static bool
 scan_params(struct span params, const char *single, struct span *value)
 {
 	struct span name, v, piece;
+	size_t length = strlen(single);
 	bool seen = false;
 	unsigned n = 0;
 	int more;
 
+	/* that one alone, of plain letters: mostly so behind From and To */
+	if (params.n > length + 1 && params.p[length] == '=' && memcmp(params.p, single, length) == 0) {
+		*value = rest_of(params, length + 1);
+		if (sip_chars_run(*value, SIP_CHAR_HOST) == value->n)
+			return true;
+	}
 	*value = SPAN_NONE;
 	while ((more = next_param(&params, &name, &v, &piece)) > 0) {
 		if (++n > PARAMS_MAX)
@@ -518,7 +548,8 @@ sip_addr_parse(struct sip_addr *a, struct span text)
 	bool bracketed;
 	struct copy c;
 
-	if (!scan_addr(a, s, &bracketed) || !scan_uri(&a->uri, a->uri_text) || s.n > TEXT_MAX)
+	if (!scan_addr(a, s, &bracketed) || s.n > TEXT_MAX ||
+	    (!scan_simple_uri(&a->uri, a->uri_text) && !scan_uri(&a->uri, a->uri_text)))
 		return SP_ESYNTAX;
 	if (bracketed && is_plain_addr(a))
 		return SP_OK;
@@ -561,10 +592,11 @@ scan_via(struct sip_via *v, struct span text)
 	size_t end;
 
 	*v = (struct sip_via){ .whole = s };
-	if (!scan_protocol_part(&s, &name, true) || !scan_protocol_part(&s, &version, true) ||
-	    !scan_protocol_part(&s, &v->transport, false))
-		return false;
-	if (!span_iis(name, "SIP") || !span_is(version, "2.0"))
+	if (s.n > 12 && memcmp(s.p, "SIP/2.0/TLS ", 12) == 0) {	/* mostly so */
+		v->transport = span_of(s.p + 8, 3);
+		s = rest_of(s, 11);
+	} else if (!scan_protocol_part(&s, &name, true) || !scan_protocol_part(&s, &version, true) ||
+	    !scan_protocol_part(&s, &v->transport, false) || !span_iis(name, "SIP") || !span_is(version, "2.0"))
 		return false;
 	s = skip_space(s);
 	end = span_find(s, ';');

@@ -324,32 +324,42 @@ complete_via(struct sip_message *m, const struct net_addr *from, uint64_t cid)
 	sip_edit_replace(m, end, strbuf_span_of(&sb));
 }
 
-/* One Contact value that asks for its address to be replaced. */
+/* One Contact value that asks for its address to be replaced: by its parameter "proxy", whose value and piece these are. */
 static enum sip_check
-replace_contact(struct sip_message *m, const struct sip_addr *a, const struct net_addr *from, uint64_t cid)
+replace_contact(struct sip_message *m, const struct sip_addr *a, struct span proxy, struct span proxy_piece,
+    const struct net_addr *from, uint64_t cid)
 {
 	const struct sip_uri *u = &a->uri;
+	struct span maddr = SPAN_NONE, cid_piece = SPAN_NONE, name, v, piece, end;
 	char host[NET_ADDR_TEXT + 2], text[NET_ADDR_TEXT + 40];
-	struct span v, end, cid_piece;
 	struct net_addr said;
 	struct strbuf sb;
+	bool tls = true;
 
-	strbuf_init(&sb, text, sizeof(text));
-	if (!sip_param(a->params, "proxy", &v))
-		return SIP_CHECK_OK;
-	if (!span_iis(v, "replace") || a->uri_text.p[-1] != '<' ||
-	    (u->scheme != SIP_SCHEME_SIP && u->scheme != SIP_SCHEME_SIPS) ||
-	    (sip_param(u->params, "transport", &v) && !span_iis(v, "tls")))
+	if (!span_iis(proxy, "replace") || a->uri_text.p[-1] != '<' ||
+	    (u->scheme != SIP_SCHEME_SIP && u->scheme != SIP_SCHEME_SIPS))
+		return SIP_CHECK_CONTACT_PROXY;
+	/* of each name the first; but no second transport says otherwise */
+	for (struct span rest = u->params; sip_param_next(&rest, &name, &v, &piece); ) {
+		if (span_iis(name, "transport"))
+			tls = tls && span_iis(v, "tls");
+		else if (maddr.n == 0 && span_iis(name, "maddr"))
+			maddr = with_semicolon(piece);
+		else if (cid_piece.n == 0 && span_iis(name, "ms-received-cid"))
+			cid_piece = with_semicolon(piece);
+	}
+	if (!tls)
 		return SIP_CHECK_CONTACT_PROXY;
 
+	strbuf_init(&sb, text, sizeof(text));
 	uri_host(from, host);
-	sip_edit_replace(m, sip_param_piece(a->params, "proxy"), SPAN_NONE);
+	sip_edit_replace(m, proxy_piece, SPAN_NONE);
 	/* Where parameters end: at the '?', or with the URI. */
 	end = span_of(u->whole.p + u->whole.n - (u->headers.n != 0 ? u->headers.n + 1 : 0), 0);
-	if (sip_param(u->params, "maddr", &v)) {
+	if (maddr.n != 0) {
 		strbuf_puts(&sb, ";maddr=");
 		strbuf_puts(&sb, host);
-		sip_edit_replace(m, sip_param_piece(u->params, "maddr"), strbuf_span_of(&sb));
+		sip_edit_replace(m, maddr, strbuf_span_of(&sb));
 	} else if (is_address(u->host, &said)) {
 		struct span hostport = u->host;
 
@@ -361,7 +371,6 @@ replace_contact(struct sip_message *m, const struct sip_addr *a, const struct ne
 		sip_edit_replace(m, hostport, strbuf_span_of(&sb));
 	} else
 		sip_edit_replacef(m, end, ";maddr=%s", host);
-	cid_piece = sip_param_piece(u->params, "ms-received-cid");
 	strbuf_init(&sb, text, sizeof(text));
 	strbuf_puts(&sb, ";ms-received-cid=");
 	put_hex(&sb, cid);
@@ -392,16 +401,22 @@ sip_mark_first_hop(struct sip_message *m, const struct net_addr *from, uint64_t 
 
 		while (sip_list_next(&rest, &value)) {
 			const struct sip_addr *a = sip_message_contact(m, value);
+			struct span params, name, proxy, piece;
+			bool asks = false;
 			struct sip_addr read;
 
 			if (a == NULL && sip_addr_parse(&read, value) == SP_OK)
 				a = &read;
-			if (a == NULL || !sip_param(a->params, "proxy", NULL))
+			if (a == NULL)
+				continue;
+			for (params = a->params; !asks && sip_param_next(&params, &name, &proxy, &piece); )
+				asks = span_iis(name, "proxy");
+			if (!asks)
 				continue;
 			/* Somebody is between us and the client: then it is not ours to replace. */
 			if (m->is_request && !has_one_via(m))
 				return SIP_CHECK_CONTACT_PROXY;
-			if ((why = replace_contact(m, a, from, cid)) != SIP_CHECK_OK)
+			if ((why = replace_contact(m, a, proxy, with_semicolon(piece), from, cid)) != SIP_CHECK_OK)
 				return why;
 		}
 	}

@@ -149,6 +149,7 @@ sip_message_reset(struct sip_message *m)
 	m->is_request = false;
 	m->status = 0;
 	m->nheaders = 0;
+	m->several = 0;
 	memset(m->first, 0xff, sizeof(m->first));
 	m->parsed = false;
 	m->method_id = POLICY_METHOD_OTHER;
@@ -179,10 +180,8 @@ sip_message_index(struct sip_message *m, const char *bytes, size_t n)
 }
 
 int
-sip_message_next(const struct sip_message *m, enum sip_header_id id, int after)
+sip_message_next_of_several(const struct sip_message *m, enum sip_header_id id, int after)
 {
-	if (after < 0)
-		return m->first[id];
 	for (unsigned i = (unsigned)after + 1; i < m->nheaders; i++)
 		if (m->headers[i].id == id)
 			return (int)i;

@@ -44,6 +44,7 @@ enum sip_header_id {
 	SIP_H_X_REFUSED,		/* x-sallyport-refused: edge to Director only */
 	SIP_NHEADER_IDS
 };
+_Static_assert(SIP_NHEADER_IDS <= 64, "sip_message.several has a bit for each");
 
 struct sip_header {
 	uint32_t	line;		/* offset of the name in bytes */
@@ -77,6 +78,7 @@ struct sip_message {
 	unsigned		 nheaders;
 	struct sip_header	 headers[SIP_HEADERS_MAX];
 	int16_t			 first[SIP_NHEADER_IDS];  /* index of the first header of that id; -1: none */
+	uint64_t		 several;	/* bit i: more than one header of id i */
 	struct span		 body;
 
 	/* filled by sip_message_parse(); spans into bytes */
@@ -133,7 +135,14 @@ sip_message_value(const struct sip_message *m, enum sip_header_id id)
 	return sip_header_value(m, m->first[id]);
 }
 /* Index of the next header with that id after i (start with -1), or -1. */
-int	sip_message_next(const struct sip_message *, enum sip_header_id, int after);
+int	sip_message_next_of_several(const struct sip_message *, enum sip_header_id, int after);
+static inline int
+sip_message_next(const struct sip_message *m, enum sip_header_id id, int after)
+{
+	if (after < 0)
+		return m->first[id];
+	return (m->several >> id & 1) != 0 ? sip_message_next_of_several(m, id, after) : -1;
+}
 /* Index of the next header with that name (any case), or -1. */
 int	sip_message_find(const struct sip_message *, const char *name, int after);
 /* The id of a header name, long or compact. */
