@@ -102,11 +102,18 @@ check_presence(const struct sip_message *m)
 	return SIP_CHECK_OK;
 }
 
+#define LETTER(c)	(1u << ((c) - 'a'))
+#define FIRST_OF_SINGLES (LETTER('s') | LETTER('x') | LETTER('m') | LETTER('r') | LETTER('j') | LETTER('c') | LETTER('t'))
+
 static int
 single_index(struct span name)
 {
+	unsigned char first = span_lower((unsigned char)name.p[0]);
+
+	if (first < 'a' || first > 'z' || (FIRST_OF_SINGLES & LETTER(first)) == 0)
+		return -1;
 	for (size_t i = 0; i < NSINGLE; i++)
-		if (span_lower((unsigned char)name.p[0]) == span_lower((unsigned char)single_names[i][0]) &&
+		if (first == span_lower((unsigned char)single_names[i][0]) &&
 		    span_iis(name, single_names[i]))
 			return (int)i;
 	return -1;

@@ -371,17 +371,16 @@ next_param(struct span *rest, struct span *name, struct span *value, struct span
 
 /* Is the whole list well-formed? *tag gets the value of "tag"; twice is not well-formed. */
 static bool
-scan_params(struct span params, const char *single, struct span *value)
+scan_params(struct span params, struct span single, struct span *value)
 {
 	struct span name, v, piece;
-	size_t length = strlen(single);
 	bool seen = false;
 	unsigned n = 0;
 	int more;
 
 	/* that one alone, of plain letters: mostly so behind From and To */
-	if (params.n > length + 1 && params.p[length] == '=' && memcmp(params.p, single, length) == 0) {
-		*value = rest_of(params, length + 1);
+	if (params.n > single.n + 1 && params.p[single.n] == '=' && memcmp(params.p, single.p, single.n) == 0) {
+		*value = rest_of(params, single.n + 1);
 		if (sip_chars_run(*value, SIP_CHAR_HOST) == value->n)
 			return true;
 	}
@@ -389,7 +388,7 @@ scan_params(struct span params, const char *single, struct span *value)
 	while ((more = next_param(&params, &name, &v, &piece)) > 0) {
 		if (++n > PARAMS_MAX)
 			return false;
-		if (!span_iis(name, single))
+		if (!span_ieq(name, single))
 			continue;
 		if (seen)
 			return false;
@@ -503,7 +502,7 @@ scan_addr(struct sip_addr *a, struct span s, bool *bracketed)
 	if (s.p[0] != ';')
 		return false;
 	a->params = rest_of(s, 1);
-	return scan_params(a->params, "tag", &a->tag);
+	return scan_params(a->params, SPAN_LIT("tag"), &a->tag);
 }
 
 /* Sofia's view of the whole value; s is changed. */
@@ -603,7 +602,7 @@ scan_via(struct sip_via *v, struct span text)
 	hostport = span_trim(span_head(s, end));
 	if (end < s.n) {
 		v->params = rest_of(s, end + 1);
-		if (!scan_params(v->params, "branch", &v->branch) || (v->branch.n > 0 && v->branch.p[0] == '"'))
+		if (!scan_params(v->params, SPAN_LIT("branch"), &v->branch) || (v->branch.n > 0 && v->branch.p[0] == '"'))
 			return false;
 	}
 	return scan_hostport(hostport, &v->host, &v->port);

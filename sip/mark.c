@@ -272,6 +272,16 @@ is_address(struct span host, struct net_addr *addr)
 	return net_addr_parse(addr, host, 1) == SP_OK;
 }
 
+/* Is that host the far end's address, which has that text? An IPv6 address has several. */
+static bool
+says_host(struct span host, const struct net_addr *from, const char *text)
+{
+	struct net_addr said;
+
+	return span_is(host, text) || (host.n != 0 && host.p[0] == '[' && is_address(host, &said) &&
+	    net_addr_same_host(&said, from));
+}
+
 /* The far end's address as the host of a URI. */
 static void
 uri_host(const struct net_addr *from, char out[NET_ADDR_TEXT + 2])
@@ -290,10 +300,13 @@ uri_host(const struct net_addr *from, char out[NET_ADDR_TEXT + 2])
 static void
 put_hex(struct strbuf *out, uint64_t n)
 {
-	int shift = n == 0 ? 0 : (63 - __builtin_clzll(n)) & ~3;
+	char digits[16];
+	size_t at = sizeof(digits);
 
-	for (; shift >= 0; shift -= 4)
-		strbuf_putc(out, "0123456789ABCDEF"[n >> shift & 15]);
+	do
+		digits[--at] = "0123456789ABCDEF"[n & 15];
+	while ((n >>= 4) != 0);
+	strbuf_add(out, digits + at, sizeof(digits) - at);
 }
 
 static void
@@ -302,9 +315,9 @@ complete_via(struct sip_message *m, const struct net_addr *from, uint64_t cid)
 	const struct sip_via *via = &m->via;
 	struct span end = span_of(via->whole.p + via->whole.n, 0), rport;
 	char port[16], host[NET_ADDR_TEXT], text[NET_ADDR_TEXT + 80];
-	struct net_addr said;
 	struct strbuf sb;
 
+	net_addr_host(from, host);
 	strip_via(m, &rport);
 	if (rport.n != 0) {		/* RFC 3581 4 */
 		strbuf_init(&sb, port, sizeof(port));
@@ -313,9 +326,9 @@ complete_via(struct sip_message *m, const struct net_addr *from, uint64_t cid)
 		sip_edit_replace(m, rport, strbuf_span_of(&sb));
 	}
 	strbuf_init(&sb, text, sizeof(text));
-	if (rport.n != 0 || !is_address(via->host, &said) || !net_addr_same_host(&said, from)) {
+	if (rport.n != 0 || !says_host(via->host, from, host)) {
 		strbuf_puts(&sb, ";received=");
-		strbuf_puts(&sb, net_addr_host(from, host));
+		strbuf_puts(&sb, host);
 	}
 	strbuf_puts(&sb, ";ms-received-port=");
 	strbuf_uint(&sb, net_addr_port(from));

@@ -521,14 +521,22 @@ tx_timer(struct net_timer *timer)
 static bool
 is_loop(const struct sip_message *m, uint32_t hash)
 {
+	unsigned n = 0;
+
 	for (int i = sip_message_next(m, SIP_H_VIA, -1); i >= 0; i = sip_message_next(m, SIP_H_VIA, i)) {
 		struct span rest = sip_header_value(m, i), one, branch;
 		struct sip_branch b;
 
-		while (sip_list_next(&rest, &one))
-			if (sip_param(span_tail(one, span_find(one, ';') + 1), "branch", &branch) &&
-			    sip_branch_parse(branch, &b) && b.loop == hash)
+		for (; sip_list_next(&rest, &one); n++) {
+			const struct sip_via *via = sip_message_via(m, n, one);
+
+			if (via != NULL)
+				branch = via->branch;
+			else
+				sip_param(span_tail(one, span_find(one, ';') + 1), "branch", &branch);
+			if (sip_branch_parse(branch, &b) && b.loop == hash)
 				return true;
+		}
 	}
 	return false;
 }
