@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -26,6 +27,7 @@
 #include "director/replay.h"
 #include "director/ticket.h"
 
+#define ENTERING_MAX	4096	/* sign-ins that wait for the directory to say whose account it is */
 #define LOOK_MS		500	/* how often the user file is looked at, at most */
 #define COMMAND_MS	10000
 
@@ -165,7 +167,7 @@ authd_decide(const struct users *us, struct replay_table *replay, struct guesses
 
 /* --- the process ---------------------------------------------------------------------- */
 
-/* An answer that had to wait for the directory. */
+/* An answer that had to wait. It may hold a session key. */
 struct late {
 	struct late	*next;
 	size_t		 n;
@@ -190,6 +192,7 @@ struct authd_process {
 	struct directory	*directory;	/* NULL: the user file alone */
 	struct channel		*asking;	/* whose question is being answered */
 	bool			 later;		/* its answer comes later */
+	unsigned		 nentering;
 	struct tickets		*tickets;	/* NULL: no Kerberos */
 	struct channel		*channel;
 	unsigned		 nchannels;
@@ -283,6 +286,98 @@ answer_lookup(struct authd_process *p, const struct frame *f, struct frame_write
 	return true;
 }
 
+/* An answer that had to wait: it goes out when its turn comes. */
+static void
+put_late(struct channel *ch, enum authd_type type, uint64_t tag, const struct frame_writer *w)
+{
+	struct frame f = { .type = (uint16_t)type, .tag = tag, .body = w->p, .len = w->len };
+	struct late *l = xcalloc(1, sizeof(*l) + FRAME_HEAD + w->len);
+
+	l->n = frame_format(&f, l->bytes);
+	*(ch->late != NULL ? &ch->last_late->next : &ch->late) = l;
+	ch->last_late = l;
+}
+
+/* Who signs in has proved to be the holder of an account, and the directory is asked whose that is. */
+struct entering {
+	struct authd_process	*p;
+	struct channel		*ch;
+	size_t			 size;		/* of all of it */
+	struct authd_answer	 answer;	/* its session and login are here */
+	char			 login[USER_AOR_MAX];
+	unsigned char		 session[];
+};
+
+static void
+entering_free(struct entering *e)
+{
+	e->p->nentering--;
+	mem_wipe_free(e, e->size);
+}
+
+/* The account is that of *who. */
+static void
+enter(struct authd_answer *a, const struct authd_user *who)
+{
+	struct logrec r;
+
+	if (who->found) {
+		a->who = *who;
+		a->login = NULL;
+		return;
+	}
+	if (!who->unavailable) {
+		r = log_begin(SP_LOG_NOTICE, "bad-credentials");
+		log_word(&r, "why", "no-address");
+		log_outside(&r, "account", span_str(a->login));
+		log_end(&r);
+	}
+	mem_wipe(a->key, sizeof(a->key));
+	*a = (struct authd_answer){ .verdict = who->unavailable ? AUTHD_NO_DIRECTORY : AUTHD_BAD };
+}
+
+static void
+login_came(void *arg, uint64_t tag, const struct authd_user *who)
+{
+	unsigned char body[AUTHD_ANSWER_MAX];
+	struct entering *e = arg;
+	struct frame_writer w;
+
+	enter(&e->answer, who);
+	frame_writer_init(&w, body, sizeof(body));
+	authd_put_stepped(&w, &e->answer);
+	put_late(e->ch, AUTHD_STEPPED, tag, &w);
+	mem_wipe(body, w.len);
+	entering_free(e);
+}
+
+/* True: *a is the answer. Else it comes later. */
+static bool
+find_login(struct authd_process *p, uint64_t tag, struct authd_answer *a)
+{
+	struct authd_user who = { .unavailable = true };
+	struct entering *e;
+
+	if (p->nentering < ENTERING_MAX) {
+		e = xcalloc(1, sizeof(*e) + a->session.n);
+		p->nentering++;
+		e->p = p;
+		e->size = sizeof(*e) + a->session.n;
+		e->ch = p->asking;
+		e->answer = *a;
+		if (a->session.n != 0)
+			memcpy(e->session, a->session.p, a->session.n);
+		e->answer.session = span_of((const char *)e->session, a->session.n);
+		snprintf(e->login, sizeof(e->login), "%s", a->login);
+		e->answer.login = e->login;
+		if (!directory_ask_login(p->directory, span_str(e->login), clock_ms(), login_came, e, tag, &who))
+			return false;
+		entering_free(e);
+	}
+	enter(a, &who);
+	return true;
+}
+
 static bool
 answer_step(struct authd_process *p, const struct frame *f, struct frame_writer *out)
 {
@@ -297,7 +392,10 @@ answer_step(struct authd_process *p, const struct frame *f, struct frame_writer 
 		tickets_accept(p->tickets, p->users, s.token, &a);
 	else
 		a = (struct authd_answer){ .verdict = AUTHD_BAD };	/* not offered */
-	authd_put_stepped(out, &a);
+	if (a.verdict == AUTHD_OK && a.login != NULL)
+		p->later = !find_login(p, f->tag, &a);
+	if (!p->later)
+		authd_put_stepped(out, &a);
 	mem_wipe(a.key, sizeof(a.key));
 	return true;
 }
@@ -383,7 +481,7 @@ take_late(struct channel *ch)
 	ch->out_n = l->n;
 	ch->out_at = 0;
 	ch->late = l->next;
-	free(l);
+	mem_wipe_free(l, sizeof(*l) + l->n);
 	return true;
 }
 
@@ -428,18 +526,11 @@ static void
 came_late(void *arg, uint64_t tag, const struct authd_user *who)
 {
 	unsigned char body[AUTHD_ANSWER_MAX];
-	struct channel *ch = arg;
-	struct frame f = { .type = AUTHD_USER, .tag = tag, .body = body };
 	struct frame_writer w;
-	struct late *l;
 
 	frame_writer_init(&w, body, sizeof(body));
 	authd_put_answer(&w, AUTHD_BAD, who);
-	f.len = w.len;
-	l = xcalloc(1, sizeof(*l) + FRAME_HEAD + w.len);
-	l->n = frame_format(&f, l->bytes);
-	*(ch->late != NULL ? &ch->last_late->next : &ch->late) = l;
-	ch->last_late = l;
+	put_late(arg, AUTHD_USER, tag, &w);
 }
 
 static void
@@ -511,7 +602,8 @@ start_directory(struct authd_process *p, const int *worker, int control)
 static int
 open_keytab(struct authd_process *p)
 {
-	struct ticket_setup setup = { p->setup->keytab, p->setup->host, p->directory != NULL, p->setup->realms };
+	struct ticket_setup setup = { .keytab = p->setup->keytab, .host = p->setup->host, .directory = p->directory != NULL,
+	    .logins = p->directory != NULL ? p->setup->directory : NULL, .realms = p->setup->realms };
 
 	return setup.keytab != NULL ? tickets_open(&p->tickets, &setup) : SP_OK;
 }

@@ -32,6 +32,7 @@ enum authd_type {
 	AUTHD_STEP,		/* one step of a handshake -> AUTHD_STEPPED */
 	AUTHD_RELOAD,		/* control: read the user file now -> AUTHD_DONE */
 	AUTHD_REOPEN,		/* control: open the log file again -> AUTHD_DONE */
+	AUTHD_LOGIN,		/* of authd to the process that asks the directory: who signs in as this? -> AUTHD_USER */
 	AUTHD_VERDICT = 101,
 	AUTHD_USER,
 	AUTHD_DONE,
@@ -65,6 +66,7 @@ enum authd_verdict {
 	AUTHD_CONTINUE,		/* a handshake goes on: the token is for the client */
 	AUTHD_SKEWED,		/* the client's clock and ours, or the KDC's, differ too much */
 	AUTHD_THROTTLED,	/* too many wrong ones were tried; this one was not looked at */
+	AUTHD_NO_DIRECTORY,	/* right, but no LDAP server said whose address the account has */
 	AUTHD_FAILED,		/* nothing was decided: the fault is on our side, and the log of authd tells it */
 	AUTHD_NVERDICTS
 };
@@ -101,6 +103,8 @@ struct authd_step {
 struct authd_answer {
 	enum authd_verdict	 verdict;
 	struct authd_user	 who;		/* AUTHD_OK */
+	const char		*login;		/* authd's own, not in frames: AUTHD_OK, and the directory has to say who;
+						   borrowed. NULL: who is known */
 	uint64_t		 context;	/* AUTHD_CONTINUE: for the next step */
 	struct span		 token;		/* AUTHD_CONTINUE: for the client; borrowed */
 	unsigned char		 key[AUTHD_KEY_MAX]; /* AUTHD_OK by NTLM: what the session signs with */

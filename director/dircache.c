@@ -14,8 +14,8 @@ struct cached {
 	struct cached	 *newer, *older;	/* by use */
 	uint64_t	  fresh_until, until;
 	uint8_t		  found, enabled, remote, federation, public_im, archive;
-	uint16_t	  aor_n, pool_n;
-	char		  text[];		/* address and pool */
+	uint16_t	  key_n, pool_n, aor_n;
+	char		  text[];		/* key, pool, and the address */
 };
 
 struct dircache {
@@ -49,11 +49,11 @@ dircache_free(struct dircache *c)
 
 /* Where the pointer to the entry stands. */
 static struct cached **
-find(const struct dircache *c, struct span aor)
+find(const struct dircache *c, struct span key)
 {
-	struct cached **at = &c->bucket[hash_nocase(aor) & (c->nbuckets - 1)];
+	struct cached **at = &c->bucket[hash_nocase(key) & (c->nbuckets - 1)];
 
-	while (*at != NULL && !span_ieq(span_of((*at)->text, (*at)->aor_n), aor))
+	while (*at != NULL && !span_ieq(span_of((*at)->text, (*at)->key_n), key))
 		at = &(*at)->chain;
 	return at;
 }
@@ -90,7 +90,7 @@ void
 dircache_flush(struct dircache *c)
 {
 	while (c->oldest != NULL)
-		drop(c, find(c, span_of(c->oldest->text, c->oldest->aor_n)));
+		drop(c, find(c, span_of(c->oldest->text, c->oldest->key_n)));
 }
 
 uint32_t
@@ -100,9 +100,9 @@ dircache_count(const struct dircache *c)
 }
 
 bool
-dircache_get(struct dircache *c, struct span aor, uint64_t now_ms, struct authd_user *u, bool *fresh)
+dircache_get(struct dircache *c, struct span key, uint64_t now_ms, struct authd_user *u, bool *fresh)
 {
-	struct cached **at = find(c, aor), *e = *at;
+	struct cached **at = find(c, key), *e = *at;
 
 	memset(u, 0, sizeof(*u));
 	*fresh = false;
@@ -121,25 +121,24 @@ dircache_get(struct dircache *c, struct span aor, uint64_t now_ms, struct authd_
 	u->federation = e->federation;
 	u->public_im = e->public_im;
 	u->archive = e->archive;
-	memcpy(u->pool, e->text + e->aor_n, e->pool_n);
-	if (e->found)
-		memcpy(u->aor, e->text, e->aor_n);
+	memcpy(u->pool, e->text + e->key_n, e->pool_n);
+	memcpy(u->aor, e->text + e->key_n + e->pool_n, e->aor_n);
 	return true;
 }
 
 void
-dircache_put(struct dircache *c, struct span aor, const struct authd_user *u, uint64_t now_ms, uint64_t ttl_ms,
+dircache_put(struct dircache *c, struct span key, const struct authd_user *u, uint64_t now_ms, uint64_t ttl_ms,
     uint64_t stale_ms)
 {
-	size_t pool_n = strlen(u->pool);
+	size_t pool_n = strlen(u->pool), aor_n = u->found ? strlen(u->aor) : 0;
 	struct cached *e, **at;
 
-	if (aor.n >= USER_AOR_MAX)
+	if (key.n >= USER_AOR_MAX)
 		return;
-	dircache_remove(c, aor);
+	dircache_remove(c, key);
 	if (c->n >= c->max)
-		drop(c, find(c, span_of(c->oldest->text, c->oldest->aor_n)));
-	e = xcalloc(1, sizeof(*e) + aor.n + pool_n + 1);
+		drop(c, find(c, span_of(c->oldest->text, c->oldest->key_n)));
+	e = xcalloc(1, sizeof(*e) + key.n + pool_n + aor_n + 1);
 	e->fresh_until = now_ms + ttl_ms;
 	e->until = e->fresh_until + stale_ms;
 	e->found = u->found;
@@ -148,12 +147,14 @@ dircache_put(struct dircache *c, struct span aor, const struct authd_user *u, ui
 	e->federation = u->federation;
 	e->public_im = u->public_im;
 	e->archive = u->archive;
-	e->aor_n = (uint16_t)aor.n;
+	e->key_n = (uint16_t)key.n;
 	e->pool_n = (uint16_t)pool_n;
-	for (size_t i = 0; i < aor.n; i++)
-		e->text[i] = (char)span_lower((unsigned char)aor.p[i]);
-	memcpy(e->text + aor.n, u->pool, pool_n);
-	at = &c->bucket[hash_nocase(aor) & (c->nbuckets - 1)];
+	e->aor_n = (uint16_t)aor_n;
+	if (key.n != 0)
+		memcpy(e->text, key.p, key.n);
+	memcpy(e->text + key.n, u->pool, pool_n);
+	memcpy(e->text + key.n + pool_n, u->aor, aor_n);
+	at = &c->bucket[hash_nocase(key) & (c->nbuckets - 1)];
 	e->chain = *at;
 	*at = e;
 	use(c, e);
@@ -161,9 +162,9 @@ dircache_put(struct dircache *c, struct span aor, const struct authd_user *u, ui
 }
 
 void
-dircache_remove(struct dircache *c, struct span aor)
+dircache_remove(struct dircache *c, struct span key)
 {
-	struct cached **at = find(c, aor);
+	struct cached **at = find(c, key);
 
 	if (*at != NULL)
 		drop(c, at);

@@ -22,13 +22,13 @@ void	 dircache_free(struct dircache *);
 void	 dircache_flush(struct dircache *);
 uint32_t dircache_count(const struct dircache *);
 /*
- * What is known about an address (any letter case) at the time now_ms. *fresh: it may be used
+ * What is known about an address, or a login (any letter case), at the time now_ms. *fresh: it may be used
  * as it is; else it is too old, and only better than nothing. False: nothing is known.
  */
-bool	 dircache_get(struct dircache *, struct span aor, uint64_t now_ms, struct authd_user *, bool *fresh);
+bool	 dircache_get(struct dircache *, struct span key, uint64_t now_ms, struct authd_user *, bool *fresh);
 /* Copied; fresh for ttl_ms, and kept for stale_ms more. Replaces. */
-void	 dircache_put(struct dircache *, struct span aor, const struct authd_user *, uint64_t now_ms, uint64_t ttl_ms,
+void	 dircache_put(struct dircache *, struct span key, const struct authd_user *, uint64_t now_ms, uint64_t ttl_ms,
 	    uint64_t stale_ms);
-void	 dircache_remove(struct dircache *, struct span aor);
+void	 dircache_remove(struct dircache *, struct span key);
 
 #endif

@@ -36,6 +36,7 @@ check_attributes(const struct dirconf_attributes *a, dirconf_complain complain, 
 {
 	const struct { const char *path, *name; } all[] = {
 		{ "ldap.attributes.address", a->address }, { "ldap.attributes.home", a->home },
+		{ "ldap.attributes.account", a->account }, { "ldap.attributes.principal", a->principal },
 		{ "ldap.attributes.pool_name", a->pool_name }, { "ldap.attributes.enabled", a->enabled },
 		{ "ldap.attributes.remote", a->remote }, { "ldap.attributes.federation", a->federation },
 		{ "ldap.attributes.options", a->options }, { "ldap.attributes.archive", a->archive }
@@ -73,6 +74,33 @@ check_servers(const struct dirconf *d, dirconf_complain complain, void *arg)
 		complain(arg, "ldap.starttls", "is needed: a password is not sent in clear");
 }
 
+static void
+check_logins(const struct dirconf *d, dirconf_complain complain, void *arg)
+{
+	for (size_t i = 0; i < d->logins.n; i++) {
+		const char *s = d->logins.v[i].s, *eq = strchr(s, '=');
+
+		if (eq == NULL || eq == s || strchr(eq + 1, '=') == NULL || strcspn(s, " \t@/\\\"") < (size_t)(eq - s)) {
+			complain(arg, "ldap.logins", "expects DOMAIN=base, as in \"CORP=dc=corp,dc=example,dc=com\"");
+			return;
+		}
+	}
+	if (d->logins.n != 0 && !is_given(d->attributes.account))
+		complain(arg, "ldap.attributes.account", "is needed: it is how accounts are found");
+}
+
+const char *
+dirconf_login_base(const struct dirconf *d, struct span domain, bool realm)
+{
+	for (size_t i = 0; i < d->logins.n; i++) {
+		struct span one = span_str(d->logins.v[i].s), name = span_head(one, span_find(one, '='));
+
+		if (realm ? span_eq(name, domain) : span_ieq(name, domain))
+			return one.p + name.n + 1;
+	}
+	return NULL;
+}
+
 void
 dirconf_check(const struct dirconf *d, dirconf_complain complain, void *arg)
 {
@@ -97,6 +125,7 @@ dirconf_check(const struct dirconf *d, dirconf_complain complain, void *arg)
 		complain(arg, "ldap.attributes.address", "is needed: it is how users are found");
 	if (!is_given(d->attributes.home) && !is_given(d->default_pool))
 		complain(arg, "ldap.default_pool", "is needed when no attribute names the home pool");
+	check_logins(d, complain, arg);
 	check_attributes(&d->attributes, complain, arg);
 }
 
@@ -121,7 +150,8 @@ same_strs(const struct conf_strs *a, const struct conf_strs *b)
 static bool
 same_attributes(const struct dirconf_attributes *a, const struct dirconf_attributes *b)
 {
-	return same(a->address, b->address) && same(a->home, b->home) && same(a->pool_name, b->pool_name) &&
+	return same(a->address, b->address) && same(a->account, b->account) && same(a->principal, b->principal) &&
+	    same(a->home, b->home) && same(a->pool_name, b->pool_name) &&
 	    same(a->enabled, b->enabled) && same(a->remote, b->remote) && same(a->federation, b->federation) &&
 	    same(a->options, b->options) && same(a->archive, b->archive);
 }
@@ -137,7 +167,8 @@ dirconf_same(const struct dirconf *a, const struct dirconf *b, const char **opti
 	    !same(a->bind_dn, b->bind_dn) ? "ldap.bind_dn" :
 	    !same(a->password_file, b->password_file) ? "ldap.password_file" :
 	    !same(a->keytab, b->keytab) ? "ldap.keytab" :
-	    !same_strs(&a->bases, &b->bases) ? "ldap.bases" : !same(a->filter, b->filter) ? "ldap.filter" :
+	    !same_strs(&a->bases, &b->bases) ? "ldap.bases" :
+	    !same_strs(&a->logins, &b->logins) ? "ldap.logins" : !same(a->filter, b->filter) ? "ldap.filter" :
 	    a->proxy_addresses != b->proxy_addresses ? "ldap.proxy_addresses" :
 	    !same(a->default_pool, b->default_pool) ? "ldap.default_pool" :
 	    a->connections != b->connections ? "ldap.connections" :

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "common/conf.h"
+#include "common/span.h"
 
 /* Whose word counts about a user's home pool and gates. */
 enum dirconf_homes {
@@ -23,6 +24,8 @@ enum dirconf_bind { BIND_ANONYMOUS = 0, BIND_SIMPLE, BIND_GSSAPI };
 /* Names of attributes. Empty: there is none. */
 struct dirconf_attributes {
 	char	*address;	/* "sip:alice@example.com"; never empty */
+	char	*account;	/* what a user signs in as, without the domain */
+	char	*principal;	/* the same with the realm: "alice@EXAMPLE.COM" */
 	char	*home;		/* DN of the pool, or its host name */
 	char	*pool_name;	/* of the entry that home names: its host name */
 	char	*enabled, *remote, *federation; /* "TRUE"; without one, everybody is */
@@ -41,6 +44,7 @@ struct dirconf {
 	int		 bind;		/* enum dirconf_bind */
 	char		*bind_dn, *password_file, *keytab; /* NULL: none */
 	struct conf_strs bases;
+	struct conf_strs logins;	/* each "DOMAIN=base": where the accounts of that domain or realm are */
 	char		*filter;	/* NULL: none; in parentheses */
 	bool		 proxy_addresses; /* proxyAddresses counts as well as the address */
 	char		*default_pool;	/* NULL: none */
@@ -55,6 +59,11 @@ typedef void (*dirconf_complain)(void *arg, const char *path, const char *senten
 
 /* What the table cannot see. */
 void	dirconf_check(const struct dirconf *, dirconf_complain, void *arg);
+/*
+ * Below which DN the accounts of a domain are, or NULL. Realms of Kerberos are told apart by
+ * case, short names of Windows domains are not.
+ */
+const char *dirconf_login_base(const struct dirconf *, struct span domain, bool realm);
 /* Are they the same? If not, *option names what differs. */
 bool	dirconf_same(const struct dirconf *a, const struct dirconf *b, const char **option);
 

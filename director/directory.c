@@ -24,24 +24,25 @@
 
 struct waiter {
 	struct waiter	*next;
+	directory_fn	 fn;
 	void		*arg;
 	uint64_t	 tag;
 };
 
-/* An address that is being asked for. In order of time, which is that of their deadlines. */
+/* An address, or a login, that is being asked for. In order of time, which is that of their deadlines. */
 struct wanted {
 	struct wanted	*next, **prev, *chain;
 	uint64_t	 id, until_ms;
-	bool		 sent;
+	bool		 sent, login;
 	struct waiter	*waiters;
-	char		 aor[USER_AOR_MAX];
+	char		 whom[USER_AOR_MAX];
 };
 
 struct directory {
 	const struct dirconf	*conf;
 	directory_fn		 fn;
 	int			 fd;		/* -1: the far end is gone */
-	struct dircache		*known, *nobody;
+	struct dircache		*known, *nobody, *logins;
 	struct slots		*ids;
 	struct wanted		*first, **last, *bucket[BUCKETS];
 	uint32_t		 nunsent, nwaiters;
@@ -58,22 +59,23 @@ directory_new(const struct dirconf *conf, int fd, directory_fn fn)
 	d->known = dircache_new((uint32_t)conf->entries);
 	/* who tries out names fills this one alone */
 	d->nobody = dircache_new((uint32_t)conf->entries / 4);
+	d->logins = dircache_new((uint32_t)conf->entries / 4);
 	d->ids = slots_new(DIRECTORY_QUESTIONS_MAX);
 	d->last = &d->first;
 	return d;
 }
 
 static struct wanted **
-bucket_of(struct directory *d, struct span aor)
+bucket_of(struct directory *d, struct span whom)
 {
-	return &d->bucket[hash_nocase(aor) % BUCKETS];
+	return &d->bucket[hash_nocase(whom) % BUCKETS];
 }
 
 /* Out of every table; who waits is the caller's. */
 static void
 take_out(struct directory *d, struct wanted *w)
 {
-	struct wanted **at = bucket_of(d, span_str(w->aor));
+	struct wanted **at = bucket_of(d, span_str(w->whom));
 
 	while (*at != w)
 		at = &(*at)->chain;
@@ -116,6 +118,7 @@ directory_free(struct directory *d)
 		close(d->fd);
 	dircache_free(d->known);
 	dircache_free(d->nobody);
+	dircache_free(d->logins);
 	slots_free(d->ids);
 	free(d);
 }
@@ -125,6 +128,7 @@ directory_flush(struct directory *d)
 {
 	dircache_flush(d->known);
 	dircache_flush(d->nobody);
+	dircache_flush(d->logins);
 }
 
 /* --- asking --------------------------------------------------------------------- */
@@ -134,13 +138,14 @@ static bool
 send_one(struct directory *d, struct wanted *w)
 {
 	unsigned char out[FRAME_HEAD + USER_AOR_MAX + 2];
-	struct frame f = { .type = AUTHD_LOOKUP, .tag = w->id, .body = out + FRAME_HEAD };
+	struct frame f = { .type = w->login ? AUTHD_LOGIN : AUTHD_LOOKUP, .tag = w->id,
+	    .body = out + FRAME_HEAD };
 	struct frame_writer fw;
 
 	if (d->fd < 0)
 		return false;
 	frame_writer_init(&fw, out + FRAME_HEAD, USER_AOR_MAX + 2);
-	authd_put_lookup(&fw, span_str(w->aor));
+	authd_put_lookup(&fw, span_str(w->whom));
 	f.len = fw.len;
 	frame_format(&f, out);
 	if (send(d->fd, out, FRAME_HEAD + f.len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
@@ -159,11 +164,11 @@ send_all(struct directory *d)
 }
 
 static struct wanted *
-want(struct directory *d, struct span aor, uint64_t now)
+want(struct directory *d, struct span whom, bool login, uint64_t now)
 {
-	struct wanted **at = bucket_of(d, aor), *w = *at;
+	struct wanted **at = bucket_of(d, whom), *w = *at;
 
-	while (w != NULL && !span_iis(aor, w->aor))
+	while (w != NULL && (w->login != login || !span_iis(whom, w->whom)))
 		w = w->chain;
 	if (w != NULL)
 		return w;
@@ -172,7 +177,8 @@ want(struct directory *d, struct span aor, uint64_t now)
 		free(w);
 		return NULL;
 	}
-	memcpy(w->aor, aor.p, aor.n);
+	memcpy(w->whom, whom.p, whom.n);
+	w->login = login;
 	w->until_ms = now + (uint64_t)d->conf->timeout;
 	w->chain = *at;
 	*at = w;
@@ -184,30 +190,65 @@ want(struct directory *d, struct span aor, uint64_t now)
 	return w;
 }
 
+/* Who asks waits for the answer. False: that is not possible. */
+static bool
+wait_for(struct directory *d, struct span whom, bool login, uint64_t now, directory_fn fn, void *arg, uint64_t tag)
+{
+	struct wanted *w;
+	struct waiter *v;
+
+	if (d->nwaiters >= DIRECTORY_WAITERS_MAX || d->fd < 0 || (w = want(d, whom, login, now)) == NULL)
+		return false;
+	v = xcalloc(1, sizeof(*v));
+	v->fn = fn;
+	v->arg = arg;
+	v->tag = tag;
+	v->next = w->waiters;
+	w->waiters = v;
+	d->nwaiters++;
+	return true;
+}
+
+static bool
+can_be_asked(struct span whom)
+{
+	return !span_is_empty(whom) && whom.n < USER_AOR_MAX && memchr(whom.p, '\0', whom.n) == NULL;
+}
+
 bool
 directory_ask(struct directory *d, struct span aor, uint64_t now, void *arg, uint64_t tag, struct authd_user *who)
 {
 	bool fresh, stale;
-	struct wanted *w;
-	struct waiter *v;
 
 	memset(who, 0, sizeof(*who));
-	if (span_is_empty(aor) || aor.n >= USER_AOR_MAX || memchr(aor.p, '\0', aor.n) != NULL)
+	if (!can_be_asked(aor))
 		return true;
 	if (dircache_get(d->nobody, aor, now, who, &fresh) && fresh)
 		return true;
 	stale = dircache_get(d->known, aor, now, who, &fresh);
 	if (fresh)
 		return true;
-	if (d->nwaiters < DIRECTORY_WAITERS_MAX && d->fd >= 0 && (w = want(d, aor, now)) != NULL) {
-		v = xcalloc(1, sizeof(*v));
-		v->arg = arg;
-		v->tag = tag;
-		v->next = w->waiters;
-		w->waiters = v;
-		d->nwaiters++;
+	if (wait_for(d, aor, false, now, d->fn, arg, tag))
 		return false;
-	}
+	if (!stale)
+		who->unavailable = true;
+	return true;
+}
+
+bool
+directory_ask_login(struct directory *d, struct span login, uint64_t now, directory_fn fn, void *arg, uint64_t tag,
+    struct authd_user *who)
+{
+	bool fresh, stale;
+
+	memset(who, 0, sizeof(*who));
+	if (!can_be_asked(login))
+		return true;
+	stale = dircache_get(d->logins, login, now, who, &fresh);
+	if (fresh)
+		return true;
+	if (wait_for(d, login, true, now, fn, arg, tag))
+		return false;
 	if (!stale)
 		who->unavailable = true;
 	return true;
@@ -215,28 +256,47 @@ directory_ask(struct directory *d, struct span aor, uint64_t now, void *arg, uin
 
 /* --- answers ------------------------------------------------------------------------ */
 
+static void
+remember_user(struct directory *d, const struct authd_user *who, uint64_t now)
+{
+	dircache_remove(d->nobody, span_str(who->aor));
+	dircache_put(d->known, span_str(who->aor), who, now, (uint64_t)d->conf->ttl * 1000,
+	    (uint64_t)d->conf->stale * 1000);
+}
+
+static void
+remember(struct directory *d, const struct wanted *w, const struct authd_user *who, uint64_t now)
+{
+	struct span whom = span_str(w->whom);
+
+	if (who->found)
+		remember_user(d, who, now);
+	if (w->login) {
+		dircache_remove(d->logins, whom);
+		if (who->found)
+			dircache_put(d->logins, whom, who, now, (uint64_t)d->conf->ttl * 1000,
+			    (uint64_t)d->conf->stale * 1000);
+	} else if (!who->found) {
+		dircache_remove(d->known, whom);
+		dircache_put(d->nobody, whom, who, now, (uint64_t)d->conf->negative_ttl * 1000, 0);
+	}
+}
+
 /* The answer is there, or will not come. Those who wait may ask again at once. */
 static void
 settle(struct directory *d, struct wanted *w, const struct authd_user *came, uint64_t now)
 {
-	struct span aor = span_str(w->aor);
 	struct authd_user who = *came;
 	bool fresh;
 
 	take_out(d, w);
-	if (who.unavailable) {
-		/* what was known before is better than nothing */
-		if (!dircache_get(d->known, aor, now, &who, &fresh))
-			who.unavailable = true;
-	} else if (who.found) {
-		dircache_remove(d->nobody, aor);
-		dircache_put(d->known, aor, &who, now, (uint64_t)d->conf->ttl * 1000, (uint64_t)d->conf->stale * 1000);
-	} else {
-		dircache_remove(d->known, aor);
-		dircache_put(d->nobody, aor, &who, now, (uint64_t)d->conf->negative_ttl * 1000, 0);
-	}
+	if (!who.unavailable)
+		remember(d, w, &who, now);
+	/* what was known before is better than nothing */
+	else if (!dircache_get(w->login ? d->logins : d->known, span_str(w->whom), now, &who, &fresh))
+		who.unavailable = true;
 	for (struct waiter *v = w->waiters; v != NULL; v = v->next)
-		d->fn(v->arg, v->tag, &who);
+		v->fn(v->arg, v->tag, &who);
 	free_waiters(d, w->waiters);
 	free(w);
 }
@@ -274,7 +334,7 @@ take(struct directory *d, const unsigned char *in, size_t n, uint64_t now)
 	/* NULL: its time was up */
 	if ((w = slots_get(d->ids, f.tag)) == NULL)
 		return;
-	if (who.found && !span_iis(span_str(w->aor), who.aor))
+	if (who.found && (w->login ? strchr(who.aor, '@') == NULL : !span_iis(span_str(w->whom), who.aor)))
 		die("an answer about somebody else");
 	settle(d, w, &who, now);
 }

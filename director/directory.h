@@ -34,6 +34,12 @@ void	 directory_free(struct directory *);	/* those who wait hear nothing; NULL: 
  */
 bool	 directory_ask(struct directory *, struct span aor, uint64_t now_ms, void *arg, uint64_t tag,
 	    struct authd_user *who);
+/*
+ * The same of who signs in with that login (director/entry.h): the address is in *who. The answer goes to fn.
+ * A login that nobody has is not remembered.
+ */
+bool	 directory_ask_login(struct directory *, struct span login, uint64_t now_ms, directory_fn fn, void *arg,
+	    uint64_t tag, struct authd_user *who);
 /* Forget what was answered. */
 void	 directory_flush(struct directory *);
 /* Open the log file again over there. */

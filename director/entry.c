@@ -58,6 +58,69 @@ entry_filter(struct strbuf *sb, const struct dirconf *d, struct span aor)
 	return strbuf_ok(sb);
 }
 
+/* --- logins --------------------------------------------------------------------- */
+
+bool
+entry_login_parse(const struct dirconf *d, struct span login, struct entry_login *l)
+{
+	size_t at = span_find(login, '\\');
+
+	memset(l, 0, sizeof(*l));
+	if (at < login.n) {
+		l->domain = span_head(login, at);
+		l->account = span_tail(login, at + 1);
+	} else {
+		/* a name may have an '@' of its own; a realm has none */
+		for (at = login.n; at > 0 && login.p[at - 1] != '@'; )
+			at--;
+		l->realm = true;
+		l->domain = span_tail(login, at);
+		l->account = span_head(login, at > 0 ? at - 1 : 0);
+	}
+	if (!span_is_empty(l->account) && !span_is_empty(l->domain))
+		l->base = dirconf_login_base(d, l->domain, l->realm);
+	return l->base != NULL;
+}
+
+bool
+entry_login_filter(struct strbuf *sb, const struct dirconf *d, const struct entry_login *l)
+{
+	bool more = d->filter != NULL && *d->filter != '\0';
+	bool both = l->realm && d->attributes.principal != NULL && *d->attributes.principal != '\0';
+
+	if (more)
+		strbuf_printf(sb, "(&%s", d->filter);
+	strbuf_printf(sb, "%s(%s=", both ? "(|" : "", d->attributes.account);
+	entry_escape(sb, l->account);
+	if (both) {
+		strbuf_printf(sb, ")(%s=", d->attributes.principal);
+		entry_escape(sb, l->account);
+		strbuf_putc(sb, '@');
+		entry_escape(sb, l->domain);
+		strbuf_putc(sb, ')');
+	}
+	strbuf_puts(sb, more ? "))" : ")");
+	return strbuf_ok(sb);
+}
+
+struct span
+entry_address(struct span value)
+{
+	static const struct span scheme = { "sip:", 4 };
+	struct span aor = span_istarts(value, scheme) ? span_tail(value, scheme.n) : SPAN_NONE;
+	size_t at = span_find(aor, '@');
+
+	if (at == 0 || at + 1 >= aor.n || aor.n >= USER_AOR_MAX)
+		return SPAN_NONE;
+	for (size_t i = 0; i < aor.n; i++) {
+		unsigned char c = (unsigned char)aor.p[i];
+
+		if (c <= ' ' || c >= 0x7f || strchr("\"<>;?,", c) != NULL || (c == '@' && i != at))
+			return SPAN_NONE;
+	}
+	return aor;
+}
+
 /* A gate: open for everybody when no attribute is configured, shut when the entry has none. */
 static bool
 is_open(const char *attribute, struct span value)

@@ -21,6 +21,22 @@ void	entry_escape(struct strbuf *, struct span value);
 /* The filter that finds this address of record. False if it does not fit. */
 bool	entry_filter(struct strbuf *, const struct dirconf *, struct span aor);
 
+/*
+ * What somebody signs in as, taken apart: "CORP\alice", with the short name of a Windows domain,
+ * or "alice@CORP.EXAMPLE.COM", a Kerberos principal. Borrowed from both.
+ */
+struct entry_login {
+	struct span	 account, domain;
+	bool		 realm;		/* the second kind */
+	const char	*base;		/* below which DN alone it is looked for */
+};
+/* False if it is neither, or its domain is none of those configured. */
+bool	entry_login_parse(const struct dirconf *, struct span login, struct entry_login *);
+/* The filter that finds it. False if it does not fit. */
+bool	entry_login_filter(struct strbuf *, const struct dirconf *, const struct entry_login *);
+/* The address of record in a value like "sip:alice@example.com"; empty if there is none. */
+struct span entry_address(struct span value);
+
 /* Values of one entry, the first of each attribute; empty: it has none. Borrowed. */
 struct entry {
 	struct span	home, enabled, remote, federation, options, archive;

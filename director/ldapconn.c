@@ -417,60 +417,138 @@ wanted(const struct dirconf_attributes *a, const char *out[8])
 	out[n] = NULL;
 }
 
+/* What is looked for. */
+struct looked {
+	char		 filter[ENTRY_FILTER_MAX];
+	struct span	 whom;		/* an address, or a login */
+	const char	*base;		/* of a login; NULL: in all bases */
+};
+
+static bool
+set_looked(const struct dirconf *conf, struct span whom, bool login, struct looked *l)
+{
+	struct entry_login parts;
+	struct strbuf filter;
+
+	l->whom = whom;
+	l->base = NULL;
+	strbuf_init(&filter, l->filter, sizeof(l->filter));
+	if (!login)
+		return entry_filter(&filter, conf, whom);
+	if (!entry_login_parse(conf, whom, &parts))
+		return false;
+	l->base = parts.base;
+	return entry_login_filter(&filter, conf, &parts);
+}
+
+/* The domain that a DN is of, as "corp.example.com"; empty if it is of none. */
+static void
+dn_domain(const char *dn, struct strbuf *out)
+{
+	LDAPDN parts = NULL;
+
+	if (ldap_str2dn(dn, &parts, LDAP_DN_FORMAT_LDAPV3) != LDAP_SUCCESS || parts == NULL)
+		return;
+	for (size_t i = 0; parts[i] != NULL; i++) {
+		const LDAPAVA *ava = parts[i][0];
+
+		if (ava == NULL || !span_iis(span_of(ava->la_attr.bv_val, ava->la_attr.bv_len), "dc"))
+			continue;
+		strbuf_span(out, span_of(ava->la_value.bv_val, ava->la_value.bv_len));
+		strbuf_putc(out, '.');
+	}
+	ldap_dnfree(parts);
+}
+
+/* An account below the base may be that of a domain further below, whose users are others. */
+static bool
+is_in_domain(struct ldap_conn *c, LDAPMessage *e, const char *base)
+{
+	char text[2][VALUE_MAX], *dn = ldap_get_dn(c->ld, e);
+	struct strbuf sb[2];
+
+	for (int i = 0; i < 2; i++)
+		strbuf_init(&sb[i], text[i], sizeof(text[i]));
+	dn_domain(dn != NULL ? dn : "", &sb[0]);
+	dn_domain(base, &sb[1]);
+	ldap_memfree(dn);
+	return strbuf_ok(&sb[0]) && strbuf_ok(&sb[1]) &&
+	    (text[1][0] == '\0' || span_ieq(strbuf_span_of(&sb[0]), strbuf_span_of(&sb[1])));
+}
+
+/* The only entry that fits. */
+static int
+read_found(struct ldap_conn *c, LDAPMessage *e, const struct looked *l, struct authd_user *who)
+{
+	struct span aor = l->whom, value;
+	char address[VALUE_MAX];
+
+	if (l->base != NULL) {
+		if (!is_in_domain(c, e, l->base))
+			return LDAP_SUCCESS;
+		(void)value_of(c, e, c->conf->attributes.address, address, &value);
+		if (span_is_empty(aor = entry_address(value)))
+			return LDAP_SUCCESS;
+	}
+	return read_user(c, e, aor, who);
+}
+
 /* All bases. LDAP_SUCCESS with *who filled or empty, else what the server said. */
 static int
-search_user(struct ldap_conn *c, const char *filter, struct span aor, struct authd_user *who)
+search_user(struct ldap_conn *c, const struct looked *l, struct authd_user *who)
 {
+	size_t nbases = l->base != NULL ? 1 : c->conf->bases.n;
 	const char *attributes[8];
 	int rc = LDAP_SUCCESS, found = 0;
 
 	memset(who, 0, sizeof(*who));
 	wanted(&c->conf->attributes, attributes);
-	for (size_t i = 0; i < c->conf->bases.n && rc == LDAP_SUCCESS; i++) {
+	for (size_t i = 0; i < nbases && rc == LDAP_SUCCESS; i++) {
+		const char *base = l->base != NULL ? l->base : c->conf->bases.v[i].s;
 		LDAPMessage *res = NULL;
 
-		rc = search(c, c->conf->bases.v[i].s, LDAP_SCOPE_SUBTREE, filter, attributes, &res);
+		rc = search(c, base, LDAP_SCOPE_SUBTREE, l->filter, attributes, &res);
 		if (rc == LDAP_SIZELIMIT_EXCEEDED)
 			rc = LDAP_SUCCESS;
 		if (rc == LDAP_NO_SUCH_OBJECT) {
-			complain("ldap-base", "the server does not have this base", span_str(c->conf->bases.v[i].s));
+			complain("ldap-base", "the server does not have this base", span_str(base));
 			rc = LDAP_SUCCESS;
 		} else if (rc == LDAP_SUCCESS) {
 			int n = ldap_count_entries(c->ld, res);
 
 			found += n > 0 ? n : 0;
 			if (n == 1 && found == 1)
-				rc = read_user(c, ldap_first_entry(c->ld, res), aor, who);
+				rc = read_found(c, ldap_first_entry(c->ld, res), l, who);
 		}
 		ldap_msgfree(res);
 	}
 	if (rc == LDAP_SUCCESS && found > 1) {
-		complain("ldap-ambiguous", "more than one entry has this address, so nobody does", aor);
+		complain("ldap-ambiguous", l->base != NULL ? "more than one entry has this login, so nobody does" :
+		    "more than one entry has this address, so nobody does", l->whom);
 		memset(who, 0, sizeof(*who));
 	}
 	return rc;
 }
 
 bool
-ldap_conn_find(struct ldap_conn *c, size_t i, struct span aor, struct authd_user *who, char *failure, size_t size)
+ldap_conn_find(struct ldap_conn *c, size_t i, struct span whom, bool login, struct authd_user *who, char *failure,
+    size_t size)
 {
 	bool fresh = c->ld == NULL || c->server != i;
-	char text[ENTRY_FILTER_MAX];
-	struct strbuf filter;
+	struct looked l;
 	int rc;
 
 	memset(who, 0, sizeof(*who));
-	strbuf_init(&filter, text, sizeof(text));
-	if (!entry_filter(&filter, c->conf, aor))
-		return true;	/* too long to be anybody's */
+	if (!set_looked(c->conf, whom, login, &l))
+		return true;	/* too long to be anybody's, or of no domain of ours */
 	if (fresh && !open_server(c, i, failure, size))
 		return false;
-	rc = search_user(c, text, aor, who);
+	rc = search_user(c, &l, who);
 	/* a connection that was idle may have been closed; that says nothing about the server */
 	if (!fresh && (rc == LDAP_SERVER_DOWN || rc == LDAP_CONNECT_ERROR || rc == LDAP_UNAVAILABLE)) {
 		if (!open_server(c, i, failure, size))
 			return false;
-		rc = search_user(c, text, aor, who);
+		rc = search_user(c, &l, who);
 	}
 	return rc == LDAP_SUCCESS || fail(c, rc, "search", failure, size);
 }

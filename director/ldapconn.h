@@ -25,9 +25,10 @@ struct ldap_conn *ldap_conn_new(const struct dirconf *, struct ldap_names *, str
 	    size_t n);
 /*
  * Ask server number i, connecting to it if that is not done: true with *who filled (not found:
- * empty); false with a sentence in failure.
+ * empty); false with a sentence in failure. Whom is an address, or a login as in director/entry.h; then
+ * the address is what the entry says, and an entry without one is nobody's.
  */
-bool	ldap_conn_find(struct ldap_conn *, size_t i, struct span aor, struct authd_user *who, char *failure,
+bool	ldap_conn_find(struct ldap_conn *, size_t i, struct span whom, bool login, struct authd_user *who, char *failure,
 	    size_t size);
 
 #endif

@@ -140,14 +140,14 @@ note(struct ldapd *d, size_t i, const char *failure)
 
 /* The first server that answers, in their order. */
 static void
-find(struct ldapd *d, struct ldap_conn *c, struct span aor, struct authd_user *who)
+find(struct ldapd *d, struct ldap_conn *c, struct span whom, bool login, struct authd_user *who)
 {
 	char failure[256];
 
 	for (size_t i = 0; i < d->conf->servers.n; i++) {
 		if (!may_ask(d, i))
 			continue;
-		if (ldap_conn_find(c, i, aor, who, failure, sizeof(failure))) {
+		if (ldap_conn_find(c, i, whom, login, who, failure, sizeof(failure))) {
 			note(d, i, NULL);
 			return;
 		}
@@ -171,11 +171,11 @@ answer(struct ldapd *d, struct ldap_conn *c, const struct frame *f)
 	struct frame head = { .type = AUTHD_USER, .tag = f->tag, .body = out + FRAME_HEAD };
 	struct authd_user who;
 	struct frame_writer w;
-	struct span aor;
+	struct span whom;
 
-	if (!authd_get_lookup(f, &aor))
+	if (!authd_get_lookup(f, &whom))
 		die("a question that is malformed");
-	find(d, c, aor, &who);
+	find(d, c, whom, f->type == AUTHD_LOGIN, &who);
 	frame_writer_init(&w, out + FRAME_HEAD, AUTHD_ANSWER_MAX);
 	authd_put_answer(&w, AUTHD_BAD, &who);
 	head.len = w.len;
@@ -201,7 +201,7 @@ serve(void *arg)
 			_exit(EX_OK);	/* authd has ended */
 		if (frame_parse(in, (size_t)n, &f) != n)
 			die("a packet that is no frame");
-		if (f.type == AUTHD_LOOKUP)
+		if (f.type == AUTHD_LOOKUP || f.type == AUTHD_LOGIN)
 			answer(d, c, &f);
 		else if (f.type == AUTHD_REOPEN)
 			log_reopen();

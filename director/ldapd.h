@@ -6,8 +6,8 @@
  * of its own: a server that hangs keeps a thread for a moment and nobody else.
  * A keeper forks it anew when it dies.
  *
- * Questions and answers are frames of authd.h, AUTHD_LOOKUP and AUTHD_USER (and AUTHD_REOPEN, which
- * has no answer), one in each packet.
+ * Questions and answers are frames of authd.h, AUTHD_LOOKUP or AUTHD_LOGIN, and AUTHD_USER (and
+ * AUTHD_REOPEN, which has no answer), one in each packet.
  */
 #ifndef SALLYPORT_DIRECTOR_LDAPD_H
 #define SALLYPORT_DIRECTOR_LDAPD_H

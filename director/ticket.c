@@ -25,6 +25,7 @@
 struct tickets {
 	struct ticket_setup	 setup;
 	gss_cred_id_t		 cred;		/* any key of the keytab; whose ticket it was is looked at afterwards */
+	char			 login[USER_AOR_MAX];
 	unsigned char		 session[AUTHD_SESSION_MAX];
 	size_t			 session_n;
 };
@@ -84,6 +85,25 @@ ticket_aor(const struct ticket_setup *t, struct span principal, char out[USER_AO
 	}
 	for (char *p = out; *p != '\0'; p++)
 		*p = (char)span_lower((unsigned char)*p);
+	return true;
+}
+
+/* The directory says whose it is: the principal, if its realm is one of those. */
+static bool
+is_account(struct tickets *t, struct span principal)
+{
+	size_t at = principal.n;
+
+	while (at > 0 && principal.p[at - 1] != '@')
+		at--;
+	if (t->setup.logins == NULL || at <= 1 || principal.n >= sizeof(t->login) ||
+	    dirconf_login_base(t->setup.logins, span_tail(principal, at), true) == NULL)
+		return false;
+	for (size_t i = 0; i < principal.n; i++)
+		if (principal.p[i] == '\0' || principal.p[i] == '\\' || principal.p[i] == '/')
+			return false;	/* a quoted character, or a service's name */
+	memcpy(t->login, principal.p, principal.n);
+	t->login[principal.n] = '\0';
 	return true;
 }
 
@@ -332,6 +352,22 @@ export(struct tickets *t, gss_ctx_id_t *context)
 	return t->session_n != 0;
 }
 
+static bool
+is_user(const struct tickets *t, const struct users *us, const char aor[USER_AOR_MAX], struct span principal,
+    struct authd_user *who)
+{
+	authd_look_up(us, span_str(aor), who);
+	if (!who->found && t->setup.directory) {
+		who->found = who->enabled = true;
+		memcpy(who->aor, aor, USER_AOR_MAX);
+	}
+	if (who->found && who->enabled)
+		return true;
+	log_bad(who->found ? "disabled" : "unknown-user", principal, 0);
+	memset(who, 0, sizeof(*who));
+	return false;
+}
+
 /* The ticket is good. Whose is it? */
 static void
 admit(struct tickets *t, const struct users *us, gss_ctx_id_t *context, OM_uint32 flags, OM_uint32 lifetime,
@@ -341,24 +377,18 @@ admit(struct tickets *t, const struct users *us, gss_ctx_id_t *context, OM_uint3
 
 	if (!is_for_us(t, *context, flags, principal))
 		return;
-	if (!ticket_aor(&t->setup, principal, aor)) {
+	if (is_account(t, principal))
+		a->login = t->login;
+	else if (!ticket_aor(&t->setup, principal, aor)) {
 		log_bad("unknown-realm", principal, 0);
 		return;
-	}
-	authd_look_up(us, span_str(aor), &a->who);
-	if (!a->who.found && t->setup.directory) {
-		a->who.found = a->who.enabled = true;
-		memcpy(a->who.aor, aor, sizeof(aor));
-	}
-	if (!a->who.found || !a->who.enabled) {
-		log_bad(a->who.found ? "disabled" : "unknown-user", principal, 0);
-		memset(&a->who, 0, sizeof(a->who));
+	} else if (!is_user(t, us, aor, principal, &a->who))
 		return;
-	}
 	if (!export(t, context)) {
 		log_say(SP_LOG_ERROR, "ticket-export", "a Kerberos context cannot be handed over, or is over %d bytes",
 		    AUTHD_SESSION_MAX);
 		memset(&a->who, 0, sizeof(a->who));
+		a->login = NULL;
 		a->verdict = AUTHD_FAILED;
 		return;
 	}

@@ -26,6 +26,7 @@ struct ticket_setup {
 	const char	*keytab;	/* path; nobody but its owner may read it */
 	const char	*host;		/* ours: tickets are for sip/<host> */
 	bool		 directory;	/* users may be there alone: the asker looks them up when they have proved themselves */
+	const struct dirconf *logins;	/* realms that are there (ldap.logins) have accounts, not addresses; NULL: none */
 	const struct conf_strs *realms;	/* each "REALM=domain"; NULL or none: a realm's domain is its name in lower case */
 };
 
@@ -41,7 +42,8 @@ void	 tickets_close(struct tickets *);	/* NULL: nothing */
 
 /*
  * The verdict on a token. Fills all of *a; for AUTHD_OK a->session points into
- * storage of t until the next call, and holds session keys.
+ * storage of t until the next call, and holds session keys; so does a->login, if
+ * there is one.
  */
 void	 tickets_accept(struct tickets *, const struct users *, struct span token, struct authd_answer *a);
 

@@ -18,6 +18,40 @@ hex(char c)
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* The same bytes as a login: whatever they are, the filter has the parentheses and signs of an ordinary one. */
+static void
+login(struct span s)
+{
+	static char account[] = "acc", principal[] = "upn", one[] = "C=dc=x", two[] = "X=dc=x";
+	struct conf_str places[] = { { .s = one }, { .s = two } };
+	const struct dirconf conf = { .logins = { places, 2 }, .attributes = { .account = account, .principal = principal } };
+	char text[ENTRY_FILTER_MAX], whole[USER_AOR_MAX + 8];
+	struct span aor = entry_address(s);
+	unsigned open = 0, equals = 0;
+	struct entry_login l;
+	struct strbuf sb;
+
+	assert(span_is_empty(aor) || (aor.n < USER_AOR_MAX && span_find(aor, '@') < aor.n && aor.p == s.p + 4));
+	for (int kind = 0; kind < 2; kind++) {
+		strbuf_init(&sb, whole, sizeof(whole));
+		strbuf_puts(&sb, kind == 0 ? "C\\" : "");
+		strbuf_span(&sb, s);
+		strbuf_puts(&sb, kind == 0 ? "" : "@X");
+		if (!entry_login_parse(&conf, span_of(whole, s.n + 2), &l))
+			continue;
+		assert(strcmp(l.base, "dc=x") == 0);
+		strbuf_init(&sb, text, sizeof(text));
+		assert(entry_login_filter(&sb, &conf, &l));
+		open = equals = 0;
+		for (const char *p = text; *p != '\0'; p++) {
+			open += *p == '(';
+			equals += *p == '=';
+			assert(*p != '*');
+		}
+		assert(l.realm ? open == 3 && equals == 2 : open == 1 && equals == 1);
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -44,6 +78,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	}
 	assert(p[1] == '\0');
 	assert(got == n && memcmp(back, data, n) == 0);
+	login(span_of((const char *)data, n));
 	/* the same bytes as values of an entry */
 	memset(&u, 0, sizeof(u));
 	if (!entry_set_pool(&u, span_of((const char *)data, n)))

@@ -171,6 +171,56 @@ START_TEST(fails)
 }
 END_TEST
 
+START_TEST(asks_for_logins)
+{
+	struct authd_user alice = { .found = true, .enabled = true, .aor = "alice@x", .pool = "p" }, down = { .unavailable = true },
+	    nobody = { 0 }, who;
+	unsigned char in[LDAPD_PACKET_MAX];
+	struct frame f;
+	ssize_t n;
+
+	begin();
+	ck_assert(!directory_ask_login(dir, SPAN_LIT("CORP\\a.smith"), 0, note, &came, 1, &who));
+	n = recv(far, in, sizeof(in), 0);
+	ck_assert_int_eq(frame_parse(in, (size_t)n, &f), n);
+	ck_assert_int_eq(f.type, AUTHD_LOGIN);
+	answer(f.tag, &alice, 1);
+	ck_assert(came.n == 1 && came.who.found);
+	ck_assert_str_eq(came.who.aor, "alice@x");
+	/* both are known now, as what they are */
+	ck_assert(directory_ask_login(dir, SPAN_LIT("corp\\A.Smith"), 2, note, &came, 2, &who) && who.found);
+	ck_assert_str_eq(who.aor, "alice@x");
+	ck_assert(ask("alice@x", 2, 3, &who) && who.found);
+	ck_assert(directory_ask_login(dir, SPAN_LIT(""), 2, note, &came, 2, &who) && !who.found);
+	/* an address is no login, though both look alike */
+	ck_assert(!directory_ask_login(dir, SPAN_LIT("alice@x"), 3, note, &came, 4, &who));
+	ck_assert(recv(far, in, sizeof(in), 0) > 0);
+	/* nobody answers: what was known holds; else nobody knows */
+	ck_assert(!directory_ask_login(dir, SPAN_LIT("CORP\\a.smith"), 20000, note, &came, 5, &who));
+	ck_assert(recv(far, in, sizeof(in), 0) > 0);
+	directory_tick(dir, 20999);
+	ck_assert(came.n == 2 && came.tag == 4 && came.who.unavailable);
+	directory_tick(dir, 21000);
+	ck_assert(came.n == 3 && came.tag == 5 && came.who.found);
+	ck_assert(!directory_ask_login(dir, SPAN_LIT("CORP\\bob"), 30000, note, &came, 6, &who));
+	n = recv(far, in, sizeof(in), 0);
+	ck_assert_int_eq(frame_parse(in, (size_t)n, &f), n);
+	answer(f.tag, &down, 30001);
+	ck_assert(came.n == 4 && came.who.unavailable);
+	/* that nobody signs in as this is not remembered */
+	for (uint64_t i = 0; i < 2; i++) {
+		ck_assert(!directory_ask_login(dir, SPAN_LIT("CORP\\bob"), 30002 + i, note, &came, 7, &who));
+		n = recv(far, in, sizeof(in), 0);
+		ck_assert_int_eq(frame_parse(in, (size_t)n, &f), n);
+		answer(f.tag, &nobody, 30003 + i);
+		ck_assert(came.n == 5 + i && !came.who.found && !came.who.unavailable);
+	}
+	directory_flush(dir);
+	ck_assert(!directory_ask_login(dir, SPAN_LIT("CORP\\a.smith"), 30004, note, &came, 8, &who));
+	end();
+}
+END_TEST
+
 /* Nobody reads at the far end: the number of questions is bounded, none is lost, all are answered. */
 START_TEST(too_many)
 {
@@ -225,7 +275,7 @@ END_TEST
 int
 main(void)
 {
-	const TTest *tests[] = { asks_once, fails, too_many, lies };
+	const TTest *tests[] = { asks_once, asks_for_logins, fails, too_many, lies };
 
 	return unit_run("director-directory", tests, sizeof(tests) / sizeof(tests[0]));
 }

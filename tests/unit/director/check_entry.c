@@ -55,6 +55,79 @@ START_TEST(filters)
 }
 END_TEST
 
+static struct conf_str places[] = { { .s = (char[]){ "CORP=dc=corp,dc=x" } }, { .s = (char[]){ "CORP.X=dc=corp,dc=x" } },
+    { .s = (char[]){ "OTHER=ou=people" } } };
+
+static struct dirconf
+with_logins(void)
+{
+	static char account[] = "acc", principal[] = "upn";
+	struct dirconf d = conf;
+
+	d.logins = (struct conf_strs){ places, 3 };
+	d.attributes.account = account;
+	d.attributes.principal = principal;
+	return d;
+}
+
+START_TEST(logins)
+{
+	static const struct { const char *login, *base, *filter; } rows[] = {
+		{ "CORP\\alice", "dc=corp,dc=x", "(acc=alice)" },
+		{ "corp\\alice", "dc=corp,dc=x", "(acc=alice)" },
+		{ "OTHER\\alice", "ou=people", "(acc=alice)" },
+		{ "alice@CORP.X", "dc=corp,dc=x", "(|(acc=alice)(upn=alice@CORP.X))" },
+		/* realms are told apart by case; a realm is no short name, a short name no realm's prefix */
+		{ "alice@corp.x", NULL, NULL }, { "alice@COR", NULL, NULL }, { "alice@CORP.X=dc", NULL, NULL },
+		{ "CORP.Y\\alice", NULL, NULL }, { "=dc\\alice", NULL, NULL },
+		/* what a name may be made of stays a name */
+		{ "CORP\\*)(acc=bob", "dc=corp,dc=x", "(acc=\\2a\\29\\28acc\\3dbob)" },
+		{ "CORP\\OTHER\\bob", "dc=corp,dc=x", "(acc=OTHER\\5cbob)" },
+		{ "CORP\\bob@OTHER", "dc=corp,dc=x", "(acc=bob@OTHER)" },
+		{ "bob@OTHER@CORP.X", "dc=corp,dc=x", "(|(acc=bob@OTHER)(upn=bob@OTHER@CORP.X))" },
+		{ "al)(upn=*@CORP.X", "dc=corp,dc=x", "(|(acc=al\\29\\28upn\\3d\\2a)(upn=al\\29\\28upn\\3d\\2a@CORP.X))" },
+		{ "alice", NULL, NULL }, { "CORP\\", NULL, NULL }, { "\\alice", NULL, NULL }, { "@CORP.X", NULL, NULL },
+		{ "alice@", NULL, NULL }, { "", NULL, NULL }
+	};
+	struct dirconf d = with_logins();
+	char text[ENTRY_FILTER_MAX];
+	struct entry_login l;
+	struct strbuf sb;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		bool good = entry_login_parse(&d, span_str(rows[i].login), &l);
+
+		ck_assert_msg(good == (rows[i].base != NULL), "row %zu", i);
+		if (!good)
+			continue;
+		ck_assert_str_eq(l.base, rows[i].base);
+		strbuf_init(&sb, text, sizeof(text));
+		ck_assert(entry_login_filter(&sb, &d, &l));
+		ck_assert_str_eq(text, rows[i].filter);
+	}
+	d.filter = person;
+	d.attributes.principal = any;
+	ck_assert(entry_login_parse(&d, SPAN_LIT("a@CORP.X"), &l));
+	strbuf_init(&sb, text, sizeof(text));
+	ck_assert(entry_login_filter(&sb, &d, &l));
+	ck_assert_str_eq(text, "(&(objectClass=person)(acc=a))");
+}
+END_TEST
+
+START_TEST(addresses)
+{
+	static const struct { const char *value, *aor; } rows[] = {
+		{ "sip:alice@example.com", "alice@example.com" }, { "SIP:Alice@Example.com", "Alice@Example.com" },
+		{ "alice@example.com", "" }, { "tel:+1", "" }, { "sip:alice", "" }, { "sip:@x", "" }, { "sip:a@", "" },
+		{ "sip:a@b@c", "" }, { "sip:a b@c", "" }, { "sip:a@b;x=y", "" }, { "sip:a@b?x", "" }, { "sip:a@b>", "" },
+		{ "sip:\xc3\xa4@x", "" }, { "", "" }
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		ck_assert_msg(span_is(entry_address(span_str(rows[i].value)), rows[i].aor), "row %zu", i);
+}
+END_TEST
+
 START_TEST(values)
 {
 	struct entry e = { .enabled = SPAN_LIT("TRUE"), .remote = SPAN_LIT("true"), .federation = SPAN_LIT("FALSE"),
@@ -185,7 +258,7 @@ END_TEST
 int
 main(void)
 {
-	const TTest *tests[] = { filters, values, pools, remembers, remembers_many };
+	const TTest *tests[] = { filters, logins, addresses, values, pools, remembers, remembers_many };
 
 	return unit_run("director-entry", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -322,6 +322,39 @@ START_TEST(short_tickets)
 }
 END_TEST
 
+/* Where the directory knows accounts, the ticket says which one, and not whose address that is. */
+START_TEST(accounts)
+{
+	struct conf_str places[] = { { .s = (char[]){ "EXAMPLE.COM=dc=example,dc=com" } } };
+	struct dirconf directory = { .logins = { places, 1 } };
+	struct ticket_setup setup = { .keytab = in_dir("sip.keytab"), .host = HOST, .directory = true, .logins = &directory };
+	static const struct { const char *user, *password, *login; } cases[] = {
+		{ "alice", "Alice-1", "alice@EXAMPLE.COM" },
+		{ "stranger", "Stranger-1", "stranger@EXAMPLE.COM" },	/* the directory will say */
+		{ "alice/admin", "Admin-1", NULL }
+	};
+	struct users *us = people();
+	struct tickets *t;
+	struct authd_answer a;
+	struct client c;
+
+	ck_assert_int_eq(tickets_open(&t, &setup), SP_OK);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		ask_for(&c, cases[i].user, cases[i].password, "sip@" HOST, GSS_C_INDEFINITE, GSS_C_INTEG_FLAG);
+		tickets_accept(t, us, token_of(&c), &a);
+		ck_assert_msg((a.verdict == AUTHD_OK) == (cases[i].login != NULL), "case %u", i);
+		ck_assert(!a.who.found && (a.login != NULL) == (cases[i].login != NULL));
+		if (a.login != NULL) {
+			ck_assert_str_eq(a.login, cases[i].login);
+			ck_assert_uint_gt(a.session.n, 0);
+		}
+		leave(&c);
+	}
+	tickets_close(t);
+	users_free(us);
+}
+END_TEST
+
 START_TEST(once_only)
 {
 	struct tickets *t = opened("sip.keytab", HOST);
@@ -729,7 +762,7 @@ start_kdc(void)
 int
 main(void)
 {
-	const TTest *tests[] = { signs_in, signs_in_with_rc4, short_tickets, once_only, clocks, wrong_ones, garbage,
+	const TTest *tests[] = { signs_in, signs_in_with_rc4, short_tickets, accounts, once_only, clocks, wrong_ones, garbage,
 	    only_the_servers_side, associations, threads, keytabs, our_fault, principals, frames };
 	char command[100];
 	int rc = 77;
