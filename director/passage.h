@@ -46,6 +46,7 @@ struct question {
 	struct director_worker	*w;
 	struct sip_held		*held;
 	bool			 asked_again;	/* the next answer frees it */
+	bool			 waited;	/* all was decided, and only DNS was missing */
 	enum home_proof		 proof;
 	struct authd_user	 principal;
 	enum home_entry		 home;		/* what became of ASKING_HOME; KNOWN: principal has it */
@@ -86,6 +87,7 @@ struct passage {
 	uint32_t		 sa, endpoint;	/* HOME_PROOF_OK by signature; 0: by Digest */
 	uint64_t		 context;	/* of the handshake that goes on */
 	struct sip_note		 note;
+	const char		*unresolved;	/* SRV records without which the plan has no target */
 };
 
 static inline struct sipae_self
@@ -109,6 +111,8 @@ void	 passage_refuse(struct passage *, enum policy_reason, const char *detail);
 void	 proof_facts(struct passage *);
 /* Ask, and go on later. What cannot be asked is refused. */
 void	 proof_ask(struct passage *, enum asking);
+/* The same with DNS: true if the passage goes on when that has answered about the name; false if nothing is to be waited for. */
+bool	 proof_wait(struct passage *, const char *srv);
 void	 proof_challenge(struct passage *, enum policy_reason);
 /* A number for the connection of a message's client, wherever in between it is looked at. */
 uint64_t proof_conn(const struct sip_link *, const struct sip_message *);

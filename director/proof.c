@@ -13,6 +13,7 @@
 #include "net/stats.h"
 #include "director/links.h"
 #include "director/passage.h"
+#include "director/srvs.h"
 
 /* ---- connections and offers ---- */
 
@@ -557,8 +558,9 @@ send_question(struct passage *p, enum asking what, struct question *q)
 	return false;
 }
 
-void
-proof_ask(struct passage *p, enum asking what)
+/* What is known so far, kept for later. */
+static struct question *
+keep(struct passage *p)
 {
 	struct question *q = p->asked;
 
@@ -573,13 +575,48 @@ proof_ask(struct passage *p, enum asking what)
 		q->proof = HOME_PROOF_OK;
 	}
 	q->held = sip_relay_hold(p->w->relay, p->from, p->m);
-	if (send_question(p, what, q)) {
-		q->asked_again = true;
-		return;
-	}
+	q->asked_again = true;
+	return q;
+}
+
+/* Nothing was asked after all. */
+static void
+drop(struct passage *p, struct question *q)
+{
 	sip_relay_let_go(q->held);
 	q->held = NULL;
+	q->asked_again = false;
 	if (p->asked == NULL)
 		question_free(q);	/* else its owner does, in go_on() */
+}
+
+void
+proof_ask(struct passage *p, enum asking what)
+{
+	struct question *q = keep(p);
+
+	if (send_question(p, what, q))
+		return;
+	drop(p, q);
 	passage_refuse(p, POLICY_REASON_AUTH_UNAVAILABLE, NULL);
+}
+
+static void
+srv_came(void *arg)
+{
+	go_on(arg);
+}
+
+bool
+proof_wait(struct passage *p, const char *srv)
+{
+	struct question *q = keep(p);
+
+	q->waited = true;
+	if (srvs_wait(p->w->srvs, srv, srv_came, q)) {
+		sip_edit_clear(p->m);
+		return true;
+	}
+	drop(p, q);
+	return false;
 }

@@ -36,10 +36,11 @@ between(uint16_t near, uint16_t far)
 
 /*
  * Where a token leads when the message comes from the server `from` (0: a client):
- * to the other side. False if that is no longer there. plan may be NULL.
+ * to the other side. False if that is no longer there. plan and unresolved may be NULL together.
  */
 static bool
-follow_flow(struct director_worker *w, const struct sip_flow *flow, uint16_t from, uint64_t choice, struct sip_plan *plan)
+follow_flow(struct director_worker *w, const struct sip_flow *flow, uint16_t from, uint64_t choice, struct sip_plan *plan,
+    const char **unresolved)
 {
 	uint16_t near = (uint16_t)(flow->extra >> 16), far = (uint16_t)flow->extra;
 	bool to_far = !flow->path && from == near && far != 0;
@@ -52,7 +53,7 @@ follow_flow(struct director_worker *w, const struct sip_flow *flow, uint16_t fro
 		plan->link = flow->link;
 	if (server_with_id(w->config, to_far ? far : near, &kind, &index)) {
 		if (plan != NULL)
-			targets_add(w, kind, (size_t)index, choice, plan);
+			*unresolved = targets_add(w, kind, (size_t)index, choice, plan);
 		return true;
 	}
 	/* a client, or a server that we cannot dial: only its own connection will do */
@@ -122,7 +123,7 @@ route_facts(struct passage *p)
 		f->next_index = edge >= 0 ? edge : pool;
 	}
 	if (f->route == POLICY_ROUTE_OURS)
-		f->flow_leads = follow_flow(w, &p->routed.flow, (uint16_t)sip_link_words(p->from)[LINK_ID], 0, NULL);
+		f->flow_leads = follow_flow(w, &p->routed.flow, (uint16_t)sip_link_words(p->from)[LINK_ID], 0, NULL, NULL);
 }
 
 static void
@@ -315,10 +316,10 @@ plan_targets(struct passage *p, const struct home_decision *d, struct sip_plan *
 
 	switch (d->where) {
 	case HOME_TO_POOL:
-		targets_add(w, SERVER_POOL, (size_t)d->index, choice_of(p), plan);
+		p->unresolved = targets_add(w, SERVER_POOL, (size_t)d->index, choice_of(p), plan);
 		break;
 	case HOME_TO_STATIC:
-		targets_add(w, SERVER_ROUTE, (size_t)d->index, choice_of(p), plan);
+		p->unresolved = targets_add(w, SERVER_ROUTE, (size_t)d->index, choice_of(p), plan);
 		break;
 	case HOME_TO_EDGE:
 		/* the very connection, when the token names one to this edge and it lives */
@@ -326,14 +327,17 @@ plan_targets(struct passage *p, const struct home_decision *d, struct sip_plan *
 		    p->routed.flow.extra >> 16 == server_id(director_edge(w->config, (size_t)d->index)->name) &&
 		    sip_relay_link_lives(w->relay, p->routed.flow.link))
 			plan->link = p->routed.flow.link;
-		targets_add(w, SERVER_EDGE, (size_t)d->index, choice_of(p), plan);
+		p->unresolved = targets_add(w, SERVER_EDGE, (size_t)d->index, choice_of(p), plan);
 		break;
 	case HOME_TO_ANY_EDGE:
-		for (size_t i = 0; i < w->config->edges.n; i++)
-			targets_add(w, SERVER_EDGE, i, choice_of(p), plan);
+		for (size_t i = 0; i < w->config->edges.n; i++) {
+			const char *srv = targets_add(w, SERVER_EDGE, i, choice_of(p), plan);
+
+			p->unresolved = p->unresolved != NULL ? p->unresolved : srv;
+		}
 		break;
 	case HOME_TO_FLOW:
-		follow_flow(w, &p->routed.flow, from, choice_of(p), plan);
+		follow_flow(w, &p->routed.flow, from, choice_of(p), plan, &p->unresolved);
 		break;
 	case HOME_TO_NOTHING:
 		break;
@@ -404,6 +408,8 @@ proxy(struct passage *p, const struct home_decision *d)
 	if (d->where == HOME_TO_STATIC)
 		readdress(p, director_route(p->w->config, (size_t)d->index));
 	plan_targets(p, d, &plan);
+	if (plan.nhops == 0 && plan.link == 0 && p->unresolved != NULL && proof_wait(p, p->unresolved))
+		return;
 	if (plan.nhops == 0 && plan.link != 0) {
 		/* to a client: by its own door's name */
 		struct sip_link *l = sip_relay_link(p->w->relay, plan.link);
@@ -492,7 +498,7 @@ passage_take_up(struct director_worker *w, struct sip_link *from, struct sip_mes
 	}
 	if (p.facts.proof == HOME_PROOF_OK && (d.verdict == HOME_PROXY || d.verdict == HOME_REDIRECT)) {
 		sip_link_signed_in(from);
-		if (m->method_id == POLICY_METHOD_REGISTER)
+		if (m->method_id == POLICY_METHOD_REGISTER && (asked == NULL || !asked->waited))
 			log_signed_in(&p);
 	}
 	switch (d.verdict) {

@@ -11,6 +11,12 @@
 #include "common/mem.h"
 #include "net/srv.h"
 
+struct waiter {
+	struct waiter	*next;
+	void		(*fn)(void *arg);
+	void		*arg;
+};
+
 struct srv_name {
 	struct srvs		*of;
 	char			*name;
@@ -19,13 +25,14 @@ struct srv_name {
 	struct net_srv		 v[NET_DNS_SRV_MAX];
 	unsigned		 n;
 	bool			 asked, failing;	/* an answer came; it was none */
+	struct waiter		*first, **last;		/* for the first answer */
 };
 
 struct srvs {
 	struct net_loop	*loop;
 	struct net_dns	*dns;
 	struct srv_name	*v[SRVS_MAX];
-	unsigned	 n;
+	unsigned	 n, nwaiters;
 };
 
 struct srvs *
@@ -38,12 +45,29 @@ srvs_new(struct net_loop *loop, struct net_dns *dns)
 	return s;
 }
 
+/* Those who wait may ask, and wait, anew. */
+static void
+release(struct srv_name *e, void (*fn)(void *arg))
+{
+	struct waiter *v = e->first, *next;
+
+	e->first = NULL;
+	e->last = &e->first;
+	for (; v != NULL; v = next) {
+		next = v->next;
+		e->of->nwaiters--;
+		(fn != NULL ? fn : v->fn)(v->arg);
+		free(v);
+	}
+}
+
 void
-srvs_free(struct srvs *s)
+srvs_free(struct srvs *s, void (*forget)(void *arg))
 {
 	if (s == NULL)
 		return;
 	for (unsigned i = 0; i < s->n; i++) {
+		release(s->v[i], forget);
 		if (s->v[i]->query != NULL)
 			net_dns_cancel(s->v[i]->query);
 		free(s->v[i]->name);
@@ -75,6 +99,39 @@ came(void *arg, const struct net_dns_answer *a)
 		e->asked = true;
 		e->failing = !good;
 	}
+	release(e, NULL);
+}
+
+static struct srv_name *
+find(const struct srvs *s, const char *name)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (strcmp(s->v[i]->name, name) == 0)
+			return s->v[i];
+	return NULL;
+}
+
+bool
+srvs_wait(struct srvs *s, const char *name, void (*fn)(void *arg), void *arg)
+{
+	struct srv_name *e = find(s, name);
+	struct waiter *v;
+
+	if (e == NULL || e->asked || e->query == NULL || s->nwaiters >= SRVS_WAITERS_MAX)
+		return false;
+	v = xcalloc(1, sizeof(*v));
+	v->fn = fn;
+	v->arg = arg;
+	*e->last = v;
+	e->last = &v->next;
+	s->nwaiters++;
+	return true;
+}
+
+unsigned
+srvs_waiting(const struct srvs *s)
+{
+	return s->nwaiters;
 }
 
 /* The next number of a sequence that begins with the key. */
@@ -101,16 +158,14 @@ unsigned
 srvs_targets(struct srvs *s, const char *name, uint64_t key, struct net_srv *out, unsigned max)
 {
 	struct net_srv v[NET_DNS_SRV_MAX];
-	struct srv_name *e = NULL;
+	struct srv_name *e = find(s, name);
 
-	for (unsigned i = 0; i < s->n && e == NULL; i++)
-		if (strcmp(s->v[i]->name, name) == 0)
-			e = s->v[i];
 	if (e == NULL) {
 		if (s->n == SRVS_MAX)
 			return 0;
 		e = s->v[s->n++] = xcalloc(1, sizeof(*e));
 		e->of = s;
+		e->last = &e->first;
 		e->name = xstrdup(name);
 	}
 	if (e->query == NULL && net_loop_now(s->loop) >= e->until_ms)

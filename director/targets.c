@@ -20,7 +20,7 @@ add(struct director_worker *w, enum server_kind kind, const char *name, const ch
 		plan->hop[plan->nhops++] = sip_hop_get(w->relay, &spec);
 }
 
-void
+const char *
 targets_add(struct director_worker *w, enum server_kind kind, size_t i, uint64_t key, struct sip_plan *plan)
 {
 	const struct director_server *s = server_at(w->config, kind, i);
@@ -32,11 +32,14 @@ targets_add(struct director_worker *w, enum server_kind kind, size_t i, uint64_t
 		n = srvs_targets(w->srvs, s->srv, key, v, SIP_TARGETS_MAX);
 		for (unsigned j = 0; j < n; j++)
 			add(w, kind, s->name, v[j].target, v[j].port, plan);
+		if (n == 0)
+			return s->srv;
 	} else if (s->addresses.n != 0) {
 		for (size_t j = 0; j < s->addresses.n; j++)
 			add(w, kind, s->name, s->addresses.v[j].s, s->port, plan);
 	} else
 		add(w, kind, s->name, NULL, s->port, plan);
+	return NULL;
 }
 
 void

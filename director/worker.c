@@ -197,12 +197,12 @@ director_worker_stop(struct net_worker *worker, void *arg)
 	net_timer_cancel(worker->loop, &w->drain);
 	net_timer_cancel(worker->loop, &w->sweep);
 	ask_free(w->ask, director_forget);
+	srvs_free(w->srvs, director_forget);
 	sip_relay_free(w->relay);
 	for (size_t i = 0; i < w->nfaces; i++) {
 		net_tls_ctx_unref(w->face[i].server);
 		net_tls_ctx_unref(w->face[i].client);
 	}
-	srvs_free(w->srvs);
 	net_dns_free(w->dns);
 	sip_flow_signer_free(w->signer);
 	net_hmac_free(w->nonces);
@@ -269,7 +269,8 @@ look_whether_busy(struct net_timer *t)
 {
 	struct director_worker *w = (struct director_worker *)((char *)t - offsetof(struct director_worker, drain));
 
-	atomic_store(&w->busy, sip_relay_transactions(w->relay) != 0 || ask_open(w->ask) != 0);
+	atomic_store(&w->busy, sip_relay_transactions(w->relay) != 0 || ask_open(w->ask) != 0 ||
+	    srvs_waiting(w->srvs) != 0);
 	net_timer_set(w->worker->loop, t, DRAIN_LOOK_MS);
 }
 

@@ -7,8 +7,10 @@ import os
 import pwd
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 from sipnet import BUILD, PKI, RUN, TOP, Closed, Door, Message, Silent, Tests, dial, request
@@ -43,10 +45,10 @@ timers = { drain = 3; connect = 2; };
 class Director(sipnet.Edge):
     """sallyport-director as a process of ours."""
 
-    def __init__(self, name, extra="", **more):
+    def __init__(self, name, extra="", change=("", ""), **more):
         self.dir = os.path.join(RUN, name)
         os.makedirs(self.dir, exist_ok=True)
-        self.write("director.conf", config(extra, **more))
+        self.write("director.conf", config(extra, **more).replace(*change))
         self.log_path = os.path.join(self.dir, "log")
         self.log_file = open(self.log_path, "wb")
         self.proc = subprocess.Popen([os.path.join(BUILD, "sallyport-director"), "-f", os.path.join(self.dir, "director.conf")],
@@ -365,6 +367,95 @@ def one_realm():
     other.stop()
 
 
+# ---- DNS ----
+
+class SlowDns:
+    """A name server that answers when it is told to."""
+
+    def __init__(self):
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind((NET + ".8.53", 5300))
+        self.sock.settimeout(5)
+
+    def question(self):
+        q, addr = self.sock.recvfrom(1500)
+        labels, at = [], 12
+        while q[at]:
+            labels.append(q[at + 1:at + 1 + q[at]].decode())
+            at += q[at] + 1
+        return q, addr, ".".join(labels).lower(), int.from_bytes(q[at + 1:at + 3], "big"), at + 5
+
+    def answer_until(self, done):
+        """The pool's SRV leads to a host at POOL1."""
+        while not done():
+            try:
+                q, addr, name, kind, end = self.question()
+            except socket.timeout:
+                return
+            self.answer(q, addr, name, kind, end)
+
+    def answer(self, q, addr, name, kind, end):
+        host = b"\x05host1\x03int\x07example\x03com\x00"
+        data = b"\x00\x01\x00\x01" + (5061).to_bytes(2, "big") + host if kind == 33 and name.startswith("_sips") else \
+            socket.inet_aton(POOL1) if kind == 1 and name.startswith("host1") else b""
+        more = b"\xc0\x0c" + kind.to_bytes(2, "big") + b"\x00\x01\x00\x00\x00\x3c" + len(data).to_bytes(2, "big") + data
+        self.sock.sendto(q[:2] + b"\x85\x80\x00\x01\x00" + bytes([1 if data else 0]) + b"\x00\x00\x00\x00" + q[12:end] +
+                         (more if data else b""), addr)
+
+
+def slow_dns():
+    """What comes before DNS has said where the pool is waits for it, and not for ever."""
+    dns, door = SlowDns(), Door(POOL1 + ":5061", "pool")
+    there = ('{ name = "pool.int.example.com"; address = "%s"; }' % POOL1,
+             '{ name = "pool.int.example.com"; srv = "_sips._tcp.pool.int.example.com"; }')
+    other = Director("slow-dns", 'dns = { servers = "%s.8.53:5300"; };' % NET, change=there)
+    first = dns.question()
+    conn = edge()
+    chal = challenge(conn)
+    conn.send(request("REGISTER", "sip:example.com", to="sip:alice@example.com", headers=[
+        USER, digest(chal, "REGISTER", "sip:example.com"), "Contact: <sip:alice@192.0.2.9>"]))
+    conn.send(request("MESSAGE", "sip:alice@example.com", "sip:bob@contoso.example", headers=[PARTNER]))
+    T.check("DNS is slow: nothing is answered at once", conn.quiet(0.5))
+    T.check("  and others are served meanwhile", challenge(conn).status == 401)
+    dns.answer(*first)
+    got = []
+
+    def listen():
+        pool = door.accept()
+        got.extend((pool.recv(), pool.recv()))
+        for m in got:
+            pool.send(m.reply(200))
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    dns.answer_until(lambda: not listener.is_alive() or len(got) == 2)
+    listener.join()
+    T.check("then both go to the pool", sorted(m.method for m in got) == ["MESSAGE", "REGISTER"] and
+            sorted(conn.recv().status for _ in range(2)) == [200, 200])
+    T.check("  signed in once", other.log().count("event=signed-in") == 1)
+    conn.close()
+    other.stop()
+    other = Director("no-dns", 'dns = { servers = "%s.8.53:5300"; };' % NET, change=there)
+    conn = edge()
+    conn.send(request("MESSAGE", "sip:alice@example.com", "sip:bob@contoso.example", headers=[PARTNER]))
+    T.check("DNS says nothing at all: 504 after its time", conn.recv(12).status == 504)
+    T.check("  and for the next one there is nothing to wait for", other.logged("event=srv-failed"))
+    conn.send(request("MESSAGE", "sip:alice@example.com", "sip:bob@contoso.example", headers=[PARTNER]))
+    T.check("  which gets it at once", conn.recv(1).status == 504)
+    # one that waits when the Director ends
+    conn.close()
+    other.stop()
+    other = Director("no-dns", 'dns = { servers = "%s.8.53:5300"; };' % NET, change=there)
+    conn = edge()
+    conn.send(request("MESSAGE", "sip:alice@example.com", "sip:bob@contoso.example", headers=[PARTNER]))
+    challenge(conn)
+    other.stop()
+    T.check("  and one that waits does not stop the Director from ending", True)
+    conn.close()
+    door.close()
+    dns.sock.close()
+
+
 # ---- authd ----
 
 def slow_authd():
@@ -524,13 +615,14 @@ try:
     for name, fn in (("failover", failover), ("a slow authd", slow_authd)):
         T.run(name, fn)
     director.stop()
+    T.run("slow DNS", slow_dns)
     director = Director("changing")
     for name, fn in (("crossing", crossing), ("secrets", secrets), ("reload", reload), ("stop", stop)):
         T.run(name, fn)
 finally:
     for e in list(sipnet.Edge.running):
         e.stop()
-for name in ("director", "failing", "changing", "both", "realm", "accounts"):
+for name in ("director", "failing", "slow-dns", "no-dns", "changing", "both", "realm", "accounts"):
     log = open(os.path.join(RUN, name, "log"), errors="replace").read()
     T.check("%s: no sanitizer complained" % name, "Sanitizer" not in log and "runtime error" not in log)
 sys.exit(1 if T.failed else 0)
