@@ -82,13 +82,13 @@ log_bad(const struct authd_question *q, const char *why)
 {
 	struct logrec r = log_begin(SP_LOG_NOTICE, "bad-credentials");
 
-	log_word(&r, "scheme", "Digest");
-	log_outside(&r, "source", q->source);
 
 	log_word(&r, "why", why);
 	log_outside(&r, "user", q->credentials.username);
 	log_outside(&r, "domain", q->domain);
 	log_outside(&r, "realm", q->credentials.realm);
+	log_word(&r, "scheme", "Digest");
+	log_outside(&r, "source", q->source);
 	log_end(&r);
 }
 
