@@ -24,6 +24,7 @@ struct identity {
 	char			 label[LABEL_MAX];
 	char			*path[4];	/* certificate, key, trust, crl */
 	bool			 dials;
+	struct net_keyd		*keyd;
 	struct net_tls_material	*material;	/* NULL: no such identity */
 	uint64_t		 loaded;	/* the files' stamp when they were loaded last, good or bad; 0: not known */
 	uint64_t		 seen;		/* at the last look */
@@ -128,6 +129,7 @@ renew_watch(struct renew *r, size_t i, const char *label, const struct net_tls_f
 	id->path[2] = copy(files->trust);
 	id->path[3] = copy(files->crl);
 	id->dials = files->dials;
+	id->keyd = files->keyd;
 	/* not looked at yet: the account that we are by now may not be able to read what has not changed */
 	id->loaded = id->seen = stamp(id);
 }
@@ -144,7 +146,7 @@ report(void *arg, bool fatal, const char *text)
 static struct net_tls_material *
 load(struct identity *id)
 {
-	struct net_tls_files files = { id->path[0], id->path[1], id->path[2], id->path[3], id->dials };
+	struct net_tls_files files = { id->path[0], id->path[1], id->path[2], id->path[3], id->dials, id->keyd };
 	unsigned char was[32], now[32];
 	struct net_tls_material *m;
 

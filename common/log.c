@@ -112,6 +112,18 @@ log_lost(void)
 	return atomic_load_explicit(&lost, memory_order_relaxed);
 }
 
+int
+log_take(int fd)
+{
+	return aim_at(fd);
+}
+
+int
+log_descriptor(void)
+{
+	return atomic_load(&target);
+}
+
 void
 log_set_level(enum log_level level)
 {

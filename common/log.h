@@ -53,6 +53,10 @@ int	log_open(const char *program, const char *path, enum log_level);
 int	log_reopen(void);
 /* Records that could not be written so far, of all threads. */
 uint64_t log_lost(void);
+/* The open log is fd from now on, ours to close: for a process that opens no files. SP_EIO: it stays the caller's. */
+int	log_take(int fd);
+/* Where records go: for handing over. The log's own. */
+int	log_descriptor(void);
 void	log_set_level(enum log_level);
 bool	log_shows(enum log_level);
 /* "error" … "debug" to its level; false if it is none of them. */

@@ -249,6 +249,26 @@ proc_harden(void)
 	(void)setrlimit(RLIMIT_CORE, &none);
 }
 
+void
+proc_close_all_but(const int *keep, size_t n)
+{
+	unsigned from = STDERR_FILENO + 1;
+
+	for (;;) {
+		unsigned next = ~0U;
+
+		/* the lowest of those to keep that is not behind us */
+		for (size_t i = 0; i < n; i++)
+			if (keep[i] >= (int)from && (unsigned)keep[i] < next)
+				next = (unsigned)keep[i];
+		if (next > from)
+			(void)close_range(from, next - 1, 0);
+		if (next == ~0U)
+			return;
+		from = next + 1;
+	}
+}
+
 size_t
 proc_want_files(size_t want)
 {

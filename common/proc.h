@@ -71,6 +71,8 @@ bool	 proc_knows_user(const char *user);
 int	 proc_drop_to(const char *user);
 /* No new privileges, no core dumps with secrets. Best effort, for every process of ours. */
 void	 proc_harden(void);
+/* Close every descriptor above standard error but these n (those that are negative count for nothing). */
+void	 proc_close_all_but(const int *keep, size_t n);
 /* Raise the soft limit of open files to at least want or the hard limit; returns what holds now. */
 size_t	 proc_want_files(size_t want);
 

@@ -61,7 +61,7 @@ files_of(const struct director_config *c, size_t i)
 
 	return (struct net_tls_files){
 		own_or(door->certificate, c->certificate), own_or(door->key, c->key), own_or(door->trust, c->trust),
-		own_or(door->crl, c->crl), false
+		own_or(door->crl, c->crl), false, NULL
 	};
 }
 

@@ -41,7 +41,7 @@ identity_of(const struct edge_config *c, size_t i, struct net_tls_files *files, 
 		return false;
 	d = door == EDGE_INNER(c) ? &c->inner : edge_outer(c, door);
 	*files = (struct net_tls_files){ dial ? d->dial_certificate : d->certificate, dial ? d->dial_key : d->key,
-	    d->trust, d->crl, dial };
+	    d->trust, d->crl, dial, NULL };
 	if (door == EDGE_INNER(c))
 		snprintf(label, 48, "inner%s", dial ? " (dial_certificate)" : "");
 	else

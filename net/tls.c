@@ -21,10 +21,13 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "common/chan.h"
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "net/keyd.h"
+#include "net/remote_key.h"
 #include "net/tls_ctx.h"
 #include "net/verify.h"
 
@@ -45,6 +48,8 @@ struct blob {
 struct net_tls_material {
 	atomic_uint	 refs;
 	struct blob	 certificate, key, trust, crl;	/* PEM */
+	struct blob	 spki;		/* DER of the public key, where keyd has the private one */
+	uint64_t	 key_id;	/* what keyd calls it; 0: the key is here */
 	time_t		 not_after;
 	unsigned char	 digest[32];
 };
@@ -65,6 +70,7 @@ struct net_tls_lib {
 	OSSL_PROVIDER	*provider;
 	struct parsed	*parsed;
 	unsigned	 refs;		/* the owner's, and one per context */
+	int		 keys;		/* channel to keyd; -1: none */
 };
 
 /* Where a load stands: who is told what, and whether it can still succeed. */
@@ -247,13 +253,13 @@ parsed_free(struct parsed *p)
 
 /*
  * PEM to OpenSSL's objects. NULL: *what names the part that does not do, and
- * OpenSSL's queue may say why. A key that is held by another process would be
- * made here, from its public half.
+ * OpenSSL's queue may say why. A key that keyd has is made from its public half.
  */
 static struct parsed *
-parse_material(OSSL_LIB_CTX *ossl, struct net_tls_material *m, unsigned *nanchors, const char **what)
+parse_material(struct net_tls_lib *lib, struct net_tls_material *m, unsigned *nanchors, const char **what)
 {
 	struct parsed *p = xcalloc(1, sizeof(*p));
+	OSSL_LIB_CTX *ossl = lib->ossl;
 	BIO *bio;
 	X509 *x;
 	bool bad = false;
@@ -271,9 +277,13 @@ parse_material(OSSL_LIB_CTX *ossl, struct net_tls_material *m, unsigned *nanchor
 		goto bad;
 	ERR_clear_error();
 	*what = "key";
-	bio = blob_bio(&m->key);
-	p->key = PEM_read_bio_PrivateKey_ex(bio, NULL, no_passphrase, NULL, ossl, NULL);
-	BIO_free(bio);
+	if (m->key_id != 0) {
+		p->key = net_remote_key((const unsigned char *)m->spki.p, m->spki.n, m->key_id, &lib->keys);
+	} else {
+		bio = blob_bio(&m->key);
+		p->key = PEM_read_bio_PrivateKey_ex(bio, NULL, no_passphrase, NULL, ossl, NULL);
+		BIO_free(bio);
+	}
 	if (p->key == NULL)
 		goto bad;
 	ERR_clear_error();
@@ -385,7 +395,7 @@ judge_material(struct loading *l, const struct net_tls_files *files, struct net_
 	struct tm tm;
 
 	ERR_clear_error();
-	if ((p = parse_material(lib->ossl, m, &nanchors, &what)) == NULL) {
+	if ((p = parse_material(lib, m, &nanchors, &what)) == NULL) {
 		const char *file = strcmp(what, "certificate") == 0 ? files->certificate :
 		    strcmp(what, "key") == 0 ? files->key :
 		    strcmp(what, "trust anchors") == 0 ? files->trust : files->crl;
@@ -464,7 +474,7 @@ read_crls(struct loading *l, const char *path, struct blob *to)
 static void
 digest_material(struct net_tls_material *m)
 {
-	const struct blob *parts[] = { &m->certificate, &m->key, &m->trust, &m->crl };
+	const struct blob *parts[] = { &m->certificate, m->key_id != 0 ? &m->spki : &m->key, &m->trust, &m->crl };
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
 
 	if (md == NULL || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1)
@@ -477,6 +487,31 @@ digest_material(struct net_tls_material *m)
 	}
 	EVP_DigestFinal_ex(md, m->digest, NULL);
 	EVP_MD_CTX_free(md);
+}
+
+/* The key goes to keyd as an open file; its public half comes back. */
+static void
+give_key(struct loading *l, const struct net_tls_files *files, struct net_tls_material *m, mode_t *mode)
+{
+	int fd = open(files->key, O_RDONLY | O_CLOEXEC | O_NONBLOCK), err;
+	struct stat st;
+	char why[256];
+
+	if (fd < 0 || fstat(fd, &st) != 0) {
+		complain(l, SP_EIO, "%s: %s", files->key, strerror(errno));
+	} else if (!S_ISREG(st.st_mode)) {
+		complain(l, SP_EIO, "%s: is not a regular file", files->key);
+	} else {
+		*mode = st.st_mode;
+		m->spki.p = xmalloc(NET_KEYD_SPKI_MAX);
+		err = net_keyd_load(files->keyd, fd, &m->key_id, (unsigned char *)m->spki.p, &m->spki.n, why, sizeof(why));
+		if (err == SP_ECERT)
+			complain(l, err, "%s: no usable key in PEM form: %s", files->key, why);
+		else if (err != SP_OK)
+			complain(l, err, "%s: %s", files->key, why);
+	}
+	if (fd >= 0)
+		close(fd);
 }
 
 int
@@ -492,8 +527,11 @@ net_tls_material_load(struct net_tls_material **out, const struct net_tls_files 
 	atomic_init(&m->refs, 1);
 	/* All are read before any is judged: every missing file is named at once. */
 	read_file(&l, AT_FDCWD, files->certificate, files->certificate, FILE_BYTES_MAX, &m->certificate, NULL);
-	if (read_file(&l, AT_FDCWD, files->key, files->key, FILE_BYTES_MAX, &m->key, &mode) &&
-	    (mode & (S_IROTH | S_IWOTH)) != 0)
+	if (files->keyd != NULL)
+		give_key(&l, files, m, &mode);
+	else
+		read_file(&l, AT_FDCWD, files->key, files->key, FILE_BYTES_MAX, &m->key, &mode);
+	if ((mode & (S_IROTH | S_IWOTH)) != 0)
 		complain(&l, SP_OK, "%s: the private key is open to every user of this machine (mode %03o); "
 		    "take it as known, and make a new one", files->key, (unsigned)mode & 0777);
 	if (files->trust != NULL)
@@ -511,6 +549,69 @@ net_tls_material_load(struct net_tls_material **out, const struct net_tls_files 
 	return l.err;
 }
 
+static void
+pack(FILE *to, const void *p, uint64_t n)
+{
+	fwrite(&n, sizeof(n), 1, to);
+	if (n != 0)
+		fwrite(p, 1, n, to);
+}
+
+void
+net_tls_material_pack(const struct net_tls_material *m, FILE *to)
+{
+	const struct blob *parts[] = { &m->certificate, &m->spki, &m->trust, &m->crl };
+
+	fwrite(&m->key_id, sizeof(m->key_id), 1, to);
+	fwrite(&m->not_after, sizeof(m->not_after), 1, to);
+	fwrite(m->digest, sizeof(m->digest), 1, to);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		pack(to, parts[i]->p, parts[i]->n);
+}
+
+static bool
+unpack(struct span *rest, void *out, size_t n)
+{
+	if (rest->n < n)
+		return false;
+	memcpy(out, rest->p, n);
+	*rest = span_tail(*rest, n);
+	return true;
+}
+
+struct net_tls_material *
+net_tls_material_unpack(struct span *rest)
+{
+	struct net_tls_material *m = xcalloc(1, sizeof(*m));
+	struct blob *parts[] = { &m->certificate, &m->spki, &m->trust, &m->crl };
+	bool good;
+
+	atomic_init(&m->refs, 1);
+	good = unpack(rest, &m->key_id, sizeof(m->key_id)) && unpack(rest, &m->not_after, sizeof(m->not_after)) &&
+	    unpack(rest, m->digest, sizeof(m->digest)) && m->key_id != 0;
+	for (size_t i = 0; good && i < sizeof(parts) / sizeof(parts[0]); i++) {
+		uint64_t n = 0;
+
+		good = unpack(rest, &n, sizeof(n)) && n <= rest->n && n <= CRL_BYTES_MAX + CRL_FILES_MAX;
+		if (!good)
+			break;
+		parts[i]->p = xmalloc(n + 1);
+		parts[i]->n = n;
+		(void)unpack(rest, parts[i]->p, n);
+		parts[i]->p[n] = '\0';
+	}
+	if (good)
+		return m;
+	net_tls_material_unref(m);
+	return NULL;
+}
+
+uint64_t
+net_tls_material_key(const struct net_tls_material *m)
+{
+	return m->key_id;
+}
+
 struct net_tls_material *
 net_tls_material_ref(struct net_tls_material *m)
 {
@@ -525,6 +626,7 @@ net_tls_material_unref(struct net_tls_material *m)
 		return;
 	free(m->certificate.p);
 	mem_wipe_free(m->key.p, m->key.n);
+	free(m->spki.p);
 	free(m->trust.p);
 	free(m->crl.p);
 	free(m);
@@ -563,6 +665,7 @@ net_tls_lib_new(void)
 
 	ossl_begin();
 	lib->refs = 1;
+	lib->keys = -1;
 	/* Loaded now, held until the end: nothing is looked for once a sandbox is closed. */
 	if ((lib->ossl = OSSL_LIB_CTX_new()) == NULL ||
 	    (lib->provider = OSSL_PROVIDER_load(lib->ossl, "default")) == NULL) {
@@ -589,6 +692,13 @@ net_tls_lib_free(struct net_tls_lib *lib)
 		lib_unref(lib);
 }
 
+void
+net_tls_lib_keys(struct net_tls_lib *lib, int channel)
+{
+	lib->keys = channel;
+	chan_patience(channel, NET_REMOTE_PATIENCE_MS);
+}
+
 static struct parsed *
 parsed_get(struct net_tls_lib *lib, struct net_tls_material *m)
 {
@@ -602,7 +712,7 @@ parsed_get(struct net_tls_lib *lib, struct net_tls_material *m)
 			return p;
 		}
 	}
-	if ((p = parse_material(lib->ossl, m, &nanchors, &what)) == NULL) {
+	if ((p = parse_material(lib, m, &nanchors, &what)) == NULL) {
 		log_say(SP_LOG_ERROR, "tls", "the %s was good when it was loaded and is not now: %s", what,
 		    ossl_words());
 		abort();

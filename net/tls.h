@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "common/span.h"
@@ -31,6 +32,7 @@ struct net_tls_files {
 	const char	*trust;		/* PEM bundle of anchors; NULL: nobody is trusted */
 	const char	*crl;		/* PEM file, or directory of PEM files, each with a list; NULL: no revocation check */
 	bool		 dials;		/* the certificate is shown where we connect, and nowhere else */
+	struct net_keyd	*keyd;		/* who gets the key, as an open file, and keeps it; NULL: this process reads it */
 };
 
 struct net_tls_material;
@@ -44,6 +46,14 @@ struct net_tls_material;
  */
 int	 net_tls_material_load(struct net_tls_material **out, const struct net_tls_files *,
 	    void (*report)(void *arg, bool fatal, const char *text), void *arg);
+/*
+ * Material whose key keyd has, as bytes for another process of ours, and back: one
+ * reference for the caller, *rest moved on, NULL when they are none (which is a break-in).
+ */
+void	 net_tls_material_pack(const struct net_tls_material *, FILE *to);
+struct net_tls_material *net_tls_material_unpack(struct span *rest);
+/* The name of its key at keyd; 0: the key is here. */
+uint64_t net_tls_material_key(const struct net_tls_material *);
 struct net_tls_material *net_tls_material_ref(struct net_tls_material *);	/* any thread */
 void	 net_tls_material_unref(struct net_tls_material *);			/* wipes the key; NULL: nothing */
 /* Does the own leaf prove this host name, to peers that go by RFC 5922 (no subject CN, no wildcard)? */
@@ -62,6 +72,11 @@ void	 net_tls_material_digest(const struct net_tls_material *, unsigned char out
 struct net_tls_lib;
 struct net_tls_lib *net_tls_lib_new(void);
 void	 net_tls_lib_free(struct net_tls_lib *);
+/*
+ * Keys that keyd has sign over this channel, one of net_keyd_channels(). The caller's to close, after
+ * the lib is gone. Before the first context.
+ */
+void	 net_tls_lib_keys(struct net_tls_lib *, int channel);
 
 /*
  * One role of one identity in one worker. Never NULL, since load() has tried the

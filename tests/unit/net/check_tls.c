@@ -429,7 +429,7 @@ hear(void *arg, bool fatal, const char *text)
 static int
 load(struct heard *h, const char *cert, const char *key, const char *trust, const char *crl)
 {
-	struct net_tls_files files = { cert, key, trust, crl, false };
+	struct net_tls_files files = { cert, key, trust, crl, false, NULL };
 	struct net_tls_material *m;
 	int err;
 

@@ -355,7 +355,7 @@ server_close(struct stage *st, unsigned i)
 static struct net_tls_material *
 material(const char *name)
 {
-	struct net_tls_files files = { pki_path(name, ".pem"), pki_path(name, ".key"), pki_path("ca", ".pem"), NULL, false };
+	struct net_tls_files files = { pki_path(name, ".pem"), pki_path(name, ".key"), pki_path("ca", ".pem"), NULL, false, NULL };
 	struct net_tls_material *m;
 
 	ck_assert_int_eq(net_tls_material_load(&m, &files, NULL, NULL), SP_OK);

@@ -1,0 +1,511 @@
+/*
+ * net/keyd.c - the process that holds the private keys. See keyd.h.
+ */
+#include "net/keyd.h"
+
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/sha.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include "common/chan.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "common/sandbox.h"
+#include "net/keyd_int.h"
+
+#define CHANNELS_MAX	(2 * NET_WORKERS_MAX)
+
+struct key {
+	uint64_t	 id;
+	EVP_PKEY	*key;
+	uint64_t	 leaves;	/* when it goes; 0: it stays */
+};
+
+struct channel {
+	int	 fd;
+};
+
+struct keyd {
+	int		 control;
+	struct key	 keys[NET_KEYD_KEYS_MAX];
+	size_t		 nkeys;
+	struct channel	 channels[CHANNELS_MAX];
+	size_t		 nchannels;
+	uint64_t	 second;	/* the one that is counted */
+	uint64_t	 signatures;	/* in it */
+	bool		 rate_said;
+};
+
+/* ---- frames ---- */
+
+void
+net_key_put(struct frame_writer *w, const struct net_key_question *q)
+{
+	frame_put_u64(w, q->id);
+	frame_put_u8(w, (uint8_t)q->scheme);
+	frame_put_u32(w, q->bits);
+	frame_put_text(w, q->digest.p, q->digest.n);
+}
+
+bool
+net_key_get(const struct frame *f, struct net_key_question *q)
+{
+	struct frame_reader r;
+	uint8_t scheme;
+
+	frame_reader_init(&r, f);
+	q->id = frame_u64(&r);
+	scheme = frame_u8(&r);
+	q->scheme = (enum net_key_scheme)scheme;
+	q->bits = frame_u32(&r);
+	q->digest.p = frame_text(&r, &q->digest.n);
+	return frame_done(&r) && scheme >= NET_KEY_ECDSA && scheme < NET_KEY_NSCHEMES &&
+	    (q->bits == 224 || q->bits == 256 || q->bits == 384 || q->bits == 512) && q->digest.n == q->bits / 8;
+}
+
+/* ---- keys ---- */
+
+static const EVP_MD *
+digest_of(unsigned bits)
+{
+	switch (bits) {
+	case 224:
+		return EVP_sha224();
+	case 256:
+		return EVP_sha256();
+	case 384:
+		return EVP_sha384();
+	default:
+		return EVP_sha512();
+	}
+}
+
+static void
+remove_key(struct keyd *d, size_t i)
+{
+	EVP_PKEY_free(d->keys[i].key);
+	d->keys[i] = d->keys[--d->nkeys];
+	d->keys[d->nkeys] = (struct key){ 0 };
+}
+
+static struct key *
+find_key(struct keyd *d, uint64_t id)
+{
+	for (size_t i = 0; i < d->nkeys; i++)
+		if (d->keys[i].id == id)
+			return &d->keys[i];
+	return NULL;
+}
+
+/* Room for one more: whoever leaves goes now, the first to leave first. */
+static bool
+make_room(struct keyd *d)
+{
+	size_t first = d->nkeys;
+
+	if (d->nkeys < NET_KEYD_KEYS_MAX)
+		return true;
+	for (size_t i = 0; i < d->nkeys; i++)
+		if (d->keys[i].leaves != 0 && (first == d->nkeys || d->keys[i].leaves < d->keys[first].leaves))
+			first = i;
+	if (first == d->nkeys)
+		return false;
+	remove_key(d, first);
+	return true;
+}
+
+static int
+no_passphrase(char *buf, int size, int writing, void *arg)
+{
+	(void)buf, (void)size, (void)writing, (void)arg;
+	return -1;
+}
+
+/* The key in a file. NULL: *why says what is wrong. */
+static EVP_PKEY *
+read_key(int fd, const char **why)
+{
+	unsigned char *p = xmalloc(NET_KEYD_FILE_MAX + 1);
+	size_t n = 0;
+	EVP_PKEY *key = NULL;
+	BIO *bio;
+
+	*why = "cannot be read";
+	for (;;) {
+		ssize_t got = pread(fd, p + n, NET_KEYD_FILE_MAX + 1 - n, (off_t)n);
+
+		if (got <= 0 || (n += (size_t)got) > NET_KEYD_FILE_MAX)
+			break;
+	}
+	if (n > NET_KEYD_FILE_MAX)
+		*why = "is larger than a key can be";
+	else if (n > 0 && (bio = BIO_new_mem_buf(p, (int)n)) != NULL) {
+		key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+		BIO_free(bio);
+		*why = ERR_reason_error_string(ERR_peek_last_error());
+		if (*why == NULL)
+			*why = "no reason given";
+	}
+	ERR_clear_error();
+	mem_wipe_free(p, NET_KEYD_FILE_MAX + 1);
+	if (key != NULL && EVP_PKEY_get_base_id(key) != EVP_PKEY_EC && EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA) {
+		*why = "only EC and RSA keys are supported";
+		EVP_PKEY_free(key);
+		key = NULL;
+	}
+	return key;
+}
+
+uint64_t
+net_key_id(const unsigned char *spki, size_t n)
+{
+	unsigned char hash[SHA256_DIGEST_LENGTH];
+	uint64_t id;
+
+	SHA256(spki, n, hash);
+	memcpy(&id, hash, sizeof(id));
+	return id | 1;		/* 0 is none */
+}
+
+static void
+answer_load(struct keyd *d, struct chan_msg *m, struct frame_writer *out)
+{
+	const char *why = "comes without a file";
+	EVP_PKEY *key = m->nfds == 1 ? read_key(m->fds[0], &why) : NULL;
+	unsigned char *spki = NULL;
+	int n = key != NULL ? i2d_PUBKEY(key, &spki) : -1;
+	struct key *have;
+	uint64_t id;
+
+	if (n <= 0 || n > NET_KEYD_SPKI_MAX) {
+		EVP_PKEY_free(key);
+		OPENSSL_free(spki);
+		frame_put_u8(out, 0);
+		frame_put_u64(out, 0);
+		frame_put_text(out, why, strlen(why));
+		return;
+	}
+	id = net_key_id(spki, (size_t)n);
+	if ((have = find_key(d, id)) != NULL) {
+		EVP_PKEY_free(have->key);
+		*have = (struct key){ id, key, 0 };
+	} else if (make_room(d)) {
+		d->keys[d->nkeys++] = (struct key){ id, key, 0 };
+	} else {
+		EVP_PKEY_free(key);
+		id = 0;
+		why = "there are too many keys";
+	}
+	frame_put_u8(out, id != 0);
+	frame_put_u64(out, id);
+	if (id != 0)
+		frame_put_text(out, (const char *)spki, (size_t)n);
+	else
+		frame_put_text(out, why, strlen(why));
+	OPENSSL_free(spki);
+}
+
+static bool
+answer_keep(struct keyd *d, const struct frame *f)
+{
+	struct frame_reader r;
+	uint64_t now = clock_ms();
+
+	for (size_t i = 0; i < d->nkeys; i++)
+		if (d->keys[i].leaves == 0)
+			d->keys[i].leaves = now + NET_KEYD_LEAVING_MS;
+	frame_reader_init(&r, f);
+	for (size_t n = f->len / 8; n > 0; n--) {
+		struct key *k = find_key(d, frame_u64(&r));
+
+		if (k != NULL)
+			k->leaves = 0;
+	}
+	return frame_done(&r);
+}
+
+static void
+let_leave(struct keyd *d)
+{
+	uint64_t now = clock_ms();
+
+	for (size_t i = 0; i < d->nkeys;) {
+		if (d->keys[i].leaves != 0 && d->keys[i].leaves <= now)
+			remove_key(d, i);
+		else
+			i++;
+	}
+}
+
+/* ---- signing ---- */
+
+static bool
+in_rate(struct keyd *d)
+{
+	uint64_t second = clock_ms() / 1000;
+
+	if (second != d->second) {
+		d->second = second;
+		d->signatures = 0;
+	}
+	if (++d->signatures <= NET_KEYD_RATE)
+		return true;
+	if (!d->rate_said) {
+		d->rate_said = true;
+		log_say(SP_LOG_ERROR, "keyd-rate", "more than %d signatures a second are asked for; what is above is refused",
+		    NET_KEYD_RATE);
+	}
+	return false;
+}
+
+/* Bytes of the signature, 0 if it cannot be made. */
+static size_t
+sign(struct keyd *d, const struct net_key_question *q, unsigned char out[NET_KEY_SIGNATURE_MAX])
+{
+	struct key *k = find_key(d, q->id);
+	bool rsa = q->scheme != NET_KEY_ECDSA;
+	EVP_PKEY_CTX *ctx;
+	size_t n = NET_KEY_SIGNATURE_MAX;
+	bool ok;
+
+	if (k == NULL || (EVP_PKEY_get_base_id(k->key) == EVP_PKEY_RSA) != rsa || !in_rate(d))
+		return 0;
+	ctx = EVP_PKEY_CTX_new(k->key, NULL);
+	ok = ctx != NULL && EVP_PKEY_sign_init(ctx) == 1 && EVP_PKEY_CTX_set_signature_md(ctx, digest_of(q->bits)) == 1;
+	if (ok && rsa)
+		ok = EVP_PKEY_CTX_set_rsa_padding(ctx, q->scheme == NET_KEY_RSA_PSS ? RSA_PKCS1_PSS_PADDING : RSA_PKCS1_PADDING) == 1;
+	if (ok && q->scheme == NET_KEY_RSA_PSS)
+		ok = EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) == 1;
+	ok = ok && EVP_PKEY_sign(ctx, out, &n, (const unsigned char *)q->digest.p, q->digest.n) == 1;
+	EVP_PKEY_CTX_free(ctx);
+	ERR_clear_error();
+	return ok ? n : 0;
+}
+
+static bool
+answer_sign(struct keyd *d, const struct frame *f, struct frame_writer *out)
+{
+	unsigned char signature[NET_KEY_SIGNATURE_MAX];
+	struct net_key_question q;
+	size_t n;
+
+	if (!net_key_get(f, &q))
+		return false;
+	n = sign(d, &q, signature);
+	frame_put_u8(out, n != 0);
+	frame_put_text(out, (const char *)signature, n);
+	return true;
+}
+
+/* ---- the process ---- */
+
+static void
+die(const char *what, unsigned type)
+{
+	log_say(SP_LOG_ERROR, "keyd-bad-frame", "%s (type %u); keyd ends", what, type);
+	_exit(EX_SOFTWARE);
+}
+
+static bool
+answer_channels(struct keyd *d, struct chan_msg *m)
+{
+	for (unsigned i = 0; i < m->nfds; i++) {
+		if (d->nchannels == CHANNELS_MAX)
+			return false;
+		d->channels[d->nchannels++].fd = m->fds[i];
+		m->fds[i] = -1;		/* taken */
+	}
+	return true;
+}
+
+static bool
+answer_log(struct chan_msg *m)
+{
+	if (m->nfds != 1)
+		return false;
+	if (log_take(m->fds[0]) == SP_OK)
+		m->fds[0] = -1;		/* taken */
+	return true;
+}
+
+/*
+ * Who may ask what, and how long it may be. What is not here ends the process.
+ */
+static const struct {
+	enum net_keyd_type	 type;
+	bool			 by_master;
+	size_t			 max;
+	unsigned		 fds;
+} requests[] = {
+	{ NET_KEYD_SIGN, false, 8 + 1 + 4 + 2 + NET_KEY_DIGEST_MAX, 0 },
+	{ NET_KEYD_LOAD, true, 0, 1 },
+	{ NET_KEYD_KEEP, true, 8 * NET_KEYD_KEYS_MAX, 0 },
+	{ NET_KEYD_CHANNELS, true, 0, NET_WORKERS_MAX },
+	{ NET_KEYD_LOG, true, 0, 1 }
+};
+#define NREQUESTS	(sizeof(requests) / sizeof(requests[0]))
+
+static void
+check(const struct chan_msg *m, bool by_master)
+{
+	size_t i = 0;
+
+	while (i < NREQUESTS && (unsigned)requests[i].type != m->f.type)
+		i++;
+	if (i == NREQUESTS || requests[i].by_master != by_master)
+		die("a question that may not be asked here", m->f.type);
+	if (m->f.len > requests[i].max)
+		die("a question that is too long", m->f.type);
+	if (m->nfds > requests[i].fds)
+		die("a question with more descriptors than it takes", m->f.type);
+}
+
+static void
+answer(struct keyd *d, int fd, struct chan_msg *m)
+{
+	unsigned char body[CHAN_BODY_MAX];
+	struct frame reply = { .type = NET_KEYD_DONE, .tag = m->f.tag, .body = body };
+	struct frame_writer out;
+	bool good = true;
+
+	check(m, fd == d->control);
+	frame_writer_init(&out, body, sizeof(body));
+	switch (m->f.type) {
+	case NET_KEYD_SIGN:
+		reply.type = NET_KEYD_SIGNED;
+		good = answer_sign(d, &m->f, &out);
+		break;
+	case NET_KEYD_LOAD:
+		reply.type = NET_KEYD_LOADED;
+		answer_load(d, m, &out);
+		break;
+	case NET_KEYD_KEEP:
+		good = answer_keep(d, &m->f);
+		break;
+	case NET_KEYD_CHANNELS:
+		good = answer_channels(d, m);
+		break;
+	default:
+		good = answer_log(m);
+		break;
+	}
+	if (!good || out.failed)
+		die("a question that is malformed", m->f.type);
+	reply.len = out.len;
+	(void)chan_send(fd, &reply, NULL, 0);	/* who has left does not wait */
+}
+
+/* One frame of a channel. False: the other side is gone. */
+static bool
+serve(struct keyd *d, int fd, struct chan_msg *m)
+{
+	int err = chan_recv(fd, m, fd == d->control ? NET_WORKERS_MAX : 0);
+
+	if (err == SP_ESYNTAX)
+		die("something that is no frame", 0);
+	if (err == SP_ETIME)
+		return true;
+	if (err != SP_OK)
+		return false;
+	answer(d, fd, m);
+	chan_done(m);
+	return true;
+}
+
+static void
+run(struct keyd *d)
+{
+	struct pollfd fds[1 + CHANNELS_MAX];
+	struct chan_msg m;
+
+	for (;;) {
+		size_t n = d->nchannels;
+
+		fds[0] = (struct pollfd){ d->control, POLLIN, 0 };
+		for (size_t i = 0; i < n; i++)
+			fds[1 + i] = (struct pollfd){ d->channels[i].fd, POLLIN, 0 };
+		if (poll(fds, (nfds_t)n + 1, 1000) == -1 && errno != EINTR)
+			die("poll", 0);
+		for (size_t i = n; i > 0; i--) {
+			if (fds[i].revents == 0 || serve(d, d->channels[i - 1].fd, &m))
+				continue;
+			close(d->channels[i - 1].fd);
+			d->channels[i - 1] = d->channels[--d->nchannels];
+		}
+		/* last, since it adds channels */
+		if (fds[0].revents != 0 && !serve(d, d->control, &m))
+			return;
+		let_leave(d);
+	}
+}
+
+_Noreturn void
+net_keyd_main(int control, const char *run_as)
+{
+	static struct keyd d;
+	sigset_t none;
+	int rc = EX_OK;
+
+	/* signals are the master's; this process ends when the channel does */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)prctl(PR_SET_NAME, "keyd");
+	proc_harden();
+	OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+	/* what OpenSSL and the C library load and look up once, they do before the fence is there */
+	net_keyd_warm();
+	if (run_as != NULL && *run_as != '\0' && geteuid() == 0 && proc_drop_to(run_as) != SP_OK) {
+		log_say(SP_LOG_ERROR, "keyd", "cannot become \"%s\": %s", run_as, strerror(errno));
+		rc = EX_NOUSER;
+	} else if (sandbox_files(SANDBOX_KEYD, NULL, 0) != SP_OK || sandbox_calls(SANDBOX_KEYD) != SP_OK) {
+		rc = EX_OSERR;
+	} else {
+		d.control = control;
+		run(&d);
+	}
+	while (d.nkeys > 0)
+		remove_key(&d, 0);
+	close(control);
+	exit(rc);
+}
+
+void
+net_keyd_warm(void)
+{
+	unsigned char out[NET_KEY_SIGNATURE_MAX], digest[32] = { 0 };
+	EVP_PKEY *k = EVP_EC_gen("P-256");
+	struct keyd d = { .nkeys = 1, .keys = { { 1, k, 0 } } };
+	const struct net_key_question q = { 1, NET_KEY_ECDSA, 256, span_of((const char *)digest, sizeof(digest)) };
+	char *pem = NULL;
+	BIO *bio = BIO_new(BIO_s_mem());
+	long n;
+
+	(void)sign(&d, &q, out);
+	if (bio != NULL && PEM_write_bio_PrivateKey(bio, k, NULL, NULL, 0, NULL, NULL) == 1 && (n = BIO_get_mem_data(bio, &pem)) > 0)
+		EVP_PKEY_free(PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL));
+	BIO_free(bio);
+	EVP_PKEY_free(k);
+	ERR_clear_error();
+}

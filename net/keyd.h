@@ -1,0 +1,103 @@
+/*
+ * net/keyd.h - the process that holds the private keys: it signs, and does nothing else.
+ *
+ * The master starts it before it reads a certificate, and gives it each key file
+ * as an open descriptor, so that no other process has ever a key in its memory.
+ * A worker asks it to sign over a channel of its own: which key, how, and the digest.
+ * There is no question that makes it decrypt, sign what it is given as it is, or tell
+ * a key. It has no network and no files (SANDBOX_KEYD); who sends it a wrong frame has
+ * broken in somewhere, and it ends.
+ *
+ * A key is named by its public half, so that the same file read again is the same
+ * key, and a keyd that was started again goes on where the one before ended.
+ */
+#ifndef SALLYPORT_NET_KEYD_H
+#define SALLYPORT_NET_KEYD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/span.h"
+#include "net/worker.h"
+
+#define NET_KEYD_KEYS_MAX	256	/* in it at once; the file of every identity, and what is leaving */
+#define NET_KEYD_FILE_MAX	65536	/* bytes of a key file */
+#define NET_KEYD_SPKI_MAX	4096	/* bytes of a public key: RSA 16384 is less */
+#define NET_KEYD_RATE		20000	/* signatures a second, of all workers; more are refused, and said once */
+#define NET_KEYD_LEAVING_MS	60000	/* a key that was replaced still signs so long: for handshakes under way */
+
+struct net_keyd;
+
+/*
+ * Fork it, as the account run_as (NULL or "": it stays). nworkers channels are made with
+ * it. NULL: it did not start (logged). Call it while the process has one thread.
+ */
+struct net_keyd *net_keyd_start(const char *run_as, unsigned nworkers);
+/* Close its channels, which ends it, and wait. NULL: nothing. */
+void	 net_keyd_stop(struct net_keyd *);
+pid_t	 net_keyd_pid(const struct net_keyd *);
+/*
+ * It has ended: start another, with all keys of net_keyd_keep() that can be read
+ * again. The channels are new ones, see net_keyd_channels(). SP_OK or SP_EIO (logged).
+ */
+int	 net_keyd_restart(struct net_keyd *);
+
+/*
+ * Give it the key in the file fd (which stays the caller's). SP_OK: *id names it and spki has *n
+ * bytes, the DER of its public half (SubjectPublicKeyInfo). SP_ECERT: it is no key that
+ * we can use, and why says so; SP_EIO: keyd does not answer.
+ */
+int	 net_keyd_load(struct net_keyd *, int fd, uint64_t *id, unsigned char spki[NET_KEYD_SPKI_MAX], size_t *n,
+	    char *why, size_t size);
+/* These are the keys in use now. The others leave, see NET_KEYD_LEAVING_MS. */
+void	 net_keyd_keep(struct net_keyd *, const uint64_t *ids, size_t n);
+/* Its log goes there from now on. */
+void	 net_keyd_log(struct net_keyd *, int fd);
+/*
+ * New channels for a new proxy, or for a new keyd: the workers' ends into fds[], the caller's to
+ * close. SP_OK or SP_EIO. Those that were given before are dead when the proxy that had them is.
+ */
+int	 net_keyd_channels(struct net_keyd *, int *fds);
+/* In a child of the master: close all that is the master's of it, without ending it. NULL: nothing. */
+void	 net_keyd_leave(struct net_keyd *);
+
+/* ---- frames; pure ---- */
+
+/* How a digest becomes a signature: all that TLS 1.2 and 1.3 ask of us. */
+enum net_key_scheme {
+	NET_KEY_ECDSA = 1,
+	NET_KEY_RSA_PKCS1,	/* TLS 1.2 */
+	NET_KEY_RSA_PSS,	/* the salt as long as the digest (RFC 8446 4.2.3) */
+	NET_KEY_NSCHEMES
+};
+
+#define NET_KEY_DIGEST_MAX	64
+#define NET_KEY_SIGNATURE_MAX	2048
+
+struct net_key_question {
+	uint64_t		 id;
+	enum net_key_scheme	 scheme;
+	unsigned		 bits;		/* of the digest: SHA-256, SHA-384 or SHA-512; SHA-1 and others do not exist here */
+	struct span		 digest;
+};
+
+struct frame;
+struct frame_writer;
+void	 net_key_put(struct frame_writer *, const struct net_key_question *);
+/* False if the body is none. The digest points into it. */
+bool	 net_key_get(const struct frame *, struct net_key_question *);
+
+enum net_keyd_type {
+	NET_KEYD_SIGN = 1,	/* a worker's: net_key_put() */
+	NET_KEYD_SIGNED,	/* ok (u8), signature (text) */
+	NET_KEYD_LOAD,		/* the master's; with the file */
+	NET_KEYD_LOADED,	/* ok (u8), id (u64), public key or why (text) */
+	NET_KEYD_KEEP,		/* ids (u64) … */
+	NET_KEYD_CHANNELS,	/* with our ends of them */
+	NET_KEYD_LOG,		/* with the log */
+	NET_KEYD_DONE		/* the answer to these three */
+};
+
+#endif

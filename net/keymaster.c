@@ -1,0 +1,298 @@
+/*
+ * net/keymaster.c - the master's side of keyd: it starts it, and gives it files. See keyd.h.
+ */
+#include "net/keyd.h"
+
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/chan.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "net/keyd_int.h"
+
+#define PATIENCE_MS	10000
+
+/* A key that keyd has, and the file that it came from: for the keyd after this one. */
+struct held {
+	uint64_t	 id;
+	int		 fd;
+};
+
+struct net_keyd {
+	pid_t		 pid;
+	int		 control;
+	unsigned	 nworkers;
+	uint64_t	 tag;
+	char		*run_as;
+	struct held	 held[NET_KEYD_KEYS_MAX];
+	size_t		 nheld;
+};
+
+static int
+launch(struct net_keyd *k)
+{
+	int ends[2];
+
+	if (chan_pair(ends) != SP_OK) {
+		log_say(SP_LOG_ERROR, "keyd", "cannot be started: %s", strerror(errno));
+		return SP_EIO;
+	}
+	if ((k->pid = fork()) == -1) {
+		log_say(SP_LOG_ERROR, "keyd", "cannot be started: %s", strerror(errno));
+		close(ends[0]);
+		close(ends[1]);
+		k->pid = 0;
+		return SP_EIO;
+	}
+	if (k->pid == 0) {
+		/* doors, files, other channels: nothing of the master's but this and the log */
+		proc_close_all_but((const int[]){ ends[1], log_descriptor() }, 2);
+		net_keyd_main(ends[1], k->run_as);
+	}
+	close(ends[1]);
+	k->control = ends[0];
+	chan_patience(k->control, PATIENCE_MS);
+	return SP_OK;
+}
+
+/* Ask and wait for the answer, in m. */
+static int
+ask(struct net_keyd *k, enum net_keyd_type type, const struct frame_writer *body, const int *fds, unsigned nfds,
+    struct chan_msg *m)
+{
+	struct frame f = { .type = (uint16_t)type, .tag = ++k->tag };
+	int err;
+
+	if (k->control == -1)
+		return SP_ECLOSED;
+	if (body != NULL) {
+		f.body = body->p;
+		f.len = body->len;
+	}
+	if ((err = chan_send(k->control, &f, fds, nfds)) != SP_OK || (err = chan_recv(k->control, m, 0)) != SP_OK)
+		return err;
+	if (m->f.tag != k->tag) {
+		chan_done(m);
+		return SP_ESYNTAX;
+	}
+	return SP_OK;
+}
+
+static int
+tell(struct net_keyd *k, enum net_keyd_type type, const struct frame_writer *body, const int *fds, unsigned nfds)
+{
+	struct chan_msg *m = xmalloc(sizeof(*m));
+	int err = ask(k, type, body, fds, nfds, m);
+
+	if (err == SP_OK)
+		chan_done(m);
+	free(m);
+	if (err != SP_OK)
+		log_say(SP_LOG_ERROR, "keyd", "does not answer: %s", sp_err_name(err));
+	return err == SP_OK ? SP_OK : SP_EIO;
+}
+
+struct net_keyd *
+net_keyd_start(const char *run_as, unsigned nworkers)
+{
+	struct net_keyd *k = xcalloc(1, sizeof(*k));
+
+	k->control = -1;
+	k->nworkers = nworkers;
+	k->run_as = run_as != NULL ? xstrdup(run_as) : NULL;
+	if (launch(k) != SP_OK || tell(k, NET_KEYD_KEEP, NULL, NULL, 0) != SP_OK) {
+		net_keyd_stop(k);
+		return NULL;
+	}
+	return k;
+}
+
+void
+net_keyd_leave(struct net_keyd *k)
+{
+	if (k == NULL)
+		return;
+	if (k->control != -1)
+		close(k->control);
+	for (size_t i = 0; i < k->nheld; i++)
+		close(k->held[i].fd);
+	free(k->run_as);
+	free(k);
+}
+
+void
+net_keyd_stop(struct net_keyd *k)
+{
+	pid_t pid;
+
+	if (k == NULL)
+		return;
+	pid = k->pid;
+	net_keyd_leave(k);
+	while (pid > 0 && waitpid(pid, NULL, 0) == -1 && errno == EINTR)
+		;
+}
+
+pid_t
+net_keyd_pid(const struct net_keyd *k)
+{
+	return k->pid;
+}
+
+static int
+load(struct net_keyd *k, int fd, struct chan_msg *m)
+{
+	int err = ask(k, NET_KEYD_LOAD, NULL, &fd, 1, m);
+
+	if (err == SP_OK && m->f.type != NET_KEYD_LOADED) {
+		chan_done(m);
+		err = SP_ESYNTAX;
+	}
+	return err;
+}
+
+static void
+hold(struct net_keyd *k, uint64_t id, int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	for (size_t i = 0; i < k->nheld; i++) {
+		if (k->held[i].id != id)
+			continue;
+		close(k->held[i].fd);
+		k->held[i] = k->held[--k->nheld];
+		break;
+	}
+	if (copy != -1 && k->nheld < NET_KEYD_KEYS_MAX)
+		k->held[k->nheld++] = (struct held){ id, copy };
+	else if (copy != -1)
+		close(copy);
+}
+
+int
+net_keyd_load(struct net_keyd *k, int fd, uint64_t *id, unsigned char spki[NET_KEYD_SPKI_MAX], size_t *n, char *why,
+    size_t size)
+{
+	struct chan_msg *m = xmalloc(sizeof(*m));
+	struct frame_reader r;
+	const char *text;
+	size_t len;
+	bool ok;
+	int err;
+
+	*id = 0;
+	*n = 0;
+	snprintf(why, size, "the process that holds the keys does not answer");
+	if (load(k, fd, m) != SP_OK) {
+		free(m);
+		return SP_EIO;
+	}
+	frame_reader_init(&r, &m->f);
+	ok = frame_u8(&r) == 1;
+	*id = frame_u64(&r);
+	text = frame_text(&r, &len);
+	err = ok ? SP_OK : SP_ECERT;
+	if (!frame_done(&r) || len > NET_KEYD_SPKI_MAX) {
+		err = SP_EIO;
+	} else if (ok) {
+		memcpy(spki, text, len);
+		*n = len;
+		hold(k, *id, fd);
+	} else {
+		snprintf(why, size, "%.*s", (int)len, text);
+	}
+	chan_done(m);
+	free(m);
+	return err;
+}
+
+int
+net_keyd_restart(struct net_keyd *k)
+{
+	struct chan_msg *m = xmalloc(sizeof(*m));
+	struct frame_reader r;
+	int err;
+
+	if (k->control != -1)
+		close(k->control);
+	k->control = -1;
+	if ((err = launch(k)) == SP_OK) {
+		for (size_t i = 0; i < k->nheld; i++) {
+			bool same = false;
+
+			if (load(k, k->held[i].fd, m) == SP_OK) {
+				frame_reader_init(&r, &m->f);
+				same = frame_u8(&r) == 1 && frame_u64(&r) == k->held[i].id;
+				chan_done(m);
+			}
+			if (!same)
+				log_say(SP_LOG_ERROR, "keyd-key-lost", "the file of a key in use has changed: handshakes "
+				    "with it fail until the daemon has read it again");
+		}
+	}
+	free(m);
+	return err;
+}
+
+void
+net_keyd_keep(struct net_keyd *k, const uint64_t *ids, size_t n)
+{
+	unsigned char body[8 * NET_KEYD_KEYS_MAX];
+	struct frame_writer w;
+
+	frame_writer_init(&w, body, sizeof(body));
+	for (size_t i = 0; i < n && i < NET_KEYD_KEYS_MAX; i++)
+		frame_put_u64(&w, ids[i]);
+	(void)tell(k, NET_KEYD_KEEP, &w, NULL, 0);
+	for (size_t i = 0; i < k->nheld;) {
+		size_t j = 0;
+
+		while (j < n && ids[j] != k->held[i].id)
+			j++;
+		if (j < n) {
+			i++;
+			continue;
+		}
+		close(k->held[i].fd);
+		k->held[i] = k->held[--k->nheld];
+	}
+}
+
+void
+net_keyd_log(struct net_keyd *k, int fd)
+{
+	(void)tell(k, NET_KEYD_LOG, NULL, &fd, 1);
+}
+
+int
+net_keyd_channels(struct net_keyd *k, int *fds)
+{
+	int theirs[NET_WORKERS_MAX];
+	unsigned n;
+	int err = SP_OK;
+
+	for (n = 0; n < k->nworkers && err == SP_OK; n++) {
+		int ends[2];
+
+		if ((err = chan_pair(ends)) != SP_OK)
+			break;
+		theirs[n] = ends[0];
+		fds[n] = ends[1];
+	}
+	if (err == SP_OK)
+		err = tell(k, NET_KEYD_CHANNELS, NULL, theirs, n);
+	for (unsigned i = 0; i < n; i++) {
+		close(theirs[i]);
+		if (err != SP_OK)
+			close(fds[i]);
+	}
+	return err;
+}
