@@ -136,7 +136,7 @@ static const struct conf_item discovered_items[] = {
 
 static const struct conf_item route_items[] = {
 	{ .path = "match", .type = CONF_STR, .at = AT(match), .flags = CONF_REQUIRED | CONF_RELOADS | CONF_NONEMPTY,
-	    .help = "Which addresses take this route: [user@]domain, with \"*\" for any characters." },
+	    .help = "Which addresses take this route: [user@]domain or tel:number, with \"*\" for any characters." },
 	{ .path = "server", .type = CONF_STR, .at = AT(server), .flags = CONF_OPTIONAL | CONF_RELOADS,
 	    .help = "Full name of the server where they go, which its certificate must prove; must be set." },
 	PORT_OF("that"),

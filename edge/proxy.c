@@ -24,7 +24,8 @@ enum {
 	NOTE_KEEP_ALIVE,	/* the client asked for ms-keep-alive */
 	NOTE_LIMITED,		/* the sender's record among the partners that nobody has listed; 0: it has none */
 	NOTE_DISCOVERED,	/* the request went to a server that DNS named */
-	NOTE_PARTNER		/* … or to a configured partner: the number under which it is counted, and one */
+	NOTE_PARTNER,		/* … or to a configured partner: the number under which it is counted, and one */
+	NOTE_CLASS		/* enum policy_class of whom it went out to */
 };
 
 enum way {
@@ -145,7 +146,7 @@ decide(struct edge_worker *w, struct sip_link *l, struct sip_message *m, struct 
 
 /* ---- identities and diagnostics that policy lets through (RFC 3325, MS 7.6) ---- */
 
-/* Are all of these users of whom that server can know? */
+/* Are all of these users of whom the peer can know? */
 static bool
 may_assert(struct edge_worker *w, const struct policy_decision *d, struct span rest)
 {
@@ -160,25 +161,32 @@ may_assert(struct edge_worker *w, const struct policy_decision *d, struct span r
 		if (a.uri.scheme == SIP_SCHEME_TEL)
 			continue;
 		if (policy_domain_canon(a.uri.host, storage, &domain, &is_ip) != SP_OK ||
-		    !policy_may_vouch_for(w->rules, d->partner, domain.p, domain.n))
+		    !policy_may_vouch_for(w->rules, d->peer, domain.p, domain.n))
 			return false;
 	}
 	return true;
 }
 
-static void
-identities_inward(struct edge_worker *w, struct sip_message *m, const struct policy_decision *d)
+/* What a peer in the trust domain asserts of its own users passes; true if there was any. */
+static bool
+keep_identities(struct edge_worker *w, struct sip_message *m, const struct policy_decision *d)
 {
 	int i = m->first[SIP_H_P_ASSERTED_IDENTITY];
 	bool kept = false;
 
-	for (; d->trust_identity && i >= 0; i = sip_message_next(m, SIP_H_P_ASSERTED_IDENTITY, i)) {
+	for (; d->trust_identity && d->peer != POLICY_NO_PEER && i >= 0; i = sip_message_next(m, SIP_H_P_ASSERTED_IDENTITY, i)) {
 		if (!may_assert(w, d, sip_header_value(m, i)))
 			continue;
 		sip_edit_keep_header(m, i);
 		kept = true;
 	}
-	if (d->mark_identity && !kept)
+	return kept;
+}
+
+static void
+identities_inward(struct edge_worker *w, struct sip_message *m, const struct policy_decision *d)
+{
+	if (!keep_identities(w, m, d) && d->mark_identity)
 		sip_mark_write_identity(m);
 }
 
@@ -441,13 +449,19 @@ replace_host(struct edge_worker *w, struct sip_message *m, const struct policy_d
 {
 	struct span host = m->ruri.host, end = m->ruri.whole;
 	const char *stop = end.p + end.n;
+	const char *server = policy_partner_get(w->rules, d->partner)->server;
 
+	if (m->ruri.scheme == SIP_SCHEME_TEL) {
+		/* RFC 3261 19.1.6 */
+		sip_edit_replacef(m, m->uri, "sip:%.*s@%s;user=phone", SPAN_FMT(span_tail(m->uri, 4)), server);
+		return;
+	}
 	if (m->ruri.params.n != 0)
 		stop = m->ruri.params.p - 1;
 	else if (m->ruri.headers.n != 0)
 		stop = m->ruri.headers.p - 1;
 	/* with the port, if there is one: it was the old host's */
-	sip_edit_replace(m, span_of(host.p, (size_t)(stop - host.p)), span_str(policy_partner_get(w->rules, d->partner)->server));
+	sip_edit_replace(m, span_of(host.p, (size_t)(stop - host.p)), span_str(server));
 }
 
 static void
@@ -456,6 +470,22 @@ refuse(struct edge_worker *w, struct sip_link *l, struct sip_message *m, enum po
 {
 	sip_edit_clear(m);
 	sip_relay_refuse(w->relay, l, m, why, detail, SPAN_NONE, &plan->note);
+}
+
+static void
+log_content(const char *event, enum policy_reason why, const struct sip_link *l, const struct sip_message *m, unsigned links)
+{
+	struct logrec r = log_begin(SP_LOG_INFO, event);
+
+	if (why != POLICY_REASON_ALLOWED)
+		log_word(&r, "reason", policy_reason_name(why));
+	if (l != NULL)
+		log_hex(&r, "conn", sip_link_id(l));
+	log_uint(&r, "links", links);
+	log_outside(&r, "from", m->from.uri_text);
+	log_outside(&r, "to", m->to.uri_text);
+	log_outside(&r, "call-id", m->call_id);
+	log_end(&r);
 }
 
 /* Links and files (MS 14.3), by the rule of the class at the far end. False: refused. */
@@ -473,17 +503,26 @@ content_passes(struct edge_worker *w, struct sip_link *l, struct sip_message *m,
 		refuse(w, l, m, why, NULL, plan);
 		return false;
 	}
-	if (found.changed) {
-		struct logrec r = log_begin(SP_LOG_INFO, "links-inert");
-
-		log_hex(&r, "conn", sip_link_id(l));
-		log_uint(&r, "links", found.links);
-		log_outside(&r, "from", m->from.uri_text);
-		log_outside(&r, "to", m->to.uri_text);
-		log_outside(&r, "call-id", m->call_id);
-		log_end(&r);
-	}
+	if (found.changed)
+		log_content("links-inert", POLICY_REASON_ALLOWED, l, m, found.links);
 	return true;
+}
+
+/* A response cannot be refused: what it must not bring is taken out. */
+static void
+filter_response(struct edge_worker *w, struct sip_link *from, struct sip_message *m, const struct policy_content *rule)
+{
+	struct sip_content_found found;
+	enum policy_reason why;
+
+	if (rule == NULL)
+		return;
+	why = sip_content_filter(m, rule, w->rules, &found);
+	if (why != POLICY_REASON_ALLOWED) {
+		sip_content_take_out(m);
+		log_content("content-taken-out", why, from, m, found.links);
+	} else if (found.changed)
+		log_content("links-inert", why, from, m, found.links);
 }
 
 /* A partner that nobody has listed: within what is left to it (MS 9)? False: refused. */
@@ -515,33 +554,6 @@ within_limits(struct edge_worker *w, struct sip_link *l, struct sip_message *m, 
 	return false;
 }
 
-/* Whom the message goes to. */
-static enum policy_class
-class_ahead(struct edge_worker *w, const struct policy_decision *d, const struct sip_routed *routed)
-{
-	switch (d->hop) {
-	case POLICY_HOP_FLOW:
-		return FLOW_BRANCH(routed->flow.extra) != 0 ? POLICY_CLASS_BRANCH : POLICY_CLASS_REMOTE_USER;
-	case POLICY_HOP_PARTNER:
-		return policy_partner_class(w->rules, d->partner);
-	case POLICY_HOP_DISCOVERED:
-		return POLICY_CLASS_ENHANCED;
-	default:
-		return POLICY_CLASS_UNKNOWN;
-	}
-}
-
-/* One look at each message: by the sender's class, or, from member to member, else by the addressee's. */
-static const struct policy_content *
-content_rule(struct edge_worker *w, const struct policy_decision *d)
-{
-	const struct policy_content *rule = policy_content_of(w->rules, d->class, false);
-
-	if (rule == NULL && d->hop == POLICY_HOP_PARTNER)
-		rule = policy_content_of(w->rules, class_ahead(w, d, NULL), true);
-	return rule;
-}
-
 /* To another member of the clearing house that we are: out by the outer door again. */
 static void
 relay_onward(struct edge_worker *w, struct sip_link *l, struct sip_message *m, const struct policy_decision *d,
@@ -552,6 +564,7 @@ relay_onward(struct edge_worker *w, struct sip_link *l, struct sip_message *m, c
 	plan->note.word[NOTE_WAY] = WAY_RELAY;
 	plan_partner(w, d, plan);
 	sip_mark_strip(m, SIP_CROSS_RELAY);
+	(void)keep_identities(w, m, d);
 	sip_mark_write_outward(m, d);
 	if (begins_dialog(m))
 		sip_forward_record_route(m, w->signer, sip_link_face(l), &here, plan->face, &here);
@@ -613,7 +626,7 @@ from_outside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 	}
 	if (d.class == POLICY_CLASS_ENHANCED)
 		proved_server(w, l);
-	if ((d.limited && !within_limits(w, l, m, &f, &routed, &plan)) || !content_passes(w, l, m, content_rule(w, &d), &plan))
+	if ((d.limited && !within_limits(w, l, m, &f, &routed, &plan)) || !content_passes(w, l, m, d.content, &plan))
 		return;
 	if (d.hop == POLICY_HOP_PARTNER)
 		relay_onward(w, l, m, &d, &plan);
@@ -657,12 +670,13 @@ from_inside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 		refuse(w, l, m, d.reason, NULL, &plan);
 		return;
 	}
-	if (!content_passes(w, l, m, policy_content_of(w->rules, class_ahead(w, &d, &routed), true), &plan))
+	if (!content_passes(w, l, m, d.content, &plan))
 		return;
 	if (d.hop == POLICY_HOP_FLOW) {
 		to_user = routed.flow;
 		to_user.path = false;
 		plan_flow(w, &routed.flow, &plan);
+		plan.note.word[NOTE_CLASS] = f.facts.flow == POLICY_FLOW_BRANCH ? POLICY_CLASS_BRANCH : POLICY_CLASS_REMOTE_USER;
 		sip_mark_strip(m, SIP_CROSS_USER_OUT);
 	} else {
 		to_user = to_inside;
@@ -670,6 +684,8 @@ from_inside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 			plan_discovered(w, &d, &answer, &plan);
 		else
 			plan_partner(w, &d, &plan);
+		plan.note.word[NOTE_CLASS] = d.hop == POLICY_HOP_DISCOVERED ? POLICY_CLASS_ENHANCED :
+		    policy_partner_class(w->rules, d.partner);
 		if (d.replace_host)
 			replace_host(w, m, &d);
 		sip_mark_strip(m, SIP_CROSS_PEER_OUT);
@@ -728,7 +744,7 @@ response_inward(struct edge_worker *w, const struct sip_note *note, enum way way
 	sip_mark_strip(m, way == WAY_TO_USER ? SIP_CROSS_USER_IN : SIP_CROSS_PEER_IN);
 	if (way == WAY_TO_USER) {
 		d = (struct policy_decision){ .verdict = POLICY_ALLOW, .class = POLICY_CLASS_REMOTE_USER,
-		    .mark_inward = true, .verification = POLICY_VERIFIED };
+		    .mark_inward = true, .verification = POLICY_VERIFIED, .peer = POLICY_NO_PEER };
 	} else {
 		/* from is NULL for another worker's connection: then nothing about the peer is known, and nothing vouched for */
 		facts_of(w, from, &f);
@@ -739,6 +755,7 @@ response_inward(struct edge_worker *w, const struct sip_note *note, enum way way
 		identities_inward(w, m, &d);
 	}
 	sip_mark_write_inward(m, &d, w->face[EDGE_INNER(w->edge->config)].name, public_name(w, &d));
+	filter_response(w, from, m, policy_content_of(w->rules, (enum policy_class)note->word[NOTE_CLASS], false));
 }
 
 /* From one member of our clearing house back to another. */
@@ -755,7 +772,9 @@ response_relayed(struct edge_worker *w, struct sip_link *from, struct sip_messag
 	sip_facts_of_message(&f, m, NULL);
 	f.facts.assertion = assertion;
 	d = policy_decide(w->rules, &f.facts);
+	(void)keep_identities(w, m, &d);
 	sip_mark_write_outward(m, &d);
+	filter_response(w, from, m, d.content);
 }
 
 static void
@@ -766,6 +785,7 @@ response_outward(struct edge_worker *w, const struct sip_note *note, struct sip_
 		sip_mark_strip(m, SIP_CROSS_USER_OUT);
 		if (policy_shows_diagnostics(w->rules, false))
 			sip_mark_keep(m, SIP_H_MS_DIAGNOSTICS);
+		filter_response(w, from, m, policy_content_of(w->rules, (enum policy_class)sip_link_words(to)[LINK_CLASS], true));
 		if (note->method != POLICY_METHOD_REGISTER || m->status >= 300 || m->status < 200)
 			return;
 		/* MS-CONMGMT is hop by hop, and this hop is ours */
@@ -785,9 +805,11 @@ response_outward(struct edge_worker *w, const struct sip_note *note, struct sip_
 			return;
 		facts_of(w, from, &f);
 		sip_facts_of_message(&f, m, NULL);
+		f.facts.asker = (enum policy_class)sip_link_words(to)[LINK_CLASS];
 		d = policy_decide(w->rules, &f.facts);
 		kept_outward(m, &d);
 		sip_mark_write_outward(m, &d);
+		filter_response(w, from, m, d.content);
 	}
 }
 

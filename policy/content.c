@@ -76,6 +76,8 @@ build_read_content(struct build *b, struct place at, const char *key, const char
 	all->rule = xreallocarray(all->rule, all->n + 1, sizeof(*all->rule));
 	all->rule[all->n++] = c;
 	c->at = at;
+	c->shown.file = at.file;
+	c->shown.line = at.line;
 	c->inward = c->outward = true;
 }
 

@@ -32,6 +32,8 @@ struct policy_content {
 	const struct span		*extensions;	/* lower-case, without a dot */
 	size_t				 nextensions;
 	struct span			 warning;	/* UTF-8, one line; may be empty */
+	const char			*file;		/* where the rule stands */
+	int				 line;
 };
 
 #define POLICY_CONTENT_WORD_MAX		24	/* bytes of a scheme or an extension */

@@ -184,7 +184,7 @@ step_peer(struct walk *w)
 		c = POLICY_CLASS_INTERNAL;
 		walk_match(w, w->peer_internal);
 	} else if (f->side == POLICY_SIDE_OUTER && (w->peer_server != NULL || w->pinned != NULL)) {
-		w->d->partner = peer_who_speaks(w);
+		w->d->partner = w->d->peer = peer_who_speaks(w);
 		w->own = &w->rules->partners[w->d->partner];
 		c = w->own->class;
 		match_peer(w);
@@ -220,6 +220,7 @@ settle(struct policy_decision *d, enum policy_reason reason)
 		d->verdict = reason == POLICY_REASON_NEEDS_DNS ? POLICY_ASK_DNS : POLICY_DENY;
 		d->hop = POLICY_HOP_NONE;
 		d->targets = 0;
+		d->content = NULL;
 	}
 }
 
@@ -239,7 +240,7 @@ stages_for(const struct policy_facts *f)
 struct policy_decision
 policy_decide(const struct policy_rules *rules, const struct policy_facts *facts)
 {
-	struct policy_decision d = { .verdict = POLICY_DENY };
+	struct policy_decision d = { .verdict = POLICY_DENY, .peer = POLICY_NO_PEER };
 	struct walk w = { .rules = rules, .facts = facts, .d = &d };
 	const struct policy_stage *s = stages_for(facts);
 

@@ -15,6 +15,7 @@
 #include "policy/facts.h"
 #include "policy/reason.h"
 
+struct policy_content;	/* policy/content.h */
 struct policy_rules;
 
 /* Deny is zero on purpose: a decision nobody filled in refuses. */
@@ -60,11 +61,13 @@ enum policy_step {
 	POLICY_STEP_PROVIDER,		/* outward: an enabled provider */
 	POLICY_STEP_ENHANCED,		/* outward: discovered by DNS */
 	POLICY_STEP_HOP,		/* outward: did any of these say where to */
+	POLICY_STEP_CONTENT,		/* which rule about links and files holds */
 	POLICY_STEP_MARKS,		/* which marks are written */
 	POLICY_NSTEPS
 };
 
 #define POLICY_TRAIL_MAX	POLICY_NSTEPS	/* no step is taken twice */
+#define POLICY_NO_PEER		UINT32_MAX
 
 struct policy_trail {
 	enum policy_step	 step;
@@ -81,6 +84,7 @@ struct policy_decision {
 	struct span		 dns_domain;	/* POLICY_ASK_DNS: ask for this domain's partner record */
 	struct span		 dns_name;	/* … which is this one instead of the usual; NUL-terminated, or SPAN_NONE */
 	uint32_t		 partner;	/* POLICY_HOP_PARTNER: that server; else the peer's own entry if it has one */
+	uint32_t		 peer;		/* the peer's own entry, whatever the hop; POLICY_NO_PEER: it has none */
 	uint16_t		 targets;	/* POLICY_HOP_DISCOVERED: bit i: facts->dns.targets[i] will do */
 	enum policy_verification verification;	/* inward: ms-source-verified-user */
 	bool			 mark_inward;	/* write ms-edge-proxy-message-trust */
@@ -91,9 +95,10 @@ struct policy_decision {
 	bool			 limited;	/* inward: nobody has listed this partner; the limits of MS 9 hold for it */
 	bool			 public_network; /* inward: the peer is a public IM provider */
 	bool			 mark_identity;	/* inward: assert the sender's identity (RFC 3325) */
-	bool			 trust_identity; /* both ways: the other organisation is in our trust domain (RFC 3325) */
+	bool			 trust_identity; /* both ways: the other organisation is in our trust domain (RFC 3325); relayed: both are */
 	bool			 show_diagnostics; /* outward: ms-diagnostics from inside may go along (MS 7.6) */
 	bool			 replace_host;	/* the Request-URI's host becomes the next hop's name */
+	const struct policy_content *content;	/* the rule about its links and files; borrowed from the rules; NULL: none */
 	unsigned		 ntrail;
 	struct policy_trail	 trail[POLICY_TRAIL_MAX];
 };

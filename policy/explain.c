@@ -26,6 +26,7 @@ static const char *const steps[POLICY_NSTEPS] = {
 	[POLICY_STEP_PROVIDER] = "provider",
 	[POLICY_STEP_ENHANCED] = "enhanced",
 	[POLICY_STEP_HOP] = "next-hop",
+	[POLICY_STEP_CONTENT] = "content",
 	[POLICY_STEP_MARKS] = "marks",
 };
 

@@ -126,7 +126,8 @@ struct policy_facts {
 	struct span		 from_domain;
 	struct span		 to_domain;
 	struct span		 ruri_domain;
-	struct span		 ruri_user;	/* as written, escapes and all; SPAN_NONE: none */
+	struct span		 ruri_user;	/* as written, escapes and all; of tel: what follows it; SPAN_NONE: none */
+	struct span		 to_user;	/* the same of To */
 	bool			 from_tel, to_tel, ruri_tel;	/* a telephone number (tel:), which has no domain */
 	bool			 in_dialog;	/* has a To tag */
 	/*
@@ -139,6 +140,8 @@ struct policy_facts {
 
 	/* a response: its request went to a server that DNS named for the addressee's domain */
 	bool			 discovered;
+	/* a response on its way out: what the one is who asked */
+	enum policy_class	 asker;
 
 	/* what had to be asked */
 	struct policy_dns	 dns;

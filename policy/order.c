@@ -23,6 +23,7 @@ const struct policy_stage policy_order_outer[] = {
 	{ POLICY_STEP_ADDRESSEE, step_addressee_outer, false, "is the addressee one of ours, or another member's" },
 	{ POLICY_STEP_PROOF, step_proof, false, "does DNS say that this peer is the sender's server" },
 	{ POLICY_STEP_LIMITS, step_limits, false, "do the limits of unlisted partners hold for it" },
+	{ POLICY_STEP_CONTENT, step_content_outer, false, "which rule about links and files holds" },
 	{ POLICY_STEP_MARKS, step_marks_outer, false, "what the inside is told" },
 	END
 };
@@ -43,6 +44,7 @@ const struct policy_stage policy_order_inner[] = {
 	{ POLICY_STEP_PROVIDER, step_provider, true, "an enabled provider" },
 	{ POLICY_STEP_ENHANCED, step_enhanced, true, "a partner found by DNS" },
 	{ POLICY_STEP_HOP, step_hop, false, "is the next hop known" },
+	{ POLICY_STEP_CONTENT, step_content_inner, false, "which rule about links and files holds" },
 	{ POLICY_STEP_MARKS, step_marks_inner, false, "what the partner is told" },
 	END
 };
@@ -54,6 +56,7 @@ const struct policy_stage policy_response_outer[] = {
 	{ POLICY_STEP_BLOCKED, step_blocked, false, "is the sender, the addressee or the peer blocked" },
 	{ POLICY_STEP_CLASS, step_class, false, "which class of peer is it" },
 	{ POLICY_STEP_SWITCH, step_switch_response, false, "does a user's response come by a door for users" },
+	{ POLICY_STEP_CONTENT, step_content_outer, false, "which rule about links and files holds" },
 	{ POLICY_STEP_MARKS, step_marks_outer, false, "what the inside is told" },
 	END
 };
@@ -63,6 +66,7 @@ const struct policy_stage policy_response_inner[] = {
 	{ POLICY_STEP_DOMAINS, step_domains, false, "are the domains valid names, and no addresses" },
 	{ POLICY_STEP_BLOCKED, step_blocked, false, "is the sender, the addressee or the peer blocked" },
 	{ POLICY_STEP_CLASS, step_class, false, "is the peer an internal server" },
+	{ POLICY_STEP_CONTENT, step_content_inner, false, "which rule about links and files holds" },
 	{ POLICY_STEP_MARKS, step_marks_inner, false, "what the partner is told" },
 	END
 };

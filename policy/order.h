@@ -46,6 +46,8 @@ enum policy_reason step_default_route(struct walk *);
 enum policy_reason step_provider(struct walk *);
 enum policy_reason step_enhanced(struct walk *);
 enum policy_reason step_hop(struct walk *);
+enum policy_reason step_content_outer(struct walk *);
+enum policy_reason step_content_inner(struct walk *);
 enum policy_reason step_marks_outer(struct walk *);
 enum policy_reason step_marks_inner(struct walk *);
 

@@ -53,7 +53,7 @@
  *	default-route.public     "on" | "off": it is marked as a public IM network
  *	branch                   server of a branch proxy, whose users are ours
  *	branch.cn, .certificate, .pin  as a partner's
- *	route                    opens a static route: "[user@]domain", "*" for any characters
+ *	route                    opens a static route: "[user@]domain" or "tel:number", "*" for any characters
  *	route.server, .port      where it leads
  *	route.replace-host       "on" | "off": the Request-URI's host becomes the server's name
  *	assert-identity          "on" | "off": P-Asserted-Identity inward for verified senders

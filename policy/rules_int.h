@@ -68,8 +68,9 @@ struct allowed {
 
 /* A static route: the Request-URI's pattern. Kept in the order in which they are tried. */
 struct route {
-	struct span		 user;		/* "*" where the rule names none */
+	struct span		 user;		/* "*" where the rule names none; of a telephone number all of it */
 	struct span		 host;
+	bool			 tel;		/* about telephone numbers (tel:), which have no host */
 	uint32_t		 partner;
 	bool			 replace_host;
 	unsigned		 number;	/* as they stand in the file */

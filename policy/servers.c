@@ -11,6 +11,7 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "policy/build.h"
+#include "policy/user.h"
 
 static const char *const words[] = {
 	[WORD_USE_SOURCE] = "use-source-verification",
@@ -203,7 +204,20 @@ build_read_default_route(struct build *b, struct place at, const char *key, cons
 	set_server(b, at, key, value);
 }
 
-/* "[user@]host", '*' in both; the host is one like an internal server's. */
+/* "tel:" and digits, visual separators, '+' and '*'; parameters of numbers are not compared. */
+static bool
+read_number(const char *digits, struct route *out)
+{
+	size_t n = strlen(digits);
+
+	if (n == 0 || n > ROUTE_USER_MAX || strspn(digits, "+0123456789*#-.()ABCDabcd") != n)
+		return false;
+	out->tel = true;
+	out->user = span_of(xmemdup(digits, n), n);
+	return true;
+}
+
+/* "[user@]host", '*' in both; the host is one like an internal server's. Or "tel:" and a number. */
 static bool
 read_route(const char *value, struct route *out)
 {
@@ -212,11 +226,15 @@ read_route(const char *value, struct route *out)
 	char buf[DOMAIN_MAX];
 	enum name_reach reach;
 
+	if (span_istarts(span_str(value), SPAN_LIT("tel:")))
+		return read_number(value + 4, out);
 	if (user.n == 0 || user.n > ROUTE_USER_MAX || !build_read_pattern(host, buf, &name, &reach))
 		return false;
 	for (size_t i = 0; i < user.n; i++)
 		if (user.p[i] <= ' ' || user.p[i] > '~' || user.p[i] == '@')
 			return false;
+	if (!user_escapes_ok(user))
+		return false;
 	out->user = span_of(xmemdup(user.p, user.n), user.n);
 	out->host = span_of(xmemdup(name.p, name.n), name.n);
 	return true;
@@ -236,11 +254,12 @@ build_read_route(struct build *b, struct place at, const char *key, const char *
 		return;
 	}
 	if (!read_route(value, &route)) {
-		build_error(b, at, "%s: expects [user@]domain with \"*\" for any characters, not %s", key, text);
+		build_error(b, at, "%s: expects [user@]domain or tel:number with \"*\" for any characters, not %s", key, text);
 		return;
 	}
 	for (size_t i = 0; i < r->nroutes; i++)
-		if (span_eq(r->routes[i].user, route.user) && span_eq(r->routes[i].host, route.host))
+		if (r->routes[i].tel == route.tel && span_eq(r->routes[i].user, route.user) &&
+		    span_eq(r->routes[i].host, route.host))
 			build_error(b, at, "%s: %s is given already (%s:%d)", key, text, r->routes[i].at.file,
 			    r->routes[i].at.line);
 	route.partner = (uint32_t)r->npartners - 1;

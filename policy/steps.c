@@ -1,8 +1,10 @@
 /*
  * policy/steps.c - the steps of the fixed order (policy/order.c), but for those that look at DNS.
  */
+#include "policy/content.h"
 #include "policy/domain.h"
 #include "policy/keys.h"
+#include "policy/user.h"
 #include "policy/walk.h"
 
 /* Good: a canonical host name, or an address where those are switched on. */
@@ -355,17 +357,19 @@ step_static_route(struct walk *w)
 {
 	const struct policy_rules *r = w->rules;
 	struct span domain = walk_target_domain(w);
+	bool tel = w->ruri_routes ? w->facts->ruri_tel : w->facts->to_tel;
+	/* in a dialog the Request-URI is a Contact's, and To what the route was chosen by */
+	struct span user = w->ruri_routes ? w->facts->ruri_user : w->facts->to_user;
 
 	if (!r->on[SWITCH_FEDERATION]) {
 		walk_match_switch(w, SWITCH_FEDERATION);
 		return POLICY_REASON_FEDERATION_OFF;
 	}
-	for (size_t i = 0; i < r->nroutes && !span_is_empty(domain); i++) {
+	for (size_t i = 0; i < r->nroutes; i++) {
 		const struct route *route = &r->routes[i];
-		/* in a dialog the user part is a Contact's, not what the route was chosen by */
-		struct span user = w->ruri_routes ? w->facts->ruri_user : SPAN_NONE;
 
-		if (!names_follows(domain, route->host, true) || !names_follows(user, route->user, false))
+		if (route->tel != tel || (tel ? !user_follows_number(user, route->user) :
+		    span_is_empty(domain) || !names_follows(domain, route->host, true) || !user_follows(user, route->user)))
 			continue;
 		w->matched = route->at;
 		w->d->hop = POLICY_HOP_PARTNER;
@@ -405,6 +409,57 @@ enum policy_reason
 step_hop(struct walk *w)
 {
 	return w->d->hop == POLICY_HOP_NONE ? POLICY_REASON_NO_ROUTE : GO_ON;
+}
+
+static enum policy_reason
+match_content(struct walk *w, const struct policy_content *rule)
+{
+	w->d->content = rule;
+	if (rule != NULL)
+		w->matched = (struct place){ rule->file, rule->line };
+	return GO_ON;
+}
+
+/* A response of one member of our clearing house to another. */
+static bool
+is_relayed_response(const struct walk *w)
+{
+	const struct name_rule *asked = w->from.rule[NAME_PARTNER];
+
+	return w->facts->is_response && w->rules->on[SWITCH_CLEARINGHOUSE] && w->own != NULL && w->own->member &&
+	    asked != NULL && w->rules->partners[asked->value].member;
+}
+
+/*
+ * One look at each message: by the class of who sends it, or, from member to member
+ * of our clearing house, else by the class of who gets it.
+ */
+enum policy_reason
+step_content_outer(struct walk *w)
+{
+	const struct policy_content *rule = policy_content_of(w->rules, w->d->class, false);
+
+	/* members are direct partners, all of them, and a class has one rule: it bites if it holds for either direction */
+	if (rule == NULL && (w->relayed || is_relayed_response(w)))
+		rule = policy_content_of(w->rules, POLICY_CLASS_DIRECT, true);
+	return match_content(w, rule);
+}
+
+/* By the class of who gets it. */
+enum policy_reason
+step_content_inner(struct walk *w)
+{
+	enum policy_class to = POLICY_CLASS_UNKNOWN;
+
+	if (w->facts->is_response)
+		to = w->facts->asker;
+	else if (w->d->hop == POLICY_HOP_FLOW)
+		to = w->facts->flow == POLICY_FLOW_BRANCH ? POLICY_CLASS_BRANCH : POLICY_CLASS_REMOTE_USER;
+	else if (w->d->hop == POLICY_HOP_PARTNER)
+		to = w->rules->partners[w->d->partner].class;
+	else if (w->d->hop == POLICY_HOP_DISCOVERED)
+		to = POLICY_CLASS_ENHANCED;
+	return match_content(w, policy_content_of(w->rules, to, true));
 }
 
 static enum policy_verification
@@ -447,14 +502,13 @@ verification(struct walk *w)
 	}
 }
 
-/* A response of one member of our clearing house to another. */
-static bool
-is_relayed_response(const struct walk *w)
+/* Of what is relayed, the member it goes to. */
+static const struct partner *
+other_member(const struct walk *w)
 {
-	const struct name_rule *asked = w->from.rule[NAME_PARTNER];
+	uint32_t other = w->facts->is_response ? w->from.rule[NAME_PARTNER]->value : w->d->partner;
 
-	return w->facts->is_response && w->rules->on[SWITCH_CLEARINGHOUSE] && w->own != NULL && w->own->member &&
-	    asked != NULL && w->rules->partners[asked->value].member;
+	return &w->rules->partners[other];
 }
 
 enum policy_reason
@@ -468,6 +522,7 @@ step_marks_outer(struct walk *w)
 		d->mark_outward = true;
 		d->pass_archiving = true;
 		d->mark_verifiable = d->verification == POLICY_VERIFIED;
+		d->trust_identity = w->own->trusted && other_member(w)->trusted;
 		return POLICY_REASON_ALLOWED;
 	}
 	d->mark_inward = true;

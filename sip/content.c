@@ -448,15 +448,42 @@ sip_content_filter(struct sip_message *m, const struct policy_content *rule, con
     struct sip_content_found *found)
 {
 	struct filter f = { m, rule, rules, found, POLICY_REASON_ALLOWED, 0, 0 };
-	bool both = rule->links == POLICY_CONTENT_ALLOW && rule->files == POLICY_CONTENT_ALLOW;
+	bool both = rule->links == POLICY_CONTENT_ALLOW && rule->files == POLICY_CONTENT_ALLOW, failed = m->edit_failed;
+	unsigned nedits = m->nedits;
+	uint32_t scratch = m->scratch_n;
 
 	*found = (struct sip_content_found){ 0 };
-	if (both || !m->is_request || is_state(m->method_id))
+	if (both || is_state(m->method_id))
 		return POLICY_REASON_ALLOWED;
 	if (rule->links != POLICY_CONTENT_ALLOW)
 		filter_text_format(&f);
 	filter_body(&f);
 	if (f.verdict == POLICY_REASON_ALLOWED && f.grown != 0)
 		sip_edit_replacef(m, sip_message_value(m, SIP_H_CONTENT_LENGTH), "%zu", m->body.n + f.grown);
-	return f.verdict == POLICY_REASON_ALLOWED && m->edit_failed ? POLICY_REASON_CONTENT_LINK : f.verdict;
+	if (f.verdict == POLICY_REASON_ALLOWED && m->edit_failed && !failed)
+		f.verdict = POLICY_REASON_CONTENT_LINK;
+	if (f.verdict != POLICY_REASON_ALLOWED) {
+		m->nedits = nedits;
+		m->scratch_n = scratch;
+		m->edit_failed = failed;
+		found->changed = false;
+	}
+	return f.verdict;
+}
+
+void
+sip_content_take_out(struct sip_message *m)
+{
+	int i;
+
+	for (i = sip_message_find(m, "ms-text-format", -1); i >= 0; i = sip_message_find(m, "ms-text-format", i))
+		sip_edit_drop_header(m, i);
+	if (span_is_empty(m->body))
+		return;
+	for (i = sip_message_next(m, SIP_H_CONTENT_TYPE, -1); i >= 0; i = sip_message_next(m, SIP_H_CONTENT_TYPE, i))
+		sip_edit_drop_header(m, i);
+	for (i = sip_message_next(m, SIP_H_CONTENT_ENCODING, -1); i >= 0; i = sip_message_next(m, SIP_H_CONTENT_ENCODING, i))
+		sip_edit_drop_header(m, i);
+	sip_edit_replace(m, sip_message_value(m, SIP_H_CONTENT_LENGTH), SPAN_LIT("0"));
+	sip_edit_replace(m, m->body, SPAN_NONE);
 }

@@ -27,12 +27,17 @@ struct sip_content_found {
 };
 
 /*
- * Filter a whole, parsed request by the rule. ALLOWED: it may pass, with edits
+ * Filter a whole, parsed message by the rule. ALLOWED: it may pass, with edits
  * added if links were made inert (then *found says so); or CONTENT_LINK,
- * CONTENT_FILE, CONTENT_SEALED: it may not, and the edits on it are of no use. rules
+ * CONTENT_FILE, CONTENT_SEALED: it may not, and no edit was added. rules
  * say which domains are ours. The owner must not edit Content-Length or the body himself.
+ *
+ * Of a response the same, by the method that it answers: an offer of a file may
+ * come in the response to an INVITE that had none (RFC 3261 14.1).
  */
 enum policy_reason sip_content_filter(struct sip_message *, const struct policy_content *, const struct policy_rules *,
 	    struct sip_content_found *found);
+/* A response that may not pass cannot be refused: it goes on without body and ms-text-format. Other edits stay. */
+void	sip_content_take_out(struct sip_message *);
 
 #endif

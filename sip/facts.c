@@ -43,6 +43,13 @@ same_host(const struct sip_uri *a, const struct sip_uri *b)
 	return a->scheme == b->scheme && span_eq(a->host, b->host);
 }
 
+/* What names somebody there: before the '@', or a whole number. */
+static struct span
+user_of(const struct sip_uri *u)
+{
+	return u->scheme == SIP_SCHEME_TEL ? span_tail(u->whole, 4) : u->user;
+}
+
 void
 sip_facts_of_message(struct sip_facts *s, const struct sip_message *m, const struct sip_routed *routed)
 {
@@ -64,7 +71,8 @@ sip_facts_of_message(struct sip_facts *s, const struct sip_message *m, const str
 	} else if (m->is_request)
 		f->ruri_domain = domain_of(&m->ruri, s->ruri, &f->ruri_tel);
 	if (m->is_request) {
-		f->ruri_user = m->ruri.user;
+		f->ruri_user = user_of(&m->ruri);
+		f->to_user = user_of(&m->to.uri);
 	}
 	f->in_dialog = m->is_request && !span_is_empty(m->to.tag);
 	if (routed != NULL)

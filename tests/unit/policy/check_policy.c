@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/content.h"
 #include "policy/decision.h"
 #include "policy/rules.h"
 #include "tests/unit/policy/rulefile.h"
@@ -32,7 +33,7 @@ struct row {
 };
 
 static const char *const files[] = {
-	"closed", "federation", "addresses", "keys", "discovery", "open", "providers", "clearinghouse", "member", "house", "routes"
+	"closed", "federation", "addresses", "keys", "discovery", "open", "providers", "clearinghouse", "member", "house", "routes", "content"
 };
 #define NFILES	(sizeof(files) / sizeof(files[0]))
 
@@ -156,6 +157,16 @@ read_more(struct row *r, char *w)
 	}
 	if (strncmp(w, "user=", 5) == 0) {
 		r->facts.ruri_user = span_str(w + 5);
+		return;
+	}
+	if (strncmp(w, "to-user=", 8) == 0) {
+		r->facts.to_user = span_str(w + 8);
+		return;
+	}
+	if (strncmp(w, "asker=", 6) == 0) {
+		for (int c = 0; c < POLICY_NCLASSES; c++)
+			if (strcmp(policy_class_name((enum policy_class)c), w + 6) == 0)
+				r->facts.asker = (enum policy_class)c;
 		return;
 	}
 	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
@@ -282,6 +293,8 @@ holds(const struct row *r, const struct policy_decision *d, const char *w)
 		return d->verdict == POLICY_ASK_DNS && span_is(d->dns_name, w + 7);
 	if (strncmp(w, "targets=", 8) == 0)
 		return d->targets == strtoul(w + 8, NULL, 2);
+	if (strncmp(w, "content=", 8) == 0)
+		return (d->content != NULL ? d->content->line : 0) == atoi(w + 8);
 	if (strcmp(w, "public") == 0)
 		return d->public_network;
 	if (strcmp(w, "not-public") == 0)
