@@ -785,7 +785,7 @@ response_outward(struct edge_worker *w, const struct sip_note *note, struct sip_
 		sip_mark_strip(m, SIP_CROSS_USER_OUT);
 		if (policy_shows_diagnostics(w->rules, false))
 			sip_mark_keep(m, SIP_H_MS_DIAGNOSTICS);
-		filter_response(w, from, m, policy_content_of(w->rules, (enum policy_class)sip_link_words(to)[LINK_CLASS], true));
+		filter_response(w, from, m, policy_content_of(w->rules, (enum policy_class)sip_link_class(to), true));
 		if (note->method != POLICY_METHOD_REGISTER || m->status >= 300 || m->status < 200)
 			return;
 		/* MS-CONMGMT is hop by hop, and this hop is ours */
@@ -805,7 +805,7 @@ response_outward(struct edge_worker *w, const struct sip_note *note, struct sip_
 			return;
 		facts_of(w, from, &f);
 		sip_facts_of_message(&f, m, NULL);
-		f.facts.asker = (enum policy_class)sip_link_words(to)[LINK_CLASS];
+		f.facts.asker = (enum policy_class)sip_link_class(to);
 		d = policy_decide(w->rules, &f.facts);
 		kept_outward(m, &d);
 		sip_mark_write_outward(m, &d);
