@@ -26,7 +26,8 @@
 /* One conf_load() on its way. */
 struct reading {
 	const char		*file;	/* as the caller named it */
-	char			*dir;	/* of file, where included files are; NULL: the working directory */
+	const struct span	*text;	/* what stands for the file; NULL: it is read */
+	const char		*dir;	/* of file, where included files are; NULL: the working directory */
 	char			 at[2 * PATH_MAX]; /* file_of()'s answer for an included file */
 	struct conf_errors	*errs;
 	struct conf_lines	 lines;	/* where texts of lists really stand */
@@ -409,25 +410,35 @@ refuse_unknowns(struct reading *rd, const config_setting_t *group, const struct 
 
 /* --- the file ------------------------------------------------------------------ */
 
+/* For reading; NULL with errno. What the caller has in memory is read from there. */
+static FILE *
+open_file(const struct reading *rd, const char *file)
+{
+	if (rd->text == NULL || strcmp(file, rd->file) != 0)
+		return fopen(file, "re");
+	/* a stream over nothing is refused by some C libraries */
+	return rd->text->n != 0 ? fmemopen((void *)(uintptr_t)rd->text->p, rd->text->n, "r") : fopen("/dev/null", "re");
+}
+
 /* SP_OK with *out open, or the error said. libconfig ends the process when it is given a directory. */
 static int
-open_regular(struct conf_errors *errs, const char *file, const char *by, int line, FILE **out)
+open_regular(const struct reading *rd, const char *file, const char *by, int line, FILE **out)
 {
 	struct stat st;
 	const char *why = NULL;
 	FILE *f = NULL;
 
-	if (stat(file, &st) == 0 && !S_ISREG(st.st_mode))
+	if ((by != NULL || rd->text == NULL) && stat(file, &st) == 0 && !S_ISREG(st.st_mode))
 		why = "it is not a file";
-	else if ((f = fopen(file, "re")) == NULL)
+	else if ((f = open_file(rd, file)) == NULL)
 		why = strerror(errno);
 	*out = f;
 	if (f != NULL)
 		return SP_OK;
 	if (by != NULL)
-		conf_error(errs, by, line, "@include: cannot read %s: %s", file, why);
+		conf_error(rd->errs, by, line, "@include: cannot read %s: %s", file, why);
 	else
-		conf_error(errs, file, 0, "cannot be read: %s", why);
+		conf_error(rd->errs, file, 0, "cannot be read: %s", why);
 	return SP_EINVAL;
 }
 
@@ -549,7 +560,7 @@ scan_file(struct reading *rd, const char *file, const char *by, int at, int dept
 		*bad = true;
 		return;
 	}
-	if (open_regular(rd->errs, file, by, at, &f) != SP_OK) {
+	if (open_regular(rd, file, by, at, &f) != SP_OK) {
 		*bad = true;
 		return;
 	}
@@ -583,12 +594,12 @@ wipe_strings(const config_setting_t *s)
 
 /* Where the file breaks off with "duplicate setting name": the setting that had the name first. */
 static const config_setting_t *
-first_of_name(const config_setting_t *group, const char *file, int line)
+first_of_name(const struct reading *rd, const config_setting_t *group, const char *file, int line)
 {
 	const config_setting_t *found = NULL;
 	char *text = NULL;
 	size_t size = 0;
-	FILE *f = fopen(file, "re");
+	FILE *f = open_file(rd, file);
 
 	for (int n = 0; f != NULL && n < line && getline(&text, &size, f) != -1;)
 		n++;
@@ -642,12 +653,12 @@ lacks_quotes(const char *p)
  * called in the manual, and a text without quotes. false: it is something else.
  */
 static bool
-explain_line(const char *file, int line, struct strbuf *out)
+explain_line(const struct reading *rd, const char *file, int line, struct strbuf *out)
 {
 	char *text = NULL;
 	const char *p;
 	size_t size = 0, n, m;
-	FILE *f = fopen(file, "re");
+	FILE *f = open_file(rd, file);
 
 	for (int i = 0; f != NULL && i < line && getline(&text, &size, f) != -1;)
 		i++;
@@ -683,45 +694,85 @@ complain_syntax(struct reading *rd, const config_t *cfg)
 	else
 		included(rd, name, file, sizeof(file));
 	if (strcmp(text, "duplicate setting name") == 0 &&
-	    (first = first_of_name(config_root_setting(cfg), file, line)) != NULL)
+	    (first = first_of_name(rd, config_root_setting(cfg), file, line)) != NULL)
 		conf_error(rd->errs, file, line, "%s: is set a second time, first in %s:%d; reading ends here",
 		    config_setting_name(first), file_of(rd, first), line_of(first));
-	else if (explain_line(file, line, &sb))
+	else if (explain_line(rd, file, line, &sb))
 		conf_error(rd->errs, file, line, "%s: %s (reading ends here)", text, sb.p);
 	else
 		conf_error(rd->errs, file, line,
 		    "%s; expects settings like  name = value;  (reading ends here)", text);
 }
 
-int
-conf_load(const char *file, const struct conf_item *items, void *out, struct conf_errors *errs)
+/* libconfig's own reading. It has no name for a text in memory, which file_of() knows. */
+static bool
+parse(struct reading *rd, config_t *cfg)
 {
-	struct reading rd = { .file = file, .errs = errs };
-	const char *slash = strrchr(file, '/');
-	size_t before = conf_errors_count(errs);
+	bool good;
+	FILE *f;
+
+	if (rd->text == NULL)
+		return config_read_file(cfg, rd->file) == CONFIG_TRUE;
+	if ((f = open_file(rd, rd->file)) == NULL)
+		return false;
+	good = config_read(cfg, f) == CONFIG_TRUE;
+	fclose(f);
+	return good;
+}
+
+static int
+load(struct reading *rd, const struct conf_item *items, void *out)
+{
+	size_t before = conf_errors_count(rd->errs);
 	config_t cfg;
 
 	config_init(&cfg);
-	if (slash != NULL) {
-		rd.dir = xmemdup(file, slash == file ? 1 : (size_t)(slash - file));
-		config_set_include_dir(&cfg, rd.dir);
+	if (rd->dir != NULL)
+		config_set_include_dir(&cfg, rd->dir);
+	if (rd->text != NULL) {
+		conf_lines_take(&rd->lines, rd->file, *rd->text);
+		if (span_find(*rd->text, '\0') != rd->text->n) {
+			/* what stands behind it, libconfig would not see */
+			conf_error(rd->errs, rd->file, 0, "has a byte of value zero in it");
+			rd->partial = true;
+		}
 	}
-	scan_file(&rd, file, NULL, 0, 0, &rd.partial);
-	if (!rd.partial && config_read_file(&cfg, file) != CONFIG_TRUE) {
-		rd.partial = true;
-		complain_syntax(&rd, &cfg);
+	scan_file(rd, rd->file, NULL, 0, 0, &rd->partial);
+	if (!rd->partial && !parse(rd, &cfg)) {
+		rd->partial = true;
+		complain_syntax(rd, &cfg);
 	}
 	/* What was read before the file broke off is checked too; a file that can't be read gives the defaults. */
-	read_group(&rd, config_root_setting(&cfg), items, out, "");
-	refuse_unknowns(&rd, config_root_setting(&cfg), items, "", "");
+	read_group(rd, config_root_setting(&cfg), items, out, "");
+	refuse_unknowns(rd, config_root_setting(&cfg), items, "", "");
 	wipe_strings(config_root_setting(&cfg));
 	config_destroy(&cfg);
-	free(rd.dir);
-	conf_lines_fini(&rd.lines);
-	conf_errors_sort(errs, before, file);
-	if (rd.partial)
+	conf_lines_fini(&rd->lines);
+	conf_errors_sort(rd->errs, before, rd->file);
+	if (rd->partial)
 		return SP_EIO;
-	return conf_errors_count(errs) == before ? SP_OK : SP_EINVAL;
+	return conf_errors_count(rd->errs) == before ? SP_OK : SP_EINVAL;
+}
+
+int
+conf_load(const char *file, const struct conf_item *items, void *out, struct conf_errors *errs)
+{
+	const char *slash = strrchr(file, '/');
+	char *dir = slash != NULL ? xmemdup(file, slash == file ? 1 : (size_t)(slash - file)) : NULL;
+	struct reading rd = { .file = file, .dir = dir, .errs = errs };
+	int err = load(&rd, items, out);
+
+	free(dir);
+	return err;
+}
+
+int
+conf_load_text(const char *name, struct span text, const char *dir, const struct conf_item *items, void *out,
+    struct conf_errors *errs)
+{
+	struct reading rd = { .file = name, .text = &text, .dir = dir, .errs = errs };
+
+	return load(&rd, items, out);
 }
 
 /* --- afterwards ------------------------------------------------------------------ */

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "common/span.h"
+
 enum conf_type {
 	CONF_BOOL,	/* bool */
 	CONF_INT,	/* int, min..max */
@@ -84,6 +86,12 @@ void	 conf_errors_print(const struct conf_errors *, FILE *);
  * to conf_unload().
  */
 int	 conf_load(const char *file, const struct conf_item *items, void *out, struct conf_errors *errs);
+/*
+ * The same of a text in memory, which errs calls name. dir: where the files are
+ * that it includes; NULL: the working directory. text is borrowed during the call.
+ */
+int	 conf_load_text(const char *name, struct span text, const char *dir, const struct conf_item *items, void *out,
+	    struct conf_errors *errs);
 /* Free what conf_load() put into *out. Strings are wiped first: some are secrets. */
 void	 conf_unload(const struct conf_item *items, void *out);
 

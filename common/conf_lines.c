@@ -28,27 +28,43 @@ read_all(struct conf_lines *l, FILE *f)
 }
 
 static void
-load(struct conf_lines *l, const char *file)
+find_lines(struct conf_lines *l)
 {
 	size_t max = 0;
+
+	for (size_t i = 0; i <= l->n; i++) {
+		if (i != 0 && l->text[i - 1] != '\n')
+			continue;
+		if (l->nlines == max) {
+			max = max != 0 ? max * 2 : 256;
+			l->at = xreallocarray(l->at, max, sizeof(*l->at));
+		}
+		l->at[l->nlines++] = i;
+	}
+}
+
+static void
+load(struct conf_lines *l, const char *file)
+{
 	FILE *f;
 
 	conf_lines_fini(l);
 	l->file = xstrdup(file);
 	if ((f = fopen(file, "rbe")) == NULL)
 		return;
-	if (read_all(l, f)) {
-		for (size_t i = 0; i <= l->n; i++) {
-			if (i != 0 && l->text[i - 1] != '\n')
-				continue;
-			if (l->nlines == max) {
-				max = max != 0 ? max * 2 : 256;
-				l->at = xreallocarray(l->at, max, sizeof(*l->at));
-			}
-			l->at[l->nlines++] = i;
-		}
-	}
+	if (read_all(l, f))
+		find_lines(l);
 	fclose(f);
+}
+
+void
+conf_lines_take(struct conf_lines *l, const char *file, struct span text)
+{
+	conf_lines_fini(l);
+	l->file = xstrdup(file);
+	l->text = xmemdup(text.p, text.n);
+	l->n = text.n;
+	find_lines(l);
 }
 
 /* Does line number (from 1) have "value" in it? */

@@ -10,6 +10,8 @@
 
 #include <stddef.h>
 
+#include "common/span.h"
+
 /* One file's text, kept while its elements are asked about. Zeroed: none yet. */
 struct conf_lines {
 	char	*file;
@@ -19,6 +21,8 @@ struct conf_lines {
 	size_t	 nlines;
 };
 
+/* The text of file, which is in memory; copied. */
+void	conf_lines_take(struct conf_lines *, const char *file, struct span text);
 /*
  * The line at or shortly before the given one that has value in double quotes;
  * the given one if there is none (a value with escapes, a file that is gone).
