@@ -8,10 +8,12 @@
 #include "admin/policyfile.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/conf.h"
 #include "common/err.h"
+#include "common/mem.h"
 #include "common/span.h"
 #include "common/strbuf.h"
 #include "policy/rules.h"
@@ -533,19 +535,17 @@ report(void *arg, const char *file, int line, const char *text)
 	conf_error(l->errs, file, line, "%.*s%s", (int)option.n, option.p, text + n);
 }
 
-struct policy_rules *
-policyfile_load(const char *file, struct conf_errors *errs)
+/* What was read (err: how that went) as rules. */
+static struct policy_rules *
+judge(const char *file, struct policy_conf *c, int err, size_t before, struct conf_errors *errs)
 {
-	struct policy_conf c = { .remote_users = false };
 	struct loading l = { file, errs, policy_builder_new() };
-	size_t before = conf_errors_count(errs);
-	int err = conf_load(file, policy_items, &c, errs);
-	const char *base = (const char *)&c;
+	const char *base = (const char *)c;
 	struct policy_rules *rules;
 
 	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)
 		add_if_there(&l, switches[i].path, switches[i].key, *(const bool *)(base + switches[i].at) ? "on" : "off");
-	add_if_there(&l, "discovered_verification", "discovered-verification", verifications[c.discovered_verification]);
+	add_if_there(&l, "discovered_verification", "discovered-verification", verifications[c->discovered_verification]);
 	for (size_t k = 0; k < NKINDS; k++) {
 		const struct conf_groups *groups = (const void *)(base + kinds[k].at);
 		const struct entry_conf *entries = groups->v;
@@ -553,12 +553,12 @@ policyfile_load(const char *file, struct conf_errors *errs)
 		for (size_t i = 0; i < groups->n; i++)
 			add_entry(&l, &kinds[k], i, &entries[i], groups->line[i]);
 	}
-	add_default_route(&l, &c.default_route);
+	add_default_route(&l, &c->default_route);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		add_strs(&l, lists[i].path, lists[i].key, (const void *)(base + lists[i].at));
 	rules = policy_builder_finish(l.builder, report, &l);
 	policy_builder_free(l.builder);
-	conf_unload(policy_items, &c);
+	conf_unload(policy_items, c);
 	conf_errors_sort(errs, before, file);
 	if (err != SP_OK) {
 		/* What the file means is not known until its form is right. */
@@ -566,6 +566,156 @@ policyfile_load(const char *file, struct conf_errors *errs)
 		rules = NULL;
 	}
 	return rules;
+}
+
+struct policy_rules *
+policyfile_load(const char *file, struct conf_errors *errs)
+{
+	struct policy_conf c = { .remote_users = false };
+	size_t before = conf_errors_count(errs);
+
+	return judge(file, &c, conf_load(file, policy_items, &c, errs), before, errs);
+}
+
+struct policy_rules *
+policyfile_load_text(const char *name, struct span text, const char *dir, struct conf_errors *errs)
+{
+	struct policy_conf c = { .remote_users = false };
+	size_t before = conf_errors_count(errs);
+
+	return judge(name, &c, conf_load_text(name, text, dir, policy_items, &c, errs), before, errs);
+}
+
+/* ---- what it says, value by value ---- */
+
+struct walking {
+	void	(*each)(void *arg, const char *list, const char *group, const char *option, bool element, const char *value);
+	void	*arg;
+};
+
+/* The value of a row that has one. */
+static const char *
+value_of(const struct conf_item *it, const void *at, char number[16])
+{
+	struct strbuf sb;
+
+	switch (it->type) {
+	case CONF_BOOL:
+		return *(const bool *)at ? "true" : "false";
+	case CONF_INT:
+		strbuf_init(&sb, number, 16);
+		strbuf_printf(&sb, "%d", *(const int *)at);
+		return number;
+	case CONF_CHOICE:
+		return it->choices[*(const int *)at];
+	case CONF_STR:
+		return *(char *const *)at;
+	default:
+		return NULL;
+	}
+}
+
+static void	walk_groups(const struct walking *, const struct conf_item *, const struct conf_groups *);
+
+static void
+walk_items(const struct walking *w, const struct conf_item *items, const void *base, const char *list, const char *group)
+{
+	for (const struct conf_item *it = items; it->path != NULL; it++) {
+		const void *at = (const char *)base + it->at;
+		char number[16];
+		const char *value;
+
+		if (it->type == CONF_STRS) {
+			const struct conf_strs *strs = at;
+
+			for (size_t i = 0; i < strs->n; i++)
+				w->each(w->arg, list, group, it->path, true, strs->v[i].s);
+		} else if (it->type == CONF_GROUPS)
+			walk_groups(w, it, at);
+		else if ((value = value_of(it, at, number)) != NULL)
+			w->each(w->arg, list, group, it->path, false, value);
+	}
+}
+
+/* What people call a group: its name, or what it is about. The caller's to free. */
+static char *
+name_of_group(const struct entry_conf *e)
+{
+	const char *name = e->name != NULL ? e->name : e->server != NULL && e->match == NULL ? e->server :
+	    e->domain != NULL ? e->domain : e->match;
+	char text[512];
+	struct strbuf sb;
+
+	if (name != NULL)
+		return xstrdup(name);
+	strbuf_init(&sb, text, sizeof(text));
+	for (size_t i = 0; i < e->classes.n; i++)
+		strbuf_printf(&sb, "%s%s", i != 0 ? ", " : "", e->classes.v[i].s);
+	return xstrdup(text);
+}
+
+struct named {
+	char	*name;
+	size_t	 i;
+	unsigned same;		/* from 1: which of those of this name */
+};
+
+static int
+by_name(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	int order = strcmp(x->name, y->name);
+
+	return order != 0 ? order : x->i < y->i ? -1 : 1;
+}
+
+static int
+by_place(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+
+	return x->i < y->i ? -1 : x->i > y->i;
+}
+
+static void
+walk_groups(const struct walking *w, const struct conf_item *it, const struct conf_groups *groups)
+{
+	const struct entry_conf *entries = groups->v;
+	struct named *v = xcalloc(groups->n + 1, sizeof(*v));
+
+	for (size_t i = 0; i < groups->n; i++)
+		v[i] = (struct named){ name_of_group(&entries[i]), i, 1 };
+	qsort(v, groups->n, sizeof(*v), by_name);
+	for (size_t i = 1; i < groups->n; i++)
+		if (strcmp(v[i].name, v[i - 1].name) == 0)
+			v[i].same = v[i - 1].same + 1;
+	qsort(v, groups->n, sizeof(*v), by_place);
+	for (size_t i = 0; i < groups->n; i++) {
+		size_t n = strlen(v[i].name);
+
+		if (v[i].same > 1) {
+			v[i].name = xrealloc(v[i].name, n + 16);
+			snprintf(v[i].name + n, 16, " (%u)", v[i].same);
+		}
+		walk_items(w, it->sub, &entries[i], it->path, v[i].name);
+	}
+	for (size_t i = 0; i < groups->n; i++)
+		free(v[i].name);
+	free(v);
+}
+
+int
+policyfile_walk(const char *name, struct span text, const char *dir, void (*each)(void *arg, const char *list,
+    const char *group, const char *option, bool element, const char *value), void *arg, struct conf_errors *errs)
+{
+	struct walking w = { each, arg };
+	struct policy_conf c = { .remote_users = false };
+	int err = conf_load_text(name, text, dir, policy_items, &c, errs);
+
+	if (err == SP_OK)
+		walk_items(&w, policy_items, &c, NULL, NULL);
+	conf_unload(policy_items, &c);
+	return err == SP_OK ? SP_OK : SP_EINVAL;
 }
 
 void
