@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "common/span.h"
+#include "common/strbuf.h"
 
 struct conf_errors;
 
@@ -40,6 +41,8 @@ struct policydiff *policydiff_new(const char *was_name, struct span was, const c
 	    const char *dir, struct conf_errors *errs);
 void	policydiff_free(struct policydiff *);		/* NULL: nothing */
 size_t	policydiff_count(const struct policydiff *);
+/* One line for a person, escaped: "partners Fabrikam: port 5061 -> 5070". */
+void	policydiff_say(const struct policydiff_entry *, struct strbuf *out);
 /* Borrowed until it is freed; i < count. Values are an administrator's: escape them before showing. */
 const struct policydiff_entry *policydiff_get(const struct policydiff *, size_t i);
 

@@ -1,0 +1,721 @@
+/*
+ * admin/policystore.c - the life cycle: what is in force, and how that changes.
+ *
+ * A change goes: pending.conf (the version to be, whole) - the old policy file gets a
+ * second name - the policy file is replaced - the log has its line - the edge is told -
+ * pending.conf becomes a version. Who finds pending.conf looks at the policy file: if it
+ * is the pending one, the rest is done; else what was done is taken back.
+ */
+#include "admin/policystore.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "admin/policyfile.h"
+#include "admin/policystore_int.h"
+#include "common/clock.h"
+#include "common/conf.h"
+#include "common/err.h"
+#include "common/mem.h"
+#include "policy/rules.h"
+
+#define HEAD_LINE	"#change "
+#define OLD		".sallyport-old"	/* the policy file that was replaced, until it is sure that it stays so */
+
+void
+policystore_text_fini(struct policystore_text *t)
+{
+	free(t->text);
+	*t = (struct policystore_text){ .text = NULL };
+}
+
+/* ---- opening ---- */
+
+/* The directory of path, as a string of the caller's. */
+static char *
+directory_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash == NULL ? xstrdup(".") : xmemdup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+int
+policystore_open(struct policystore **out, const char *dir, const char *policy, struct conf_errors *errs)
+{
+	struct policystore *ps;
+
+	*out = NULL;
+	if (policy == NULL || policy[0] == '\0') {
+		conf_error(errs, NULL, 0, "no policy file is named");
+		return SP_EINVAL;
+	}
+	ps = xcalloc(1, sizeof(*ps));
+	ps->dir = xstrdup(dir != NULL ? dir : POLICYSTORE_DEFAULT_DIR);
+	ps->named = xstrdup(policy);
+	ps->lock = -1;
+	*out = ps;
+	return SP_OK;
+}
+
+void
+policystore_close(struct policystore *ps)
+{
+	if (ps == NULL)
+		return;
+	store_end(ps);
+	free(ps->dir);
+	free(ps->named);
+	free(ps->policy);
+	free(ps->policy_dir);
+	free(ps);
+}
+
+const char *
+policystore_file(const struct policystore *ps)
+{
+	return ps->named;
+}
+
+const char *
+policystore_news(const struct policystore *ps)
+{
+	return ps->news[0] != '\0' ? ps->news : NULL;
+}
+
+static void	news(struct policystore *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void
+news(struct policystore *ps, const char *fmt, ...)
+{
+	size_t used = strlen(ps->news);
+	va_list ap;
+
+	if (used > 0 && used + 2 < sizeof(ps->news))
+		used += (size_t)snprintf(ps->news + used, sizeof(ps->news) - used, "; ");
+	va_start(ap, fmt);
+	if (used < sizeof(ps->news))
+		vsnprintf(ps->news + used, sizeof(ps->news) - used, fmt, ap);
+	va_end(ap);
+}
+
+/* ---- the lock ---- */
+
+static int
+take_lock(struct policystore *ps, struct conf_errors *errs)
+{
+	char *path = disk_path(ps, "lock");
+	uint64_t until = clock_ms() + POLICYSTORE_WAIT_MS;
+	struct stat st;
+	int err = SP_OK;
+
+	ps->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (ps->lock < 0)
+		err = disk_failed(errs, "cannot be opened", path);
+	else if (geteuid() == 0 && stat(ps->dir, &st) == 0)
+		(void)!fchown(ps->lock, st.st_uid, st.st_gid);	/* who owns the store takes its lock */
+	while (err == SP_OK && flock(ps->lock, LOCK_EX | LOCK_NB) != 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR) {
+			err = disk_failed(errs, "cannot be locked", path);
+		} else if (clock_ms() >= until) {
+			conf_error(errs, NULL, 0, "%s: somebody else is changing the policy; try again", path);
+			err = SP_ETIME;
+		} else {
+			nanosleep(&(struct timespec){ 0, 10 * 1000 * 1000 }, NULL);
+		}
+	}
+	free(path);
+	return err;
+}
+
+/* The policy file itself, through links, which are looked at anew each time. */
+static int
+find_policy(struct policystore *ps, struct conf_errors *errs)
+{
+	char *path = realpath(ps->named, NULL);
+
+	free(ps->policy);
+	free(ps->policy_dir);
+	ps->policy = ps->policy_dir = NULL;
+	if (path == NULL) {
+		if (errno == ENOENT) {
+			conf_error(errs, NULL, 0, "%s: there is no such file; begin with a policy that you have written", ps->named);
+			return SP_ENOENT;
+		}
+		return disk_failed(errs, "cannot be found", ps->named);
+	}
+	ps->policy = path;
+	ps->policy_dir = directory_of(path);
+	return SP_OK;
+}
+
+int
+store_lock(struct policystore *ps, struct conf_errors *errs)
+{
+	char *path = NULL, *head = NULL;
+	int err;
+
+	ps->news[0] = '\0';
+	if ((err = disk_make_dir(ps->dir, errs)) != SP_OK || (err = take_lock(ps, errs)) != SP_OK)
+		return err;
+	path = disk_path(ps, "candidates");
+	if ((err = disk_make_dir(path, errs)) != SP_OK)
+		goto out;
+	free(path);
+	path = disk_path(ps, "versions");
+	head = disk_path(ps, "audit.head");
+	/* the log is made before the first version, so that where versions are it can't be missing */
+	if (access(path, F_OK) != 0 && (access(head, F_OK) == 0 || (err = audit_make(ps, errs)) == SP_OK))
+		err = disk_make_dir(path, errs);
+ out:
+	free(head);
+	free(path);
+	return err;
+}
+
+void
+store_end(struct policystore *ps)
+{
+	int keep = errno;
+
+	policystore_text_fini(&ps->current);
+	free(ps->numbers);
+	ps->numbers = NULL;
+	ps->nnumbers = 0;
+	if (ps->lock >= 0)
+		close(ps->lock);	/* and the lock with it */
+	ps->lock = -1;
+	errno = keep;
+}
+
+/* ---- versions ---- */
+
+char *
+store_version_path(const struct policystore *ps, uint64_t number)
+{
+	return disk_path(ps, "versions/%06" PRIu64 ".conf", number);
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+int
+store_list(struct policystore *ps, struct conf_errors *errs)
+{
+	char *path = disk_path(ps, "versions");
+	DIR *d = opendir(path);
+	struct dirent *e;
+	size_t room = 0;
+
+	free(ps->numbers);
+	ps->numbers = NULL;
+	ps->nnumbers = 0;
+	if (d == NULL) {
+		disk_failed(errs, "cannot be read", path);
+		free(path);
+		return SP_EIO;
+	}
+	while ((e = readdir(d)) != NULL) {
+		struct span s = span_str(e->d_name);
+		char again[32];
+		uint64_t number;
+
+		if (s.n < 6 || !span_uint(span_head(s, s.n - 5), UINT64_MAX, &number))
+			continue;
+		snprintf(again, sizeof(again), "%06" PRIu64 ".conf", number);
+		if (!span_is(s, again))
+			continue;
+		if (ps->nnumbers == room) {
+			room = room != 0 ? room * 2 : 64;
+			ps->numbers = xreallocarray(ps->numbers, room, sizeof(*ps->numbers));
+		}
+		ps->numbers[ps->nnumbers++] = number;
+	}
+	closedir(d);
+	free(path);
+	if (ps->nnumbers > 1)
+		qsort(ps->numbers, ps->nnumbers, sizeof(*ps->numbers), by_number);
+	return SP_OK;
+}
+
+int
+store_read(const char *path, struct policystore_text *out, struct conf_errors *errs)
+{
+	char hash[POLICY_HASH_TEXT];
+	struct span line;
+	size_t n, head = strlen(HEAD_LINE);
+	char *text;
+	int err = disk_read(path, POLICYSTORE_TEXT_MAX + POLICY_CHANGE_LINE, &text, &n, errs);
+
+	*out = (struct policystore_text){ .text = NULL };
+	if (err != SP_OK)
+		return err == SP_ELIMIT ? SP_ESYNTAX : err;
+	line = span_head(span_of(text, n), span_find(span_of(text, n), '\n'));
+	if (line.n == n || line.n < head || memcmp(line.p, HEAD_LINE, head) != 0 ||
+	    policy_change_parse(span_tail(line, head), &out->change) != SP_OK) {
+		conf_error(errs, path, 1, "is damaged: does not say what it is");
+		err = SP_ESYNTAX;
+	} else {
+		out->n = n - line.n - 1;
+		memmove(text, text + line.n + 1, out->n + 1);
+		out->text = text;
+		text = NULL;	/* handed over */
+		policy_hash(policystore_span(out), hash);
+		if (strcmp(hash, out->change.sha256) != 0) {
+			conf_error(errs, NULL, 0, "%s: was changed: its text is not the one that its first line has the hash of", path);
+			policystore_text_fini(out);
+			err = SP_ESYNTAX;
+		}
+	}
+	free(text);
+	return err;
+}
+
+int
+store_write(struct policystore *ps, const char *path, const struct policy_change *c, struct span text,
+    struct conf_errors *errs)
+{
+	char line[POLICY_CHANGE_LINE + 16];
+	struct strbuf sb;
+
+	strbuf_init(&sb, line, sizeof(line));
+	strbuf_puts(&sb, HEAD_LINE);
+	policy_change_format(c, &sb);
+	strbuf_putc(&sb, '\n');
+	return disk_write(ps, path, strbuf_span_of(&sb), text, NULL, errs);
+}
+
+int
+store_sign(const struct policystore_who *who, struct policy_change *c, struct conf_errors *errs)
+{
+	struct span author = span_str(who->author), note = span_str(who->note);
+
+	if (!policy_change_author_ok(author)) {
+		conf_error(errs, NULL, 0, "author: expects 1 to %d bytes of UTF-8 without control characters",
+		    POLICY_CHANGE_AUTHOR);
+		return SP_EINVAL;
+	}
+	if (!policy_change_note_ok(note)) {
+		conf_error(errs, NULL, 0, "note: expects one line of at most %d bytes of UTF-8 without control characters",
+		    POLICY_CHANGE_NOTE);
+		return SP_EINVAL;
+	}
+	memcpy(c->author, author.p, author.n);
+	c->author[author.n] = '\0';
+	if (note.n != 0)
+		memcpy(c->note, note.p, note.n);
+	c->note[note.n] = '\0';
+	return SP_OK;
+}
+
+void
+store_say_version(struct conf_errors *errs, const char *before, const struct policy_change *c)
+{
+	char when[32];
+
+	policy_time_format(c->time, when);
+	conf_error(errs, NULL, 0, "%sversion %" PRIu64 " is in force (%s by %s, %s%s%s)", before, c->version,
+	    policy_action_name(c->action), c->author, when, c->note[0] != '\0' ? ": " : "", c->note);
+}
+
+/* ---- what was interrupted, and what was done by hand ---- */
+
+/* The policy file as it is. */
+static int
+read_policy(struct policystore *ps, char **text, size_t *n, char hash[POLICY_HASH_TEXT], struct conf_errors *errs)
+{
+	int err = disk_read(ps->policy, POLICYSTORE_TEXT_MAX, text, n, errs);
+
+	if (err == SP_ENOENT)
+		return disk_failed(errs, "cannot be opened", ps->policy);
+	if (err == SP_OK)
+		policy_hash(span_of(*text, *n), hash);
+	return err;
+}
+
+static char *
+old_path(const struct policystore *ps)
+{
+	size_t n = strlen(ps->policy) + sizeof(OLD);
+	char *path = xmalloc(n);
+
+	snprintf(path, n, "%s%s", ps->policy, OLD);
+	return path;
+}
+
+/* The log has the line of this version. */
+static int
+logged(struct policystore *ps, uint64_t version, bool *yes, struct conf_errors *errs)
+{
+	struct audit_head h;
+	int err = audit_read_head(ps, &h, errs);
+
+	*yes = h.version >= version;
+	return err;
+}
+
+/* The policy file is the pending version's, so this became true: the rest of it. */
+static int
+finish_pending(struct policystore *ps, const struct policy_change *c, struct conf_errors *errs)
+{
+	char *pending = disk_path(ps, PENDING), *version = store_version_path(ps, c->version), *old = old_path(ps);
+	bool has_line;
+	int err = logged(ps, c->version, &has_line, errs);
+
+	if (err == SP_OK && !has_line)
+		err = audit_append(ps, c, errs);
+	if (err == SP_OK)
+		err = disk_rename(pending, version, errs);
+	if (err == SP_OK) {
+		unlink(old);
+		candidate_sweep(ps, c);
+	}
+	free(old);
+	free(version);
+	free(pending);
+	return err;
+}
+
+/* It did not become true, or not for long. */
+static int
+drop_pending(struct policystore *ps, const struct policy_change *c, struct conf_errors *errs)
+{
+	char *pending = disk_path(ps, PENDING), *old = old_path(ps);
+	struct policy_change refused = *c;
+	bool has_line;
+	int err = logged(ps, c->version, &has_line, errs);
+
+	if (err == SP_OK && has_line) {
+		refused.action = POLICY_REFUSED;
+		refused.time = clock_wall();
+		err = audit_append(ps, &refused, errs);
+	}
+	if (err == SP_OK)
+		err = disk_remove(pending, errs);
+	if (err == SP_OK)
+		unlink(old);
+	free(old);
+	free(pending);
+	return err;
+}
+
+static int
+recover(struct policystore *ps, struct conf_errors *errs)
+{
+	char hash[POLICY_HASH_TEXT], *path = disk_path(ps, PENDING), *text = NULL;
+	struct policystore_text pending;
+	size_t n;
+	int err = store_read(path, &pending, errs);
+
+	if (err == SP_OK && (err = read_policy(ps, &text, &n, hash, errs)) == SP_OK) {
+		uint64_t version = pending.change.version;
+
+		bool by_hand = pending.change.action == POLICY_HAND_EDIT || pending.change.action == POLICY_IMPORT;
+
+		/* what came by hand was in force, whatever came after it */
+		if (by_hand || strcmp(hash, pending.change.sha256) == 0) {
+			err = finish_pending(ps, &pending.change, errs);
+			if (err == SP_OK && !by_hand)
+				news(ps, "version %" PRIu64 ", whose commit was interrupted, is in force; reload the edge to be "
+				    "sure that it has it", version);
+		} else {
+			err = drop_pending(ps, &pending.change, errs);
+			if (err == SP_OK)
+				news(ps, "the commit of version %" PRIu64 " was interrupted before it came into force; nothing "
+				    "of it remains", version);
+		}
+	}
+	free(text);
+	policystore_text_fini(&pending);
+	free(path);
+	return err == SP_ENOENT ? SP_OK : err;
+}
+
+static bool
+is_good(const struct policystore *ps, struct span text)
+{
+	struct conf_errors *errs = conf_errors_new();
+	struct policy_rules *rules = policyfile_load_text(ps->named, text, ps->policy_dir, errs);
+	bool good = rules != NULL;
+
+	policy_rules_unref(rules);
+	conf_errors_free(errs);
+	return good;
+}
+
+/* The number that the next version gets. Never one that was given before. */
+static int
+next_number(struct policystore *ps, uint64_t *out, struct conf_errors *errs)
+{
+	struct audit_head h;
+	int err = audit_read_head(ps, &h, errs);
+	uint64_t last = ps->nnumbers != 0 ? ps->numbers[ps->nnumbers - 1] : 0;
+
+	*out = (h.version > last ? h.version : last) + 1;
+	return err;
+}
+
+/* The file is not the newest version: it becomes one. */
+static int
+take_over(struct policystore *ps, struct span text, const char *hash, struct conf_errors *errs)
+{
+	bool first = ps->nnumbers == 0;
+	struct policy_change c = { .parent = first ? 0 : ps->current.change.version, .time = clock_wall(),
+		.action = first ? POLICY_IMPORT : POLICY_HAND_EDIT };
+	struct policystore_who who = { .author = "hand edit", .note = is_good(ps, text) ? "" : "has mistakes" };
+	char *pending = disk_path(ps, PENDING);
+	int err = store_sign(&who, &c, errs);
+
+	memcpy(c.sha256, hash, sizeof(c.sha256));
+	if (err == SP_OK && (err = next_number(ps, &c.version, errs)) == SP_OK &&
+	    (err = store_write(ps, pending, &c, text, errs)) == SP_OK &&
+	    (err = finish_pending(ps, &c, errs)) == SP_OK) {
+		policystore_text_fini(&ps->current);
+		ps->current = (struct policystore_text){ c, xmemdup(text.p, text.n), text.n };
+		if (!first)
+			news(ps, "%s was edited by hand; that is version %" PRIu64 " now", ps->named, c.version);
+		err = store_list(ps, errs);
+	}
+	free(pending);
+	return err;
+}
+
+int
+store_begin(struct policystore *ps, struct conf_errors *errs)
+{
+	char hash[POLICY_HASH_TEXT], *text = NULL, *path;
+	size_t n;
+	int err;
+
+	if ((err = store_lock(ps, errs)) != SP_OK || (err = find_policy(ps, errs)) != SP_OK ||
+	    (err = recover(ps, errs)) != SP_OK || (err = store_list(ps, errs)) != SP_OK)
+		return err;
+	if (ps->nnumbers != 0) {
+		path = store_version_path(ps, ps->numbers[ps->nnumbers - 1]);
+		err = store_read(path, &ps->current, errs);
+		free(path);
+		if (err != SP_OK)
+			return err == SP_ENOENT ? SP_ESYNTAX : err;
+	}
+	if ((err = read_policy(ps, &text, &n, hash, errs)) == SP_OK &&
+	    (ps->nnumbers == 0 || strcmp(hash, ps->current.change.sha256) != 0))
+		err = take_over(ps, span_of(text, n), hash, errs);
+	free(text);
+	return err;
+}
+
+/* ---- a new policy ---- */
+
+/* The old file has a second name by now; back with it. */
+static int
+put_back(struct policystore *ps, const struct policy_change *c, const char *old, struct conf_errors *errs)
+{
+	int err = disk_rename(old, ps->policy, errs);
+
+	return err == SP_OK ? drop_pending(ps, c, errs) : err;
+}
+
+static int
+check(struct policystore *ps, struct span text, struct conf_errors *errs)
+{
+	struct policy_rules *rules;
+
+	if (text.n > POLICYSTORE_TEXT_MAX) {
+		conf_error(errs, NULL, 0, "the policy has more than %u bytes", POLICYSTORE_TEXT_MAX);
+		return SP_ELIMIT;
+	}
+	rules = policyfile_load_text(ps->named, text, ps->policy_dir, errs);
+	policy_rules_unref(rules);
+	return rules != NULL ? SP_OK : SP_EINVAL;
+}
+
+/* A second name, or where that may not be (somebody else's file), a copy. */
+static int
+keep_old(struct policystore *ps, const char *old, const struct stat *st, struct conf_errors *errs)
+{
+	unlink(old);
+	if (link(ps->policy, old) == 0)
+		return SP_OK;
+	return disk_write(ps, old, SPAN_NONE, policystore_span(&ps->current), st, errs);
+}
+
+/* From pending.conf on, which is written. */
+static int
+replace(struct policystore *ps, const struct policy_change *c, struct span text, const struct policystore_who *who,
+    struct conf_errors *errs)
+{
+	char *old = old_path(ps);
+	struct stat st;
+	int err = SP_OK, more;
+
+	if (stat(ps->policy, &st) != 0)
+		err = disk_failed(errs, "cannot be looked at", ps->policy);
+	else
+		err = keep_old(ps, old, &st, errs);
+	if (err != SP_OK) {
+		drop_pending(ps, c, errs);
+	} else if ((err = disk_write(ps, ps->policy, SPAN_NONE, text, &st, errs)) != SP_OK ||
+	    (err = audit_append(ps, c, errs)) != SP_OK ||
+	    (who->apply != NULL && (err = who->apply(who->arg, c, text, errs)) != SP_OK)) {
+		if ((more = put_back(ps, c, old, errs)) != SP_OK)
+			conf_error(errs, NULL, 0, "version %" PRIu64 " could not be taken back; the next use of the store will "
+			    "look after it", c->version);
+	} else {
+		struct conf_errors *late = conf_errors_new();
+
+		/* what fails here is done with the next use of the store */
+		if (finish_pending(ps, c, late) != SP_OK)
+			news(ps, "version %" PRIu64 " is in force, but %s", c->version,
+			    conf_errors_count(late) != 0 ? conf_errors_get(late, 0) : "could not be filed");
+		conf_errors_free(late);
+	}
+	free(old);
+	return err;
+}
+
+int
+store_put_in_force(struct policystore *ps, struct policy_change *c, struct span text, const struct policystore_who *who,
+    struct conf_errors *errs)
+{
+	char *pending;
+	int err;
+
+	policy_hash(text, c->sha256);
+	if (strcmp(c->sha256, ps->current.change.sha256) == 0) {
+		conf_error(errs, NULL, 0, "there is nothing to change: that is version %" PRIu64 ", which is in force",
+		    ps->current.change.version);
+		return SP_EEXIST;
+	}
+	if ((err = check(ps, text, errs)) != SP_OK || (err = next_number(ps, &c->version, errs)) != SP_OK)
+		return err;
+	c->parent = ps->current.change.version;
+	c->time = clock_wall();
+	pending = disk_path(ps, PENDING);
+	if ((err = store_write(ps, pending, c, text, errs)) == SP_OK)
+		err = replace(ps, c, text, who, errs);
+	free(pending);
+	return err;
+}
+
+/* ---- what others call ---- */
+
+/* Hand over what store_begin() has read. */
+int
+policystore_current(struct policystore *ps, struct policystore_text *out, struct conf_errors *errs)
+{
+	int err = store_begin(ps, errs);
+
+	*out = (struct policystore_text){ .text = NULL };
+	if (err == SP_OK) {
+		*out = ps->current;
+		ps->current = (struct policystore_text){ .text = NULL };
+	}
+	store_end(ps);
+	return err;
+}
+
+static int
+read_version(struct policystore *ps, uint64_t number, struct policystore_text *out, struct conf_errors *errs)
+{
+	char *path = store_version_path(ps, number);
+	int err = store_read(path, out, errs);
+
+	if (err == SP_ENOENT)
+		conf_error(errs, NULL, 0, "there is no version %" PRIu64, number);
+	else if (err == SP_OK && out->change.version != number) {
+		conf_error(errs, path, 1, "is damaged: says that it is version %" PRIu64, out->change.version);
+		policystore_text_fini(out);
+		err = SP_ESYNTAX;
+	}
+	free(path);
+	return err;
+}
+
+int
+policystore_version(struct policystore *ps, uint64_t number, struct policystore_text *out, struct conf_errors *errs)
+{
+	int err = store_begin(ps, errs);
+
+	*out = (struct policystore_text){ .text = NULL };
+	if (err == SP_OK)
+		err = read_version(ps, number, out, errs);
+	store_end(ps);
+	return err;
+}
+
+int
+policystore_history(struct policystore *ps, uint64_t before, size_t max,
+    void (*each)(void *arg, const struct policy_change *), void *arg, struct conf_errors *errs)
+{
+	int err = store_begin(ps, errs);
+
+	for (size_t i = ps->nnumbers; err == SP_OK && i-- > 0 && max > 0;) {
+		struct policystore_text t;
+
+		if (before != 0 && ps->numbers[i] >= before)
+			continue;
+		if ((err = read_version(ps, ps->numbers[i], &t, errs)) == SP_OK) {
+			each(arg, &t.change);
+			max--;
+		}
+		policystore_text_fini(&t);
+	}
+	store_end(ps);
+	return err;
+}
+
+int
+policystore_rollback(struct policystore *ps, uint64_t number, const struct policystore_who *who, uint64_t *version,
+    struct conf_errors *errs)
+{
+	struct policy_change c = { .action = POLICY_ROLLBACK };
+	struct policystore_text t = { .text = NULL };
+	char note[64];
+	int err = store_begin(ps, errs);
+
+	if (err == SP_OK && (err = store_sign(who, &c, errs)) == SP_OK &&
+	    (err = read_version(ps, number, &t, errs)) == SP_OK) {
+		snprintf(note, sizeof(note), "back to version %" PRIu64, number);
+		if (c.note[0] == '\0')
+			memcpy(c.note, note, sizeof(note));
+		err = store_put_in_force(ps, &c, policystore_span(&t), who, errs);
+	}
+	if (err == SP_OK && version != NULL)
+		*version = c.version;
+	policystore_text_fini(&t);
+	store_end(ps);
+	return err;
+}
+
+int
+policystore_amend(struct policystore *ps, enum policy_action action, policystore_edit edit, void *edit_arg,
+    const struct policystore_who *who, uint64_t *version, struct conf_errors *errs)
+{
+	struct policy_change c = { .action = action };
+	char *text = NULL;
+	size_t n;
+	int err = store_begin(ps, errs);
+
+	if (err == SP_OK && (err = store_sign(who, &c, errs)) == SP_OK &&
+	    (err = edit(edit_arg, policystore_span(&ps->current), &text, &n, errs)) == SP_OK)
+		err = store_put_in_force(ps, &c, span_of(text, n), who, errs);
+	if (err == SP_OK && version != NULL)
+		*version = c.version;
+	free(text);
+	store_end(ps);
+	return err;
+}
