@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "admin/ctl.h"
+#include "admin/ctl_store.h"
 #include "admin/policyfile.h"
 #include "common/conf.h"
 #include "common/hash.h"
@@ -15,13 +16,18 @@
 
 #define ORDER_ROOM	8192
 
+static const struct ctl_command commands[];
+
 static int
 usage(FILE *out)
 {
-	fputs("Usage: sallyportctl policy order\n"
-	    "       sallyportctl policy check [FILE]\n\n"
-	    "order prints the order in which rules are asked. check looks for mistakes in a\n"
-	    "policy file, by default " SYSCONFDIR "/policy.conf, and prints all of them.\n", out);
+	fputs("Usage: sallyportctl policy COMMAND [OPTION]... [ARGUMENT]...\n"
+	    "The policy in force is the file that edge.conf names; a commit replaces it and\n"
+	    "keeps every version.\n\nCommands:\n", out);
+	for (const struct ctl_command *c = commands; c->name != NULL; c++)
+		fprintf(out, "  %-10s %s\n", c->name, c->help);
+	fputs("\nOptions:\n", out);
+	fputs(ctl_store_help, out);
 	return out == stdout ? ctl_finish(EX_OK) : EX_USAGE;
 }
 
@@ -81,8 +87,17 @@ check(int argc, char **argv)
 }
 
 static const struct ctl_command commands[] = {
-	{ "order", order, NULL },
-	{ "check", check, NULL },
+	{ "show", ctl_policy_show, "[VERSION]: print the policy in force, or that version" },
+	{ "order", order, "print the order in which rules are asked" },
+	{ "check", check, "[FILE]: look for mistakes in a policy file and print all of them" },
+	{ "candidate", ctl_policy_candidate, "show|set FILE|edit|check|rebase|list: what may become the next policy" },
+	{ "diff", ctl_policy_diff, "[FROM [TO]]: differences, of the candidate if nothing is given" },
+	{ "shadow", ctl_policy_shadow, "start|status|stop: let the edge decide by the candidate too, and count" },
+	{ "commit", ctl_policy_commit, "make the candidate the policy in force" },
+	{ "discard", ctl_policy_discard, "throw the candidate away" },
+	{ "rollback", ctl_policy_rollback, "VERSION: make that version the policy in force again" },
+	{ "history", ctl_policy_history, "list the versions, the newest first" },
+	{ "audit", ctl_policy_audit, "verify|head|log: the log of all changes" },
 	{ NULL, NULL, NULL }
 };
 

@@ -26,7 +26,6 @@ world_edge_conf() {
 	user = "$world_user";
 	workers = 2;
 	policy = "$LAB/$1-policy.conf";
-	control = { socket = "$LAB/$1.sock"; };
 
 	outer = (
 	    {   # our own users, anywhere in the world
@@ -85,7 +84,6 @@ world_director_conf() {
 	name = "director.int.example.com";
 	domains = [ "example.com" ];
 	user = "$world_user";
-	control = { socket = "$LAB/director.sock"; };
 	tls = {
 	    certificate = "$LAB/pki/director.pem";
 	    key = "$LAB/pki/director.key";

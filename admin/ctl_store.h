@@ -1,0 +1,59 @@
+/*
+ * admin/ctl_store.h - what the subcommands about policy share: their options, the store, and how they end.
+ */
+#ifndef SALLYPORT_ADMIN_CTL_STORE_H
+#define SALLYPORT_ADMIN_CTL_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "admin/policystore.h"
+#include "admin/policytell.h"
+#include "common/conf.h"
+
+struct ctl_store {
+	const char		*dir, *policy, *socket;
+	const char		*author, *note, *candidate, *known;
+	uint64_t		 base, max;
+	bool			 json, lines, no_edge, help;
+	char			 login[POLICYSTORE_NAME_MAX + 1];	/* default author; a name for a candidate too */
+	struct conf_errors	*errs;
+	struct policystore	*store;
+	struct policytell	 tell;
+	struct policystore_who	 who;
+};
+
+/*
+ * Read options and open the store; what is left of argv begins at optind, at most
+ * args of it (more is an error). EX_OK, or a status with the complaint made; help: nothing was
+ * opened, and the caller prints its text. In every case ctl_store_end() comes last.
+ */
+int	ctl_store_begin(struct ctl_store *, const char *command, int argc, char **argv, int args);
+/*
+ * Say what there is to say (errs to standard error, the store's news), and the status for err.
+ * mistakes: what SP_EINVAL stands for, EX_CONFIG or EX_DATAERR.
+ */
+int	ctl_store_end(struct ctl_store *, int err, int mistakes);
+/* The options, for help texts. */
+extern const char ctl_store_help[];
+
+/* One line of the history, or an object. */
+void	ctl_print_change(const struct policy_change *, bool json);
+/* What a change of the policy in force has led to. */
+void	ctl_print_done(const struct ctl_store *, enum policy_action, uint64_t version);
+
+int	ctl_block(int argc, char **argv);
+int	ctl_unblock(int argc, char **argv);
+/* "partner pause" and "partner resume": argv[0] is the one or the other. */
+int	ctl_partner_pause(int argc, char **argv);
+int	ctl_policy_show(int argc, char **argv);
+int	ctl_policy_history(int argc, char **argv);
+int	ctl_policy_diff(int argc, char **argv);
+int	ctl_policy_candidate(int argc, char **argv);
+int	ctl_policy_commit(int argc, char **argv);
+int	ctl_policy_discard(int argc, char **argv);
+int	ctl_policy_rollback(int argc, char **argv);
+int	ctl_policy_audit(int argc, char **argv);
+int	ctl_policy_shadow(int argc, char **argv);
+
+#endif

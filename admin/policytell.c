@@ -1,0 +1,130 @@
+/*
+ * admin/policytell.c - see policytell.h.
+ */
+#include "admin/policytell.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "admin/ctlclient.h"
+#include "common/conf.h"
+#include "common/err.h"
+#include "common/mem.h"
+
+/* The text as a descriptor that can be read from its beginning; -1 with errno. */
+static int
+descriptor(struct span text)
+{
+	int fd = memfd_create("policy", MFD_CLOEXEC);
+
+	while (fd >= 0 && text.n > 0) {
+		ssize_t done = write(fd, text.p, text.n);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0) {
+			int keep = errno;
+
+			close(fd);
+			errno = keep;
+			return -1;
+		}
+		text = span_tail(text, (size_t)done);
+	}
+	if (fd >= 0)
+		lseek(fd, 0, SEEK_SET);
+	return fd;
+}
+
+/* What the edge answers: its records of mistakes, then how it ended. */
+static int
+hear(struct ctlclient *c, struct conf_errors *errs)
+{
+	struct record r;
+	int got;
+
+	while ((got = ctlclient_next(c, &r)) == 1) {
+		struct span text = record_get_text(&r, "text");
+		char shown[1024];
+		struct strbuf sb;
+
+		strbuf_init(&sb, shown, sizeof(shown));
+		for (size_t i = 0; i < text.n; i++) {
+			if ((unsigned char)text.p[i] < 0x20 || text.p[i] == 0x7f)
+				strbuf_printf(&sb, "\\x%02X", (unsigned)(unsigned char)text.p[i]);
+			else
+				strbuf_putc(&sb, text.p[i]);
+		}
+		if (text.n != 0)
+			conf_error(errs, NULL, 0, "the edge says: %s", shown);
+	}
+	if (got == 0 && ctlclient_status(c) == 0)
+		return SP_OK;
+	if (got == 0)
+		conf_error(errs, NULL, 0, "the running edge refuses: %s", ctlclient_why(c));
+	else if (got == SP_ETIME)
+		conf_error(errs, NULL, 0, "the running edge does not answer");
+	else
+		conf_error(errs, NULL, 0, "the running edge did not answer as expected: %s", sp_err_name(got));
+	return SP_ECLOSED;
+}
+
+/* SP_ENOENT: nobody listens there. */
+static int
+ask(const struct policytell *t, const char *verb, const char *name, const struct policy_change *change, struct span text,
+    struct conf_errors *errs)
+{
+	struct ctlclient *c = ctlclient_new();
+	char *policy = realpath(t->policy, NULL);
+	int fd = -1, err = ctlclient_open(c, t->socket != NULL ? t->socket : POLICYTELL_SOCKET);
+
+	if (err == SP_EIO && (errno == ENOENT || errno == ECONNREFUSED)) {
+		err = SP_ENOENT;
+	} else if (err != SP_OK || (fd = descriptor(text)) < 0) {
+		conf_error(errs, NULL, 0, "%s: the edge cannot be told: %s", t->socket != NULL ? t->socket : POLICYTELL_SOCKET,
+		    err == SP_EINVAL ? "not the path of a socket" : strerror(errno));
+		err = SP_ECLOSED;
+	} else {
+		ctlclient_begin(c, verb);
+		record_str(ctlclient_args(c), "policy", policy != NULL ? policy : t->policy);
+		record_str(ctlclient_args(c), "author", change->author);
+		record_str(ctlclient_args(c), "sha256", change->sha256);
+		record_int(ctlclient_args(c), "version", (int64_t)(change->version != 0 ? change->version : change->parent));
+		record_str(ctlclient_args(c), "name", name);
+		if ((err = ctlclient_send(c, fd)) == SP_OK)
+			err = hear(c, errs);
+		else
+			conf_error(errs, NULL, 0, "the edge cannot be told: %s", sp_err_name(err));
+		err = err == SP_OK ? SP_OK : SP_ECLOSED;
+	}
+	if (fd >= 0)
+		close(fd);
+	free(policy);
+	ctlclient_free(c);
+	return err;
+}
+
+int
+policytell_apply(void *tell, const struct policy_change *change, struct span text, struct conf_errors *errs)
+{
+	struct policytell *t = tell;
+	int err = ask(t, "policy-load", NULL, change, text, errs);
+
+	t->told = err == SP_OK;
+	return err == SP_ENOENT ? SP_OK : err;
+}
+
+int
+policytell_shadow(struct policytell *t, const char *name, const struct policy_change *change, struct span text,
+    struct conf_errors *errs)
+{
+	int err = ask(t, "policy-shadow", name, change, text, errs);
+
+	t->told = err == SP_OK;
+	if (err == SP_ENOENT)
+		conf_error(errs, NULL, 0, "no edge is running that could try it");
+	return err;
+}
