@@ -114,6 +114,8 @@ struct record_table *record_table_new(void);
 void	record_table_free(struct record_table *);
 void	record_table_add(struct record_table *, const struct record *);	/* copied */
 size_t	record_table_count(const struct record_table *);
+/* One card after the other, an empty line between. */
+void	record_table_print_cards(const struct record_table *, FILE *);
 /* Columns by the names of all fields in the order first seen; header in capitals. */
 void	record_table_print(const struct record_table *, FILE *);
 

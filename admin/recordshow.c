@@ -329,6 +329,16 @@ record_table_count(const struct record_table *t)
 	return t->n;
 }
 
+void
+record_table_print_cards(const struct record_table *t, FILE *out)
+{
+	for (const struct row *r = t->first; r != NULL; r = r->next) {
+		if (r != t->first)
+			putc('\n', out);
+		record_print_card(out, &r->rec);
+	}
+}
+
 static size_t
 find_columns(const struct record_table *t, struct column column[COLUMNS_MAX])
 {

@@ -10,12 +10,14 @@
 #endif
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
 #include "admin/ctl.h"
+#include "admin/ctl_ask.h"
 #include "admin/ctl_store.h"
 
 static const struct ctl_command commands[] = {
@@ -24,13 +26,19 @@ static const struct ctl_command commands[] = {
 	{ "policy", ctl_policy, "look at the policy, change it, and take a change back" },
 	{ "block", ctl_block, "block a domain" },
 	{ "unblock", ctl_unblock, "take a domain off the block list" },
+	{ "status", ctl_status, "how a daemon is" },
+	{ "connections", ctl_connections, "list connections" },
+	{ "reload", ctl_reload, "have a daemon read its files again, and hear what is wrong with them" },
+	{ "reopen-logs", ctl_reopen_logs, "have a daemon open its log files again" },
+	{ "discovered", ctl_discovered, "partners that nobody has listed, and their limits" },
+	{ "pools", ctl_pools, "which servers a Director reaches" },
 	{ NULL, NULL, NULL }
 };
 
 static int
 usage(FILE *out)
 {
-	fputs("Usage: sallyportctl [--help] [--version] COMMAND [ARGUMENT]...\n"
+	fputs("Usage: sallyportctl [--help] [--version] [--edge|--director|--socket PATH] COMMAND [ARGUMENT]...\n"
 	    "Manage sallyport, the SIP federation edge and Director.\n\nCommands:\n", out);
 	for (const struct ctl_command *c = commands; c->name != NULL; c++)
 		fprintf(out, "  %-12s %s\n", c->name, c->help);
@@ -56,6 +64,25 @@ ctl_finish(int status)
 }
 
 int
+ctl_group(const char *name, const char *about, const struct ctl_command *table, int argc, char **argv)
+{
+	bool asked = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+	FILE *out = asked ? stdout : stderr;
+
+	if (argc > 1 && !asked) {
+		for (const struct ctl_command *c = table; c->name != NULL; c++)
+			if (strcmp(c->name, argv[1]) == 0)
+				return c->run(argc - 1, argv + 1);
+		fprintf(stderr, "sallyportctl: %s has no command '%s'\n", name, argv[1]);
+		return EX_USAGE;
+	}
+	fprintf(out, "Usage: sallyportctl %s COMMAND [ARGUMENT]...\n%s\n\n", name, about);
+	for (const struct ctl_command *c = table; c->name != NULL; c++)
+		fprintf(out, "  %-12s %s\n", c->name, c->help);
+	return asked ? ctl_finish(EX_OK) : EX_USAGE;
+}
+
+int
 ctl_run(const struct ctl_command *table, const char *what, int argc, char **argv)
 {
 	for (const struct ctl_command *c = table; c->name != NULL; c++)
@@ -67,6 +94,8 @@ ctl_run(const struct ctl_command *table, const char *what, int argc, char **argv
 int
 main(int argc, char **argv)
 {
+	int used;
+
 	if (argc < 2)
 		return usage(stderr);
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
@@ -75,5 +104,9 @@ main(int argc, char **argv)
 		puts("sallyportctl (" PACKAGE_NAME ") " PACKAGE_VERSION);
 		return ctl_finish(EX_OK);
 	}
-	return ctl_run(commands, "there is no command", argc - 1, argv + 1);
+	for (argc--, argv++; argc > 0 && ctl_take_target(argc, argv, &used); argc -= used, argv += used)
+		;
+	if (argc == 0)
+		return usage(stderr);
+	return ctl_run(commands, "there is no command", argc, argv);
 }

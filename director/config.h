@@ -72,6 +72,7 @@ struct director_config {
 	char		*flow_keys;
 	char		*log_file;
 	int		 log_level;
+	char		*control_socket, *control_group, *control_operators;
 	char		*certificate, *key, *trust, *crl;
 	struct conf_groups doors, edges, pools, routes;
 	struct conf_strs servers, public_im;

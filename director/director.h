@@ -24,6 +24,7 @@ struct director {
 	struct director_config	*config;	/* the newest; workers have references of their own */
 	struct net_tls_material	*material[DIRECTOR_DOORS_MAX];	/* the newest; workers made their contexts of it */
 	struct renew		*renew;
+	time_t			 since;		/* when the process began */
 	struct sip_flow_keys	*keys;
 	struct net_crew		*crew;
 	struct control		*control;	/* NULL: there is none */
@@ -81,6 +82,16 @@ void	director_workers_update(struct director *, struct director_config *, struct
 void	director_workers_drain(struct director *);
 /* After that: is anything still in flight? */
 bool	director_workers_busy(struct director *);
+
+/*
+ * The main thread: new configuration and certificates, checked completely before they
+ * count. What is bad leaves the old in force; a bad certificate only its own
+ * door's, for the rest must not wait for it. Users are read again by authd. It is
+ * logged, errs has what was wrong, and it is false if anything was (director/main.c).
+ */
+bool	director_reload(struct director *, struct conf_errors *errs);
+/* The control socket with all that may be asked on it; bound, before privileges are dropped (director/control.c). */
+struct control *director_control_new(struct director *);
 
 /* What the relay asks of the Director (director/proxy.c). */
 extern const struct sip_relay_ops director_relay_ops;

@@ -244,15 +244,9 @@ open_doors(struct director *d)
 	return 0;
 }
 
-/*
- * New configuration and certificates, checked completely before they count.
- * What is bad leaves the old in force, and says so; a bad certificate only
- * its own door's, for the rest must not wait for it. Users are read again by authd.
- */
-static void
-reload(struct director *d)
+bool
+director_reload(struct director *d, struct conf_errors *errs)
 {
-	struct conf_errors *errs = conf_errors_new();
 	struct director_config *c;
 	struct net_tls_material *material[DIRECTOR_DOORS_MAX] = { NULL };
 	const char *option;
@@ -270,6 +264,7 @@ reload(struct director *d)
 	} else if (!director_config_same_frame(d->config, c, &option)) {
 		log_say(SP_LOG_ERROR, "reload-refused", "%s has changed, which needs a restart; "
 		    "the old configuration stays in force", option);
+		conf_error(errs, d->file, 0, "%s has changed, which needs a restart", option);
 	} else {
 		/* a door whose new certificate does not do keeps the one it has, whatever else changes */
 		load_material(d, c, material, errs);
@@ -289,8 +284,17 @@ reload(struct director *d)
 	stats_reloaded(good);
 	unref_material(material);
 	director_config_unref(c);
-	conf_errors_free(errs);
 	daemon_notify("READY=1");
+	return good;
+}
+
+static void
+reload(struct director *d)
+{
+	struct conf_errors *errs = conf_errors_new();
+
+	(void)director_reload(d, errs);	/* it has logged what is wrong */
+	conf_errors_free(errs);
 }
 
 static void
@@ -506,6 +510,7 @@ run(struct director *d)
 	d->sas = sa_table_new(&limits);
 	if ((rc = load_keys(d)) != 0 || (rc = open_doors(d)) != 0)
 		return rc;
+	d->control = director_control_new(d);
 	if (geteuid() == 0 && proc_drop_to(d->config->user) != SP_OK) {
 		log_say(SP_LOG_ERROR, "user", "cannot become '%s': %s", d->config->user, strerror(errno));
 		return EX_NOUSER;
@@ -519,7 +524,9 @@ run(struct director *d)
 		log_say(SP_LOG_ERROR, "start", "a worker could not start");
 		return EX_SOFTWARE;
 	}
+	control_start(d->control);
 	rc = serve(d);
+	control_stop(d->control);
 	net_crew_stop(d->crew);
 	log_say(SP_LOG_NOTICE, "stopped", "all workers ended");
 	return rc;
@@ -528,6 +535,7 @@ run(struct director *d)
 static void
 unload(struct director *d)
 {
+	control_free(d->control);
 	net_crew_free(d->crew);
 	sip_relay_set_free(d->relays);
 	authd_stop(&d->authd);

@@ -56,6 +56,7 @@ struct edge_config {
 	char			*peer_certificates;	/* where those that peers have shown are listed; NULL: nowhere */
 	char			*log_file;
 	int			 log_level;
+	char			*control_socket, *control_group, *control_operators;
 	struct conf_groups	 outer;		/* of struct edge_door_conf */
 	struct edge_door_conf	 inner;
 	struct conf_groups	 directors;	/* of struct edge_director_conf */

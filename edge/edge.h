@@ -36,6 +36,7 @@ struct edge {
 	struct renew		*renew;
 	struct seen		*seen;		/* any thread */
 	struct edge_discovered	*discovered;	/* any thread */
+	time_t			 since;		/* when the process began */
 	uint64_t		 reported_at;	/* when these were reported last */
 	struct sip_flow_keys	*keys;
 	struct net_crew		*crew;
@@ -81,6 +82,15 @@ void	edge_worker_stop(struct net_worker *, void *edge);
  * are taken. whole: material is all there is; else what is NULL there stays.
  */
 void	edge_workers_update(struct edge *, struct policy_rules *, struct net_tls_material *const *material, bool whole);
+
+/*
+ * The main thread: new policy and new certificates, checked completely before they
+ * count. What is bad leaves the old in force: it is logged, errs has it, and it is
+ * false (edge/main.c).
+ */
+bool	edge_reload(struct edge *, struct conf_errors *errs);
+/* The control socket with all that may be asked on it; bound, before privileges are dropped (edge/control.c). */
+struct control *edge_control_new(struct edge *);
 
 /* ---- edge/peers.c: the certificates of the far ends ---- */
 

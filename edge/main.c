@@ -212,14 +212,9 @@ open_doors(struct edge *e)
 	return 0;
 }
 
-/*
- * New policy and new certificates, checked completely before they count. What
- * is bad leaves the old in force, and says so.
- */
-static void
-reload(struct edge *e)
+bool
+edge_reload(struct edge *e, struct conf_errors *errs)
 {
-	struct conf_errors *errs = conf_errors_new();
 	struct edge_config *c;
 	struct policy_rules *rules = NULL;
 	struct net_tls_material *material[EDGE_IDENTITIES] = { NULL };
@@ -234,6 +229,7 @@ reload(struct edge *e)
 	} else if (c->outer.n != e->config->outer.n) {
 		log_say(SP_LOG_ERROR, "reload-refused", "doors were added or taken away, which needs a restart; "
 		    "the old configuration stays in force");
+		conf_error(errs, c->file, conf_line_of(errs, "outer"), "doors were added or taken away, which needs a restart");
 		good = false;
 	} else {
 		edge_workers_update(e, rules, material, true);
@@ -246,8 +242,17 @@ reload(struct edge *e)
 	unref_material(material);
 	policy_rules_unref(rules);
 	edge_config_free(c);
-	conf_errors_free(errs);
 	daemon_notify("READY=1");
+	return good;
+}
+
+static void
+reload(struct edge *e)
+{
+	struct conf_errors *errs = conf_errors_new();
+
+	(void)edge_reload(e, errs);	/* it has logged what is wrong */
+	conf_errors_free(errs);
 }
 
 /* Every second: has a certificate or a revocation list changed? */
@@ -340,6 +345,7 @@ worker_count(struct edge_config *c)
 static void
 unload(struct edge *e)
 {
+	control_free(e->control);
 	net_crew_free(e->crew);
 	sip_relay_set_free(e->relays);
 	sip_flow_keys_unref(e->keys);
@@ -392,6 +398,7 @@ run(struct edge *e)
 	e->relays = sip_relay_set_new(net_crew_count(e->crew));
 	if ((rc = load_keys(e)) != 0 || (rc = open_doors(e)) != 0)
 		return rc;
+	e->control = edge_control_new(e);
 	if (geteuid() == 0 && (rc = proc_drop_to(e->config->user)) != SP_OK) {
 		log_say(SP_LOG_ERROR, "user", "cannot become \"%s\": %s", e->config->user,
 		    rc == SP_EIO ? strerror(errno) : "root needs an account to become");
@@ -410,7 +417,9 @@ run(struct edge *e)
 		log_say(SP_LOG_ERROR, "start", "a worker could not start");
 		return EX_SOFTWARE;
 	}
+	control_start(e->control);
 	serve(e);
+	control_stop(e->control);
 	net_crew_stop(e->crew);
 	list_peers(e, true);
 	log_say(SP_LOG_NOTICE, "stopped", "all workers ended");

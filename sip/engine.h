@@ -123,6 +123,9 @@ struct sip_hop {
 	unsigned		 pause_ms;
 	bool			 is_broken;	/* it failed and has not come up since */
 	enum policy_reason	 failure;
+	time_t			 up_wall, failed_wall;	/* last time that a connection was made, or could not be */
+	enum policy_reason	 last_failure;
+	const char		*last_detail;	/* static, or NULL */
 	struct sip_tx		*waiting, **waiting_tail;
 	unsigned		 nwaiting;
 };

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/hash.h"
 #include "common/log.h"
@@ -229,6 +230,8 @@ go_down(struct sip_hop *h)
 		h->pause_ms = lim->retry_max_ms;
 	h->failed_at = net_loop_now(h->relay->worker->loop);
 	h->down_until = h->failed_at + h->pause_ms;
+	h->failed_wall = clock_wall();
+	h->last_failure = h->failure;
 	log_outside(&rec, "hop", span_str(h->name));
 	log_uint(&rec, "port", h->port);
 	log_word(&rec, "reason", policy_reason_name(h->failure));
@@ -293,6 +296,7 @@ static void
 begin(struct sip_hop *h)
 {
 	h->state = HOP_RESOLVING;
+	h->last_detail = NULL;
 	h->failure = POLICY_REASON_HOP_UNRESOLVED;
 	h->next_addr = h->naddrs = 0;
 	net_timer_set(h->relay->worker->loop, &h->timer, h->relay->limits.connect_ms);
@@ -373,6 +377,7 @@ hop_link_opened(struct sip_hop *h, struct sip_link *l)
 	log_end(&rec);
 	h->state = HOP_UP;
 	mend(h);
+	h->up_wall = clock_wall();
 	h->pause_ms = 0;
 	net_timer_cancel(h->relay->worker->loop, &h->timer);
 	send_waiting(h, l);
@@ -415,6 +420,7 @@ hop_link_closed(struct sip_hop *h, struct sip_link *l, enum policy_reason why, c
 	if (detail != NULL)
 		log_text(&rec, "detail", detail);
 	log_end(&rec);
+	h->last_detail = detail != NULL ? detail : policy_reason_text(why);
 	/* whatever broke it off, to the requests that wait it is one of two things */
 	h->failure = policy_reason_is_certificate(why) ? POLICY_REASON_HOP_CERTIFICATE :
 	    POLICY_REASON_HOP_UNREACHABLE;

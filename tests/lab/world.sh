@@ -26,6 +26,7 @@ world_edge_conf() {
 	user = "$world_user";
 	workers = 2;
 	policy = "$LAB/$1-policy.conf";
+	control = { socket = "$LAB/$1.sock"; };
 
 	outer = (
 	    {   # our own users, anywhere in the world
@@ -84,6 +85,7 @@ world_director_conf() {
 	name = "director.int.example.com";
 	domains = [ "example.com" ];
 	user = "$world_user";
+	control = { socket = "$LAB/director.sock"; };
 	tls = {
 	    certificate = "$LAB/pki/director.pem";
 	    key = "$LAB/pki/director.key";

@@ -28,7 +28,7 @@ class Director(sipnet.Edge):
     def __init__(self, name, extra=""):
         self.dir = os.path.join(RUN, name)
         os.makedirs(self.dir, exist_ok=True)
-        self.write("director.conf", """
+        self.write("director.conf", "control = { socket = \"%s/director.sock\"; };" % self.dir + """
 name = "%s"; domains = [ "example.com" ]; user = "nobody"; workers = 2;
 tls = { certificate = "%s/director.pem"; key = "%s/director.key"; trust = "%s/ca.pem"; };
 doors = ( { listen = "%s"; admits = "servers"; }, { listen = "%s"; admits = "clients"; } );

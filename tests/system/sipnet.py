@@ -205,7 +205,8 @@ class Edge:
         self.dir = os.path.join(RUN, name)
         os.makedirs(self.dir, exist_ok=True)
         self.write("policy.conf", policy)
-        self.write("edge.conf", 'policy = "%s/policy.conf";\n' % self.dir + config)
+        self.write("edge.conf", 'policy = "%s/policy.conf";\ncontrol = { socket = "%s/edge.sock"; };\n' %
+                   (self.dir, self.dir) + config)
         self.log_path = os.path.join(self.dir, "log")
         self.log_file = open(self.log_path, "wb")
         self.proc = subprocess.Popen([os.path.join(BUILD, "sallyport-edge"), "-f", os.path.join(self.dir, "edge.conf")],

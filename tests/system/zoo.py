@@ -863,7 +863,7 @@ class Director(Edge):
             raise RuntimeError("the Director did not start: " + self.log())
 
     def configure(self, refused):
-        self.write("director.conf", """
+        self.write("director.conf", "control = { socket = \"%s/director.sock\"; };" % self.dir + """
 name = "%s"; domains = [ "example.com" ]; user = "nobody"; workers = 1;
 tls = { certificate = "%s"; key = "%s/director.key"; trust = "%s"; crl = "%s"; refused = [ %s ]; };
 doors = ( { listen = "%s:5062"; admits = "servers"; } );

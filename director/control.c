@@ -1,0 +1,258 @@
+/*
+ * director/control.c - what may be asked of the Director over its control socket.
+ *
+ * The configuration changes with a reload, in the main thread; so it is read
+ * where it cannot: in a worker, which has a reference of its own.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "admin/view.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "director/director.h"
+#include "director/links.h"
+
+/* What to call a server of ours. */
+static const char *
+kind_name(enum server_kind kind)
+{
+	switch (kind) {
+	case SERVER_EDGE:
+		return "edge";
+	case SERVER_POOL:
+		return "pool";
+	case SERVER_ROUTE:
+		return "route";
+	case SERVER_TRUSTED:
+		return "server";
+	default:
+		return "client";
+	}
+}
+
+static const char *
+what_hop(const struct sip_hop_state *s, void *arg)
+{
+	static const enum server_kind kinds[] = { SERVER_EDGE, SERVER_POOL, SERVER_ROUTE };
+	const struct director_worker *w = arg;
+
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+		for (size_t i = 0; i < servers_count(w->config, kinds[k]); i++)
+			if (strcasecmp(server_at(w->config, kinds[k], i)->name, s->name) == 0)
+				return kind_name(kinds[k]);
+	return "former";	/* of an earlier configuration */
+}
+
+static void
+put_doors(struct control_answer *a, const struct director_config *c)
+{
+	static const char *const admits[] = { "servers", "clients", "servers and clients" };
+
+	for (size_t i = 0; i < c->doors.n; i++) {
+		unsigned char room[RECORD_SMALL];
+		struct record_writer w;
+
+		record_begin(&w, room, sizeof(room), "door");
+		record_str(&w, "listen", director_door(c, i)->listen);
+		record_str(&w, "name", c->name);
+		record_str(&w, "admits", admits[director_door(c, i)->admits]);
+		control_answer_put(a, &w);
+	}
+}
+
+/* Which of the servers that the configuration names have not been called: they have no hop yet. */
+static void
+put_unused(struct control_answer *a, const struct director_worker *w, const struct view_worker *v)
+{
+	static const enum server_kind kinds[] = { SERVER_EDGE, SERVER_POOL, SERVER_ROUTE };
+
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+		for (size_t i = 0; i < servers_count(w->config, kinds[k]); i++) {
+			const struct director_server *s = server_at(w->config, kinds[k], i);
+			unsigned char room[RECORD_SMALL];
+			struct record_writer rec;
+			bool called = false;
+
+			for (unsigned j = 0; j < v->nhops && !called; j++)
+				called = strcasecmp(v->hop[j].name, s->name) == 0;
+			if (called)
+				continue;
+			record_begin(&rec, room, sizeof(room), "uncalled");
+			record_str(&rec, "what", kind_name(kinds[k]));
+			record_str(&rec, "name", s->name);
+			control_answer_put(a, &rec);
+		}
+}
+
+/* ---- status ---- */
+
+static void
+look_at_worker(void *who, struct control_answer *a)
+{
+	struct director_worker *w = ((struct net_worker *)who)->owner;
+
+	view_take(a->slot, w->relay, what_hop, w);
+	/* one of them is enough for what all have */
+	if (a->worker == 0)
+		put_doors(a, w->config);
+}
+
+static void
+tell_status(struct control_request *r, const void *question, struct control_answer *const *answer, unsigned n)
+{
+	const struct director *d = control_owner(r);
+	unsigned char room[RECORD_SMALL];
+	struct record_writer w;
+	uint64_t links = 0, transactions = 0;
+
+	(void)question;
+	for (unsigned i = 0; i < n; i++) {
+		const struct view_worker *v = answer[i] != NULL ? answer[i]->slot : NULL;
+
+		links += v != NULL ? v->links : 0;
+		transactions += v != NULL ? v->transactions : 0;
+	}
+	view_begin_daemon(&w, room, sizeof(room), "sallyport-director", d->since);
+	record_str(&w, "configuration", d->file);
+	record_int(&w, "workers", n);
+	record_int(&w, "connections", (int64_t)links);
+	record_int(&w, "transactions", (int64_t)transactions);
+	record_int(&w, "signed_in", sa_established(d->sas));
+	control_put(r, &w);
+	if (answer[0] != NULL)
+		control_put_answer(r, answer[0]);
+	view_put_hops(r, answer, n, "hop");
+	view_put_workers(r, answer, n);
+	view_end(r, answer, n);
+}
+
+static void
+run_status(struct control_request *r)
+{
+	control_ask_workers(r, &(struct control_asked){ .fn = look_at_worker, .slot_size = sizeof(struct view_worker),
+	    .done = tell_status });
+}
+
+/* ---- pools ---- */
+
+static void
+look_at_hops(void *who, struct control_answer *a)
+{
+	struct director_worker *w = ((struct net_worker *)who)->owner;
+
+	view_take(a->slot, w->relay, what_hop, w);
+	if (a->worker == 0)
+		put_unused(a, w, a->slot);
+}
+
+static void
+tell_pools(struct control_request *r, const void *question, struct control_answer *const *answer, unsigned n)
+{
+	(void)question;
+	view_put_hops(r, answer, n, "hop");
+	if (answer[0] != NULL)
+		control_put_answer(r, answer[0]);
+	view_end(r, answer, n);
+}
+
+static void
+run_pools(struct control_request *r)
+{
+	control_ask_workers(r, &(struct control_asked){ .fn = look_at_hops, .slot_size = sizeof(struct view_worker),
+	    .done = tell_pools });
+}
+
+/* ---- connections ---- */
+
+static void
+list_link(struct sip_link *l, void *arg)
+{
+	struct control_answer *a = arg;
+	const char *class = kind_name((enum server_kind)sip_link_words(l)[LINK_KIND]);
+
+	if (!a->cut && view_wants_link(a->question, l, class))
+		view_put_link(a, l, class);
+}
+
+static void
+list_links(void *who, struct control_answer *a)
+{
+	struct director_worker *w = ((struct net_worker *)who)->owner;
+
+	sip_relay_each_link(w->relay, list_link, a);
+}
+
+static void
+run_connections(struct control_request *r)
+{
+	control_ask_workers(r, &(struct control_asked){ .fn = list_links, .question = view_filter_new(r) });
+}
+
+/* ---- what the main thread does ---- */
+
+static void
+do_reload(void *who, struct control_answer *a)
+{
+	struct conf_errors *errs = conf_errors_new();
+
+	if (!director_reload(who, errs)) {
+		view_put_errors(a, errs);
+		control_answer_fail(a, EX_CONFIG, "what is wrong was not taken over");
+	}
+	conf_errors_free(errs);
+}
+
+static void
+run_reload(struct control_request *r)
+{
+	control_ask_main(r, &(struct control_asked){ .fn = do_reload });
+}
+
+static void
+do_reopen(void *who, struct control_answer *a)
+{
+	struct director *d = who;
+
+	if (log_reopen() != SP_OK || authd_command(&d->authd, AUTHD_REOPEN) != SP_OK)
+		control_answer_fail(a, EX_CANTCREAT, "%s cannot be opened again", d->config->log_file);
+}
+
+static void
+run_reopen(struct control_request *r)
+{
+	control_ask_main(r, &(struct control_asked){ .fn = do_reopen });
+}
+
+/* ---- the table ---- */
+
+static const struct control_arg filter_args[] = { VIEW_FILTER_ARGS, { NULL, 0, false } };
+
+static const struct control_verb verbs[] = {
+	{ .name = "status", .right = CONTROL_READ, .run = run_status },
+	{ .name = "connections", .right = CONTROL_READ, .args = filter_args, .run = run_connections },
+	{ .name = "pools", .right = CONTROL_READ, .run = run_pools },
+	{ .name = "reload", .right = CONTROL_CHANGE, .run = run_reload },
+	{ .name = "reopen-logs", .right = CONTROL_CHANGE, .run = run_reopen },
+	{ .name = NULL }
+};
+
+/* Who builds something else that may be asked has a table in a file of his own, and a row here. */
+static const struct control_verb *const tables[] = { verbs, NULL };
+
+struct control *
+director_control_new(struct director *d)
+{
+	struct control_setup setup = {
+		.path = d->config->control_socket, .group = d->config->control_group,
+		.operators = d->config->control_operators, .user = d->config->user, .verbs = tables, .owner = d,
+		.crew = d->crew
+	};
+
+	d->since = clock_wall();
+	return control_new(&setup);
+}

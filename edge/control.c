@@ -1,0 +1,280 @@
+/*
+ * edge/control.c - what may be asked of the edge over its control socket.
+ *
+ * A request is a row of verbs[]. Its function runs in the control thread and
+ * touches the configuration (which is fixed) and what any thread may; whatever is a
+ * worker's is asked of the worker, whatever is the main thread's of that.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "admin/view.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "edge/edge.h"
+
+/* ---- status ---- */
+
+/* A view_worker and what else the edge's workers have to say. */
+struct edge_view {
+	struct view_worker	 view;	/* first */
+	size_t			 partners;	/* servers that the worker's policy names */
+	time_t			 not_after[EDGE_IDENTITIES];	/* 0: there is no such identity */
+};
+
+static void
+look_at_worker(void *who, struct control_answer *a)
+{
+	struct edge_worker *w = ((struct net_worker *)who)->owner;
+	struct edge_view *v = a->slot;
+
+	view_take(&v->view, w->relay, NULL, NULL);
+	v->partners = policy_partner_count(w->rules);
+	for (size_t i = 0; i < EDGE_IDENTITIES; i++)
+		v->not_after[i] = w->material[i] != NULL ? net_tls_material_not_after(w->material[i]) : 0;
+}
+
+static void
+put_doors(struct control_request *r, const struct edge_config *c)
+{
+	for (size_t i = 0; i <= EDGE_INNER(c); i++) {
+		bool inner = i == EDGE_INNER(c);
+		const struct edge_door_conf *d = inner ? &c->inner : edge_outer(c, i);
+		unsigned char room[RECORD_SMALL];
+		struct record_writer w;
+
+		record_begin(&w, room, sizeof(room), "door");
+		record_str(&w, "listen", d->listen);
+		record_str(&w, "name", d->name);
+		record_str(&w, "side", inner ? "inner" : "outer");
+		record_bool(&w, "users", !inner && d->users);
+		record_bool(&w, "partners", !inner && d->partners);
+		control_put(r, &w);
+	}
+}
+
+static void
+put_certificates(struct control_request *r, const struct edge_config *c, const struct edge_view *v)
+{
+	time_t now = clock_wall();
+
+	for (size_t i = 0; i < EDGE_IDENTITIES; i++) {
+		size_t door = i % EDGE_DIAL(0);
+		unsigned char room[RECORD_SMALL];
+		struct record_writer w;
+
+		if (v->not_after[i] == 0)
+			continue;
+		record_begin(&w, room, sizeof(room), "certificate");
+		if (door == EDGE_INNER(c))
+			record_str(&w, "door", "inner");
+		else
+			record_printf(&w, "door", "outer[%zu]", door);
+		record_str(&w, "use", i >= EDGE_DIAL(0) ? "dial" : "door");
+		record_int(&w, "days_left", (int64_t)((v->not_after[i] - now) / 86400));
+		record_time(&w, "not_after", v->not_after[i]);
+		control_put(r, &w);
+	}
+}
+
+static void
+tell_status(struct control_request *r, const void *question, struct control_answer *const *answer, unsigned n)
+{
+	const struct edge *e = control_owner(r);
+	const struct edge_view *first = NULL;
+	unsigned char room[RECORD_SMALL];
+	struct record_writer w;
+	uint64_t links = 0, transactions = 0;
+
+	(void)question;
+	for (unsigned i = 0; i < n; i++) {
+		const struct edge_view *v = answer[i] != NULL ? answer[i]->slot : NULL;
+
+		first = first == NULL ? v : first;
+		links += v != NULL ? v->view.links : 0;
+		transactions += v != NULL ? v->view.transactions : 0;
+	}
+	view_begin_daemon(&w, room, sizeof(room), "sallyport-edge", e->since);
+	record_str(&w, "configuration", e->config->file);
+	record_str(&w, "policy", e->config->policy);
+	record_int(&w, "workers", n);
+	record_int(&w, "connections", (int64_t)links);
+	record_int(&w, "transactions", (int64_t)transactions);
+	record_int(&w, "servers_in_policy", first != NULL ? (int64_t)first->partners : -1);
+	record_int(&w, "discovered_partners", edge_discovered_count(e->discovered));
+	control_put(r, &w);
+	put_doors(r, e->config);
+	view_put_hops(r, answer, n, "director");
+	if (first != NULL)
+		put_certificates(r, e->config, first);
+	view_put_workers(r, answer, n);
+	view_end(r, answer, n);
+}
+
+static void
+run_status(struct control_request *r)
+{
+	control_ask_workers(r, &(struct control_asked){ .fn = look_at_worker, .slot_size = sizeof(struct edge_view),
+	    .done = tell_status });
+}
+
+/* ---- connections ---- */
+
+
+static void
+list_link(struct sip_link *l, void *arg)
+{
+	struct control_answer *a = arg;
+	const char *class = policy_class_name((enum policy_class)sip_link_class(l));
+
+	if (!a->cut && view_wants_link(a->question, l, class))
+		view_put_link(a, l, class);
+}
+
+static void
+list_links(void *who, struct control_answer *a)
+{
+	struct edge_worker *w = ((struct net_worker *)who)->owner;
+
+	sip_relay_each_link(w->relay, list_link, a);
+}
+
+static void
+run_connections(struct control_request *r)
+{
+	control_ask_workers(r, &(struct control_asked){ .fn = list_links, .question = view_filter_new(r) });
+}
+
+/* ---- what the main thread does ---- */
+
+static void
+do_reload(void *who, struct control_answer *a)
+{
+	struct conf_errors *errs = conf_errors_new();
+
+	if (!edge_reload(who, errs)) {
+		view_put_errors(a, errs);
+		control_answer_fail(a, EX_CONFIG, "the old configuration stays in force");
+	}
+	conf_errors_free(errs);
+}
+
+static void
+run_reload(struct control_request *r)
+{
+	control_ask_main(r, &(struct control_asked){ .fn = do_reload });
+}
+
+static void
+do_reopen(void *who, struct control_answer *a)
+{
+	const struct edge *e = who;
+
+	if (log_reopen() != SP_OK)
+		control_answer_fail(a, EX_CANTCREAT, "%s: %s", e->config->log_file, strerror(errno));
+}
+
+static void
+run_reopen(struct control_request *r)
+{
+	control_ask_main(r, &(struct control_asked){ .fn = do_reopen });
+}
+
+/* ---- discovered partners ---- */
+
+static void
+put_discovered(void *arg, const struct edge_discovered_state *s)
+{
+	struct control_request *r = arg;
+	unsigned char room[RECORD_SMALL];
+	char key[65];
+	struct record_writer w;
+	struct strbuf sb;
+
+	strbuf_init(&sb, key, sizeof(key));
+	strbuf_hex(&sb, s->fingerprint, 32, false);
+	record_begin(&w, room, sizeof(room), "discovered");
+	record_str(&w, "key", key);
+	for (unsigned i = 0; i < s->ndomains; i++)
+		record_item(&w, "domains", span_str(s->domain[i]));
+	record_str(&w, "subject", s->subject);
+	record_str(&w, "issuer", s->issuer);
+	record_str(&w, "state", s->suspicious ? "suspicious" : s->at_limit ? "addressees at limit" : "good");
+	record_bool(&w, "suspicious", s->suspicious);
+	record_bool(&w, "at_limit", s->at_limit);
+	record_int(&w, "addressees", s->addressees);
+	record_int(&w, "answers", s->answers);
+	record_int(&w, "failures", s->failures);
+	record_int(&w, "requests", (int64_t)s->requests);
+	record_int(&w, "refused_rate", (int64_t)s->refused_rate);
+	record_int(&w, "refused_addressees", (int64_t)s->refused_addressees);
+	record_int(&w, "silent", (int64_t)(s->silent_ms / 1000));
+	control_put(r, &w);
+}
+
+static void
+run_discovered_list(struct control_request *r)
+{
+	const struct edge *e = control_owner(r);
+
+	edge_discovered_each(e->discovered, put_discovered, r);
+	control_end(r, EX_OK, NULL);
+}
+
+static void
+run_discovered_reset(struct control_request *r)
+{
+	const struct edge *e = control_owner(r);
+	struct span key = control_text(r, "key");
+	unsigned char fingerprint[32];
+	char text[128];
+	unsigned n;
+
+	snprintf(text, sizeof(text), "%.*s", SPAN_FMT(key));
+	if (span_is(key, "all")) {
+		n = edge_discovered_reset(e->discovered, NULL);
+	} else if (key.n >= sizeof(text) || !policy_read_fingerprint(text, fingerprint)) {
+		control_end(r, EX_USAGE, "expects a certificate's SHA-256 in hexadecimal, or \"all\"");
+		return;
+	} else if ((n = edge_discovered_reset(e->discovered, fingerprint)) == 0) {
+		control_end(r, EX_NOHOST, "there is no discovered partner with that certificate");
+		return;
+	}
+	control_end(r, EX_OK, "%u forgotten", n);
+}
+
+/* ---- the table ---- */
+
+static const struct control_arg filter_args[] = { VIEW_FILTER_ARGS, { NULL, 0, false } };
+static const struct control_arg key_args[] = { { "key", RECORD_TEXT, true }, { NULL, 0, false } };
+
+static const struct control_verb verbs[] = {
+	{ .name = "status", .right = CONTROL_READ, .run = run_status },
+	{ .name = "connections", .right = CONTROL_READ, .args = filter_args, .run = run_connections },
+	{ .name = "reload", .right = CONTROL_CHANGE, .run = run_reload },
+	{ .name = "reopen-logs", .right = CONTROL_CHANGE, .run = run_reopen },
+	{ .name = "discovered-list", .right = CONTROL_READ, .run = run_discovered_list },
+	{ .name = "discovered-reset", .right = CONTROL_CHANGE, .args = key_args, .run = run_discovered_reset },
+	{ .name = NULL }
+};
+
+/* Who builds something else that may be asked has a table in a file of his own, and a row here. */
+static const struct control_verb *const tables[] = { verbs, NULL };
+
+struct control *
+edge_control_new(struct edge *e)
+{
+	struct control_setup setup = {
+		.path = e->config->control_socket, .group = e->config->control_group,
+		.operators = e->config->control_operators, .user = e->config->user, .verbs = tables, .owner = e,
+		.crew = e->crew
+	};
+
+	e->since = clock_wall();
+	return control_new(&setup);
+}
