@@ -17,6 +17,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/journal.h"
 #include "common/mem.h"
 
 #define TAIL	4	/* room for "...\n" after the longest record */
@@ -29,6 +30,7 @@
 static atomic_int target = STDERR_FILENO;
 static atomic_int shown = SP_LOG_NOTICE;
 static _Atomic uint64_t lost;
+static atomic_int journal = -1;	/* a socket; then target is not written to */
 
 static char name[32] = "sallyport";
 static char *file;	/* of the last log_open(); NULL: standard error */
@@ -97,6 +99,19 @@ log_open(const char *program, const char *path, enum log_level level)
 	file = copy;
 	snprintf(name, sizeof(name), "%s", program);
 	atomic_store(&shown, level);
+	return SP_OK;
+}
+
+int
+log_use_journal(const char *how)
+{
+	int fd;
+
+	if (strcmp(how, "off") == 0 || (strcmp(how, "auto") == 0 && !journal_is_stderr()))
+		return SP_OK;
+	if ((fd = journal_connect(strcmp(how, "auto") == 0 ? JOURNAL_SOCKET : how)) == -1)
+		return SP_EIO;
+	atomic_store(&journal, fd);
 	return SP_OK;
 }
 
@@ -196,11 +211,13 @@ log_begin(enum log_level level, const char *event)
 	strbuf_init(&r.sb, r.line, sizeof(r.line) - TAIL);
 	r.level = level;
 	r.on = log_shows(level);
+	r.text = 0;
 	if (r.on) {
 		put_time(&r.sb);
 		strbuf_puts(&r.sb, name);
 		strbuf_putc(&r.sb, ' ');
 		strbuf_puts(&r.sb, level_name(level));
+		r.text = r.sb.len + 1;
 		strbuf_puts(&r.sb, " event=");
 		strbuf_puts(&r.sb, event);
 	}
@@ -261,6 +278,7 @@ log_end(struct logrec *r)
 {
 	struct strbuf *sb = text_of(r);
 	ssize_t n;
+	int fd;
 
 	if (!r->on)
 		return;
@@ -268,6 +286,11 @@ log_end(struct logrec *r)
 	if (sb->failed) {
 		memcpy(sb->p + sb->len, "...", 3);
 		sb->len += 3;
+	}
+	if ((fd = atomic_load_explicit(&journal, memory_order_relaxed)) != -1) {
+		if (!journal_send(fd, (int)r->level, name, span_of(sb->p + r->text, sb->len - r->text)))
+			atomic_fetch_add_explicit(&lost, 1, memory_order_relaxed);
+		return;
 	}
 	sb->p[sb->len++] = '\n';
 	/* A log that can't be written has nobody to complain to, but is counted. */

@@ -39,6 +39,7 @@ struct logrec {
 	struct strbuf	 sb;
 	char		 line[LOG_LINE_MAX];
 	enum log_level	 level;
+	size_t		 text;	/* where the record begins, after time, program and level */
 	bool		 on;	/* level is shown; otherwise every call is a no-op */
 };
 
@@ -49,6 +50,12 @@ struct logrec {
  * (then the earlier target stays).
  */
 int	log_open(const char *program, const char *path, enum log_level);
+/*
+ * Write to systemd's journal, field by field (common/journal.h), instead of standard error.
+ * how: "off": no; "auto": if standard error leads there anyway; else the path of its socket. To be
+ * called once, right after log_open() without a path. SP_EIO with errno when it cannot be reached.
+ */
+int	log_use_journal(const char *how);
 /* Close and open the file again, after rotation. Keeps the old one on failure. */
 int	log_reopen(void);
 /* Records that could not be written so far, of all threads. */

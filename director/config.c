@@ -95,9 +95,14 @@ static const struct conf_item items[] = {
 	INT("workers", workers, 0, 0, 0, 64, "Threads that serve connections; 0 is one for each processor."),
 	STR("flow_keys", flow_keys, CONF_OPTIONAL | CONF_NONEMPTY, NULL,
 	    "File with the keys that sign routes, made when absent; without it, routes end with the process."),
-	STR("log.file", log_file, CONF_OPTIONAL, NULL, "Log file; without it the log goes to standard error."),
+	STR("log.file", log_file, CONF_OPTIONAL, NULL, "Log file; without it the log goes to the journal or to standard error."),
+	STR("log.journal", log_journal, CONF_NONEMPTY, "auto",
+	    "Without log.file: auto (the journal, if standard error leads there), off, or the path of the journal's socket."),
 	{ "log.level", CONF_CHOICE, AT(log_level), CONF_RELOADS, 3, 0, 0, NULL, level_words, NULL, 0,
 	    "Least important level that is logged: error, warning, notice, info or debug." },
+	INT("log.refusals", log_refusals, CONF_RELOADS, 100, 0, 1000000,
+	    "Lines about refusals of one kind and source, of each worker, in log.window; the rest is counted in a summary; 0: no limit."),
+	INT("log.window", log_window, CONF_RELOADS, 60, 1, 3600, "Seconds after which log.refusals begins anew."),
 	STR("control.socket", control_socket, 0, RUNDIR "/director.sock",
 	    "The socket on which sallyportctl asks this daemon; \"\" for none."),
 	STR("control.group", control_group, CONF_OPTIONAL, NULL,
@@ -713,6 +718,7 @@ director_config_same_frame(const struct director_config *a, const struct directo
 		    director_door(a, i)->admits == director_door(b, i)->admits;
 	*option = !doors ? "doors" : !same(a->name, b->name) ? "name" : !same(a->user, b->user) ? "user" :
 	    a->workers != b->workers ? "workers" : !same(a->log_file, b->log_file) ? "log.file" :
+	    !same(a->log_journal, b->log_journal) ? "log.journal" :
 	    !same(a->auth_users, b->auth_users) ? "auth.users" : !same(a->auth_user, b->auth_user) ? "auth.user" :
 	    a->auth_replay_entries != b->auth_replay_entries ? "auth.replay_entries" :
 	    a->guesses_pair != b->guesses_pair ? "guessing.user_and_source" :

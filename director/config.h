@@ -71,7 +71,9 @@ struct director_config {
 	int		 workers;
 	char		*flow_keys;
 	char		*log_file;
+	char		*log_journal;
 	int		 log_level;
+	int		 log_refusals, log_window;	/* lines; seconds */
 	char		*control_socket, *control_group, *control_operators;
 	char		*certificate, *key, *trust, *crl;
 	struct conf_groups doors, edges, pools, routes;

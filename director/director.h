@@ -70,7 +70,7 @@ struct director_worker {
 	struct net_timer	 drain;
 	struct net_timer	 sweep;		/* of the associations; the first worker's */
 	atomic_bool		 busy;		/* draining, and something is still in flight; read by the control thread */
-	uint64_t		 references;	/* refusals so far; names the log line of one */
+	struct sip_refusals	*refusals;	/* their log lines */
 };
 
 /* Start and end of a worker (net_crew_start()); arg is the struct director. */

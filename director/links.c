@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "net/stats.h"
 #include "sip/logs.h"
+#include "sip/refusals.h"
 
 size_t
 servers_count(const struct director_config *c, enum server_kind kind)
@@ -150,9 +151,10 @@ end_associations(struct director_worker *w, struct sip_link *l)
 void
 link_closed(struct sip_relay *r, struct sip_link *l, enum policy_reason why, const char *detail)
 {
-	struct logrec rec = sip_log_disconnected(why);
+	struct director_worker *w = sip_relay_owner(r);
+	struct logrec rec = sip_refusals_log_end(w->refusals, sip_link_remote(l), why, detail);
 
-	end_associations(sip_relay_owner(r), l);
+	end_associations(w, l);
 	log_link(&rec, l);
 	sip_log_disconnected_end(&rec, why, detail);
 }
@@ -163,10 +165,22 @@ link_refused(struct sip_relay *r, struct sip_link *l, const struct sip_message *
     const char *detail)
 {
 	struct director_worker *w = sip_relay_owner(r);
-	struct logrec rec = sip_log_refused(w->worker->id, &w->references, why, detail);
+	struct logrec rec = sip_refusals_log(w->refusals, l != NULL ? sip_link_remote(l) : NULL, why, detail);
 
 	if (l != NULL)
 		log_link(&rec, l);
 	sip_log_message(&rec, m);
+	log_end(&rec);
+}
+
+void
+link_turned_away(struct sip_relay *r, const struct net_addr *from, const struct sip_face *face, enum policy_reason why)
+{
+	struct director_worker *w = sip_relay_owner(r);
+	struct logrec rec = sip_refusals_log(w->refusals, from, why, NULL);
+	char addr[NET_ADDR_TEXT];
+
+	log_uint(&rec, "port", face->port);
+	log_word(&rec, "peer", net_addr_format(from, addr));
 	log_end(&rec);
 }

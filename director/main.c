@@ -582,8 +582,11 @@ main(int argc, char **argv)
 	    SP_OK) {
 		fprintf(stderr, "%s: %s: %s\n", program, director.config->log_file, strerror(errno));
 		rc = EX_CANTCREAT;
-	} else
+	} else {
+		if (director.config->log_file == NULL && log_use_journal(director.config->log_journal) != SP_OK)
+			log_say(SP_LOG_ERROR, "log", "journal (%s): %s", director.config->log_journal, strerror(errno));
 		rc = run(&director);
+	}
 	conf_errors_free(errs);
 	unload(&director);
 	return rc;

@@ -546,5 +546,6 @@ request(struct sip_relay *r, struct sip_link *from, struct sip_message *m)
 
 const struct sip_relay_ops director_relay_ops = {
 	.request = request, .response = reply_response, .believed = reply_believed, .made = reply_made,
-	.opened = link_opened, .closed = link_closed, .refused = link_refused
+	.opened = link_opened, .closed = link_closed, .refused = link_refused,
+	.turned_away = link_turned_away
 };

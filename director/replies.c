@@ -8,6 +8,7 @@
 #include "director/links.h"
 #include "director/passage.h"
 #include "sip/mark.h"
+#include "sip/refusals.h"
 
 /* Why we refused: the whole of it inside, to a remote user only what may be known outside (MS 10). */
 static void
@@ -23,8 +24,7 @@ explain(struct director_worker *w, enum home_source source, struct sip_message *
 	if (id != 0 && policy_reason_is_public(why))
 		sip_edit_insert(m, (int)m->nheaders, "ms-diagnostics-public: %d;reason=\"%s\"\r\n", id,
 		    policy_reason_text(why));
-	sip_edit_insert(m, (int)m->nheaders, "X-Sallyport-Reference: %u-%llx\r\n", w->worker->id,
-	    (unsigned long long)w->references);
+	sip_edit_insert(m, (int)m->nheaders, "X-Sallyport-Reference: %s\r\n", sip_refusals_reference(w->refusals));
 }
 
 static bool

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "director/director.h"
+#include "sip/refusals.h"
 #include "director/srvs.h"
 #include "director/targets.h"
 
@@ -137,6 +138,17 @@ sweep(struct net_timer *t)
 	net_timer_set(w->worker->loop, t, SWEEP_MS);
 }
 
+static void
+limit_refusals(struct director_worker *w)
+{
+	struct sip_refusals_limits limits = { (unsigned)w->config->log_refusals, (unsigned)w->config->log_window * 1000 };
+
+	if (w->refusals == NULL)
+		w->refusals = sip_refusals_new(w->worker->loop, w->worker->id, &limits);
+	else
+		sip_refusals_take_limits(w->refusals, &limits);
+}
+
 int
 director_worker_start(struct net_worker *worker, void *arg)
 {
@@ -161,6 +173,7 @@ director_worker_start(struct net_worker *worker, void *arg)
 	w->signer = sip_flow_signer_new(d->keys);
 	w->desk = sipae_desk_new();
 	w->nonces = net_hmac_new(d->nonce_key, sizeof(d->nonce_key));
+	limit_refusals(w);
 	w->relay = sip_relay_new(worker, w->lib, w->dns, w->signer, &limits, &director_relay_ops, w);
 	sip_relay_join(w->relay, d->relays);
 	w->ask = ask_new(worker->loop, d->authd.worker[worker->id], (uint32_t)d->config->max_questions);
@@ -199,6 +212,7 @@ director_worker_stop(struct net_worker *worker, void *arg)
 	ask_free(w->ask, director_forget);
 	srvs_free(w->srvs, director_forget);
 	sip_relay_free(w->relay);
+	sip_refusals_free(w->refusals);
 	for (size_t i = 0; i < w->nfaces; i++) {
 		net_tls_ctx_unref(w->face[i].server);
 		net_tls_ctx_unref(w->face[i].client);
@@ -233,6 +247,7 @@ deliver_update(struct net_worker *worker, struct net_mail *mail)
 	if (w != NULL) {
 		director_config_unref(w->config);
 		w->config = director_config_ref(u->config);
+		limit_refusals(w);
 		for (size_t i = 0; i < w->nfaces; i++)
 			if (u->material[i] != NULL && set_identity(w, i, u->material[i]) != SP_OK)
 				log_say(SP_LOG_ERROR, "certificate-kept", "worker %u keeps the old certificate of door %zu",

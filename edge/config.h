@@ -55,7 +55,9 @@ struct edge_config {
 	char			*flow_keys;
 	char			*peer_certificates;	/* where those that peers have shown are listed; NULL: nowhere */
 	char			*log_file;
+	char			*log_journal;
 	int			 log_level;
+	int			 log_refusals, log_window;	/* lines; seconds */
 	char			*control_socket, *control_group, *control_operators;
 	struct conf_groups	 outer;		/* of struct edge_door_conf */
 	struct edge_door_conf	 inner;

@@ -71,7 +71,7 @@ struct edge_worker {
 	struct sip_link_limits	 server_limits;	/* of who has proved to be a server, by whichever door */
 	struct sip_face		*partner_face;	/* how partners see us when we dial */
 	unsigned		 decisions;	/* one of 64 is timed */
-	uint64_t		 references;	/* refusals so far; names the log line of one */
+	struct sip_refusals	*refusals;	/* their log lines */
 };
 
 /* Start and end of a worker (net_crew_start()); arg is the struct edge. */

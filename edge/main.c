@@ -452,6 +452,8 @@ main(int argc, char **argv)
 			fprintf(stderr, "%s: %s: %s\n", program, edge.config->log_file, strerror(errno));
 			rc = EX_CANTCREAT;
 		} else {
+			if (edge.config->log_file == NULL && log_use_journal(edge.config->log_journal) != SP_OK)
+				log_say(SP_LOG_ERROR, "log", "journal (%s): %s", edge.config->log_journal, strerror(errno));
 			rc = run(&edge);
 		}
 	}

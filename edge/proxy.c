@@ -17,6 +17,7 @@
 #include "sip/forward.h"
 #include "sip/logs.h"
 #include "sip/mark.h"
+#include "sip/refusals.h"
 
 /* Words of a note: what has to be known when the response comes. */
 enum {
@@ -728,8 +729,7 @@ explain_refusal(struct edge_worker *w, struct sip_link *to, struct sip_message *
 		    policy_reason_text(why));
 	}
 	if (why != POLICY_REASON_ALLOWED)
-		sip_edit_insert(m, (int)m->nheaders, "X-Sallyport-Reference: %u-%llx\r\n", w->worker->id,
-		    (unsigned long long)w->references);
+		sip_edit_insert(m, (int)m->nheaders, "X-Sallyport-Reference: %s\r\n", sip_refusals_reference(w->refusals));
 }
 
 /* Inward: strip as for a request, then say what we know of who answered. */
@@ -885,7 +885,7 @@ opened(struct sip_relay *r, struct sip_link *l, enum policy_reason *why)
 static void
 closed(struct sip_relay *r, struct sip_link *l, enum policy_reason why, const char *detail)
 {
-	struct logrec rec = sip_log_disconnected(why);
+	struct logrec rec = sip_refusals_log_end(worker_of(r)->refusals, sip_link_remote(l), why, detail);
 
 	edge_note_refused(worker_of(r), l, why, detail);
 	if (sip_link_class(l) == POLICY_CLASS_BRANCH)
@@ -900,7 +900,7 @@ refused(struct sip_relay *r, struct sip_link *l, const struct sip_message *m, en
     const char *detail)
 {
 	struct edge_worker *w = worker_of(r);
-	struct logrec rec = sip_log_refused(w->worker->id, &w->references, why, detail);
+	struct logrec rec = sip_refusals_log(w->refusals, l != NULL ? sip_link_remote(l) : NULL, why, detail);
 
 	if (l != NULL)
 		log_link(&rec, w, l);
@@ -908,6 +908,19 @@ refused(struct sip_relay *r, struct sip_link *l, const struct sip_message *m, en
 	log_end(&rec);
 }
 
+static void
+turned_away(struct sip_relay *r, const struct net_addr *from, const struct sip_face *face, enum policy_reason why)
+{
+	struct logrec rec = sip_refusals_log(worker_of(r)->refusals, from, why, NULL);
+	char addr[NET_ADDR_TEXT];
+
+	log_word(&rec, "side", policy_side_name(face->side));
+	log_uint(&rec, "port", face->port);
+	log_word(&rec, "peer", net_addr_format(from, addr));
+	log_end(&rec);
+}
+
 const struct sip_relay_ops edge_relay_ops = {
-	.request = request, .response = response, .opened = opened, .closed = closed, .refused = refused
+	.request = request, .response = response, .opened = opened, .closed = closed, .refused = refused,
+	.turned_away = turned_away
 };

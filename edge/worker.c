@@ -8,6 +8,7 @@
 #include "common/mem.h"
 #include "edge/edge.h"
 #include "edge/gauges.h"
+#include "sip/refusals.h"
 
 struct edge_door {
 	struct edge_worker	*w;
@@ -181,6 +182,8 @@ edge_worker_start(struct net_worker *worker, void *arg)
 	w->discovery = edge_discovery_new(worker->loop, w->dns,
 	    &(struct edge_discovery_limits){ (unsigned)e->config->limits.held, (unsigned)e->config->limits.held_per_domain });
 	w->signer = sip_flow_signer_new(e->keys);
+	w->refusals = sip_refusals_new(worker->loop, worker->id, &(struct sip_refusals_limits){ (unsigned)e->config->log_refusals,
+	    (unsigned)e->config->log_window * 1000 });
 	w->relay = sip_relay_new(worker, w->lib, w->dns, w->signer, &limits, &edge_relay_ops, w);
 	sip_relay_join(w->relay, e->relays);
 	w->door_arg = xcalloc(n, sizeof(*w->door_arg));
@@ -221,6 +224,7 @@ edge_worker_stop(struct net_worker *worker, void *arg)
 	net_timer_cancel(worker->loop, &w->warm);
 	edge_discovery_free(w->discovery, edge_drop_held);
 	sip_relay_free(w->relay);
+	sip_refusals_free(w->refusals);
 	for (size_t i = 0; i <= EDGE_INNER(w->edge->config); i++) {
 		net_tls_ctx_unref(w->face[i].server);
 		net_tls_ctx_unref(w->face[i].client);

@@ -147,6 +147,8 @@ sip_relay_accept(struct sip_relay *r, int fd, const struct net_addr *from, struc
 		count(&r->counters.by_reason[POLICY_REASON_CONNECTION_LIMIT]);
 		stats_count(REFUSALS, POLICY_REASON_CONNECTION_LIMIT, face->side);
 		stats_limit_hit(CONNECTIONS);
+		if (r->ops->turned_away != NULL)
+			r->ops->turned_away(r, from, face, POLICY_REASON_CONNECTION_LIMIT);
 	}
 }
 

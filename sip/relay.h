@@ -81,6 +81,8 @@ struct sip_relay_ops {
 	/* Handshake done; false closes the link (class unknown, limit …) with the reason in *why. */
 	bool	(*opened)(struct sip_relay *, struct sip_link *, enum policy_reason *why);
 	void	(*closed)(struct sip_relay *, struct sip_link *, enum policy_reason, const char *detail);
+	/* A connection that was closed before it was one. May be NULL. */
+	void	(*turned_away)(struct sip_relay *, const struct net_addr *from, const struct sip_face *, enum policy_reason);
 	/* Whole-message events for the session log and counters; may be NULL. msg may be NULL. */
 	void	(*refused)(struct sip_relay *, struct sip_link *from, const struct sip_message *msg,
 		    enum policy_reason, const char *detail);

@@ -4,11 +4,15 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/journal.h"
 #include "tests/unit/unit.h"
 
 /* 2023-11-14T22:13:20Z */
@@ -233,12 +237,173 @@ START_TEST(threads_do_not_mix)
 }
 END_TEST
 
+/* --- the journal --- */
+
+static int
+receiver(void)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX, .sun_path = "socket" };
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+static char *
+datagram(int fd)
+{
+	ssize_t n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+
+	text[n > 0 ? n : 0] = '\0';
+	return text;
+}
+
+/* A line of the datagram. */
+static bool
+has_field(const char *field)
+{
+	size_t n = strlen(field);
+
+	for (const char *p = text; (p = strstr(p, field)) != NULL; p++)
+		if ((p == text || p[-1] == '\n') && p[n] == '\n')
+			return true;
+	return false;
+}
+
+/* Each line is FIELD=value, as systemd.journal-fields(7) and its native protocol have them. */
+static void
+is_native(void)
+{
+	for (char *p = text, *end; *p != '\0'; p = end + 1) {
+		size_t name = strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+
+		ck_assert_ptr_nonnull(end = strchr(p, '\n'));
+		ck_assert(name > 0 && name <= 64 && p[0] >= 'A' && p[name] == '=');
+		for (char *q = p; q < end; q++)
+			ck_assert(*q >= ' ' && *q < 0x7f);
+	}
+}
+
+START_TEST(journal_fields)
+{
+	struct logrec r;
+	char id[JOURNAL_ID], want[64];
+	int fd;
+
+	start();
+	fd = receiver();
+	ck_assert_int_eq(log_open("sallyport-check", NULL, SP_LOG_INFO), SP_OK);
+	ck_assert_int_eq(log_use_journal("off"), SP_OK);
+	ck_assert_int_eq(log_use_journal("no/such/socket"), SP_EIO);
+	ck_assert_int_eq(log_use_journal("socket"), SP_OK);
+	r = log_begin(SP_LOG_NOTICE, "refused");
+	log_word(&r, "reason", "loop");
+	log_text(&r, "detail", "two words=x");
+	log_outside(&r, "call-id", span_str("a\" event=forged\nMESSAGE_ID=0\x1b[31m"));
+	log_uint(&r, "conn", 7);
+	log_end(&r);
+	datagram(fd);
+	is_native();
+	ck_assert(has_field("PRIORITY=5"));
+	ck_assert(has_field("SYSLOG_IDENTIFIER=sallyport-check"));
+	ck_assert(has_field("SALLYPORT_EVENT=refused"));
+	ck_assert(has_field("SALLYPORT_REASON=loop"));
+	ck_assert(has_field("SALLYPORT_DETAIL=two words=x"));
+	ck_assert(has_field("SALLYPORT_CALL_ID=a\\x22 event=forged\\x0aMESSAGE_ID=0\\x1b[31m"));
+	ck_assert(has_field("SALLYPORT_CONN=7"));
+	journal_id(span_str("refused"), id);
+	snprintf(want, sizeof(want), "MESSAGE_ID=%s", id);
+	ck_assert(has_field(want));
+	ck_assert_ptr_nonnull(strstr(text, "MESSAGE=event=refused reason=loop detail=\"two words=x\" "));
+	unlink("socket");
+	close(fd);
+	done();
+}
+END_TEST
+
+/* A record that was cut, and values that were, are whole fields still. */
+START_TEST(journal_of_cut_records)
+{
+	static char many[LOG_LINE_MAX * 2];
+	struct logrec r;
+	int fd;
+
+	start();
+	fd = receiver();
+	ck_assert_int_eq(log_open("check", NULL, SP_LOG_INFO), SP_OK);
+	ck_assert_int_eq(log_use_journal("socket"), SP_OK);
+	memset(many, '"', sizeof(many) - 1);
+	r = log_begin(SP_LOG_ERROR, "a");
+	log_outside(&r, "from", span_str(many));
+	log_outside(&r, "to", span_str("x"));
+	log_end(&r);
+	datagram(fd);
+	is_native();
+	ck_assert(has_field("SALLYPORT_TO=x"));
+	r = log_begin(SP_LOG_ERROR, "b");
+	for (int i = 0; i < 10; i++)
+		log_outside(&r, "from", span_str(many));
+	log_end(&r);
+	datagram(fd);
+	is_native();
+	ck_assert(has_field("SALLYPORT_EVENT=b"));
+	unlink("socket");
+	close(fd);
+	done();
+}
+END_TEST
+
+/* Nobody there any more: it does not wait, and what is lost is counted. */
+START_TEST(journal_gone_or_full)
+{
+	uint64_t before;
+	int fd;
+
+	start();
+	fd = receiver();
+	ck_assert_int_eq(log_open("check", NULL, SP_LOG_INFO), SP_OK);
+	ck_assert_int_eq(log_use_journal("socket"), SP_OK);
+	before = log_lost();
+	for (int i = 0; i < 20000; i++)
+		log_say(SP_LOG_INFO, "many", "%d", i);
+	ck_assert_uint_gt(log_lost(), before);
+	unlink("socket");
+	close(fd);
+	before = log_lost();
+	log_say(SP_LOG_INFO, "one", "more");
+	ck_assert_uint_eq(log_lost(), before + 1);
+	done();
+}
+END_TEST
+
+START_TEST(journal_by_environment)
+{
+	char dev[64];
+	struct stat st;
+	int fds[2];
+
+	ck_assert_int_eq(pipe(fds), 0);
+	unsetenv("JOURNAL_STREAM");
+	ck_assert(!journal_is_stderr());
+	ck_assert_int_eq(fstat(STDERR_FILENO, &st), 0);
+	snprintf(dev, sizeof(dev), "%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	setenv("JOURNAL_STREAM", dev, 1);
+	ck_assert(journal_is_stderr());
+	/* inherited, but standard error leads elsewhere by now */
+	ck_assert_int_eq(dup2(fds[1], STDERR_FILENO), STDERR_FILENO);
+	ck_assert(!journal_is_stderr());
+	setenv("JOURNAL_STREAM", "nonsense", 1);
+	ck_assert(!journal_is_stderr());
+}
+END_TEST
+
 int
 main(void)
 {
 	const TTest *tests[] = { one_line_for_one_record, levels_are_kept, long_values_are_cut,
 		long_records_are_cut, reopens_after_rotation, keeps_the_old_file_when_a_new_one_fails,
-		goes_to_standard_error, threads_do_not_mix };
+		goes_to_standard_error, threads_do_not_mix, journal_fields, journal_of_cut_records,
+		journal_gone_or_full, journal_by_environment };
 
 	return unit_run("log", tests, sizeof(tests) / sizeof(tests[0]));
 }
