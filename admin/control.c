@@ -245,6 +245,12 @@ control_on_gone(struct control_request *r, void (*fn)(struct control_request *, 
 	r->gone_arg = arg;
 }
 
+void *
+control_kept(const struct control_request *r)
+{
+	return r->gone_arg;
+}
+
 /* ---- a request ---- */
 
 void *

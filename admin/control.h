@@ -127,6 +127,7 @@ void	control_end(struct control_request *, int status, const char *fmt, ...)
  * (or the daemon ends); the request is gone after it. fn NULL: not any more.
  */
 void	control_on_gone(struct control_request *, void (*fn)(struct control_request *, void *arg), void *arg);
+void	*control_kept(const struct control_request *);	/* that arg */
 
 /* ---- asking others ---- */
 
@@ -152,6 +153,7 @@ struct control_asked {
 	void	*question;		/* handed over; may be NULL */
 	void	(*free_question)(void *); /* NULL: free() */
 	size_t	 slot_size;
+	void	(*fini_slot)(void *);	/* lets go of what the slot holds, in the control thread; NULL: nothing */
 	/*
 	 * In the control thread, when all have answered or the time is over. answer[i]
 	 * is NULL where worker i did not answer in time. NULL: the records are sent as

@@ -97,6 +97,8 @@ gather_free(struct gather *g)
 	g->c->ngathers--;
 	for (unsigned i = 0; i < g->n; i++) {
 		free(g->errand[i].answer.bytes);
+		if (g->asked.fini_slot != NULL && g->errand[i].answer.slot != NULL)
+			g->asked.fini_slot(g->errand[i].answer.slot);
 		free(g->errand[i].answer.slot);
 	}
 	if (g->asked.question != NULL) {

@@ -24,8 +24,10 @@ int	ctl_admin_user(int argc, char **argv);
 /* A command of commands: prints its help, or runs the one that argv[1] names. about: a sentence. */
 int	ctl_group(const char *name, const char *about, const struct ctl_command *table, int argc, char **argv);
 
+int	ctl_certs(int argc, char **argv);
 int	ctl_connections(int argc, char **argv);
 int	ctl_discovered(int argc, char **argv);
+int	ctl_partner(int argc, char **argv);
 int	ctl_pools(int argc, char **argv);
 int	ctl_reload(int argc, char **argv);
 int	ctl_reopen_logs(int argc, char **argv);

@@ -7,6 +7,7 @@
 
 #include "admin/ctl.h"
 #include "admin/ctl_ask.h"
+#include "admin/ctl_store.h"
 
 int
 ctl_status(int argc, char **argv)
@@ -61,6 +62,65 @@ ctl_pools(int argc, char **argv)
 	    "and when and why not." };
 
 	return ctl_ask(&q, argc, argv);
+}
+
+int
+ctl_certs(int argc, char **argv)
+{
+	static const struct ctl_option options[] = {
+		{ "all", NULL, RECORD_BOOL, "also every certificate that anybody has shown" },
+		{ NULL, NULL, 0, NULL }
+	};
+	static const struct ctl_question q = { .command = "certs", .verb = "certs", .options = options,
+	    .help = "Lists the daemon's own certificates and those that partners of the policy have\n"
+	    "shown: days left, issuer, what they may be used for, and what will go wrong." };
+
+	return ctl_ask(&q, argc, argv);
+}
+
+/* ---- partner ---- */
+
+static int
+partner_list(int argc, char **argv)
+{
+	static const struct ctl_question q = { .command = "partner list", .verb = "partner-list",
+	    .none = "the policy names no partners", .help = "Lists the servers of others that the policy names, and how they are reached." };
+
+	return ctl_ask(&q, argc, argv);
+}
+
+static int
+partner_show(int argc, char **argv)
+{
+	static const struct ctl_question q = { .command = "partner show", .verb = "partner-show", .operand = "name",
+	    .operand_name = "NAME", .card = "partner", .help = "Shows one of them: state, last success and last failure with its reason, and the\n"
+	    "certificate that it has shown. NAME is the partner's or its server's." };
+
+	return ctl_ask(&q, argc, argv);
+}
+
+static int
+partner_test(int argc, char **argv)
+{
+	static const struct ctl_question q = { .command = "partner test", .verb = "partner-test", .operand = "name",
+	    .operand_name = "NAME", .card = "test", .help = "Connects to its server now, if it is not connected, and says what came of it." };
+
+	return ctl_ask(&q, argc, argv);
+}
+
+int
+ctl_partner(int argc, char **argv)
+{
+	static const struct ctl_command commands[] = {
+		{ "list", partner_list, "show all of them" },
+		{ "show", partner_show, "show one: state, failures, certificate" },
+		{ "test", partner_test, "connect to one now" },
+		{ "pause", ctl_partner_pause, "let nothing pass to and from one" },
+		{ "resume", ctl_partner_pause, "let it pass again" },
+		{ NULL, NULL, NULL }
+	};
+
+	return ctl_group("partner", "Partners, providers and other servers that the policy names.", commands, argc, argv);
 }
 
 /* ---- discovered ---- */

@@ -23,7 +23,7 @@ escaped_width(struct span s)
 	size_t n = 0;
 
 	for (size_t i = 0; i < s.n; i++)
-		n += is_plain((unsigned char)s.p[i]) && s.p[i] != '\\' ? 1 : 4;
+		n += is_plain((unsigned char)s.p[i]) ? 1 : 4;
 	return n;
 }
 
@@ -33,7 +33,7 @@ record_print_escaped(FILE *out, struct span s)
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 
-		if (is_plain(c) && c != '\\')
+		if (is_plain(c))
 			putc(c, out);
 		else
 			fprintf(out, "\\x%02X", c);

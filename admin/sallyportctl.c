@@ -30,6 +30,8 @@ static const struct ctl_command commands[] = {
 	{ "connections", ctl_connections, "list connections" },
 	{ "reload", ctl_reload, "have a daemon read its files again, and hear what is wrong with them" },
 	{ "reopen-logs", ctl_reopen_logs, "have a daemon open its log files again" },
+	{ "partner", ctl_partner, "servers of others: how they are reached, what they have shown" },
+	{ "certs", ctl_certs, "certificates, and what will go wrong with them" },
 	{ "discovered", ctl_discovered, "partners that nobody has listed, and their limits" },
 	{ "pools", ctl_pools, "which servers a Director reaches" },
 	{ NULL, NULL, NULL }

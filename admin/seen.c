@@ -268,3 +268,24 @@ seen_write(struct seen *s, const char *path)
 	free(all);
 	return err;
 }
+
+void
+seen_each(struct seen *s, void (*fn)(void *arg, const struct seen_state *), void *arg)
+{
+	struct entry *all;
+	size_t n;
+
+	pthread_mutex_lock(&s->lock);
+	all = copy_all(s, &n);
+	pthread_mutex_unlock(&s->lock);
+	for (size_t i = 0; i < n; i++) {
+		const struct entry *e = &all[i];
+		struct seen_state out = { .fingerprint = e->fingerprint, .key = e->spki, .names = e->names,
+		    .subject = e->subject, .issuer = e->issuer, .serial = e->serial, .from = e->from, .detail = e->detail,
+		    .why = e->why, .usage = e->usage, .inbound = e->inbound, .first = e->first, .last = e->last,
+		    .not_after = e->not_after, .times = e->times };
+
+		fn(arg, &out);
+	}
+	free(all);
+}

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 
 #include "net/addr.h"
 #include "net/tls.h"
@@ -29,6 +30,20 @@ void	seen_free(struct seen *);		/* NULL: nothing */
 void	seen_note(struct seen *, const struct net_peer *, const struct net_addr *from, bool inbound,
 	    enum policy_reason why, const char *detail);
 size_t	seen_count(struct seen *, bool accepted);
+/* One certificate. Strings are valid during the call. */
+struct seen_state {
+	const unsigned char	*fingerprint, *key;	/* SHA-256, 32 bytes */
+	const char		*names;			/* with a space between; the first ones */
+	const char		*subject, *issuer, *serial, *from;
+	const char		*detail;		/* of a refusal; ours, or NULL */
+	enum policy_reason	 why;			/* ALLOWED: accepted */
+	unsigned		 usage;			/* NET_USAGE_* */
+	bool			 inbound;		/* when it was shown last */
+	time_t			 first, last, not_after;
+	unsigned long		 times;
+};
+/* All of them, accepted ones first, the last seen last. Copies: fn may take its time and call anything. */
+void	seen_each(struct seen *, void (*fn)(void *arg, const struct seen_state *), void *arg);
 /*
  * Write all of them to a file, one a line of key=value, the newest last, unless
  * nothing was noted since the last time. The file appears whole (it is renamed).

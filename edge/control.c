@@ -16,7 +16,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
-#include "edge/edge.h"
+#include "edge/controls.h"
 
 /* ---- status ---- */
 
@@ -264,7 +264,7 @@ static const struct control_verb verbs[] = {
 };
 
 /* Who builds something else that may be asked has a table in a file of his own, and a row here. */
-static const struct control_verb *const tables[] = { verbs, NULL };
+static const struct control_verb *const tables[] = { verbs, edge_partner_verbs, NULL };
 
 struct control *
 edge_control_new(struct edge *e)

@@ -111,6 +111,8 @@ enum {
 
 /* A request that waited for DNS when the worker ended (edge/proxy.c). */
 void	edge_drop_held(void *held);
+/* Where messages to that partner of the worker's rules go (edge/proxy.c). */
+struct sip_hop *edge_partner_hop(struct edge_worker *, size_t partner);
 /* What the relay asks of the edge (edge/proxy.c). */
 extern const struct sip_relay_ops edge_relay_ops;
 

@@ -412,19 +412,25 @@ routes_from_outside(struct edge_worker *w, struct sip_message *m, struct sip_rou
 	drop_all(m, SIP_H_ROUTE);
 }
 
-static void
-plan_partner(struct edge_worker *w, const struct policy_decision *d, struct sip_plan *p)
+struct sip_hop *
+edge_partner_hop(struct edge_worker *w, size_t i)
 {
-	const struct policy_partner *partner = policy_partner_get(w->rules, d->partner);
+	const struct policy_partner *partner = policy_partner_get(w->rules, i);
 	struct sip_hop_spec spec = {
 		.name = partner->server, .port = partner->port, .face = w->partner_face,
 		.reuse_inbound = policy_name_suffices(w->rules, span_str(partner->server)), .accept_cn = partner->accept_cn
 	};
 
+	return sip_hop_get(w->relay, &spec);
+}
+
+static void
+plan_partner(struct edge_worker *w, const struct policy_decision *d, struct sip_plan *p)
+{
 	p->face = w->partner_face;
 	p->note.word[NOTE_PARTNER] = (uint64_t)w->partner_number[d->partner] + 1;
 	stats_partner_count(w->partner_number[d->partner], STATS_PARTNER_OUT);
-	add_hop(p, sip_hop_get(w->relay, &spec));
+	add_hop(p, edge_partner_hop(w, d->partner));
 }
 
 /* The servers that DNS named, in its order; those that policy takes. */

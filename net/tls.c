@@ -652,6 +652,21 @@ net_tls_material_not_after(const struct net_tls_material *m)
 	return m->not_after;
 }
 
+bool
+net_tls_material_leaf(const struct net_tls_material *m, struct net_peer *out)
+{
+	BIO *bio = BIO_new_mem_buf(m->certificate.p, (int)m->certificate.n);
+	X509 *leaf = bio != NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+	bool good = leaf != NULL;
+
+	memset(out, 0, sizeof(*out));
+	if (good)
+		net_peer_from_x509(out, leaf, true);
+	X509_free(leaf);
+	BIO_free(bio);
+	return good;
+}
+
 void
 net_tls_material_digest(const struct net_tls_material *m, unsigned char out[32])
 {

@@ -150,6 +150,14 @@ struct net_peer {
 	char			 sni[256];	/* inbound: name the peer asked for, lower-case; "" if none */
 };
 
+/* Lets go of the names; the rest stays. */
+void	 net_peer_fini(struct net_peer *);
+/*
+ * What our own leaf says, as its peers read it: what net_peer has of a certificate
+ * that was shown. *out is zeroed before; net_peer_fini() it. False: it cannot be read (out is empty).
+ */
+bool	 net_tls_material_leaf(const struct net_tls_material *, struct net_peer *out);
+
 /* Is name (lower-case) among the proven names, exactly (RFC 9525; never by wildcard)? Of an unverified certificate, never. */
 bool	 net_peer_proves(const struct net_peer *, struct span name);
 

@@ -50,7 +50,6 @@ bool	 net_verify_proves(X509 *, const char *name, bool accept_cn);
 
 /* What stands in the certificate: all but has_certificate, unverified, why, fault, protocol and sni. The names are allocated; see net_peer_fini(). */
 void	 net_peer_from_x509(struct net_peer *, X509 *, bool accept_cn);
-void	 net_peer_fini(struct net_peer *);
 
 /*
  * A host name in lower case into out (no final dot), true only if it is a plain

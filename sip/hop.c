@@ -310,6 +310,13 @@ sip_hop_warm(struct sip_hop *h)
 		begin(h);
 }
 
+void
+sip_hop_try(struct sip_hop *h)
+{
+	if (!sip_hop_is_up(h) && (h->state == HOP_IDLE || h->state == HOP_DOWN))
+		begin(h);
+}
+
 int
 hop_submit(struct sip_hop *h, struct sip_tx *t, bool even_if_down)
 {

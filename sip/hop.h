@@ -38,5 +38,7 @@ bool	sip_hop_usable(const struct sip_hop *);
 bool	sip_hop_is_up(const struct sip_hop *);
 /* Begin to connect if nothing is up, so that the first request need not wait. */
 void	sip_hop_warm(struct sip_hop *);
+/* The same at once, whatever the breaker says: somebody wants to know. */
+void	sip_hop_try(struct sip_hop *);
 
 #endif

@@ -1,0 +1,12 @@
+/*
+ * edge/controls.h - the tables of requests that edge/control.c puts together.
+ */
+#ifndef SALLYPORT_EDGE_CONTROLS_H
+#define SALLYPORT_EDGE_CONTROLS_H
+
+#include "admin/control.h"
+#include "edge/edge.h"
+
+extern const struct control_verb edge_partner_verbs[];	/* edge/controlpartner.c */
+
+#endif
