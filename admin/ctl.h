@@ -29,6 +29,7 @@ int	ctl_connections(int argc, char **argv);
 int	ctl_discovered(int argc, char **argv);
 int	ctl_partner(int argc, char **argv);
 int	ctl_pools(int argc, char **argv);
+int	ctl_metrics(int argc, char **argv);
 int	ctl_reload(int argc, char **argv);
 int	ctl_reopen_logs(int argc, char **argv);
 int	ctl_status(int argc, char **argv);

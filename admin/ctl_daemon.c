@@ -8,6 +8,7 @@
 #include "admin/ctl.h"
 #include "admin/ctl_ask.h"
 #include "admin/ctl_store.h"
+#include "admin/metrics.h"
 
 int
 ctl_status(int argc, char **argv)
@@ -52,6 +53,36 @@ ctl_reopen_logs(int argc, char **argv)
 	    .help = "Has the daemon open its log files again, after they were moved away." };
 
 	return ctl_ask(&q, argc, argv);
+}
+
+int
+ctl_metrics(int argc, char **argv)
+{
+	struct ctlclient *c;
+	int got;
+
+	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+		puts("Usage: sallyportctl [--edge|--director|--socket PATH] metrics\n\n"
+		    "Prints what the daemon has counted, in the text format of Prometheus. See\n"
+		    "sallyport-metrics(7).");
+		return ctl_finish(EX_OK);
+	}
+	if (argc > 1)
+		return ctl_misused("metrics takes no arguments, but got", argv[1]);
+	c = ctlclient_new();
+	if ((got = ctl_connect(c)) == EX_OK) {
+		got = metrics_fetch(c, stdout);
+		if (got < 0)
+			got = ctl_broken(got);
+		else if (got != EX_OK)
+			fputs("sallyportctl: this daemon does not tell its metrics\n", stderr);
+		else if (ctlclient_was_cut(c)) {
+			fputs("sallyportctl: the daemon has more to tell than it may send\n", stderr);
+			got = EX_TEMPFAIL;
+		}
+	}
+	ctlclient_free(c);
+	return ctl_finish(got);
 }
 
 int

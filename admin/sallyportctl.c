@@ -33,6 +33,7 @@ static const struct ctl_command commands[] = {
 	{ "partner", ctl_partner, "servers of others: how they are reached, what they have shown" },
 	{ "certs", ctl_certs, "certificates, and what will go wrong with them" },
 	{ "discovered", ctl_discovered, "partners that nobody has listed, and their limits" },
+	{ "metrics", ctl_metrics, "what a daemon has counted, for Prometheus" },
 	{ "pools", ctl_pools, "which servers a Director reaches" },
 	{ NULL, NULL, NULL }
 };

@@ -29,7 +29,7 @@ def config(extra="", limits="", two=True, workers=1):
     door = 'certificate = "%s/edge-outer.pem"; key = "%s/edge-outer.key";' % (PKI, PKI)
     return """
 user = "nobody"; workers = %d;
-log = { level = "debug"; };
+log = { level = "debug"; refusals = 0; };
 outer = (
   { listen = "%s"; name = "sip.example.com"; %s users = true; },
   { listen = "%s"; name = "sip.example.com"; %s trust = "%s/ca.pem"; client_certificate = "required"; partners = true; }

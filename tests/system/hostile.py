@@ -28,7 +28,7 @@ def config(limits="", workers=1):
     door = 'certificate = "%s/edge-outer.pem"; key = "%s/edge-outer.key";' % (PKI, PKI)
     return """
 user = "nobody"; workers = %d;
-log = { level = "info"; };
+log = { level = "info"; refusals = 0; };
 outer = (
   { listen = "%s"; name = "sip.example.com"; %s users = true; },
   { listen = "%s"; name = "sip.example.com"; %s trust = "%s/ca.pem"; client_certificate = "required"; partners = true; }
