@@ -1,10 +1,11 @@
 /*
  * admin/metrics.c - see metrics.h.
  */
+#include "admin/metrics.h"
+
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
-#include "admin/metrics.h"
 
 #include <errno.h>
 #include <stdlib.h>
