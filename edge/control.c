@@ -265,7 +265,7 @@ static const struct control_verb verbs[] = {
 };
 
 /* Who builds something else that may be asked has a table in a file of his own, and a row here. */
-static const struct control_verb *const tables[] = { verbs, edge_partner_verbs, metrics_verbs, NULL };
+static const struct control_verb *const tables[] = { verbs, edge_partner_verbs, edge_policy_verbs, metrics_verbs, NULL };
 
 struct control *
 edge_control_new(struct edge *e)

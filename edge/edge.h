@@ -12,6 +12,7 @@
 #include "edge/config.h"
 #include "edge/discovered.h"
 #include "edge/discovery.h"
+#include "edge/shadow.h"
 #include "net/dns.h"
 #include "net/door.h"
 #include "net/guard.h"
@@ -41,6 +42,7 @@ struct edge {
 	struct sip_flow_keys	*keys;
 	struct net_crew		*crew;
 	struct control		*control;	/* NULL: there is none */
+	struct edge_shadow	*shadow;	/* the main thread's reference; NULL: no policy is tried */
 	struct sip_relay_set	*relays;
 	uint64_t		 listed_at;	/* when peer_certificates was written last */
 	bool			 list_failed;
@@ -59,6 +61,7 @@ struct edge_worker {
 	struct sip_flow_signer	*signer;
 	struct sip_relay	*relay;
 	struct policy_rules	*rules;
+	struct edge_shadow	*shadow;	/* a policy that is tried; NULL: none is */
 	unsigned		*partner_number;	/* under which its partners are counted, by index */
 	struct net_tls_material	*material[EDGE_IDENTITIES];
 	struct net_tls_lists	*lists_outer, *lists_inner;	/* out of rules */
@@ -91,6 +94,18 @@ void	edge_workers_update(struct edge *, struct policy_rules *, struct net_tls_ma
 bool	edge_reload(struct edge *, struct conf_errors *errs);
 /* The control socket with all that may be asked on it; bound, before privileges are dropped (edge/control.c). */
 struct control *edge_control_new(struct edge *);
+
+/* ---- edge/policyctl.c: a policy over the control socket ---- */
+
+/* What may be asked about policy; ends with a NULL name. */
+extern const struct control_verb edge_policy_verbs[];
+/*
+ * The main thread: these bytes as the policy of all workers, from now on. False: they do
+ * not do, errs says why, and the old policy stays.
+ */
+bool	edge_take_policy(struct edge *, struct span text, struct conf_errors *errs);
+/* The main thread: every worker tries s (a reference is taken), or nothing any more (NULL). */
+void	edge_workers_try(struct edge *, struct edge_shadow *s);
 
 /* ---- edge/peers.c: the certificates of the far ends ---- */
 

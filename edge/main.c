@@ -353,6 +353,7 @@ unload(struct edge *e)
 	seen_free(e->seen);
 	edge_discovered_free(e->discovered);
 	unref_material(e->material);
+	edge_shadow_unref(e->shadow);
 	policy_rules_unref(e->rules);
 	edge_config_free(e->config);
 }

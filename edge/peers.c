@@ -37,11 +37,26 @@ judge(struct edge_worker *w, const struct sip_link *l)
 	return policy_admit(w->rules, &f, called != NULL ? span_str(called) : SPAN_NONE);
 }
 
+/* The policy that is tried decides about the connection, too. */
+static void
+try_admission(struct edge_worker *w, const struct sip_link *l, enum policy_reason live)
+{
+	const struct net_peer *peer = sip_link_peer(l);
+	const char *called = sip_link_called(l);
+	struct policy_facts f;
+
+	sip_facts_of_link(&f, sip_link_face(l)->side, l);
+	edge_shadow_admitted(w->shadow, w->worker->id, &f, called != NULL ? span_str(called) : SPAN_NONE,
+	    peer->has_certificate || peer->unverified ? peer->fingerprint : NULL, live);
+}
+
 bool
 edge_admit(struct edge_worker *w, struct sip_link *l, enum policy_reason *why)
 {
 	enum policy_reason reason = judge(w, l);
 
+	if (w->shadow != NULL)
+		try_admission(w, l, reason);
 	seen_note(w->edge->seen, sip_link_peer(l), sip_link_remote(l), sip_link_is_inbound(l), reason,
 	    sip_link_peer(l)->fault);
 	if (reason == POLICY_REASON_ALLOWED) {

@@ -118,6 +118,16 @@ count_partner(struct edge_worker *w, uint32_t partner, enum stats_of_partner wha
 		stats_partner_count(w->partner_number[partner], what);
 }
 
+/* The policy that is tried, if one is, decides too; what comes of that is only counted. */
+static void
+try_other(struct edge_worker *w, const struct sip_message *m, const struct policy_facts *f, const struct policy_decision *d)
+{
+	struct shadow_words words = { m->is_request ? m->method : m->cseq_method, m->from.uri_text, m->to.uri_text, m->call_id };
+
+	if (w->shadow != NULL)
+		edge_shadow_decided(w->shadow, w->worker->id, w->discovery, w->rules, f, d, &words);
+}
+
 /*
  * Decide, with what DNS has said if that matters. False: the message waits for
  * DNS, and its request is done again from the beginning when the answer is there.
@@ -129,11 +139,14 @@ decide(struct edge_worker *w, struct sip_link *l, struct sip_message *m, struct 
 	struct sip_held *held;
 
 	*d = ask_policy(w, f);
-	if (d->verdict != POLICY_ASK_DNS)
+	if (d->verdict != POLICY_ASK_DNS) {
+		try_other(w, m, f, d);
 		return true;
+	}
 	if (edge_discovery_look(w->discovery, d->dns_domain, d->dns_name, answer)) {
 		f->dns = answer->dns;
 		*d = ask_policy(w, f);
+		try_other(w, m, f, d);
 		return true;
 	}
 	held = sip_relay_hold(w->relay, l, m);
@@ -758,6 +771,7 @@ response_inward(struct edge_worker *w, const struct sip_note *note, enum way way
 		f.facts.assertion = assertion;
 		f.facts.discovered = note->word[NOTE_DISCOVERED] != 0;
 		d = policy_decide(w->rules, &f.facts);
+		try_other(w, m, &f.facts, &d);
 		identities_inward(w, m, &d);
 	}
 	sip_mark_write_inward(m, &d, w->face[EDGE_INNER(w->edge->config)].name, public_name(w, &d));
@@ -778,6 +792,7 @@ response_relayed(struct edge_worker *w, struct sip_link *from, struct sip_messag
 	sip_facts_of_message(&f, m, NULL);
 	f.facts.assertion = assertion;
 	d = policy_decide(w->rules, &f.facts);
+	try_other(w, m, &f.facts, &d);
 	(void)keep_identities(w, m, &d);
 	sip_mark_write_outward(m, &d);
 	filter_response(w, from, m, d.content);
@@ -813,6 +828,7 @@ response_outward(struct edge_worker *w, const struct sip_note *note, struct sip_
 		sip_facts_of_message(&f, m, NULL);
 		f.facts.asker = (enum policy_class)sip_link_class(to);
 		d = policy_decide(w->rules, &f.facts);
+		try_other(w, m, &f.facts, &d);
 		kept_outward(m, &d);
 		sip_mark_write_outward(m, &d);
 		filter_response(w, from, m, d.content);

@@ -237,6 +237,7 @@ edge_worker_stop(struct net_worker *worker, void *arg)
 	net_tls_lib_free(w->lib);
 	for (size_t i = 0; i < EDGE_IDENTITIES; i++)
 		net_tls_material_unref(w->material[i]);
+	edge_shadow_unref(w->shadow);
 	policy_rules_unref(w->rules);
 	free(w->partner_number);
 	free(w->door_arg);
