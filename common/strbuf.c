@@ -23,7 +23,7 @@ strbuf_reset(struct strbuf *sb)
 
 /* Takes what fits, so that a cut log line still shows its beginning. */
 void
-strbuf_add(struct strbuf *sb, const void *p, size_t n)
+strbuf_add_cut(struct strbuf *sb, const void *p, size_t n)
 {
 	size_t room = sb->max - sb->len - 1;
 
@@ -42,12 +42,6 @@ void
 strbuf_span(struct strbuf *sb, struct span s)
 {
 	strbuf_add(sb, s.p, s.n);
-}
-
-void
-strbuf_puts(struct strbuf *sb, const char *s)
-{
-	strbuf_add(sb, s, strlen(s));
 }
 
 void

@@ -28,9 +28,25 @@ void	strbuf_init(struct strbuf *, char *storage, size_t size);
 /* Empty again, no longer failed. */
 void	strbuf_reset(struct strbuf *);
 
-void	strbuf_add(struct strbuf *, const void *p, size_t n);
+/* These are here so that a literal's length is known when it is compiled. What does not fit is strbuf_add_cut()'s. */
+void	strbuf_add_cut(struct strbuf *, const void *p, size_t n);
+static inline void
+strbuf_add(struct strbuf *sb, const void *p, size_t n)
+{
+	if (sb->failed || n == 0 || n >= sb->max - sb->len) {
+		strbuf_add_cut(sb, p, n);
+		return;
+	}
+	memcpy(sb->p + sb->len, p, n);
+	sb->len += n;
+	sb->p[sb->len] = '\0';
+}
+static inline void
+strbuf_puts(struct strbuf *sb, const char *s)
+{
+	strbuf_add(sb, s, strlen(s));
+}
 void	strbuf_span(struct strbuf *, struct span);
-void	strbuf_puts(struct strbuf *, const char *);
 void	strbuf_putc(struct strbuf *, char);
 void	strbuf_uint(struct strbuf *, uint64_t);
 /* Two digits a byte; upper-case digits if upper. */

@@ -34,6 +34,7 @@
 #define HANDSHAKE_MAX	65536		/* bytes a peer may make us take before it is somebody */
 #define FLUSH_ROUNDS	4		/* wires full per stream and batch, so that no stream starves the rest */
 #define QUEUE_MIN	2048		/* first size of a queue */
+#define QUEUE_SPARE	16384		/* the largest that is kept for another */
 
 /*
  * A peer that vanished without a word is found out by the kernel: what we sent is
@@ -135,7 +136,8 @@ struct net_streams {
 	struct net_loop	*loop;
 	unsigned	 count;
 	uint64_t	 last_id;
-	char		*spare;		/* memory of a queue, QUEUE_MIN bytes; NULL: none */
+	char		*spare;		/* memory of a queue that became empty; NULL: none */
+	size_t		 spare_size;
 	struct net_wire	 wire;
 	char		 in[NET_WIRE_IN];
 	char		 plain[NET_WIRE_PLAIN];
@@ -158,9 +160,11 @@ queue_len(const struct queue *q)
 static void
 queue_free(struct net_streams *home, struct queue *q)
 {
-	if (home->spare == NULL && q->size == QUEUE_MIN)
+	if (q->size > home->spare_size && q->size <= QUEUE_SPARE) {
+		free(home->spare);
 		home->spare = q->p;
-	else
+		home->spare_size = q->size;
+	} else
 		free(q->p);
 	memset(q, 0, sizeof(*q));
 }
@@ -182,8 +186,11 @@ queue_reserve(struct net_streams *home, struct queue *q, size_t n)
 
 		if (q->p == NULL) {
 			q->p = home->spare;
+			q->size = home->spare_size;
+			if (q->p != NULL)
+				size = q->size;
 			home->spare = NULL;
-			q->size = q->p != NULL ? QUEUE_MIN : 0;
+			home->spare_size = 0;
 		}
 		while (size - q->end < n)
 			size *= 2;
@@ -223,6 +230,7 @@ net_streams_new(struct net_loop *loop)
 	home->count = 0;
 	home->last_id = 0;
 	home->spare = NULL;
+	home->spare_size = 0;
 	home->wire.in = NULL;
 	home->wire.nin = home->wire.nout = 0;
 	return home;
@@ -235,7 +243,7 @@ net_streams_free(struct net_streams *home)
 		return;
 	assert(home->count == 0);
 	if (home->spare != NULL)
-		mem_wipe_free(home->spare, QUEUE_MIN);
+		mem_wipe_free(home->spare, home->spare_size);
 	mem_wipe_free(home, sizeof(*home));	/* it carried everybody's words */
 }
 

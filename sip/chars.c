@@ -59,16 +59,19 @@ sip_chars_skip(const char *p, size_t n, const unsigned char class[16])
 	const __m128i half = _mm_set1_epi8(0x0f), zero = _mm_setzero_si128();
 	size_t at = 0;
 
-	for (; n - at >= 16; at += 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + at));
+	for (;;) {
+		size_t from = n - at >= 16 ? at : n - 16;	/* the last look is at some characters again */
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + from));
 		__m128i row = _mm_shuffle_epi8(rows, _mm_and_si128(v, half));
 		__m128i bit = _mm_shuffle_epi8(bits, _mm_and_si128(_mm_srli_epi16(v, 4), half));
 		unsigned out = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_and_si128(row, bit), zero));
 
 		if (out != 0)
-			return at + (unsigned)__builtin_ctz(out);
+			return from + (unsigned)__builtin_ctz(out);
+		at = from + 16;
+		if (at == n)
+			return n;
 	}
-	return at;
 }
 #endif
 

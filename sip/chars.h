@@ -31,8 +31,8 @@ sip_char_is(char c, unsigned classes)
 #if defined(__SSE2__) && defined(__GNUC__)
 #define SIP_CHARS_BY_16
 /*
- * How many characters at the beginning are of that class, as far as whole blocks
- * of sixteen go: what it stops at may be the first that is not, or one of the last fifteen. Needs SSSE3.
+ * How many characters at the beginning are of that class, of n that are at least
+ * sixteen. Needs SSSE3.
  */
 size_t	sip_chars_skip(const char *p, size_t n, const unsigned char class[16]);
 #endif
@@ -73,7 +73,7 @@ sip_chars_run(struct span s, unsigned classes)
 	const unsigned char *class = sip_chars_class(classes);	/* a constant, where classes is one */
 
 	if (class != NULL && s.n >= 16 && __builtin_cpu_supports("ssse3"))
-		n = sip_chars_skip(s.p, s.n, class);
+		return sip_chars_skip(s.p, s.n, class);
 #endif
 
 	while (n < s.n && sip_char_is(s.p[n], classes))

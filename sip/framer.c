@@ -170,7 +170,7 @@ index_header(struct sip_message *m, const struct sip_frame_limits *lim, size_t a
 		if (span_is_empty(span_trim(span_of(p + from, stop - from))))
 			return SIP_CHECK_BLANK_FOLD;
 	}
-	if (stop + 2 - at > header_max(m, lim, span_of(p + at, name)))
+	if (stop + 2 - at > lim->header && stop + 2 - at > header_max(m, lim, span_of(p + at, name)))
 		return SIP_CHECK_HEADER_TOO_LONG;
 	if (stop == end) {	/* a folded line is cut off, and the header with it */
 		*next = end;

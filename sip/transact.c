@@ -221,11 +221,7 @@ arm_for_response(struct sip_tx *t)
 static void
 stamp_attempt(struct sip_tx *t)
 {
-	char text[SIP_BRANCH_TEXT];
-	struct sip_branch b = { t->relay->worker->id, t->oneway ? 0 : t->id, t->attempt, t->loop };
-
-	sip_branch_format(&b, text);
-	memcpy(t->copy + t->branch_at, text, SIP_BRANCH_LEN);
+	sip_branch_set_attempt(t->copy + t->branch_at, t->attempt);
 }
 
 /*
@@ -640,7 +636,7 @@ make_copy(struct sip_tx *t, struct sip_face *face, struct sip_message *m)
 	room = sip_message_room(m);
 	t->copy = xmalloc(room);
 	if ((t->copy_n = (uint32_t)sip_message_render(m, t->copy)) == 0 ||
-	    (at = memmem(t->copy, t->copy_n, branch, SIP_BRANCH_LEN)) == NULL)
+	    (at = sip_branch_find(t->copy, t->copy_n, branch)) == NULL)
 		return false;
 	t->branch_at = (uint32_t)(at - t->copy);
 	return true;

@@ -35,6 +35,24 @@ sip_branch_format(const struct sip_branch *b, char out[SIP_BRANCH_TEXT])
 	*p = '\0';
 }
 
+#define ATTEMPT_AT	(sizeof(COOKIE) - 1 + 2 + 14)
+
+void
+sip_branch_set_attempt(char branch[SIP_BRANCH_LEN], unsigned attempt)
+{
+	put_hex(branch + ATTEMPT_AT, attempt, 2);
+}
+
+char *
+sip_branch_find(char *p, size_t n, const char *branch)
+{
+	for (char *at = p; n >= SIP_BRANCH_LEN && (at = memchr(p, COOKIE[0], n - SIP_BRANCH_LEN + 1)) != NULL;
+	    n -= (size_t)(at + 1 - p), p = at + 1)
+		if (memcmp(at, branch, SIP_BRANCH_LEN) == 0)
+			return at;
+	return NULL;
+}
+
 static bool
 get_hex(const char **p, unsigned digits, uint64_t *v)
 {

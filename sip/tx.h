@@ -27,6 +27,10 @@ struct sip_branch {
 /* "z9hG4bK" and our own text; always SIP_BRANCH_LEN bytes long. */
 #define SIP_BRANCH_LEN	35
 void	sip_branch_format(const struct sip_branch *, char out[SIP_BRANCH_TEXT]);
+/* Another attempt, in the text of a branch that stands somewhere. */
+void	sip_branch_set_attempt(char branch[SIP_BRANCH_LEN], unsigned attempt);
+/* Where that branch (SIP_BRANCH_LEN bytes) stands in p[0..n), or NULL. */
+char	*sip_branch_find(char *p, size_t n, const char *branch);
 /* False if it is not ours. */
 bool	sip_branch_parse(struct span text, struct sip_branch *);
 

@@ -37,6 +37,41 @@ START_TEST(mix_tells_order_and_parts)
 }
 END_TEST
 
+static uint64_t
+of_pieces(struct span a, struct span b, uint64_t n)
+{
+	struct hash h;
+
+	hash_begin(&h);
+	hash_add_span(&h, a);
+	hash_add_span(&h, b);
+	hash_add(&h, n);
+	return hash_end(&h);
+}
+
+START_TEST(pieces_and_their_ends_count)
+{
+	char text[40];
+	struct hash h;
+
+	/* one piece is what hash_bytes() makes of it, in either letter case */
+	for (size_t n = 0; n <= sizeof(text); n++) {
+		for (size_t i = 0; i < n; i++)
+			text[i] = (char)(i % 3 == 0 ? 'A' + i % 26 : i % 3 == 1 ? 0xc0 + i : '[' + i);
+		hash_begin(&h);
+		hash_add_span(&h, span_of(text, n));
+		ck_assert_uint_eq(hash_end(&h), hash_bytes(text, n));
+		hash_begin(&h);
+		hash_add_nocase(&h, span_of(text, n));
+		ck_assert_uint_eq(hash_end(&h), hash_nocase(span_of(text, n)));
+	}
+	ck_assert_uint_eq(of_pieces(SPAN_LIT("ab"), SPAN_LIT("c"), 1), of_pieces(SPAN_LIT("ab"), SPAN_LIT("c"), 1));
+	ck_assert_uint_ne(of_pieces(SPAN_LIT("ab"), SPAN_LIT("c"), 1), of_pieces(SPAN_LIT("a"), SPAN_LIT("bc"), 1));
+	ck_assert_uint_ne(of_pieces(SPAN_LIT("abcdefgh"), SPAN_NONE, 1), of_pieces(SPAN_NONE, SPAN_LIT("abcdefgh"), 1));
+	ck_assert_uint_ne(of_pieces(SPAN_NONE, SPAN_NONE, 1), of_pieces(SPAN_NONE, SPAN_NONE, 2));
+}
+END_TEST
+
 START_TEST(key_changes_all_but_the_stable_one)
 {
 	uint64_t bytes = hash_bytes("a", 1), nocase = hash_nocase(SPAN_LIT("a")), mix = hash_mix(1, 2);
@@ -78,7 +113,7 @@ END_TEST
 int
 main(void)
 {
-	const TTest *tests[] = { is_siphash_1_3, nocase_is_the_hash_of_lower_case, mix_tells_order_and_parts,
+	const TTest *tests[] = { is_siphash_1_3, nocase_is_the_hash_of_lower_case, mix_tells_order_and_parts, pieces_and_their_ends_count,
 		key_changes_all_but_the_stable_one, stable_stays_what_it_was, stable_spreads_short_names };
 
 	return unit_run("hash", tests, sizeof(tests) / sizeof(tests[0]));
