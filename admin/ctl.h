@@ -32,7 +32,9 @@ int	ctl_pools(int argc, char **argv);
 int	ctl_metrics(int argc, char **argv);
 int	ctl_reload(int argc, char **argv);
 int	ctl_reopen_logs(int argc, char **argv);
+int	ctl_signed_in(int argc, char **argv);
 int	ctl_status(int argc, char **argv);
+int	ctl_trace(int argc, char **argv);
 int	ctl_user(int argc, char **argv);
 int	ctl_policy(int argc, char **argv);
 

@@ -237,6 +237,23 @@ is_card(const struct printer *p, const char *kind)
 	return p->q->card != NULL && strcmp(p->q->card, kind) == 0;
 }
 
+/* A line; and a message that is among the fields stands below it, line by line. */
+static void
+print_streamed(const struct record *r)
+{
+	struct span text = record_get_text(r, "message");
+
+	record_print_line_but(stdout, r, "message");
+	while (text.n != 0) {
+		struct span line = span_head(text, span_find(text, '\n'));
+
+		fputs("    ", stdout);
+		record_print_escaped(stdout, line);
+		putc('\n', stdout);
+		text = span_tail(text, line.n + 1);
+	}
+}
+
 static void
 print_record(struct printer *p, const struct record *r)
 {
@@ -248,7 +265,7 @@ print_record(struct printer *p, const struct record *r)
 		if (p->q->stream)
 			putc('\n', stdout);
 	} else if (p->q->stream) {
-		record_print_line(stdout, r);
+		print_streamed(r);
 	} else {
 		while (g < p->group + p->ngroups && !span_is(r->kind, g->kind))
 			g++;

@@ -109,6 +109,40 @@ ctl_certs(int argc, char **argv)
 	return ctl_ask(&q, argc, argv);
 }
 
+int
+ctl_signed_in(int argc, char **argv)
+{
+	static const struct ctl_option options[] = {
+		{ "user", "USER@DOMAIN", RECORD_TEXT, "only those of this user" },
+		{ "count", NULL, RECORD_BOOL, "only how many there are" },
+		{ NULL, NULL, 0, NULL }
+	};
+	static const struct ctl_question q = { .command = "signed-in", .verb = "signed-in", .options = options,
+	    .card = "count", .none = "nobody is signed in",
+	    .help = "Lists the security associations of a Director: which users are signed in, with\n"
+	    "which devices. Users of Digest sign each request by itself, and are not among them." };
+
+	return ctl_ask(&q, argc, argv);
+}
+
+int
+ctl_trace(int argc, char **argv)
+{
+	static const struct ctl_option options[] = {
+		{ "domain", "DOMAIN", RECORD_TEXT, "only messages from or to this domain, or below it" },
+		{ "user", "USER@DOMAIN", RECORD_TEXT, "only messages from or to this user" },
+		{ "partner", "SERVER", RECORD_TEXT, "only connections with this server, or below that name" },
+		{ "count", "N", RECORD_INT, "end after so many messages" },
+		{ "heads", NULL, RECORD_BOOL, "only the first line of each message" },
+		{ NULL, NULL, 0, NULL }
+	};
+	static const struct ctl_question q = { .command = "trace", .verb = "trace", .options = options, .stream = true,
+	    .help = "Shows messages as they come and go, until it is interrupted. Credentials are\n"
+	    "masked and bodies left out. What cannot be shown in time is dropped, and that is said." };
+
+	return ctl_ask(&q, argc, argv);
+}
+
 /* ---- partner ---- */
 
 static int

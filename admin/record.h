@@ -99,8 +99,9 @@ int64_t	record_get_int(const struct record *, const char *name, int64_t dflt);	/
 
 /* An outsider's text as a person may see it: printable ASCII as it is, all other bytes as \xHH. */
 void	record_print_escaped(FILE *, struct span);
-/* One line: key=value key=value … */
+/* One line: key=value key=value …; and the same without the field of that name. */
 void	record_print_line(FILE *, const struct record *);
+void	record_print_line_but(FILE *, const struct record *, const char *but);
 /* "name: value" lines, values in one column; lists with commas. */
 void	record_print_card(FILE *, const struct record *);
 /* An object, with "kind" first if with_kind; ASCII only; times as "2026-11-20T12:00:00Z", one that is 0 as null. */

@@ -118,20 +118,26 @@ print_value(FILE *out, const struct record *r, const struct record_field *f)
 }
 
 void
-record_print_line(FILE *out, const struct record *r)
+record_print_line_but(FILE *out, const struct record *r, const char *but)
 {
 	struct record_field f;
 	const char *sep = "";
 	size_t at = 0, before = 0;
 
 	for (; record_next(r, &at, &f); before = at) {
-		if (f.type == RECORD_ITEM && seen_before(r, before, f.name))
+		if ((f.type == RECORD_ITEM && seen_before(r, before, f.name)) || (but != NULL && span_is(f.name, but)))
 			continue;
 		fprintf(out, "%s%.*s=", sep, SPAN_FMT(f.name));
 		print_value(out, r, &f);
 		sep = " ";
 	}
 	putc('\n', out);
+}
+
+void
+record_print_line(FILE *out, const struct record *r)
+{
+	record_print_line_but(out, r, NULL);
 }
 
 void

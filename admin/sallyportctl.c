@@ -34,6 +34,8 @@ static const struct ctl_command commands[] = {
 	{ "certs", ctl_certs, "certificates, and what will go wrong with them" },
 	{ "discovered", ctl_discovered, "partners that nobody has listed, and their limits" },
 	{ "metrics", ctl_metrics, "what a daemon has counted, for Prometheus" },
+	{ "trace", ctl_trace, "show messages as they pass" },
+	{ "signed-in", ctl_signed_in, "who is signed in at a Director" },
 	{ "pools", ctl_pools, "which servers a Director reaches" },
 	{ NULL, NULL, NULL }
 };

@@ -17,6 +17,8 @@
 #include "common/log.h"
 #include "director/director.h"
 #include "director/links.h"
+#include "director/sa.h"
+#include "net/stats.h"
 
 /* What to call a server of ours. */
 static const char *
@@ -229,13 +231,88 @@ run_reopen(struct control_request *r)
 	control_ask_main(r, &(struct control_asked){ .fn = do_reopen });
 }
 
+/* ---- trace ---- */
+
+static const char *
+class_name(unsigned class)
+{
+	switch (class) {
+	case STATS_CLASS_CLIENT:
+		return kind_name(SERVER_NONE);
+	case STATS_CLASS_EDGE:
+		return kind_name(SERVER_EDGE);
+	case STATS_CLASS_POOL:
+		return kind_name(SERVER_POOL);
+	case STATS_CLASS_ROUTE:
+		return kind_name(SERVER_ROUTE);
+	case STATS_CLASS_SERVER:
+		return kind_name(SERVER_TRUSTED);
+	default:
+		return "unknown";
+	}
+}
+
+static void
+run_trace(struct control_request *r)
+{
+	const struct director *d = control_owner(r);
+
+	trace_run(d->trace, r);
+}
+
+/* ---- signed-in ---- */
+
+static bool
+put_association(void *arg, const struct sa_row *s)
+{
+	struct control_request *r = arg;
+	unsigned char room[RECORD_SMALL];
+	struct span user = control_text(r, "user");
+	struct record_writer w;
+
+	if (user.n != 0 && !span_ieq(user, span_str(s->aor)))
+		return true;
+	record_begin(&w, room, sizeof(room), "association");
+	record_str(&w, "user", s->aor);
+	record_str(&w, "device", s->epid);
+	record_str(&w, "scheme", sa_scheme_name(s->scheme));
+	record_int(&w, "version", s->version);
+	record_int(&w, "silent", (int64_t)(s->silent_ms / 1000));
+	record_int(&w, "ends_in", (int64_t)(s->left_ms / 1000));
+	return control_put(r, &w);
+}
+
+static void
+run_signed_in(struct control_request *r)
+{
+	const struct director *d = control_owner(r);
+
+	if (control_int(r, "count", 0) != 0) {
+		unsigned char room[RECORD_SMALL];
+		struct record_writer w;
+
+		record_begin(&w, room, sizeof(room), "count");
+		record_int(&w, "signed_in", sa_established(d->sas));
+		control_put(r, &w);
+	} else {
+		sa_each(d->sas, clock_ms(), put_association, r);
+	}
+	control_end(r, EX_OK, NULL);
+}
+
 /* ---- the table ---- */
 
 static const struct control_arg filter_args[] = { VIEW_FILTER_ARGS, { NULL, 0, false } };
 
+static const struct control_arg trace_args[] = { TRACE_ARGS, { NULL, 0, false } };
+static const struct control_arg signed_in_args[] = { { "user", RECORD_TEXT, false }, { "count", RECORD_BOOL, false },
+	{ NULL, 0, false } };
+
 static const struct control_verb verbs[] = {
 	{ .name = "status", .right = CONTROL_READ, .run = run_status },
 	{ .name = "connections", .right = CONTROL_READ, .args = filter_args, .run = run_connections },
+	{ .name = "trace", .right = CONTROL_READ, .args = trace_args, .run = run_trace },
+	{ .name = "signed-in", .right = CONTROL_READ, .args = signed_in_args, .run = run_signed_in },
 	{ .name = "pools", .right = CONTROL_READ, .run = run_pools },
 	{ .name = "reload", .right = CONTROL_CHANGE, .run = run_reload },
 	{ .name = "reopen-logs", .right = CONTROL_CHANGE, .run = run_reopen },
@@ -255,5 +332,6 @@ director_control_new(struct director *d)
 	};
 
 	d->since = clock_wall();
+	d->trace = trace_new(class_name);
 	return control_new(&setup);
 }

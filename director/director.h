@@ -8,6 +8,7 @@
 
 #include "admin/control.h"
 #include "admin/renew.h"
+#include "admin/trace.h"
 #include "director/ask.h"
 #include "director/authd.h"
 #include "director/config.h"
@@ -27,6 +28,7 @@ struct director {
 	time_t			 since;		/* when the process began */
 	struct sip_flow_keys	*keys;
 	struct net_crew		*crew;
+	struct trace		*trace;		/* any thread */
 	struct control		*control;	/* NULL: there is none */
 	struct sip_relay_set	*relays;
 	struct authd		 authd;

@@ -537,6 +537,7 @@ unload(struct director *d)
 {
 	control_free(d->control);
 	net_crew_free(d->crew);
+	trace_free(d->trace);
 	sip_relay_set_free(d->relays);
 	authd_stop(&d->authd);
 	sip_flow_keys_unref(d->keys);

@@ -203,6 +203,30 @@ sa_sweep(struct sa_table *t, uint64_t now)
 	}
 }
 
+static uint64_t
+ms_between(uint64_t from, uint64_t to)
+{
+	return to > from ? to - from : 0;
+}
+
+void
+sa_each(struct sa_table *t, uint64_t now, bool (*fn)(void *arg, const struct sa_row *), void *arg)
+{
+	bool more = true;
+
+	for (unsigned i = 0; i < PARTS && more; i++) {
+		pthread_mutex_lock(&t->part[i].lock);
+		for (const struct sa *s = t->part[i].first; s != NULL && more; s = s->next) {
+			struct sa_row row = { .aor = s->user.aor, .epid = s->epid, .scheme = s->scheme, .version = s->version,
+			    .silent_ms = ms_between(s->used_ms, now), .left_ms = ms_between(now, s->until_ms) };
+
+			if (s->state == SA_READY && !is_over(t, s, now))
+				more = fn(arg, &row);
+		}
+		pthread_mutex_unlock(&t->part[i].lock);
+	}
+}
+
 uint32_t
 sa_endpoint(struct span aor, struct span epid)
 {

@@ -57,6 +57,19 @@ struct sa_table;
 struct sa_table *sa_table_new(const struct sa_limits *);
 void	 sa_table_free(struct sa_table *);	/* wipes; NULL: nothing */
 uint32_t sa_established(const struct sa_table *);
+/* One of them, for the administrator. Strings are valid during the call. */
+struct sa_row {
+	const char	*aor, *epid;	/* the user's; and the client's own name of its device */
+	enum sa_scheme	 scheme;
+	unsigned	 version;
+	uint64_t	 silent_ms;	/* since a message of the client */
+	uint64_t	 left_ms;	/* until it ends, whatever happens */
+};
+/*
+ * Every established one, in no order, until fn says false; a part of the table is
+ * locked meanwhile, so fn is short and calls nothing here.
+ */
+void	 sa_each(struct sa_table *, uint64_t now_ms, bool (*fn)(void *arg, const struct sa_row *), void *arg);
 /* Let go what has expired; from time to time, by anybody. */
 void	 sa_sweep(struct sa_table *, uint64_t now_ms);
 

@@ -176,6 +176,7 @@ director_worker_start(struct net_worker *worker, void *arg)
 	limit_refusals(w);
 	w->relay = sip_relay_new(worker, w->lib, w->dns, w->signer, &limits, &director_relay_ops, w);
 	sip_relay_join(w->relay, d->relays);
+	sip_relay_add_tap(w->relay, trace_tap(d->trace));
 	w->ask = ask_new(worker->loop, d->authd.worker[worker->id], (uint32_t)d->config->max_questions);
 	w->sweep.fire = sweep;
 	if (worker->id == 0)

@@ -249,9 +249,26 @@ run_discovered_reset(struct control_request *r)
 	control_end(r, EX_OK, "%u forgotten", n);
 }
 
+/* ---- trace ---- */
+
+static const char *
+class_name(unsigned class)
+{
+	return policy_class_name((enum policy_class)class);
+}
+
+static void
+run_trace(struct control_request *r)
+{
+	const struct edge *e = control_owner(r);
+
+	trace_run(e->trace, r);
+}
+
 /* ---- the table ---- */
 
 static const struct control_arg filter_args[] = { VIEW_FILTER_ARGS, { NULL, 0, false } };
+static const struct control_arg trace_args[] = { TRACE_ARGS, { NULL, 0, false } };
 static const struct control_arg key_args[] = { { "key", RECORD_TEXT, true }, { NULL, 0, false } };
 
 static const struct control_verb verbs[] = {
@@ -259,6 +276,7 @@ static const struct control_verb verbs[] = {
 	{ .name = "connections", .right = CONTROL_READ, .args = filter_args, .run = run_connections },
 	{ .name = "reload", .right = CONTROL_CHANGE, .run = run_reload },
 	{ .name = "reopen-logs", .right = CONTROL_CHANGE, .run = run_reopen },
+	{ .name = "trace", .right = CONTROL_READ, .args = trace_args, .run = run_trace },
 	{ .name = "discovered-list", .right = CONTROL_READ, .run = run_discovered_list },
 	{ .name = "discovered-reset", .right = CONTROL_CHANGE, .args = key_args, .run = run_discovered_reset },
 	{ .name = NULL }
@@ -277,5 +295,6 @@ edge_control_new(struct edge *e)
 	};
 
 	e->since = clock_wall();
+	e->trace = trace_new(class_name);
 	return control_new(&setup);
 }

@@ -9,6 +9,7 @@
 #include "admin/control.h"
 #include "admin/renew.h"
 #include "admin/seen.h"
+#include "admin/trace.h"
 #include "edge/config.h"
 #include "edge/discovered.h"
 #include "edge/discovery.h"
@@ -41,6 +42,7 @@ struct edge {
 	uint64_t		 reported_at;	/* when these were reported last */
 	struct sip_flow_keys	*keys;
 	struct net_crew		*crew;
+	struct trace		*trace;		/* any thread */
 	struct control		*control;	/* NULL: there is none */
 	struct edge_shadow	*shadow;	/* the main thread's reference; NULL: no policy is tried */
 	struct sip_relay_set	*relays;

@@ -347,6 +347,7 @@ unload(struct edge *e)
 {
 	control_free(e->control);
 	net_crew_free(e->crew);
+	trace_free(e->trace);
 	sip_relay_set_free(e->relays);
 	sip_flow_keys_unref(e->keys);
 	renew_free(e->renew);

@@ -8,6 +8,7 @@
 #include "net/stats.h"
 #include "sip/relay.h"
 #include "sip/tx.h"
+#include "sip/tap.h"
 
 /* ---- transactions ---- */
 
@@ -164,6 +165,8 @@ struct sip_relay {
 	uint32_t		 nhops;
 	struct sip_held		*held;		/* requests that the owner has kept for later */
 	struct sip_relay_set	*set;
+	struct sip_tap		*tap[SIP_TAPS_MAX];	/* who looks on */
+	unsigned		 ntaps;
 	struct sip_message	**spare;	/* messages not in use */
 	unsigned		 nspare;
 	bool			 draining, freeing;
@@ -182,6 +185,9 @@ relay_dropped(struct sip_relay *r)
 	count(&r->counters.dropped);
 	stats_count(DROPPED, 0, 0);
 }
+
+/* A whole message has come or goes: for whoever looks on (sip/tap.c). */
+void	 tap_message(struct sip_link *, bool in, const char *p, size_t n);
 
 /* A message to work with; give it back. */
 struct sip_message *relay_message_take(struct sip_relay *);

@@ -231,6 +231,7 @@ consume(struct sip_link *l, const char *p, size_t n)
 		if (what == SIP_FRAME_MESSAGE) {
 			l->heard = true;
 			l->begun_at = 0;
+			tap_message(l, true, p + done, used);
 			done += used;
 			relay_message_in(l->relay, l, m);
 		} else if (what == SIP_FRAME_PING) {
@@ -308,6 +309,8 @@ received(struct net_stream *s, const char *p, size_t n)
 void
 link_write(struct sip_link *l, const char *p, size_t n)
 {
+	if (n > 4)	/* no ping */
+		tap_message(l, false, p, n);
 	net_stream_write(l->stream, p, n);
 }
 
@@ -317,6 +320,8 @@ link_render(struct sip_link *l, struct sip_message *m)
 	char *out = net_stream_reserve(l->stream, sip_message_room(m));
 	size_t n = sip_message_render(m, out);
 
+	if (n != 0)
+		tap_message(l, false, out, n);
 	net_stream_commit(l->stream, n);
 	if (n != 0)
 		stats_count(MESSAGES_OUT, l->class, m->is_request ? STATS_REQUEST : STATS_RESPONSE);
