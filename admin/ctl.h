@@ -37,5 +37,6 @@ int	ctl_status(int argc, char **argv);
 int	ctl_trace(int argc, char **argv);
 int	ctl_user(int argc, char **argv);
 int	ctl_policy(int argc, char **argv);
+int	ctl_explain(int argc, char **argv);
 
 #endif

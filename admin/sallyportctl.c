@@ -1,7 +1,7 @@
 /*
  * admin/sallyportctl.c - the command line: a table of subcommands and a loop.
  *
- * Exit status is sysexits' everywhere: 0 done, 64 misused, 65 wrong data,
+ * Exit status is sysexits' everywhere, but that explain ends with 1 for what is refused: 0 done, 64 misused, 65 wrong data,
  * 66 no such file, 67 no such user, 69 refused by the daemon, 73 cannot be created, 74 I/O error,
  * 75 try again later, 77 no permission, 78 bad configuration.
  */
@@ -24,6 +24,7 @@ static const struct ctl_command commands[] = {
 	{ "admin-user", ctl_admin_user, "manage who may use the admin page" },
 	{ "user", ctl_user, "manage the accounts of the embedded user file" },
 	{ "policy", ctl_policy, "look at the policy, change it, and take a change back" },
+	{ "explain", ctl_explain, "tell what would become of a message, and why" },
 	{ "block", ctl_block, "block a domain" },
 	{ "unblock", ctl_unblock, "take a domain off the block list" },
 	{ "status", ctl_status, "how a daemon is" },

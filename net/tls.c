@@ -891,3 +891,87 @@ net_peer_proves(const struct net_peer *peer, struct span name)
 			return true;
 	return false;
 }
+
+/* --- certificates without connections --- */
+
+/* What OpenSSL counts before it looks at any of it (SSL_CTX_set_max_cert_list()). */
+static size_t
+chain_bytes(const struct parsed *p)
+{
+	size_t n = 3 + 3;
+
+	for (int i = -1; i < sk_X509_num(p->chain); i++) {
+		int der = i2d_X509(i < 0 ? p->leaf : sk_X509_value(p->chain, i), NULL);
+
+		n += (size_t)(der > 0 ? der : 0) + 3;
+	}
+	return n;
+}
+
+int
+net_tls_examine(struct net_peer *peer, const struct net_tls_files *files, const char *called, bool accept_cn,
+    struct net_tls_lists *lists, void (*report)(void *arg, bool fatal, const char *text), void *arg)
+{
+	struct net_tls_lib *lib = net_tls_lib_new();
+	struct net_tls_material *m = xcalloc(1, sizeof(*m));
+	struct loading l = { report, arg, SP_OK };
+	struct parsed parsed = { .refs = 1 };
+	struct net_tls_ctx ctx = { .refs = 1, .lists = lists, .lib = lib, .parsed = &parsed };
+	struct net_check check = { .ctx = &ctx, .expect = called, .accept_cn = accept_cn, .peer = peer };
+	const char *what = "certificate";
+	unsigned nanchors;
+	bool bad = false;
+	BIO *bio = NULL;
+	X509 *x;
+
+	*peer = (struct net_peer){ .why = POLICY_REASON_CERTIFICATE };
+	atomic_init(&m->refs, 1);
+	read_file(&l, AT_FDCWD, files->certificate, files->certificate, FILE_BYTES_MAX, &m->certificate, NULL);
+	if (files->trust != NULL)
+		read_file(&l, AT_FDCWD, files->trust, files->trust, FILE_BYTES_MAX, &m->trust, NULL);
+	if (files->crl != NULL)
+		read_crls(&l, files->crl, &m->crl);
+	if (l.err != SP_OK)
+		goto out;
+	bio = blob_bio(&m->certificate);
+	if ((parsed.chain = sk_X509_new_null()) == NULL)
+		abort();		/* only when out of memory */
+	if ((parsed.leaf = next_certificate(lib->ossl, bio, &bad)) != NULL)
+		while ((x = next_certificate(lib->ossl, bio, &bad)) != NULL)
+			if (sk_X509_push(parsed.chain, x) == 0)
+				abort();
+	if (parsed.leaf == NULL || bad) {
+		complain(&l, SP_ECERT, "%s: no usable certificate in PEM form: %s", files->certificate, ossl_words());
+		goto out;
+	}
+	if ((parsed.store = make_store(lib->ossl, m, &nanchors, &what)) == NULL) {
+		complain(&l, SP_ECERT, "%s: no usable %s in PEM form: %s",
+		    strcmp(what, "trust anchors") == 0 ? files->trust : files->crl, what, ossl_words());
+		goto out;
+	}
+	if (files->trust != NULL && nanchors == 0)
+		complain(&l, SP_ECERT, "%s: holds no certificate", files->trust);
+	if (files->crl != NULL)
+		judge_crls(&l, files, parsed.store);
+	if (l.err == SP_OK && chain_bytes(&parsed) > PEER_CHAIN_BYTES_MAX) {
+		net_peer_from_x509(peer, parsed.leaf, accept_cn);
+		peer->why = POLICY_REASON_CERTIFICATE_CHAIN;
+		peer->fault = "chain too large";
+	} else if (l.err == SP_OK)
+		(void)net_verify_again(&check, parsed.leaf, parsed.chain);
+ out:
+	BIO_free(bio);
+	X509_free(parsed.leaf);
+	sk_X509_pop_free(parsed.chain, X509_free);
+	X509_STORE_free(parsed.store);
+	ERR_clear_error();
+	net_tls_material_unref(m);
+	net_tls_lib_free(lib);
+	return l.err;
+}
+
+void
+net_tls_examined(struct net_peer *peer)
+{
+	net_peer_fini(peer);
+}

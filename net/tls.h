@@ -64,6 +64,22 @@ time_t	 net_tls_material_not_after(const struct net_tls_material *);
 void	 net_tls_material_digest(const struct net_tls_material *, unsigned char out[32]);
 
 /*
+ * What a door, or a way out, would make of a certificate that somebody shows, without
+ * any connection: the certificate of files, chain behind the leaf, judged by their
+ * anchors and revocation lists (the key is not looked at) and by lists, which may be
+ * NULL. called: the name that was called, lower-case; NULL: its owner connects.
+ *
+ * SP_OK with everything in *peer, whose why says what is wrong, if anything;
+ * SP_EIO or SP_ECERT after report, when the files cannot be read. *peer is to be
+ * given to net_tls_examined() in any case.
+ */
+struct net_peer;
+struct net_tls_lists;
+int	 net_tls_examine(struct net_peer *, const struct net_tls_files *, const char *called, bool accept_cn,
+	    struct net_tls_lists *, void (*report)(void *arg, bool fatal, const char *text), void *arg);
+void	 net_tls_examined(struct net_peer *);
+
+/*
  * One worker's OpenSSL library context. It lives on until its last context is
  * gone. Made, used and freed by one and the same thread: OpenSSL keeps, in each
  * thread, notes on what it used, and finds them dangling at the thread's end

@@ -154,6 +154,8 @@ void	policy_explain_trail(const struct policy_decision *, struct strbuf *out);
  */
 void	policy_print_order(struct strbuf *out);
 
+/* What the step asks, of that side's requests or responses; "" where it is not taken. Static. */
+const char *policy_step_question(enum policy_step, enum policy_side, bool is_response);
 const char *policy_step_name(enum policy_step);
 const char *policy_verdict_name(enum policy_verdict);
 const char *policy_hop_name(enum policy_hop);

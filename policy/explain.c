@@ -230,6 +230,19 @@ policy_explain_trail(const struct policy_decision *d, struct strbuf *out)
 	}
 }
 
+const char *
+policy_step_question(enum policy_step step, enum policy_side side, bool is_response)
+{
+	bool outer = side == POLICY_SIDE_OUTER;
+	const struct policy_stage *s = is_response ? (outer ? policy_response_outer : policy_response_inner) :
+	    outer ? policy_order_outer : policy_order_inner;
+
+	for (; s->step != POLICY_STEP_NONE; s++)
+		if (s->step == step)
+			return s->question;
+	return "";
+}
+
 static void
 print_stages(const struct policy_stage *s, const char *title, struct strbuf *out)
 {

@@ -516,6 +516,23 @@ policy_shows_diagnostics(const struct policy_rules *r, bool to_partner)
 }
 
 bool
+policy_internal_server(const struct policy_rules *r, char out[256])
+{
+	size_t n;
+	const struct name_rule *all = names_all(r->names, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (all[i].kind != NAME_INTERNAL_SERVER)
+			continue;
+		for (size_t k = 0; k < all[i].name.n; k++)
+			out[k] = all[i].name.p[k] == '*' ? 'x' : all[i].name.p[k];
+		out[all[i].name.n] = '\0';
+		return true;
+	}
+	return false;
+}
+
+bool
 policy_is_internal_domain(const struct policy_rules *r, const char *p, size_t n)
 {
 	struct name_match m;

@@ -134,6 +134,8 @@ const unsigned char *policy_pin_get(const struct policy_rules *, size_t i);	/* 3
 const unsigned char (*policy_refused_certificates(const struct policy_rules *, size_t *n))[32];
 /* May ms-diagnostics of the inside be seen by partners, or by remote users (MS 7.6)? */
 bool	policy_shows_diagnostics(const struct policy_rules *, bool to_partner);
+/* A name that may come in by the inner door, lower-case, into out (256 bytes); false: there is none. */
+bool	policy_internal_server(const struct policy_rules *, char out[256]);
 /* Is this one of our own domains? Lower-case A-label form. */
 bool	policy_is_internal_domain(const struct policy_rules *, const char *p, size_t n);
 /*

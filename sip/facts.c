@@ -8,12 +8,15 @@
 void
 sip_facts_of_link(struct policy_facts *f, enum policy_side side, const struct sip_link *l)
 {
-	const struct net_peer *peer;
+	sip_facts_of_peer(f, side, l != NULL ? sip_link_peer(l) : NULL);
+}
 
+void
+sip_facts_of_peer(struct policy_facts *f, enum policy_side side, const struct net_peer *peer)
+{
 	*f = (struct policy_facts){ .side = side };
-	if (l == NULL)
+	if (peer == NULL)
 		return;
-	peer = sip_link_peer(l);
 	f->has_certificate = peer->has_certificate;
 	f->unverified = peer->unverified;
 	f->chain_fault = peer->why;

@@ -21,6 +21,8 @@ struct sip_facts {
  * but the side. What the door admits is the owner's to fill in.
  */
 void	sip_facts_of_link(struct policy_facts *, enum policy_side, const struct sip_link *);
+/* What a far end has proved by its certificate; NULL: nothing. */
+void	sip_facts_of_peer(struct policy_facts *, enum policy_side, const struct net_peer *);
 /*
  * What a parsed message says, added to the facts of its connection. routed may
  * be NULL. A domain that has no canonical form is left empty: policy refuses that.

@@ -1,6 +1,7 @@
 """discovery - partners whose servers DNS names: asked of a real authoritative
 server, outward and inward, honest answers and hostile ones. Run by discovery.sh."""
 
+import json
 import os
 import pwd
 import select
@@ -680,6 +681,43 @@ def silence(_):
     door.close()
 
 
+def explained(knot):
+    """sallyportctl explain asks the same server the same questions, and comes to the same."""
+    path = os.path.join(RUN, "explain.conf")
+    with open(path, "w") as f:
+        f.write(POLICY)
+
+    def why(*args, server=DNS + ":53"):
+        p = subprocess.run([os.path.join(BUILD, "sallyportctl"), "explain", "--json", "--policy", path, "--dns", "live",
+                            "--dns-server", server, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        said = json.loads(p.stdout) if p.returncode < 2 else {"decision": {"reason": p.stderr.decode()}}
+        if (said["decision"]["reason"] == "allowed") != (p.returncode == 0):
+            said["decision"]["reason"] += ", with status %d" % p.returncode
+        return said
+
+    for domain, want in (("one", "allowed"), ("weights", "allowed"), ("cname", "allowed"), ("six", "allowed"), ("mixed", "allowed"),
+                         ("record", "allowed"), ("dot", "srv-missing"), ("none", "srv-missing"), ("nowhere", "srv-failed"),
+                         ("outside", "srv-outside-domain"), ("broken", "srv-failed"), ("chain", "srv-failed"), ("port", "srv-port"),
+                         ("blocked", "to-domain-blocked"), ("tenant", "allowed"), ("asleep", "provider-off"), ("direct", "allowed")):
+        said = why("--direction", "out", "--from", "alice@example.com", "--to", "bob@%s.example" % domain)
+        T.check("explained: a message to %s.example: %s" % (domain, want), said["decision"]["reason"] == want, repr(said["decision"]))
+    said = why("--direction", "out", "--from", "alice@example.com", "--to", "bob@weights.example")
+    T.check("explained: the servers that DNS names, in their order", [t["priority"] for t in said["target"]] == [5, 5, 7] and
+            {t["server"] for t in said["target"]} == {"a.weights.example", "b.weights.example", "never.weights.example"} and
+            said["dns"][0]["answer"] == "found", repr(said["target"]))
+    for cert, domain, want in (("one", "one", "allowed"), ("a", "one", "peer-not-in-srv"), ("public", "msn", "allowed"),
+                               ("hosting", "tenant", "allowed"), ("hosting", "one", "from-not-of-provider"),
+                               ("direct", "direct", "allowed"), ("sure", "sure", "allowed")):
+        said = why("--from", "eve@%s.example" % domain, "--to", "bob@example.com", "--peer-cert", "%s/%s.pem" % (PKI, cert),
+                   "--trust", PKI + "/ca.pem")
+        T.check("explained: a message of %s.example by %s: %s" % (domain, cert, want), said["decision"]["reason"] == want,
+                repr(said["decision"]))
+    began = time.monotonic()
+    said = why("--direction", "out", "--from", "alice@example.com", "--to", "bob@one.example", server=NET + ".0.54:53")
+    T.check("explained: nobody answers: srv-failed, before long", said["decision"]["reason"] == "srv-failed" and
+            time.monotonic() - began < 20, repr(said["decision"]))
+
+
 def main():
     shutil.rmtree(PKI, ignore_errors=True)
     shutil.rmtree(os.path.join(RUN, "knot"), ignore_errors=True)
@@ -688,7 +726,7 @@ def main():
     knot = Knot()
     zones(knot)
     knot.start()
-    groups = dict(outward=outward, inward=inward, opened=opened, roles=roles, silence=silence)
+    groups = dict(outward=outward, inward=inward, opened=opened, roles=roles, silence=silence, explained=explained)
     try:
         for name in sys.argv[1:] or groups:
             try:

@@ -5,6 +5,7 @@ not one byte of SIP. Then what changes while the edge runs. Run by zoo.sh."""
 
 import base64
 import hashlib
+import json
 import os
 import pwd
 import shutil
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from sipnet import BUILD, PATIENCE, PKI, RUN, TOP, Closed, Conn, Edge, Silent, Tests, request
 
@@ -604,6 +606,41 @@ def everywhere():
     director.close()
 
 
+def explained():
+    """sallyportctl explain comes to the same verdicts, from the files alone."""
+    path = os.path.join(RUN, "explain.conf")
+    write(path, policy().encode())
+
+    def ask_(*args):
+        p = subprocess.run([os.path.join(BUILD, "sallyportctl"), "explain", "--json", "--policy", path, "--trust", pem("trust"),
+                            "--crl", CRLS, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if p.returncode > 1:
+            return "status %d: %s" % (p.returncode, p.stderr.decode()), {}
+        said = json.loads(p.stdout)
+        reason = said["decision"]["reason"]
+        if (reason == "allowed") != (p.returncode == 0):
+            return "%s with status %d" % (reason, p.returncode), said
+        return "ok" if reason == "allowed" else reason, said
+
+    def rows():
+        for name, _, expected, _ in ZOO:
+            cert, there = pem(name + "-out"), "eve@" + domain_of(name)
+            out = ("--direction", "out", "--from", "alice@example.com", "--to")
+            yield ("who shows " + name, expected[0],
+                   ("--from", there, "--to", "bob@example.com", "--door", "partners", "--peer-cert", cert))
+            yield "who is called with " + name, expected[1], out + (there, "--hop-cert", cert)
+            if expected[2] is not None:
+                yield "who comes inside with " + name, expected[2], out + ("bob@good.example", "--peer-cert", pem(name + "-in"))
+
+    with ThreadPoolExecutor(4) as pool:
+        todo = [(what, want, pool.submit(ask_, *args)) for what, want, args in rows()]
+    for what, want, asked in todo:
+        got, said = asked.result()
+        if got == "hop-certificate":
+            got = said["certificate"][0]["closed-for"]
+        T.check("explained: %s: %s" % (what, want), got == want, "(%s)" % got)
+
+
 def far_end(edge, inside, port, cert, message):
     """What comes of a message that leads to a server with this certificate."""
     far = Far("%s:%d" % (PARTNER, port), cert)
@@ -923,6 +960,7 @@ give_away()
 Names()
 try:
     everywhere()
+    explained()
     others()
     directors()
     director_daemon()
