@@ -26,7 +26,7 @@ struct entry_conf {
 	int		 port;
 	struct conf_strs domains, reaches, pins;
 	int		 verification, certificate;
-	bool		 accept_cn, trusted, member, enabled, public_network, replace_host;
+	bool		 accept_cn, trusted, member, enabled, paused, public_network, replace_host;
 	char		*warning;
 	struct conf_strs classes, schemes, extensions;
 	int		 links, files, sealed, own_links, direction;
@@ -90,6 +90,8 @@ static const struct conf_item partner_items[] = {
 	CERTIFICATE_OF("its"),
 	{ .path = "trusted", .type = CONF_BOOL, .at = AT(trusted), .flags = CONF_RELOADS,
 	    .help = "The partner is in our trust domain: P-Asserted-Identity passes in both directions (RFC 3325)." },
+	{ .path = "paused", .type = CONF_BOOL, .at = AT(paused), .flags = CONF_RELOADS,
+	    .help = "Nothing passes to and from it for now; \"sallyportctl partner pause\" sets it." },
 	{ .path = "member", .type = CONF_BOOL, .at = AT(member), .flags = CONF_RELOADS,
 	    .help = "The partner is a member of the clearing house that we are." },
 	{ .path = "reaches", .type = CONF_STRS, .at = AT(reaches), .flags = CONF_RELOADS | CONF_NONEMPTY,
@@ -105,6 +107,8 @@ static const struct conf_item provider_items[] = {
 	PORT_OF("the provider's"),
 	{ .path = "enabled", .type = CONF_BOOL, .at = AT(enabled), .flags = CONF_RELOADS,
 	    .help = "Whether anything passes to and from the provider." },
+	{ .path = "paused", .type = CONF_BOOL, .at = AT(paused), .flags = CONF_RELOADS,
+	    .help = "Nothing passes to and from it for now; \"sallyportctl partner pause\" sets it." },
 	{ .path = "public_network", .type = CONF_BOOL, .at = AT(public_network), .flags = CONF_RELOADS,
 	    .help = "It is a public IM network: marked so inside, and trusted with any sender's domain." },
 	{ .path = "verification", .type = CONF_CHOICE, .at = AT(verification), .flags = CONF_RELOADS,
@@ -306,6 +310,7 @@ static const struct member partner_members[] = {
 	{ "pins", "partner.pin", AT(pins), AS_LIST, NULL },
 	{ "accept_cn", "partner.cn", AT(accept_cn), AS_SWITCH, NULL },
 	{ "trusted", "partner.trusted", AT(trusted), AS_SWITCH, NULL },
+	{ "paused", "partner.paused", AT(paused), AS_SWITCH, NULL },
 	{ "member", "partner.member", AT(member), AS_SWITCH, NULL },
 	{ "reaches", "partner.reach", AT(reaches), AS_LIST, NULL },
 	{ NULL, NULL, 0, AS_TEXT, NULL }
@@ -314,6 +319,7 @@ static const struct member provider_members[] = {
 	{ "server", "provider.server", AT(server), AS_TEXT, NULL },
 	{ "port", "provider.port", AT(port), AS_NUMBER, NULL },
 	{ "enabled", "provider.enabled", AT(enabled), AS_SWITCH, NULL },
+	{ "paused", "provider.paused", AT(paused), AS_SWITCH, NULL },
 	{ "public_network", "provider.public", AT(public_network), AS_SWITCH, NULL },
 	{ "verification", "provider.verification", AT(verification), AS_WORD, provider_verifications },
 	{ "accept_cn", "provider.cn", AT(accept_cn), AS_SWITCH, NULL },

@@ -16,7 +16,7 @@ const struct policy_stage policy_order_outer[] = {
 	{ POLICY_STEP_DOMAINS, step_domains, false, "are the domains valid names, and no addresses" },
 	{ POLICY_STEP_BLOCKED, step_blocked, false, "is the sender, the addressee or the peer blocked" },
 	{ POLICY_STEP_CLASS, step_class, false, "which class of peer is it" },
-	{ POLICY_STEP_SWITCH, step_switch, false, "is this class switched on, and admitted by this door" },
+	{ POLICY_STEP_SWITCH, step_switch, false, "is this class switched on, admitted by this door, and not paused" },
 	{ POLICY_STEP_METHOD, step_method_outer, false, "may this class send this method" },
 	{ POLICY_STEP_ROUTE, step_route_outer, false, "are the Route headers ours" },
 	{ POLICY_STEP_SPOOF, step_spoof_outer, false, "may this peer speak for the sender's domain" },
@@ -43,7 +43,7 @@ const struct policy_stage policy_order_inner[] = {
 	{ POLICY_STEP_CLEARINGHOUSE, step_default_route, true, "the default route" },
 	{ POLICY_STEP_PROVIDER, step_provider, true, "an enabled provider" },
 	{ POLICY_STEP_ENHANCED, step_enhanced, true, "a partner found by DNS" },
-	{ POLICY_STEP_HOP, step_hop, false, "is the next hop known" },
+	{ POLICY_STEP_HOP, step_hop, false, "is the next hop known, and not paused" },
 	{ POLICY_STEP_CONTENT, step_content_inner, false, "which rule about links and files holds" },
 	{ POLICY_STEP_MARKS, step_marks_inner, false, "what the partner is told" },
 	END

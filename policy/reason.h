@@ -34,6 +34,7 @@
 	X(FROM_NOT_OF_PARTNER, "from-not-of-partner", 403, 0, 0, "The sender's domain is not one of this partner's.") \
 	X(DOMAIN_NOT_ALLOWED, "domain-not-allowed", 403, 0, 0, "The domain is not on the list of allowed domains, and federation is not open to all.") \
 	X(PROVIDER_OFF, "provider-off", 403, 0, 0, "This provider is configured but not enabled.") \
+	X(PARTNER_PAUSED, "partner-paused", 480, 0, 0, "The administrator has paused this partner or provider for now.") \
 	X(FROM_NOT_OF_PROVIDER, "from-not-of-provider", 403, 0, 0, "The sender's domain does not lead to this provider in DNS.") \
 	X(MEMBER_NOT_ALLOWED, "member-not-allowed", 403, 0, 0, "This member of the clearing house may not reach that one.") \
 	X(TO_NOT_INTERNAL, "to-not-internal", 404, 1005, 1, "The addressee's domain is not one of ours.") \

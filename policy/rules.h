@@ -31,6 +31,7 @@
  *	partner.pin              a key: SHA-256 of the SubjectPublicKeyInfo, hexadecimal or base64
  *	refused-certificate      a certificate that nobody may show: its SHA-256, hexadecimal
  *	partner.trusted          "on" | "off": in our trust domain (RFC 3325)
+ *	partner.paused           "on" | "off": nothing passes to and from it for now
  *	partner.member           "on" | "off": a member of the clearing house that we are
  *	partner.reach            display name of a member that it may reach (default: all)
  *	clearinghouse            "on" | "off": relay between members by their domains
@@ -43,6 +44,7 @@
  *	provider                 opens a provider; the value is its display name
  *	provider.server, .port, .cn, .certificate, .pin  as a partner's
  *	provider.enabled         "on" | "off" (default)
+ *	provider.paused          as a partner's
  *	provider.public          "on" | "off": a public IM network
  *	provider.verification    as a partner's; default always-unverifiable if public,
  *	                         else always-verifiable

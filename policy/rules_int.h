@@ -55,8 +55,9 @@ struct partner {
 	bool			 public_network; /* a provider or the default route */
 	bool			 trusted;	/* in our trust domain (RFC 3325) */
 	bool			 member;	/* of the clearing house that we are */
+	bool			 paused;	/* nothing passes to and from it until that is taken back */
 	uint64_t		*reach;		/* a member: bit i, may reach partners[i]; NULL: every member */
-	struct place		 at, word_at, enabled_at, member_at;
+	struct place		 at, word_at, enabled_at, member_at, paused_at;
 };
 
 /* A domain that may be discovered by DNS. */

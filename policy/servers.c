@@ -458,6 +458,10 @@ build_read_flag(struct build *b, struct place at, const char *key, const char *v
 		p->member = on;
 		p->member_at = at;
 		break;
+	case KEY_PAUSED:
+		p->paused = on;
+		p->paused_at = at;
+		break;
 	default:
 		if (b->rules->nroutes != 0)
 			b->rules->routes[b->rules->nroutes - 1].replace_host = on;

@@ -91,6 +91,13 @@ step_class(struct walk *w)
 	return GO_ON;
 }
 
+static enum policy_reason
+paused(struct walk *w, const struct partner *p)
+{
+	w->matched = p->paused_at;
+	return POLICY_REASON_PARTNER_PAUSED;
+}
+
 enum policy_reason
 step_switch(struct walk *w)
 {
@@ -112,6 +119,8 @@ step_switch(struct walk *w)
 		w->matched = w->own->at;
 		return POLICY_REASON_PROVIDER_OFF;
 	}
+	if (w->own != NULL && w->own->paused)
+		return paused(w, w->own);
 	return w->facts->door_partners ? GO_ON : POLICY_REASON_NOT_FOR_PARTNERS;
 }
 
@@ -295,6 +304,8 @@ relay(struct walk *w)
 	    member_reaches(w->rules, to->value, w->d->partner));
 	if (!may)
 		return POLICY_REASON_MEMBER_NOT_ALLOWED;
+	if (w->rules->partners[to->value].paused)
+		return paused(w, &w->rules->partners[to->value]);
 	w->relayed = true;
 	w->d->hop = POLICY_HOP_PARTNER;
 	w->d->partner = to->value;
@@ -408,6 +419,8 @@ step_default_route(struct walk *w)
 enum policy_reason
 step_hop(struct walk *w)
 {
+	if (w->d->hop == POLICY_HOP_PARTNER && w->rules->partners[w->d->partner].paused)
+		return paused(w, &w->rules->partners[w->d->partner]);
 	return w->d->hop == POLICY_HOP_NONE ? POLICY_REASON_NO_ROUTE : GO_ON;
 }
 

@@ -213,6 +213,21 @@ def living(edge, place, inside):
 
     T.run("rollback is one command", rollback)
 
+    def pause():
+        before = place.text()
+        got = place.ctl("partner", "pause", "Adatum", note="moves house")
+        if got[0] != 0:
+            return got
+        r = inside.pass_one(adatum, "sip:fay@adatum.example")
+        if r.status != 480 or not edge.logged("event=refused", "reason=partner-paused"):
+            return r.raw
+        if place.ctl("partner", "resume", "sip.adatum.example")[0] != 0 or place.ctl("partner", "resume", "Adatum")[0] != 73:
+            return "not resumed"
+        return (inside.pass_one(adatum, "sip:fay@adatum.example").status == 200 and
+                place.ctl("policy", "rollback", "5")[0] == 0 and place.text() == before) or "still paused"
+
+    T.run("a partner is paused and resumed in one step each", pause)
+
     def two():
         text = place.text()
         for name, new in (("ann", text.replace("federation = true", "federation = false")), ("ben", text + "ip_literals = true;\n")):

@@ -33,7 +33,7 @@ struct row {
 };
 
 static const char *const files[] = {
-	"closed", "federation", "addresses", "keys", "discovery", "open", "providers", "clearinghouse", "member", "house", "routes", "content"
+	"closed", "federation", "addresses", "keys", "discovery", "open", "providers", "clearinghouse", "member", "house", "routes", "content", "paused"
 };
 #define NFILES	(sizeof(files) / sizeof(files[0]))
 
@@ -372,7 +372,7 @@ START_TEST(every_reason_has_a_row)
 		POLICY_REASON_FROM_NOT_OF_PROVIDER, POLICY_REASON_MEMBER_NOT_ALLOWED, POLICY_REASON_NEEDS_DNS,
 		POLICY_REASON_SRV_MISSING, POLICY_REASON_SRV_FAILED, POLICY_REASON_SRV_OUTSIDE_DOMAIN,
 		POLICY_REASON_SRV_PORT, POLICY_REASON_PEER_NOT_IN_SRV, POLICY_REASON_CERTIFICATE_UNTRUSTED,
-		POLICY_REASON_CERTIFICATE_USAGE, POLICY_REASON_CERTIFICATE_PIN,
+		POLICY_REASON_CERTIFICATE_USAGE, POLICY_REASON_CERTIFICATE_PIN, POLICY_REASON_PARTNER_PAUSED,
 	};
 
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
