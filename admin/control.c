@@ -920,8 +920,13 @@ control_stop(struct control *c)
 	net_worker_post(c->worker, &c->stop);
 	pthread_join(c->thread, NULL);
 	c->running = false;
-	while (c->clients != NULL)
+	while (c->clients != NULL) {
+		bool progress = false;
+
+		/* what is said already goes out, if that needs no waiting */
+		(void)flush(c->clients, &progress);
 		client_close(c->clients);
+	}
 	net_timer_cancel(c->worker->loop, &c->starved);
 	net_io_remove(c->worker->loop, &c->door);
 }

@@ -27,6 +27,7 @@ int	ctl_group(const char *name, const char *about, const struct ctl_command *tab
 int	ctl_certs(int argc, char **argv);
 int	ctl_connections(int argc, char **argv);
 int	ctl_discovered(int argc, char **argv);
+int	ctl_drain(int argc, char **argv);
 int	ctl_partner(int argc, char **argv);
 int	ctl_pools(int argc, char **argv);
 int	ctl_metrics(int argc, char **argv);

@@ -47,6 +47,17 @@ ctl_reload(int argc, char **argv)
 }
 
 int
+ctl_drain(int argc, char **argv)
+{
+	static const struct ctl_question q = { .command = "drain", .verb = "drain",
+	    .none = "it takes nothing new, and ends when what is in flight is answered",
+	    .help = "Stops the daemon in good order: it takes no new requests, gives those in flight\n"
+	    "their time (timers.drain), and ends." };
+
+	return ctl_ask(&q, argc, argv);
+}
+
+int
 ctl_reopen_logs(int argc, char **argv)
 {
 	static const struct ctl_question q = { .command = "reopen-logs", .verb = "reopen-logs",

@@ -30,6 +30,7 @@ static const struct ctl_command commands[] = {
 	{ "status", ctl_status, "how a daemon is" },
 	{ "connections", ctl_connections, "list connections" },
 	{ "reload", ctl_reload, "have a daemon read its files again, and hear what is wrong with them" },
+	{ "drain", ctl_drain, "stop a daemon in good order" },
 	{ "reopen-logs", ctl_reopen_logs, "have a daemon open its log files again" },
 	{ "partner", ctl_partner, "servers of others: how they are reached, what they have shown" },
 	{ "certs", ctl_certs, "certificates, and what will go wrong with them" },

@@ -5,6 +5,7 @@
  * where it cannot: in a worker, which has a reference of its own.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -225,6 +226,21 @@ do_reopen(void *who, struct control_answer *a)
 		control_answer_fail(a, EX_CANTCREAT, "%s cannot be opened again", d->config->log_file);
 }
 
+/* The same as SIGTERM: the main thread finds it when it waits next. */
+static void
+do_drain(void *who, struct control_answer *a)
+{
+	(void)who;
+	(void)a;
+	raise(SIGTERM);
+}
+
+static void
+run_drain(struct control_request *r)
+{
+	control_ask_main(r, &(struct control_asked){ .fn = do_drain });
+}
+
 static void
 run_reopen(struct control_request *r)
 {
@@ -315,6 +331,7 @@ static const struct control_verb verbs[] = {
 	{ .name = "signed-in", .right = CONTROL_READ, .args = signed_in_args, .run = run_signed_in },
 	{ .name = "pools", .right = CONTROL_READ, .run = run_pools },
 	{ .name = "reload", .right = CONTROL_CHANGE, .run = run_reload },
+	{ .name = "drain", .right = CONTROL_CHANGE, .run = run_drain },
 	{ .name = "reopen-logs", .right = CONTROL_CHANGE, .run = run_reopen },
 	{ .name = NULL }
 };

@@ -192,6 +192,8 @@ static const struct conf_item items[] = {
 	    .help = "Seconds for the first response to an INVITE; then 504." },
 	{ .path = "limits.invite", .type = CONF_INT, .at = LIM(invite), .dflt = 200, .min = 10, .max = 3600,
 	    .help = "Seconds that a call may ring (timer C); then it is cancelled and answered 408." },
+	{ .path = "timers.drain", .type = CONF_INT, .at = AT(drain), .dflt = 5, .min = 0, .max = 3600,
+	    .help = "Seconds that requests in flight are given when the program is stopped." },
 	{ .path = "limits.connect", .type = CONF_INT, .at = LIM(connect), .dflt = 6, .min = 1, .max = 60,
 	    .help = "Seconds to resolve, connect and shake hands with one next hop." },
 	{ .path = NULL }

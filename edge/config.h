@@ -69,6 +69,7 @@ struct edge_config {
 	int			 dns_ttl_min, dns_ttl_max, dns_negative_ttl; /* seconds */
 	struct conf_strs	 discovery_networks;
 	struct edge_discovered_conf discovered;
+	int			 drain;		/* seconds for what is in flight when we are stopped */
 	int			 keep_alive;	/* seconds told to clients */
 	struct edge_limits_conf	 limits;
 };

@@ -180,6 +180,21 @@ do_reopen(void *who, struct control_answer *a)
 		control_answer_fail(a, EX_CANTCREAT, "%s: %s", e->config->log_file, strerror(errno));
 }
 
+/* The same as SIGTERM: the main thread finds it when it waits next. */
+static void
+do_drain(void *who, struct control_answer *a)
+{
+	(void)who;
+	(void)a;
+	raise(SIGTERM);
+}
+
+static void
+run_drain(struct control_request *r)
+{
+	control_ask_main(r, &(struct control_asked){ .fn = do_drain });
+}
+
 static void
 run_reopen(struct control_request *r)
 {
@@ -275,6 +290,7 @@ static const struct control_verb verbs[] = {
 	{ .name = "status", .right = CONTROL_READ, .run = run_status },
 	{ .name = "connections", .right = CONTROL_READ, .args = filter_args, .run = run_connections },
 	{ .name = "reload", .right = CONTROL_CHANGE, .run = run_reload },
+	{ .name = "drain", .right = CONTROL_CHANGE, .run = run_drain },
 	{ .name = "reopen-logs", .right = CONTROL_CHANGE, .run = run_reopen },
 	{ .name = "trace", .right = CONTROL_READ, .args = trace_args, .run = run_trace },
 	{ .name = "discovered-list", .right = CONTROL_READ, .run = run_discovered_list },

@@ -72,6 +72,8 @@ struct edge_worker {
 	struct net_door		*door[EDGE_DOORS_MAX + 1];
 	struct edge_door	*door_arg;
 	struct sip_hop		*director[EDGE_DIRECTORS_MAX];
+	struct net_timer	 drain;		/* looks whether anything is in flight, once nothing new is taken */
+	atomic_bool		 busy;		/* … and what it saw; read by the main thread */
 	struct net_timer	 warm;		/* looks after their links */
 	struct sip_link_limits	 server_limits;	/* of who has proved to be a server, by whichever door */
 	struct sip_face		*partner_face;	/* how partners see us when we dial */
@@ -108,6 +110,9 @@ extern const struct control_verb edge_policy_verbs[];
 bool	edge_take_policy(struct edge *, struct span text, struct conf_errors *errs);
 /* The main thread: every worker tries s (a reference is taken), or nothing any more (NULL). */
 void	edge_workers_try(struct edge *, struct edge_shadow *s);
+
+/* The main thread, before net_crew_stop(): no new requests, and those in flight get timers.drain (edge/drain.c). */
+void	edge_drain(struct edge *);
 
 /* ---- edge/peers.c: the certificates of the far ends ---- */
 

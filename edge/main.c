@@ -325,7 +325,7 @@ serve(struct edge *e)
 			break;
 		case DAEMON_STOP:
 			daemon_notify("STOPPING=1");
-			log_say(SP_LOG_NOTICE, "stopping", "closing all connections");
+			edge_drain(e);
 			return;
 		}
 	}

@@ -223,6 +223,7 @@ edge_worker_stop(struct net_worker *worker, void *arg)
 		if (w->door[i] != NULL)
 			net_door_close(w->door[i]);
 	net_timer_cancel(worker->loop, &w->warm);
+	net_timer_cancel(worker->loop, &w->drain);
 	edge_discovery_free(w->discovery, edge_drop_held);
 	sip_relay_free(w->relay);
 	sip_refusals_free(w->refusals);

@@ -205,7 +205,7 @@ class Edge:
         self.dir = os.path.join(RUN, name)
         os.makedirs(self.dir, exist_ok=True)
         self.write("policy.conf", policy)
-        self.write("edge.conf", 'policy = "%s/policy.conf";\ncontrol = { socket = "%s/edge.sock"; };\n' %
+        self.write("edge.conf", 'policy = "%s/policy.conf";\ncontrol = { socket = "%s/edge.sock"; };\ntimers = { drain = 0; };\n' %
                    (self.dir, self.dir) + config)
         self.log_path = os.path.join(self.dir, "log")
         self.log_file = open(self.log_path, "wb")
