@@ -190,6 +190,7 @@ struct authd_process {
 	struct handshakes	*handshakes;
 	struct guesses		*guesses;
 	struct directory	*directory;	/* NULL: the user file alone */
+	struct winbind		*winbind;	/* NULL: NTLM by the user file */
 	struct channel		*asking;	/* whose question is being answered */
 	bool			 later;		/* its answer comes later */
 	unsigned		 nentering;
@@ -378,6 +379,97 @@ find_login(struct authd_process *p, uint64_t tag, struct authd_answer *a)
 	return true;
 }
 
+/* --- NTLM by a Windows domain --- */
+
+/* An answer that the domain judges just now. */
+struct judging {
+	struct authd_process	*p;
+	struct channel		*ch;
+	uint64_t		 tag;
+	struct handshake_asked	*asked;
+};
+
+/* The account is proved. Whose is it? */
+static void
+place(struct authd_process *p, const struct winbind_answer *w, char login[USER_AOR_MAX], struct authd_answer *a)
+{
+	char aor[USER_AOR_MAX];
+	struct strbuf sb;
+	struct logrec r;
+
+	if (p->directory != NULL && dirconf_login_base(p->setup->directory, w->domain, false) != NULL) {
+		strbuf_init(&sb, login, USER_AOR_MAX);
+		strbuf_span(&sb, w->domain);
+		strbuf_putc(&sb, '\\');
+		strbuf_span(&sb, w->account);
+		if (strbuf_ok(&sb)) {
+			a->login = login;
+			return;
+		}
+	} else if (winbind_aor(p->setup->ntlm_domains, w->domain, w->account, aor, sizeof(aor))) {
+		authd_look_up(p->users, span_str(aor), &a->who);
+		if (!a->who.found && p->directory != NULL) {
+			a->who.found = a->who.enabled = true;
+			memcpy(a->who.aor, aor, sizeof(aor));
+		}
+		if (a->who.found && a->who.enabled)
+			return;
+	}
+	r = log_begin(SP_LOG_NOTICE, "bad-credentials");
+	log_word(&r, "why", a->who.found ? "disabled" : "no-address");
+	log_word(&r, "scheme", "NTLM");
+	log_outside(&r, "domain", w->domain);
+	log_outside(&r, "account", w->account);
+	log_end(&r);
+	mem_wipe(a->key, sizeof(a->key));
+	memset(a, 0, sizeof(*a));
+}
+
+static void
+judged(void *arg, const struct winbind_answer *w)
+{
+	unsigned char body[AUTHD_ANSWER_MAX];
+	char login[USER_AOR_MAX];
+	struct judging *j = arg;
+	struct authd_answer a;
+	struct frame_writer out;
+
+	handshake_judged(j->p->handshakes, j->p->guesses, j->asked, w, &a);
+	if (a.verdict == AUTHD_OK)
+		place(j->p, w, login, &a);
+	j->p->asking = j->ch;
+	if (a.verdict != AUTHD_OK || a.login == NULL || find_login(j->p, j->tag, &a)) {
+		frame_writer_init(&out, body, sizeof(body));
+		authd_put_stepped(&out, &a);
+		put_late(j->ch, AUTHD_STEPPED, j->tag, &out);
+		mem_wipe(body, out.len);
+	}
+	mem_wipe(a.key, sizeof(a.key));
+	free(j);
+}
+
+/* False: *a is the answer. */
+static bool
+judge(struct authd_process *p, const struct authd_step *s, uint64_t tag, struct authd_answer *a)
+{
+	static const struct winbind_answer nobody = { .verdict = WINBIND_UNREACHED };
+	struct handshake_asked *asked;
+	struct winbind_question q;
+	struct judging *j;
+
+	handshakes_step_asking(p->handshakes, p->guesses, s, a, &asked);
+	if (asked == NULL)
+		return false;
+	j = xcalloc(1, sizeof(*j));
+	*j = (struct judging){ p, p->asking, tag, asked };
+	handshake_question(asked, &q);
+	if (winbind_ask(p->winbind, &q, clock_ms(), j))
+		return true;
+	handshake_judged(p->handshakes, p->guesses, asked, &nobody, a);
+	free(j);
+	return false;
+}
+
 static bool
 answer_step(struct authd_process *p, const struct frame *f, struct frame_writer *out)
 {
@@ -386,7 +478,9 @@ answer_step(struct authd_process *p, const struct frame *f, struct frame_writer 
 
 	if (!authd_get_step(f, &s))
 		return false;
-	if (s.mechanism == AUTHD_NTLM)
+	if (s.mechanism == AUTHD_NTLM && p->winbind != NULL)
+		p->later = judge(p, &s, f->tag, &a);
+	else if (s.mechanism == AUTHD_NTLM)
 		handshakes_step(p->handshakes, p->users, p->guesses, &s, &a);
 	else if (p->tickets != NULL)
 		tickets_accept(p->tickets, p->users, s.token, &a);
@@ -416,6 +510,8 @@ answer_reopen(struct authd_process *p, const struct frame *f, struct frame_write
 	(void)f;
 	if (p->directory != NULL)
 		directory_reopen_log(p->directory);
+	if (p->winbind != NULL)
+		winbind_reopen_log(p->winbind);
 	authd_put_done(out, log_reopen() == SP_OK);
 	return true;
 }
@@ -549,7 +645,7 @@ receive(struct authd_process *p, struct channel *ch)
 static void
 run(struct authd_process *p)
 {
-	struct pollfd *fds = xcalloc(p->nchannels + 1, sizeof(*fds));
+	struct pollfd *fds = xcalloc(p->nchannels + 2, sizeof(*fds));
 	unsigned n = p->nchannels;
 
 	for (;;) {
@@ -559,7 +655,9 @@ run(struct authd_process *p)
 		}
 		fds[n].fd = p->directory != NULL ? directory_fd(p->directory) : -1;
 		fds[n].events = p->directory != NULL ? directory_events(p->directory) : 0;
-		if (poll(fds, n + 1, LOOK_MS) < 0 && errno != EINTR) {
+		fds[n + 1].fd = p->winbind != NULL ? winbind_fd(p->winbind) : -1;
+		fds[n + 1].events = POLLIN;
+		if (poll(fds, n + 2, LOOK_MS) < 0 && errno != EINTR) {
 			log_say(SP_LOG_ERROR, "authd-poll", "%s", strerror(errno));
 			_exit(EX_OSERR);
 		}
@@ -568,6 +666,11 @@ run(struct authd_process *p)
 			if (fds[n].revents != 0)
 				directory_ready(p->directory, fds[n].revents, clock_ms());
 			directory_tick(p->directory, clock_ms());
+		}
+		if (p->winbind != NULL) {
+			if (fds[n + 1].revents != 0)
+				winbind_ready(p->winbind, clock_ms());
+			winbind_tick(p->winbind, clock_ms());
 		}
 		for (unsigned i = 0; i < p->nchannels; i++) {
 			if (p->channel[i].late != NULL && p->channel[i].out_n == 0)
@@ -594,6 +697,25 @@ start_directory(struct authd_process *p, const int *worker, int control)
 	theirs[setup->nworkers] = control;
 	if ((err = directory_start(setup->directory, setup->run_as, theirs, setup->nworkers + 1, &fd)) == SP_OK)
 		p->directory = directory_new(setup->directory, fd, came_late);
+	free(theirs);
+	return err == SP_OK;
+}
+
+/* The same for what winbind is asked by. */
+static bool
+start_winbind(struct authd_process *p, const int *worker, int control)
+{
+	const struct authd_setup *setup = p->setup;
+	int *theirs, fd, err;
+
+	if (setup->winbind == NULL)
+		return true;
+	theirs = xcalloc(setup->nworkers + 2, sizeof(*theirs));
+	memcpy(theirs, worker, setup->nworkers * sizeof(*theirs));
+	theirs[setup->nworkers] = control;
+	theirs[setup->nworkers + 1] = p->directory != NULL ? directory_fd(p->directory) : -1;
+	if ((err = winbind_start(setup->winbind, setup->run_as, theirs, setup->nworkers + 2, &fd)) == SP_OK)
+		p->winbind = winbind_new(setup->winbind, fd, judged);
 	free(theirs);
 	return err == SP_OK;
 }
@@ -627,6 +749,8 @@ become_authd(const struct authd_setup *setup, const int *worker, int control)
 	prctl(PR_SET_NAME, "authd");
 	if (!start_directory(&p, worker, control))
 		log_say(SP_LOG_ERROR, "authd", "the directory cannot be asked");
+	else if (!start_winbind(&p, worker, control))
+		log_say(SP_LOG_ERROR, "authd", "winbind cannot be asked");
 	else if (setup->run_as != NULL && proc_drop_to(setup->run_as) != SP_OK)
 		log_say(SP_LOG_ERROR, "authd-account", "cannot become %s", setup->run_as);
 	else {

@@ -66,6 +66,7 @@ enum authd_verdict {
 	AUTHD_CONTINUE,		/* a handshake goes on: the token is for the client */
 	AUTHD_SKEWED,		/* the client's clock and ours, or the KDC's, differ too much */
 	AUTHD_THROTTLED,	/* too many wrong ones were tried; this one was not looked at */
+	AUTHD_NO_DOMAIN,	/* nothing was decided: no domain controller said whether it is right */
 	AUTHD_NO_DIRECTORY,	/* right, but no LDAP server said whose address the account has */
 	AUTHD_FAILED,		/* nothing was decided: the fault is on our side, and the log of authd tells it */
 	AUTHD_NVERDICTS
@@ -143,6 +144,8 @@ struct authd_setup {
 	const char	*run_as;	/* account; NULL: stay */
 	uint32_t	 replay_entries;
 	uint32_t	 handshakes;	/* open at once */
+	const struct winbind_conf *winbind; /* NULL: NTLM is for the accounts of the user file */
+	const struct conf_strs *ntlm_domains; /* each "DOMAIN=sip-domain" */
 	struct guesses_limits guesses;
 	struct ntlm_target ntlm;	/* who we are in NTLM */
 	const struct dirconf *directory; /* NULL: the user file alone */

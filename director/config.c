@@ -20,6 +20,7 @@
 #define ROUTE(member)	offsetof(struct director_route, member)
 
 static const char *const admits_words[] = { "servers", "clients", "both", NULL };
+static const char *const accounts_words[] = { "file", "winbind", NULL };
 static const char *const homes_words[] = { "file", "ldap", "both", NULL };
 static const char *const bind_words[] = { "anonymous", "simple", "gssapi", NULL };
 static const char *const level_words[] = { "error", "warning", "notice", "info", "debug", NULL };
@@ -177,6 +178,17 @@ static const struct conf_item items[] = {
 	    "NetBIOS name of the domain that challenges name; without it, the first label of the first domain."),
 	{ "ntlm.timestamp", CONF_BOOL, AT(ntlm_timestamp), 0, 0, 0, 0, NULL, NULL, NULL, 0,
 	    "Whether challenges tell the time, which makes newer clients protect the handshake." },
+	STR("ntlm.computer", ntlm_computer, CONF_OPTIONAL | CONF_NONEMPTY, NULL,
+	    "NetBIOS name of this machine that challenges name; without it, the first label of its name."),
+	CHOICE("ntlm.accounts", ntlm_accounts, 0, accounts_words,
+	    "Who has the accounts that sign in with NTLM: file, or winbind, which asks a Windows domain."),
+	STRS("ntlm.domains", ntlm_domains, 0,
+	    "Windows domains whose accounts are called as their addresses, as \"DOMAIN=sip-domain\"."),
+	INT("winbind.connections", winbind.connections, 0, 4, 1, 64,
+	    "Connections to winbind, and questions under way at once."),
+	INT("winbind.timeout", winbind.timeout, 0, 3000, 50, 60000, "Milliseconds that an answer of winbind may take."),
+	STR("winbind.user", winbind.user, CONF_OPTIONAL | CONF_NONEMPTY, NULL,
+	    "Account of the process that asks winbind, of the group winbindd_priv; without it, that of auth.user."),
 	CHOICE("directory.homes", directory.homes, 0, homes_words,
 	    "Who says where a user's home is: file, ldap, or both, the file first."),
 	INT("directory.ttl", directory.ttl, 0, 300, 1, 86400, "Seconds for which what LDAP said of a user is used."),
@@ -480,14 +492,29 @@ check_quotable(struct checking *k, const char *path, const char *text)
 }
 
 static void
-check_netbios(struct checking *k)
+check_netbios(struct checking *k, const char *path, const char *name)
 {
-	const char *name = k->c->ntlm_domain;
-
 	if (name != NULL && (strlen(name) > 15 || strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	    "0123456789-_") != strlen(name)))
-		COMPLAIN(k, "ntlm.domain", "ntlm.domain: '%s' is not a NetBIOS name: at most 15 letters, digits, '-' and '_'",
-		    name);
+		COMPLAIN(k, path, "%s: '%s' is not a NetBIOS name: at most 15 letters, digits, '-' and '_'", path, name);
+}
+
+/* Accounts of a Windows domain need addresses. */
+static void
+check_winbind(struct checking *k)
+{
+	const struct director_config *c = k->c;
+
+	for (size_t i = 0; i < c->ntlm_domains.n; i++)
+		if (!ticket_realm_is_valid(c->ntlm_domains.v[i].s))
+			conf_error(k->errs, file_of(k, "ntlm.domains"), c->ntlm_domains.v[i].line,
+			    "ntlm.domains: expects DOMAIN=sip-domain, as in \"CORP=example.com\"");
+	if (c->ntlm_accounts == NTLM_BY_WINBIND && c->ntlm_domains.n == 0 && c->directory.logins.n == 0)
+		COMPLAIN(k, "ntlm.accounts", "ntlm.domains: it or ldap.logins is needed, since ntlm.accounts is \"winbind\"");
+	if (c->ntlm_accounts == NTLM_BY_WINBIND && c->winbind.timeout >= c->auth_timeout)
+		COMPLAIN(k, "winbind.timeout", "winbind.timeout: must be less than auth.timeout, or nobody waits for its end");
+	if (c->ntlm_accounts == NTLM_BY_FILE && c->ntlm_domains.n != 0)
+		COMPLAIN(k, "ntlm.domains", "ntlm.domains: has no meaning while ntlm.accounts is \"file\"");
 }
 
 static void
@@ -520,7 +547,9 @@ check_auth(struct checking *k)
 	check_offers(k);
 	check_quotable(k, "auth.realm", c->auth_realm);
 	check_quotable(k, "sipae.realm", c->sipae_realm);
-	check_netbios(k);
+	check_netbios(k, "ntlm.domain", c->ntlm_domain);
+	check_netbios(k, "ntlm.computer", c->ntlm_computer);
+	check_winbind(k);
 	check_realms(k);
 }
 
@@ -705,6 +734,16 @@ same(const char *a, const char *b)
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
+static bool
+same_strs(const struct conf_strs *a, const struct conf_strs *b)
+{
+	bool yes = a->n == b->n;
+
+	for (size_t i = 0; yes && i < a->n; i++)
+		yes = same(a->v[i].s, b->v[i].s);
+	return yes;
+}
+
 bool
 director_config_same_frame(const struct director_config *a, const struct director_config *b, const char **option)
 {
@@ -732,6 +771,12 @@ director_config_same_frame(const struct director_config *a, const struct directo
 	    a->sipae_handshakes != b->sipae_handshakes ? "sipae.handshakes" :
 	    !same(a->ntlm_domain, b->ntlm_domain) ? "ntlm.domain" :
 	    a->ntlm_timestamp != b->ntlm_timestamp ? "ntlm.timestamp" :
+	    !same(a->ntlm_computer, b->ntlm_computer) ? "ntlm.computer" :
+	    a->ntlm_accounts != b->ntlm_accounts ? "ntlm.accounts" :
+	    !same_strs(&a->ntlm_domains, &b->ntlm_domains) ? "ntlm.domains" :
+	    a->winbind.connections != b->winbind.connections ? "winbind.connections" :
+	    a->winbind.timeout != b->winbind.timeout ? "winbind.timeout" :
+	    !same(a->winbind.user, b->winbind.user) ? "winbind.user" :
 	    a->max_connections != b->max_connections ? "limits.connections" :
 	    a->max_transactions != b->max_transactions ? "limits.transactions" :
 	    a->max_questions != b->max_questions ? "limits.questions" :

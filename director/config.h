@@ -14,6 +14,7 @@
 #include "common/conf.h"
 #include "common/span.h"
 #include "director/dirconf.h"
+#include "director/winbind.h"
 #include "net/addr.h"
 
 #define DIRECTOR_DEFAULT_CONFIG	SYSCONFDIR "/director.conf"
@@ -45,6 +46,9 @@ struct director_door {
 	struct net_addr	 addr;
 	unsigned	 offer;		/* OFFER_... */
 };
+
+/* Who has the accounts that NTLM proves. */
+enum ntlm_accounts { NTLM_BY_FILE = 0, NTLM_BY_WINBIND };
 
 /* Ways to sign in, as bits. */
 enum { OFFER_NTLM = 1 << 0, OFFER_DIGEST = 1 << 1, OFFER_KERBEROS = 1 << 2, OFFER_SIGNED = OFFER_NTLM | OFFER_KERBEROS };
@@ -92,6 +96,10 @@ struct director_config {
 	int		 sipae_version, sipae_lifetime, sipae_idle, sipae_refresh;
 	int		 sipae_associations, sipae_per_user, sipae_handshakes;
 	char		*ntlm_domain;	/* NetBIOS name; NULL: made of the first domain */
+	char		*ntlm_computer;	/* the same; NULL: made of our name */
+	int		 ntlm_accounts;	/* enum ntlm_accounts */
+	struct conf_strs ntlm_domains;
+	struct winbind_conf winbind;
 	bool		 ntlm_timestamp;
 	/* made of the above */
 	unsigned char	 (*refused)[32];	/* as many as refused_certificates */

@@ -137,47 +137,70 @@ counted_as(const struct user *u, const char *user, const char *domain, struct sp
 	return strbuf_ok(&sb) ? strbuf_span_of(&sb) : span_str(user);
 }
 
+/* The answer to a challenge of ours, taken apart. False (and logged) if it is none. */
+struct finishing {
+	struct ntlm_authenticate m;
+	struct open	 o;
+	char		 user[NTLM_NAME_MAX], domain[NTLM_NAME_MAX];
+};
+
+static bool
+read_answer(struct handshakes *h, const struct authd_step *s, struct finishing *f)
+{
+	int err = ntlm_authenticate_parse(&f->m, s->token);
+
+	if (!take(h, s->context, &f->o)) {
+		log_bad("late", NULL, NULL, s->source);
+		return false;
+	}
+	if (err == SP_OK && ntlm_utf8(f->m.user, f->user, sizeof(f->user)) &&
+	    ntlm_utf8(f->m.domain, f->domain, sizeof(f->domain)))
+		return true;
+	log_bad(err == SP_EINVAL ? "not-ntlmv2" : "malformed", NULL, NULL, s->source);
+	return false;
+}
+
+static bool
+may_try(struct guesses *guesses, struct span counted, struct span source, struct authd_answer *a)
+{
+	enum guesses_verdict may = guesses != NULL ? guesses_begin(guesses, counted, source, clock_ms()) : GUESSES_MAY;
+
+	if (may == GUESSES_MAY)
+		return true;
+	authd_log_throttled("NTLM", may, counted, source);
+	a->verdict = AUTHD_THROTTLED;
+	return false;
+}
+
 static void
 finish(struct handshakes *h, const struct users *us, struct guesses *guesses, const struct authd_step *s,
     struct authd_answer *a)
 {
 	static const struct user nobody;	/* a response that proves its hash changes nothing */
-	char user[NTLM_NAME_MAX], domain[NTLM_NAME_MAX], name[USER_AOR_MAX];
-	enum guesses_verdict may = GUESSES_MAY;
-	struct ntlm_authenticate m;
+	char name[USER_AOR_MAX];
+	struct finishing f;
 	const struct user *u;
 	struct span counted;
-	struct open o;
 	bool proved;
-	int err = ntlm_authenticate_parse(&m, s->token);
 
-	if (!take(h, s->context, &o)) {
-		log_bad("late", NULL, NULL, s->source);
+	if (!read_answer(h, s, &f))
 		return;
-	}
-	if (err != SP_OK || !ntlm_utf8(m.user, user, sizeof(user)) || !ntlm_utf8(m.domain, domain, sizeof(domain))) {
-		log_bad(err == SP_EINVAL ? "not-ntlmv2" : "malformed", NULL, NULL, s->source);
+	u = who_is(us, f.user, f.domain, s->domain);
+	counted = counted_as(u, f.user, f.domain, s->domain, name);
+	if (!may_try(guesses, counted, s->source, a))
 		return;
-	}
-	u = who_is(us, user, domain, s->domain);
-	counted = counted_as(u, user, domain, s->domain, name);
-	if (guesses != NULL && (may = guesses_begin(guesses, counted, s->source, clock_ms())) != GUESSES_MAY) {
-		authd_log_throttled("NTLM", may, counted, s->source);
-		a->verdict = AUTHD_THROTTLED;
-		return;
-	}
 	/* unknown users and wrong passwords take the same way */
-	proved = ntlm_verify(&m, u != NULL ? u->nt : nobody.nt, &h->target, o.nonce, o.time, a->key);
+	proved = ntlm_verify(&f.m, u != NULL ? u->nt : nobody.nt, &h->target, f.o.nonce, f.o.time, a->key);
 	if (u == NULL || !proved || !u->enabled) {
 		mem_wipe(a->key, sizeof(a->key));
-		log_bad(u == NULL ? "unknown-user" : !proved ? "wrong-password" : "disabled", user, domain, s->source);
+		log_bad(u == NULL ? "unknown-user" : !proved ? "wrong-password" : "disabled", f.user, f.domain, s->source);
 		return;
 	}
 	if (guesses != NULL)
 		guesses_right(guesses, counted, s->source, clock_ms());
 	a->verdict = AUTHD_OK;
 	a->key_n = NTLM_KEY_SIZE;
-	a->flags = m.flags;
+	a->flags = f.m.flags;
 	authd_look_up(us, span_str(u->aor), &a->who);
 }
 
@@ -190,4 +213,95 @@ handshakes_step(struct handshakes *h, const struct users *us, struct guesses *gu
 		begin(h, a);
 	else
 		finish(h, us, guesses, s, a);
+}
+
+/* --- where a Windows domain has the accounts ---------------------------------------------- */
+
+struct handshake_asked {
+	struct finishing f;			/* spans of f.m point into token */
+	char		 workstation[NTLM_NAME_MAX];
+	char		 counted[USER_AOR_MAX], source[GUESSES_SOURCE_MAX];
+	char		 token[];
+};
+
+static void
+keep(char *out, size_t size, struct span s)
+{
+	size_t n = s.n < size ? s.n : size - 1;
+
+	if (n != 0)
+		memcpy(out, s.p, n);
+	out[n] = '\0';
+}
+
+void
+handshakes_step_asking(struct handshakes *h, struct guesses *guesses, const struct authd_step *s, struct authd_answer *a,
+    struct handshake_asked **asked)
+{
+	char name[USER_AOR_MAX];
+	struct handshake_asked *q;
+	struct finishing f;
+	struct span counted;
+
+	*asked = NULL;
+	memset(a, 0, sizeof(*a));
+	if (span_is_empty(s->token)) {
+		begin(h, a);
+		return;
+	}
+	if (!read_answer(h, s, &f))
+		return;
+	counted = counted_as(NULL, f.user, f.domain, s->domain, name);
+	if (!may_try(guesses, counted, s->source, a))
+		return;
+	q = xcalloc(1, sizeof(*q) + s->token.n);
+	memcpy(q->token, s->token.p, s->token.n);
+	q->f = f;
+	(void)ntlm_authenticate_parse(&q->f.m, span_of(q->token, s->token.n));
+	if (!ntlm_utf8(q->f.m.workstation, q->workstation, sizeof(q->workstation)))
+		q->workstation[0] = '\0';
+	keep(q->counted, sizeof(q->counted), counted);
+	keep(q->source, sizeof(q->source), s->source);
+	*asked = q;
+}
+
+void
+handshake_question(const struct handshake_asked *q, struct winbind_question *out)
+{
+	*out = (struct winbind_question){ .nt = q->f.m.nt, .user = span_str(q->f.user), .domain = span_str(q->f.domain),
+	    .workstation = span_str(q->workstation) };
+	memcpy(out->nonce, q->f.o.nonce, sizeof(out->nonce));
+}
+
+void
+handshake_judged(struct handshakes *h, struct guesses *guesses, struct handshake_asked *q, const struct winbind_answer *w,
+    struct authd_answer *a)
+{
+	struct span counted = span_str(q->counted), source = span_str(q->source);
+
+	memset(a, 0, sizeof(*a));
+	switch (w->verdict) {
+	case WINBIND_PROVED:
+		if (guesses != NULL)
+			guesses_right(guesses, counted, source, clock_ms());
+		if (!ntlm_session_key(&q->f.m, w->key, &h->target, q->f.o.nonce, q->f.o.time, a->key)) {
+			log_bad("tampered", q->f.user, q->f.domain, source);
+			break;
+		}
+		a->verdict = AUTHD_OK;
+		a->key_n = NTLM_KEY_SIZE;
+		a->flags = q->f.m.flags;
+		break;
+	case WINBIND_REFUSED:
+		log_bad(winbind_refusal(w->status) != NULL ? winbind_refusal(w->status) : "refused", q->f.user, q->f.domain,
+		    source);
+		break;
+	case WINBIND_UNREACHED:
+	case WINBIND_NVERDICTS:
+		if (guesses != NULL)
+			guesses_undo(guesses, counted, source, clock_ms());
+		a->verdict = AUTHD_NO_DOMAIN;
+		break;
+	}
+	free(q);
 }

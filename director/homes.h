@@ -35,6 +35,7 @@ enum home_proof {
 	HOME_PROOF_REPLAYED,
 	HOME_PROOF_THROTTLED,	/* too many wrong ones before it; nobody looked */
 	HOME_PROOF_SKEWED,	/* clocks differ too much to tell */
+	HOME_PROOF_NO_DOMAIN,	/* no domain controller said whether they are good */
 	HOME_PROOF_NO_DIRECTORY, /* good, but LDAP did not say whose address it is */
 	HOME_PROOF_FAILED,	/* authd did not answer, or cannot */
 	HOME_PROOF_GOING_ON,	/* a handshake's next step is the client's */

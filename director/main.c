@@ -426,7 +426,7 @@ ntlm_names(const struct director_config *c)
 	struct ntlm_target t = { .timestamp = c->ntlm_timestamp };
 
 	netbios_name(c->ntlm_domain != NULL ? c->ntlm_domain : c->domains.v[0].s, t.nb_domain);
-	netbios_name(c->name, t.nb_computer);
+	netbios_name(c->ntlm_computer != NULL ? c->ntlm_computer : c->name, t.nb_computer);
 	snprintf(t.dns_domain, sizeof(t.dns_domain), "%s", c->domains.v[0].s);
 	snprintf(t.dns_computer, sizeof(t.dns_computer), "%s", c->name);
 	return t;
@@ -456,6 +456,8 @@ start_authd(struct director *d)
 		.directory = &d->config->directory, .users = d->config->auth_users, .run_as = d->config->auth_user,
 		.replay_entries = (uint32_t)d->config->auth_replay_entries, .nworkers = worker_count(d->config),
 		.handshakes = (uint32_t)d->config->sipae_handshakes, .ntlm = ntlm_names(d->config),
+		.winbind = d->config->ntlm_accounts == NTLM_BY_WINBIND ? &d->config->winbind : NULL,
+		.ntlm_domains = &d->config->ntlm_domains,
 		.guesses = guesses_limits(d->config),
 		.keytab = d->config->auth_keytab, .host = d->config->name, .realms = &d->config->kerberos_realms
 	};

@@ -346,6 +346,17 @@ mic_is_right(const struct ntlm_authenticate *a, const struct ntlm_target *t, con
 }
 
 bool
+ntlm_session_key(const struct ntlm_authenticate *a, const unsigned char base[NTLM_KEY_SIZE], const struct ntlm_target *t,
+    const unsigned char nonce[NTLM_NONCE_SIZE], uint64_t time, unsigned char key[NTLM_KEY_SIZE])
+{
+	ntlm_rc4(base, NTLM_KEY_SIZE, (const unsigned char *)a->session_key.p, NTLM_KEY_SIZE, key);
+	if (!a->has_mic || mic_is_right(a, t, nonce, time, key))
+		return true;
+	mem_wipe(key, NTLM_KEY_SIZE);
+	return false;
+}
+
+bool
 ntlm_verify(const struct ntlm_authenticate *a, const unsigned char nt_hash[NTLM_KEY_SIZE],
     const struct ntlm_target *t, const unsigned char nonce[NTLM_NONCE_SIZE], uint64_t time,
     unsigned char key[NTLM_KEY_SIZE])
@@ -362,9 +373,7 @@ ntlm_verify(const struct ntlm_authenticate *a, const unsigned char nt_hash[NTLM_
 		proved = mem_equal_secret(want, proof.p, PROOF_SIZE) != 0;
 	}
 	net_hmac_md5(responder, &proof, 1, base);
-	ntlm_rc4(base, sizeof(base), (const unsigned char *)a->session_key.p, NTLM_KEY_SIZE, key);
-	if (proved && a->has_mic)
-		proved = mic_is_right(a, t, nonce, time, key);
+	proved &= ntlm_session_key(a, base, t, nonce, time, key);
 	if (!proved)
 		mem_wipe(key, NTLM_KEY_SIZE);
 	mem_wipe(responder, sizeof(responder));

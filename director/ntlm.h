@@ -91,6 +91,14 @@ bool	 ntlm_verify(const struct ntlm_authenticate *, const unsigned char nt_hash[
 	    const struct ntlm_target *, const unsigned char nonce[NTLM_NONCE_SIZE], uint64_t time,
 	    unsigned char key[NTLM_KEY_SIZE]);
 
+/*
+ * The exported session key, when another (a domain controller) has verified the
+ * response and says which session base key follows from it. As above with a MIC.
+ */
+bool	 ntlm_session_key(const struct ntlm_authenticate *, const unsigned char base[NTLM_KEY_SIZE],
+	    const struct ntlm_target *, const unsigned char nonce[NTLM_NONCE_SIZE], uint64_t time,
+	    unsigned char key[NTLM_KEY_SIZE]);
+
 /* --- signing ------------------------------------------------------------------------ */
 
 /*

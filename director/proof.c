@@ -261,6 +261,7 @@ void
 proof_facts(struct passage *p)
 {
 	struct sipae_self self = passage_self(p->w);
+	struct sipae_credentials seen;
 
 	if (p->facts.source != HOME_FROM_USER && p->facts.source != HOME_FROM_CLIENT)
 		return;
@@ -268,6 +269,8 @@ proof_facts(struct passage *p)
 	p->offer = offered(p);
 	if (p->asked != NULL && p->asked->sa != 0) {
 		/* verified before it was held, and its number is used up */
+		if (sipae_find(&self, p->m, &seen) == SIGNIN_FOUND)
+			p->sipae.scheme = seen.scheme;
 		proved(p, p->asked->sa, p->asked->endpoint, &p->asked->principal);
 		p->facts.proof = p->asked->proof;
 		return;
@@ -415,7 +418,7 @@ proof_came(void *arg, bool answered, const struct authd_answer *a)
 		[AUTHD_BAD] = HOME_PROOF_BAD, [AUTHD_STALE] = HOME_PROOF_STALE, [AUTHD_REPLAYED] = HOME_PROOF_REPLAYED,
 		[AUTHD_OK] = HOME_PROOF_OK, [AUTHD_CONTINUE] = HOME_PROOF_GOING_ON,
 		[AUTHD_THROTTLED] = HOME_PROOF_THROTTLED, [AUTHD_SKEWED] = HOME_PROOF_SKEWED,
-		[AUTHD_NO_DIRECTORY] = HOME_PROOF_NO_DIRECTORY,
+		[AUTHD_NO_DOMAIN] = HOME_PROOF_NO_DOMAIN, [AUTHD_NO_DIRECTORY] = HOME_PROOF_NO_DIRECTORY,
 		[AUTHD_FAILED] = HOME_PROOF_FAILED
 	};
 	struct question *q = arg;

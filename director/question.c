@@ -214,6 +214,7 @@ is_whole(const struct authd_answer *a, size_t key_n)
 	case AUTHD_REPLAYED:
 	case AUTHD_SKEWED:
 	case AUTHD_THROTTLED:
+	case AUTHD_NO_DOMAIN:
 	case AUTHD_NO_DIRECTORY:
 	case AUTHD_FAILED:
 		return empty && key_n == 0 && no_session && !a->who.found;

@@ -132,6 +132,7 @@
 	X(USER_NOT_ENABLED, "user-not-enabled", 403, 0, 0, "The user proved to be who it says, but the directory does not have it, or not enabled.") \
 	X(REGISTER_FROM_FEDERATION, "register-from-federation", 403, 1027, 0, "A federated peer may not register.") \
 	X(AUTH_UNAVAILABLE, "auth-unavailable", 500, 0, 0, "The process that checks credentials did not answer.") \
+	X(DOMAIN_UNAVAILABLE, "domain-unavailable", 504, 0, 0, "No domain controller said whether the password is right.") \
 	X(DIRECTORY_UNAVAILABLE, "directory-unavailable", 504, 0, 0, "No LDAP server said who the user is.") \
 	X(UNTRUSTED_PEER, "untrusted-peer", 403, 0, 0, "The peer is neither an edge, a pool nor a client of this door.")
 

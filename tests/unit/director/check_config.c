@@ -169,6 +169,24 @@ static const struct {
 	    "ldap.filter: expects a filter in parentheses" },
 	{ NAMES TLS DOORS "pools = ( { name = \"a.example\"; address = \"b.example\"; } );\n",
 	    ":4: pools[0].address: expects an IP address" },
+	{ NAMES TLS DOORS SERVERS "ntlm = { accounts = \"winbind\"; };\n",
+	    ":7: ntlm.domains: it or ldap.logins is needed" },
+	{ NAMES TLS DOORS SERVERS "ntlm = { accounts = \"winbind\"; domains = [ \"CORP\" ]; };\n",
+	    "ntlm.domains: expects DOMAIN=sip-domain" },
+	{ NAMES TLS DOORS SERVERS "ntlm = { domains = [ \"CORP=a.b\" ]; };\n",
+	    "ntlm.domains: has no meaning" },
+	{ NAMES TLS DOORS SERVERS "ntlm = { accounts = \"winbind\"; domains = [ \"CORP=a.b\" ]; };\nwinbind = { timeout = 5000; };\n",
+	    "winbind.timeout: must be less than auth.timeout" },
+	{ NAMES TLS DOORS SERVERS "ntlm = { computer = \"a.b\"; };\n",
+	    "ntlm.computer: 'a.b' is not a NetBIOS name" },
+	{ NAMES TLS DOORS SERVERS "directory = { homes = \"ldap\"; };\nldap = { servers = [ \"ldap://a\" ]; bases = [ \"\" ]; trust = \"t\"; logins = [ \"CORP\" ]; };\n",
+	    "ldap.logins: expects DOMAIN=base" },
+	{ NAMES TLS DOORS SERVERS "directory = { homes = \"ldap\"; };\nldap = { servers = [ \"ldap://a\" ]; bases = [ \"\" ]; trust = \"t\"; logins = [ \"CORP=example\" ]; };\n",
+	    "ldap.logins: expects DOMAIN=base" },
+	{ NAMES TLS DOORS SERVERS "directory = { homes = \"ldap\"; };\nldap = { servers = [ \"ldap://a\" ]; bases = [ \"\" ]; trust = \"t\"; logins = [ \"C@RP=dc=x\" ]; };\n",
+	    "ldap.logins: expects DOMAIN=base" },
+	{ NAMES TLS DOORS SERVERS "directory = { homes = \"ldap\"; };\nldap = { servers = [ \"ldap://a\" ]; bases = [ \"\" ]; trust = \"t\"; logins = [ \"CORP=dc=x\" ]; attributes = { account = \"\"; }; };\n",
+	    "ldap.attributes.account: is needed" },
 	{ NAMES DOORS SERVERS, "tls.certificate: is missing" }
 };
 
@@ -202,6 +220,10 @@ START_TEST(frame)
 	b = load(NAMES TLS DOORS SERVERS "workers = 3;\n");
 	ck_assert(!director_config_same_frame(a, b, &option));
 	ck_assert_str_eq(option, "workers");
+	director_config_unref(b);
+	b = load(NAMES TLS DOORS SERVERS "ntlm = { accounts = \"winbind\"; domains = [ \"CORP=a.b\" ]; };\n");
+	ck_assert(!director_config_same_frame(a, b, &option));
+	ck_assert_str_eq(option, "ntlm.accounts");
 	director_config_unref(b);
 	director_config_unref(a);
 }

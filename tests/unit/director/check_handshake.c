@@ -217,10 +217,106 @@ START_TEST(once)
 }
 END_TEST
 
+/* The session base key that follows from a response, as a domain controller knows it. */
+static void
+base_key(const unsigned char *token, unsigned char out[NTLM_KEY_SIZE])
+{
+	unsigned char nt[16], responder[16], secret[64], name[64];
+	struct span parts[2], proof;
+	size_t n;
+
+	net_md4(span_of((const char *)secret, utf16("Passw0rd!", secret)), nt);
+	n = utf16("ALICE", name);
+	n += utf16("CORP", name + n);
+	parts[0] = span_of((const char *)name, n);
+	net_hmac_md5(nt, parts, 1, responder);
+	proof = span_of((const char *)token + (token[24] | token[25] << 8), 16);
+	net_hmac_md5(responder, &proof, 1, out);
+}
+
+/* The domain judges what the user file knows nothing about; what it says about the key is what signs. */
+START_TEST(judged_by_a_domain)
+{
+	struct handshakes *h = handshakes_new(16, &target);
+	struct authd_step s = { .mechanism = AUTHD_NTLM, .domain = SPAN_LIT("example.com"), .source = SPAN_LIT("192.0.2.1") };
+	struct winbind_answer yes = { .verdict = WINBIND_PROVED, .domain = SPAN_LIT("CORP"), .account = SPAN_LIT("alice") };
+	struct winbind_answer no = { .verdict = WINBIND_REFUSED, .status = 0xc000006a };
+	struct winbind_answer nobody = { .verdict = WINBIND_UNREACHED };
+	const struct winbind_answer *answers[] = { &yes, &no, &nobody };
+	static const enum authd_verdict verdicts[] = { AUTHD_OK, AUTHD_BAD, AUTHD_NO_DOMAIN };
+	unsigned char token[512], want[NTLM_KEY_SIZE], sealed[NTLM_KEY_SIZE];
+	struct handshake_asked *asked;
+	struct winbind_question q;
+	struct authd_answer a;
+
+	log_open("check_handshake", "/dev/null", SP_LOG_ERROR);
+	clock_fake(&now_ms, &now_wall);
+	for (unsigned i = 0; i < 3; i++) {
+		s.token = SPAN_NONE;
+		s.context = 0;
+		handshakes_step_asking(h, NULL, &s, &a, &asked);
+		ck_assert(asked == NULL && a.verdict == AUTHD_CONTINUE);
+		s.context = a.context;
+		s.token = span_of((const char *)token, answer(a.token, "alice", "CORP", "Passw0rd!", token));
+		handshakes_step_asking(h, NULL, &s, &a, &asked);
+		ck_assert_ptr_nonnull(asked);
+		handshake_question(asked, &q);
+		ck_assert(span_is(q.user, "alice") && span_is(q.domain, "CORP") && span_is(q.workstation, ""));
+		ck_assert_uint_eq(q.nt.n, 16 + 28 + 126);
+		base_key(token, yes.key);
+		/* the token is the caller's, and may be gone when the answer comes */
+		memcpy(sealed, token + s.token.n - NTLM_KEY_SIZE, sizeof(sealed));
+		memset(token, 0, sizeof(token));
+		handshake_judged(h, NULL, asked, answers[i], &a);
+		ck_assert_int_eq(a.verdict, verdicts[i]);
+		ck_assert(!a.who.found && (a.key_n == NTLM_KEY_SIZE) == (i == 0));
+		ntlm_rc4(yes.key, NTLM_KEY_SIZE, sealed, NTLM_KEY_SIZE, want);
+		if (i == 0)
+			ck_assert_mem_eq(a.key, want, sizeof(want));
+		/* each challenge is good for one answer here as well */
+		handshakes_step_asking(h, NULL, &s, &a, &asked);
+		ck_assert(asked == NULL && a.verdict == AUTHD_BAD);
+	}
+	handshakes_free(h);
+}
+END_TEST
+
+/* A controller that cannot be asked says nothing about a password, so nothing counts; a refusal does. */
+START_TEST(guesses_at_a_domain)
+{
+	const struct guesses_limits limits = { .pair = 2, .forget_ms = 3600000, .entries = 64 };
+	struct guesses *g = guesses_new(&limits);
+	struct handshakes *h = handshakes_new(16, &target);
+	struct winbind_answer no = { .verdict = WINBIND_REFUSED, .status = 0xc000006a }, nobody = { .verdict = WINBIND_UNREACHED };
+	unsigned char token[512];
+	struct authd_answer a;
+
+	log_open("check_handshake", "/dev/null", SP_LOG_ERROR);
+	clock_fake(&now_ms, &now_wall);
+	for (unsigned i = 0; i < 8; i++) {
+		struct authd_step s = { .mechanism = AUTHD_NTLM, .domain = SPAN_LIT("example.com"), .source = SPAN_LIT("192.0.2.1") };
+		struct handshake_asked *asked;
+
+		handshakes_step_asking(h, g, &s, &a, &asked);
+		s.context = a.context;
+		s.token = span_of((const char *)token, answer(a.token, "alice", "CORP", "wrong", token));
+		handshakes_step_asking(h, g, &s, &a, &asked);
+		if (i == 7) {
+			ck_assert(asked == NULL && a.verdict == AUTHD_THROTTLED);
+			break;
+		}
+		ck_assert_ptr_nonnull(asked);
+		handshake_judged(h, g, asked, i < 5 ? &nobody : &no, &a);
+	}
+	handshakes_free(h);
+	guesses_free(g);
+}
+END_TEST
+
 int
 main(void)
 {
-	const TTest *tests[] = { users_and_names, once };
+	const TTest *tests[] = { judged_by_a_domain, guesses_at_a_domain, users_and_names, once };
 
 	return unit_run("handshake", tests, sizeof(tests) / sizeof(tests[0]));
 }

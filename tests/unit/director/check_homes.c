@@ -50,6 +50,8 @@ static const struct {
 	    CHALLENGED(BAD_SIGNATURE) },
 	{ "ACK with a wrong signature", { INSIDE, .source = HOME_FROM_USER, M(ACK), .proof = HOME_PROOF_FORGED,
 	    .route = POLICY_ROUTE_OURS, .flow_leads = true }, { HOME_DROP, POLICY_REASON_STRAY_ACK, 0, 0 } },
+	{ "no domain controller says anything", { INSIDE, .source = HOME_FROM_CLIENT, M(REGISTER),
+	    .proof = HOME_PROOF_NO_DOMAIN }, REFUSED(DOMAIN_UNAVAILABLE) },
 	{ "nobody says whose address it is", { INSIDE, .source = HOME_FROM_USER, M(REGISTER),
 	    .proof = HOME_PROOF_NO_DIRECTORY }, REFUSED(DIRECTORY_UNAVAILABLE) },
 	{ "authd is gone", { INSIDE, .source = HOME_FROM_USER, M(INVITE), .proof = HOME_PROOF_FAILED },

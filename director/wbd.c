@@ -1,0 +1,249 @@
+/*
+ * director/wbd.c - the process that asks winbind.
+ */
+#include "director/wbd.h"
+
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+#include <wbclient.h>
+
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/mem.h"
+
+#define THREADS_MAX	64
+
+struct wbd {
+	int		 fd;
+	pthread_mutex_t	 lock;		/* of down */
+	bool		 down;		/* the domain did not answer last time */
+};
+
+/* One line when it goes, and one when it comes back. */
+static void
+note(struct wbd *d, const char *failure)
+{
+	bool changed;
+
+	pthread_mutex_lock(&d->lock);
+	changed = d->down != (failure != NULL);
+	d->down = failure != NULL;
+	pthread_mutex_unlock(&d->lock);
+	if (changed && failure == NULL)
+		log_say(SP_LOG_NOTICE, "domain-up", "a domain controller answers again");
+	else if (changed) {
+		struct logrec r = log_begin(SP_LOG_ERROR, "domain-down");
+
+		log_outside(&r, "detail", span_str(failure));
+		log_end(&r);
+	}
+}
+
+/* --- one question --------------------------------------------------------------------- */
+
+/* What the domain says of an account that it vouches for. False: that is not enough. */
+static bool
+take_info(const struct wbcAuthUserInfo *info, struct winbind_answer *a)
+{
+	static const unsigned char none[NTLM_KEY_SIZE];
+	/* guests have proved nothing, and without a key there is nothing to sign with */
+	const uint32_t bad = WBC_AUTH_USER_INFO_GUEST | WBC_AUTH_USER_INFO_NOENCRYPTION |
+	    WBC_AUTH_USER_INFO_CACHED_ACCOUNT | WBC_AUTH_USER_INFO_USED_LM_PASSWORD;
+
+	_Static_assert(sizeof(info->user_session_key) == sizeof(a->key), "a session key is a session key");
+	if ((info->user_flags & bad) != 0 || info->domain_name == NULL || info->account_name == NULL ||
+	    memcmp(info->user_session_key, none, sizeof(none)) == 0)
+		return false;
+	a->verdict = WINBIND_PROVED;
+	memcpy(a->key, info->user_session_key, sizeof(a->key));
+	a->domain = span_str(info->domain_name);
+	a->account = span_str(info->account_name);
+	return a->domain.n != 0 && a->domain.n < NTLM_NAME_MAX && a->account.n != 0 && a->account.n < NTLM_NAME_MAX;
+}
+
+static void
+take_error(struct wbd *d, wbcErr err, const struct wbcAuthErrorInfo *error, struct winbind_answer *a)
+{
+	char failure[256];
+
+	if (err == WBC_ERR_AUTH_ERROR && error != NULL && winbind_refusal(error->nt_status) != NULL) {
+		note(d, NULL);
+		a->verdict = WINBIND_REFUSED;
+		a->status = error->nt_status;
+		return;
+	}
+	snprintf(failure, sizeof(failure), "%s%s%s", wbcErrorString(err), error != NULL ? ": " : "",
+	    error != NULL && error->nt_string != NULL ? error->nt_string : "");
+	note(d, failure);
+	a->verdict = WINBIND_UNREACHED;
+}
+
+static void
+copy(char out[NTLM_NAME_MAX], struct span s)
+{
+	memcpy(out, s.p, s.n);
+	out[s.n] = '\0';
+}
+
+/* *info holds what *a borrows; NULL or to be freed by the caller. */
+static void
+ask(struct wbd *d, struct wbcContext *wbc, const struct winbind_question *q, struct winbind_answer *a,
+    struct wbcAuthUserInfo **info)
+{
+	char user[NTLM_NAME_MAX], domain[NTLM_NAME_MAX], workstation[NTLM_NAME_MAX];
+	struct wbcAuthErrorInfo *error = NULL;
+	struct wbcAuthUserParams p;
+	wbcErr err;
+
+	memset(&p, 0, sizeof(p));
+	memset(a, 0, sizeof(*a));
+	copy(user, q->user);
+	copy(domain, q->domain);
+	copy(workstation, q->workstation);
+	p.account_name = user;
+	p.domain_name = domain;
+	p.workstation_name = workstation;
+	/* people only: no account of a machine; no LM response; no weakening for MS-CHAP */
+	p.parameter_control = 0;
+	p.level = WBC_AUTH_USER_LEVEL_RESPONSE;
+	memcpy(p.password.response.challenge, q->nonce, sizeof(q->nonce));
+	p.password.response.nt_length = (uint32_t)q->nt.n;
+	p.password.response.nt_data = (uint8_t *)(uintptr_t)q->nt.p;
+	err = wbcCtxAuthenticateUserEx(wbc, &p, info, &error);
+	if (!WBC_ERROR_IS_OK(err))
+		take_error(d, err, error, a);
+	else {
+		note(d, NULL);
+		if (!take_info(*info, a)) {
+			mem_wipe(a->key, sizeof(a->key));
+			*a = (struct winbind_answer){ .verdict = WINBIND_REFUSED, .status = 0xc000006e };
+		}
+	}
+	if (error != NULL)
+		wbcFreeMemory(error);
+}
+
+static void
+die(const char *what)
+{
+	log_say(SP_LOG_ERROR, "authd-bad-frame", "%s; the process that asks winbind ends", what);
+	_exit(EX_SOFTWARE);
+}
+
+static void
+answer(struct wbd *d, struct wbcContext *wbc, const struct frame *f)
+{
+	unsigned char out[WINBIND_PACKET_MAX];
+	struct frame head = { .type = WINBIND_ANSWER, .tag = f->tag, .body = out + FRAME_HEAD };
+	struct wbcAuthUserInfo *info = NULL;
+	struct winbind_question q;
+	struct winbind_answer a;
+	struct frame_writer w;
+
+	if (!winbind_get_question(f, &q))
+		die("a question that is malformed");
+	if (clock_ms() >= q.until_ms)
+		return;		/* it waited for us too long */
+	ask(d, wbc, &q, &a, &info);
+	frame_writer_init(&w, out + FRAME_HEAD, sizeof(out) - FRAME_HEAD);
+	winbind_put_answer(&w, &a);
+	mem_wipe(a.key, sizeof(a.key));
+	if (info != NULL) {
+		mem_wipe(info->user_session_key, sizeof(info->user_session_key));
+		wbcFreeMemory(info);
+	}
+	head.len = w.len;
+	frame_format(&head, out);
+	if (send(d->fd, out, FRAME_HEAD + w.len, MSG_NOSIGNAL) < 0 && errno != EINTR)
+		_exit(EX_OK);
+	mem_wipe(out, FRAME_HEAD + w.len);
+}
+
+static void *
+serve(void *arg)
+{
+	struct wbd *d = arg;
+	struct wbcContext *wbc = wbcCtxCreate();
+	unsigned char in[WINBIND_PACKET_MAX];
+	struct frame f;
+
+	if (wbc == NULL)
+		_exit(EX_OSERR);
+	for (;;) {
+		ssize_t n = recv(d->fd, in, sizeof(in), 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			_exit(EX_OK);	/* authd has ended */
+		if (frame_parse(in, (size_t)n, &f) != n)
+			die("a packet that is no frame");
+		if (f.type == WINBIND_QUESTION)
+			answer(d, wbc, &f);
+		else if (f.type == WINBIND_REOPEN)
+			log_reopen();
+		else
+			die("a question that is none");
+	}
+	return NULL;
+}
+
+static void
+work(const struct winbind_conf *conf, int fd)
+{
+	struct wbd d = { .fd = fd };
+	pthread_t thread;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	pthread_mutex_init(&d.lock, NULL);
+	for (int i = 1; i < conf->connections && i < THREADS_MAX; i++)
+		if (pthread_create(&thread, NULL, serve, &d) != 0)
+			log_say(SP_LOG_ERROR, "winbind-ended", "a thread could not start");
+	serve(&d);
+}
+
+void
+wbd_keep(const struct winbind_conf *conf, const char *run_as, int fd)
+{
+	int status;
+
+	if (run_as != NULL && proc_drop_to(run_as) != SP_OK) {
+		log_say(SP_LOG_ERROR, "winbind-account", "cannot become %s", run_as);
+		_exit(EX_NOUSER);
+	}
+	proc_harden();
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
+	/* after the last change of who we are, which would undo it */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "winbind");
+	for (;;) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			work(conf, fd);
+			_exit(EX_SOFTWARE);
+		}
+		if (pid < 0)
+			status = EX_OSERR;
+		else
+			while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+				;
+		if (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == EX_OK)
+			_exit(EX_OK);
+		log_say(SP_LOG_ERROR, "winbind-ended", "the process that asks winbind has ended (status %d); another "
+		    "takes its place", status);
+		sleep(1);
+	}
+}

@@ -1,0 +1,21 @@
+/*
+ * director/wbd.h - the process that asks winbind. The only room of libwbclient.
+ *
+ * Forked by authd before that has read the user file. It sees challenges and
+ * responses, and session keys as winbind tells them, and has nothing to keep.
+ * Some threads, each with a connection of its own: a domain controller that
+ * hangs keeps a thread waiting and nobody else. A keeper forks it anew when it
+ * dies. Frames are those of winbind.h, one in each packet.
+ *
+ * Winbind tells session keys to who can open its privileged pipe: root, or
+ * members of the group winbindd_priv.
+ */
+#ifndef SALLYPORT_DIRECTOR_WBD_H
+#define SALLYPORT_DIRECTOR_WBD_H
+
+#include "director/winbind.h"
+
+/* Become the keeper: never returns. fd: our side of the pair, blocking. Ends when the other side has closed. */
+void	wbd_keep(const struct winbind_conf *, const char *run_as, int fd) __attribute__((noreturn));
+
+#endif
