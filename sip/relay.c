@@ -225,6 +225,17 @@ relay_refused(struct sip_relay *r, struct sip_link *l, const struct sip_message 
 		r->ops->refused(r, l, m, why, detail);
 }
 
+/* Most checks are about form; a version and a size are reasons of their own. */
+static enum policy_reason
+reason_of(enum sip_check check)
+{
+	switch (sip_check_status(check)) {
+	case 505:	return POLICY_REASON_BAD_VERSION;
+	case 513:	return POLICY_REASON_TOO_LARGE;
+	default:	return POLICY_REASON_MALFORMED;
+	}
+}
+
 /* 400 and its kin, when there is enough to answer; otherwise dropped and counted. */
 static void
 malformed(struct sip_relay *r, struct sip_link *l, struct sip_message *m, enum sip_check check)
@@ -238,10 +249,10 @@ malformed(struct sip_relay *r, struct sip_link *l, struct sip_message *m, enum s
 		sip_check_write_unsupported(m, &extra);
 	count(&r->counters.malformed);
 	stats_count(MALFORMED, l->face->side, m->is_request ? STATS_REQUEST : STATS_RESPONSE);
-	relay_refused(r, l, m, POLICY_REASON_MALFORMED, sip_check_name(check));
+	relay_refused(r, l, m, reason_of(check), sip_check_name(check));
 	if (m->is_request && sip_message_answerable(m))
 		tx_answer(r, l, m, sip_check_status(check), sip_check_phrase(check),
-		    strbuf_ok(&extra) ? strbuf_span_of(&extra) : SPAN_NONE, POLICY_REASON_MALFORMED, &note, 0);
+		    strbuf_ok(&extra) ? strbuf_span_of(&extra) : SPAN_NONE, reason_of(check), &note, 0);
 	else
 		relay_dropped(r);
 }
@@ -251,7 +262,7 @@ relay_bad_frame(struct sip_relay *r, struct sip_link *l, struct sip_message *m, 
 {
 	malformed(r, l, m, check);
 	/* where the next message would begin is not known any more */
-	sip_link_close(l, POLICY_REASON_MALFORMED, sip_check_name(check));
+	sip_link_close(l, reason_of(check), sip_check_name(check));
 }
 
 void
