@@ -179,6 +179,7 @@ internal_domains = [ "example.com" ]; internal_servers = [ "director.int.example
 federation = true; blocked = [ "fabrikam.example" ];
 partners = (
   { name = "Contoso"; server = "sip.contoso.example"; domains = [ "contoso.example" ]; },
+  { name = "Paused"; server = "sip.paused.example"; domains = [ "paused.example" ]; paused = true; },
   { name = "Nowhere"; server = "sip.nowhere.example"; domains = [ "nowhere.example" ]; },
   { name = "Closed"; server = "sip.closed.example"; domains = [ "closed.example" ]; },
   { name = "Hole"; server = "sip.hole.example"; domains = [ "hole.example" ]; },
@@ -295,6 +296,7 @@ def ordinary():
                                    body=b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\nm=x-ms-message-file 5060 tcp *\r\n"
                                         b"m=message 5060 msrp *\r\na=file-selector:name:\"a.exe\"\r\n"))
     provoke("content-sealed")(inward(sender=CAROL, headers=["Content-Type: application/pkcs7-mime"], body=b"0\x80"))
+    provoke("partner-paused")(outward("sip:x@paused.example"))
     provoke("hop-unresolved")(outward("sip:x@nowhere.example"))
     provoke("hop-unreachable")(outward("sip:x@closed.example"))
     provoke("hop-certificate")(outward("sip:x@liar.example"))
@@ -528,6 +530,9 @@ def found_by_dns():
 
     @provoke("discovered-rate")
     def _():
+        stranger.send(request(sender="sip:x@stranger.example"))      # DNS is known from here on
+        director.send(director.recv().reply(200))
+        stranger.recv()
         for i in range(30):
             stranger.send(request(sender="sip:x@stranger.example"))
         statuses = []
