@@ -182,11 +182,9 @@ static const struct conf_item content_items[] = {
 #define GROUPS(name, field, rows, text)	{ .path = name, .type = CONF_GROUPS, .at = AT(field), .flags = CONF_RELOADS, \
 	    .sub = rows, .size = sizeof(struct entry_conf), .help = text }
 static const struct conf_item policy_items[] = {
-	{ .path = "internal_domains", .type = CONF_STRS, .at = AT(internal_domains),
-	    .flags = CONF_REQUIRED | CONF_RELOADS | CONF_NONEMPTY,
+	{ .path = "internal_domains", .type = CONF_STRS, .at = AT(internal_domains), .flags = CONF_RELOADS | CONF_NONEMPTY,
 	    .help = "Our own SIP domains; \".d\" is every domain below d." },
-	{ .path = "internal_servers", .type = CONF_STRS, .at = AT(internal_servers),
-	    .flags = CONF_REQUIRED | CONF_RELOADS | CONF_NONEMPTY,
+	{ .path = "internal_servers", .type = CONF_STRS, .at = AT(internal_servers), .flags = CONF_RELOADS | CONF_NONEMPTY,
 	    .help = "Names of the servers that may come in by the inner door; \"*\" stands for any characters "
 	    "of one label." },
 	LIST("blocked", blocked, "Blocked domains, both ways, each with every domain below it."),
@@ -541,14 +539,36 @@ report(void *arg, const char *file, int line, const char *text)
 	conf_error(l->errs, file, line, "%.*s%s", (int)option.n, option.p, text + n);
 }
 
+/* Only a clearing house may have nothing of its own, and then it has no inside either. */
+static void
+need_inside(const struct loading *l, const struct policy_conf *c)
+{
+	bool domains = conf_line_of(l->errs, "internal_domains") != 0, servers = conf_line_of(l->errs, "internal_servers") != 0;
+
+	if (c->clearinghouse && !domains && !servers)
+		return;
+	if (!domains)
+		conf_error(l->errs, l->file, 0, "internal_domains: is missing and has no default: our own SIP domains");
+	if (!servers)
+		conf_error(l->errs, l->file, 0,
+		    "internal_servers: is missing and has no default: names of the servers that may come in by the inner door");
+}
+
 /* What was read (err: how that went) as rules. */
 static struct policy_rules *
 judge(const char *file, struct policy_conf *c, int err, size_t before, struct conf_errors *errs)
 {
 	struct loading l = { file, errs, policy_builder_new() };
 	const char *base = (const char *)c;
+	size_t errors;
 	struct policy_rules *rules;
 
+	if (err != SP_EIO) {
+		errors = conf_errors_count(errs);
+		need_inside(&l, c);
+		if (err == SP_OK && conf_errors_count(errs) != errors)
+			err = SP_EINVAL;
+	}
 	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)
 		add_if_there(&l, switches[i].path, switches[i].key, *(const bool *)(base + switches[i].at) ? "on" : "off");
 	add_if_there(&l, "discovered_verification", "discovered-verification", verifications[c->discovered_verification]);

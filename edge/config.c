@@ -87,15 +87,15 @@ static const struct conf_item items[] = {
 	    .help = "Group whose members may change it as well." },
 	{ .path = "outer", .type = CONF_GROUPS, .at = AT(outer), .flags = CONF_REQUIRED | CONF_NONEMPTY,
 	    .sub = outer_items, .size = sizeof(struct edge_door_conf), .help = "The doors that face the Internet." },
-	{ .path = "inner.listen", .type = CONF_STR, .at = AT(inner.listen), .flags = CONF_REQUIRED | CONF_NONEMPTY,
+	{ .path = "inner.listen", .type = CONF_STR, .at = AT(inner.listen), .flags = CONF_OPTIONAL | CONF_NONEMPTY,
 	    .help = "Address and port of the door that faces inside." },
-	{ .path = "inner.name", .type = CONF_STR, .at = AT(inner.name), .flags = CONF_REQUIRED | CONF_NONEMPTY,
+	{ .path = "inner.name", .type = CONF_STR, .at = AT(inner.name), .flags = CONF_OPTIONAL | CONF_NONEMPTY,
 	    .help = "Our host name on the inside." },
-	{ .path = "inner.certificate", .type = CONF_STR, .at = AT(inner.certificate), .flags = CONF_REQUIRED | CONF_NONEMPTY | CONF_RELOADS,
+	{ .path = "inner.certificate", .type = CONF_STR, .at = AT(inner.certificate), .flags = CONF_OPTIONAL | CONF_NONEMPTY | CONF_RELOADS,
 	    .help = "PEM file with our certificate for the inside and its chain, leaf first." },
-	{ .path = "inner.key", .type = CONF_STR, .at = AT(inner.key), .flags = CONF_REQUIRED | CONF_NONEMPTY | CONF_RELOADS,
+	{ .path = "inner.key", .type = CONF_STR, .at = AT(inner.key), .flags = CONF_OPTIONAL | CONF_NONEMPTY | CONF_RELOADS,
 	    .help = "PEM file with the private key of that certificate." },
-	{ .path = "inner.trust", .type = CONF_STR, .at = AT(inner.trust), .flags = CONF_REQUIRED | CONF_NONEMPTY | CONF_RELOADS,
+	{ .path = "inner.trust", .type = CONF_STR, .at = AT(inner.trust), .flags = CONF_OPTIONAL | CONF_NONEMPTY | CONF_RELOADS,
 	    .help = "PEM file with the certification authorities of inside servers." },
 	{ .path = "inner.crl", .type = CONF_STR, .at = AT(inner.crl), .flags = CONF_OPTIONAL | CONF_RELOADS,
 	    .help = "PEM file, or directory of PEM files, with revocation lists for inside servers." },
@@ -103,7 +103,7 @@ static const struct conf_item items[] = {
 	    .help = "PEM file with the certificate that we show Directors when we connect to them; without it, inner.certificate." },
 	{ .path = "inner.dial_key", .type = CONF_STR, .at = AT(inner.dial_key), .flags = CONF_OPTIONAL | CONF_RELOADS,
 	    .help = "PEM file with the private key of inner.dial_certificate." },
-	{ .path = "directors", .type = CONF_GROUPS, .at = AT(directors), .flags = CONF_REQUIRED | CONF_NONEMPTY,
+	{ .path = "directors", .type = CONF_GROUPS, .at = AT(directors), .flags = CONF_NONEMPTY,
 	    .sub = director_items, .size = sizeof(struct edge_director_conf),
 	    .help = "The inside next hops; several share the users and stand in for each other." },
 	{ .path = "dns.servers", .type = CONF_STRS, .at = AT(dns_servers),
@@ -224,9 +224,46 @@ check_dialling(const struct edge_config *c, const struct edge_door_conf *d, int 
 		conf_error(errs, c->file, line, "%s: dial_certificate and dial_key are given together or not at all", where);
 }
 
+/*
+ * All of the inside or nothing of it. Whether this edge may do without, policy says:
+ * only a clearing house that has no domain of its own.
+ */
+static void
+check_inside(const struct edge_config *c, struct conf_errors *errs)
+{
+	const struct {
+		const char	*path, *value, *help;
+	} needed[] = {
+		{ "inner.listen", c->inner.listen, "address and port of the door that faces inside" },
+		{ "inner.name", c->inner.name, "our host name on the inside" },
+		{ "inner.certificate", c->inner.certificate, "PEM file with our certificate for the inside" },
+		{ "inner.key", c->inner.key, "PEM file with the private key of that certificate" },
+		{ "inner.trust", c->inner.trust, "PEM file with the certification authorities of inside servers" },
+		{ "directors", conf_line_of(errs, "directors") != 0 ? "" : NULL, "the inside next hops" },
+	};
+	bool any = c->inner.crl != NULL || c->inner.dial_certificate != NULL || c->inner.dial_key != NULL;
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+		any |= needed[i].value != NULL;
+	for (size_t i = 0; any && i < sizeof(needed) / sizeof(needed[0]); i++)
+		if (needed[i].value == NULL)
+			conf_error(errs, c->file, 0, "%s: is missing and has no default: %s", needed[i].path, needed[i].help);
+	for (size_t i = 0; !any && i < c->outer.n; i++)
+		if (edge_outer(c, i)->users)
+			conf_error(errs, c->file, c->outer.line[i],
+			    "outer[%zu]: admits users, and there is no inside for them: inner and directors are missing", i);
+}
+
+bool
+edge_has_inside(const struct edge_config *c)
+{
+	return c->inner.listen != NULL;
+}
+
 static void
 check_doors(struct edge_config *c, struct conf_errors *errs)
 {
+	check_inside(c, errs);
 	check_address(&c->inner, c->file, conf_line_of(errs, "inner.listen"), "inner.listen", errs);
 	check_dialling(c, &c->inner, conf_line_of(errs, "inner.listen"), "inner", errs);
 	if (c->outer.n > EDGE_DOORS_MAX)

@@ -74,6 +74,8 @@ struct edge_config {
 	struct edge_limits_conf	 limits;
 };
 
+/* Is there an inner door, with Directors behind it? A clearing house may be without. */
+bool	edge_has_inside(const struct edge_config *);
 /*
  * Read and check everything that can be checked without opening other files.
  * Every error is added to errs; if there is one, the configuration may only be

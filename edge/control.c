@@ -43,7 +43,7 @@ look_at_worker(void *who, struct control_answer *a)
 static void
 put_doors(struct control_request *r, const struct edge_config *c)
 {
-	for (size_t i = 0; i <= EDGE_INNER(c); i++) {
+	for (size_t i = 0; i < EDGE_FACES(c); i++) {
 		bool inner = i == EDGE_INNER(c);
 		const struct edge_door_conf *d = inner ? &c->inner : edge_outer(c, i);
 		unsigned char room[RECORD_SMALL];

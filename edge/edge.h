@@ -27,6 +27,7 @@
  * that is somebody else.
  */
 #define EDGE_INNER(c)	((c)->outer.n)
+#define EDGE_FACES(c)	(EDGE_INNER(c) + (edge_has_inside(c) ? 1 : 0))	/* a mere clearing house has no inside */
 #define EDGE_DIAL(i)	(EDGE_DOORS_MAX + 1 + (i))
 #define EDGE_IDENTITIES	EDGE_DIAL(EDGE_DOORS_MAX + 1)
 

@@ -144,6 +144,9 @@ load_files(const char *file, struct edge_config **config, struct policy_rules **
 	load_material(c, material, errs, check);
 	conf_errors_sort(errs, before, file);
 	*rules = policyfile_load(c->policy, errs);
+	if (*rules != NULL && !edge_has_inside(c) && !policy_only_relays(*rules))
+		conf_error(errs, c->file, 0, "inner: is missing and has no default: only a clearing house without domains and "
+		    "branches of its own (see %s) has no inside", c->policy);
 	return conf_errors_count(errs) == 0;
 }
 
@@ -198,7 +201,7 @@ open_doors(struct edge *e)
 {
 	unsigned n = net_crew_count(e->crew);
 
-	for (size_t i = 0; i <= EDGE_INNER(e->config); i++) {
+	for (size_t i = 0; i < EDGE_FACES(e->config); i++) {
 		const struct edge_door_conf *d = i == EDGE_INNER(e->config) ? &e->config->inner : edge_outer(e->config, i);
 
 		if (net_door_bind(&d->addr, n, e->fds[i]) != SP_OK) {
@@ -373,7 +376,7 @@ warn_of_reloads(const struct edge_config *c)
 {
 	warn_if_unreadable(c->file);
 	warn_if_unreadable(c->policy);
-	for (size_t i = 0; i <= EDGE_INNER(c); i++) {
+	for (size_t i = 0; i < EDGE_FACES(c); i++) {
 		const struct edge_door_conf *d = i == EDGE_INNER(c) ? &c->inner : edge_outer(c, i);
 
 		warn_if_unreadable(d->certificate);

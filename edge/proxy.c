@@ -416,7 +416,7 @@ routes_from_outside(struct edge_worker *w, struct sip_message *m, struct sip_rou
 	if (m->first[SIP_H_ROUTE] < 0)
 		return;
 	if (!span_is_empty(m->to.tag) || is_signed_route(m)) {
-		sip_forward_take_routes(m, w->signer, w->faces, (unsigned)EDGE_INNER(w->edge->config) + 1, routed);
+		sip_forward_take_routes(m, w->signer, w->faces, (unsigned)EDGE_FACES(w->edge->config), routed);
 		if (span_is_empty(m->to.tag) && routed->route == POLICY_ROUTE_FOREIGN)
 			routed->route = POLICY_ROUTE_NONE;
 		if (!span_is_empty(m->to.tag) || routed->route == POLICY_ROUTE_FORGED)
@@ -639,6 +639,10 @@ from_outside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 	if (!decide(w, l, m, &f.facts, &answer, &d))
 		return;
 	sip_link_set_class(l, d.class);
+	if (d.hop == POLICY_HOP_DIRECTOR && !edge_has_inside(w->edge->config)) {
+		d.verdict = POLICY_DENY;	/* a policy that came later than the configuration */
+		d.reason = POLICY_REASON_TO_NOT_INTERNAL;
+	}
 	if (d.verdict != POLICY_ALLOW || (d.hop != POLICY_HOP_DIRECTOR && d.hop != POLICY_HOP_PARTNER)) {
 		count_partner(w, d.partner, STATS_PARTNER_REFUSED);
 		refuse(w, l, m, d.reason, NULL, &plan);
@@ -679,7 +683,7 @@ from_inside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 	struct sip_facts f;
 	struct policy_decision d;
 
-	sip_forward_take_routes(m, w->signer, w->faces, (unsigned)EDGE_INNER(w->edge->config) + 1, &routed);
+	sip_forward_take_routes(m, w->signer, w->faces, (unsigned)EDGE_FACES(w->edge->config), &routed);
 	facts_of(w, l, &f);
 	sip_facts_of_message(&f, m, &routed);
 	f.facts.flow = flow_state(w, &routed);

@@ -67,7 +67,7 @@ set_identity(struct edge_worker *w, size_t i)
 static void
 set_lists(struct edge_worker *w)
 {
-	for (size_t i = 0; i <= EDGE_INNER(w->edge->config); i++) {
+	for (size_t i = 0; i < EDGE_FACES(w->edge->config); i++) {
 		struct net_tls_lists *l = i == EDGE_INNER(w->edge->config) ? w->lists_inner : w->lists_outer;
 
 		net_tls_ctx_lists(w->face[i].server, l);
@@ -169,7 +169,7 @@ edge_worker_start(struct net_worker *worker, void *arg)
 	struct edge *e = arg;
 	struct edge_worker *w = xcalloc(1, sizeof(*w));
 	struct sip_relay_limits limits = edge_relay_limits(e->config);
-	size_t n = EDGE_INNER(e->config) + 1;
+	size_t n = EDGE_FACES(e->config);
 
 	w->edge = e;
 	w->worker = worker;
@@ -219,7 +219,7 @@ edge_worker_stop(struct net_worker *worker, void *arg)
 	(void)arg;
 	if (w == NULL)
 		return;
-	for (size_t i = 0; i <= EDGE_INNER(w->edge->config); i++)
+	for (size_t i = 0; i < EDGE_FACES(w->edge->config); i++)
 		if (w->door[i] != NULL)
 			net_door_close(w->door[i]);
 	net_timer_cancel(worker->loop, &w->warm);
@@ -227,7 +227,7 @@ edge_worker_stop(struct net_worker *worker, void *arg)
 	edge_discovery_free(w->discovery, edge_drop_held);
 	sip_relay_free(w->relay);
 	sip_refusals_free(w->refusals);
-	for (size_t i = 0; i <= EDGE_INNER(w->edge->config); i++) {
+	for (size_t i = 0; i < EDGE_FACES(w->edge->config); i++) {
 		net_tls_ctx_unref(w->face[i].server);
 		net_tls_ctx_unref(w->face[i].client);
 	}
@@ -281,7 +281,7 @@ take_update(struct edge_worker *w, struct update *u)
 		edge_discovery_flush(w->discovery);
 		net_dns_flush(w->dns);
 	}
-	for (size_t i = 0; i <= EDGE_INNER(w->edge->config); i++) {
+	for (size_t i = 0; i < EDGE_FACES(w->edge->config); i++) {
 		bool door = take_material(w, u, i), dial = take_material(w, u, EDGE_DIAL(i));
 
 		if ((door || dial) && set_identity(w, i) != SP_OK)

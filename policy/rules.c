@@ -518,6 +518,18 @@ policy_shows_diagnostics(const struct policy_rules *r, bool to_partner)
 }
 
 bool
+policy_only_relays(const struct policy_rules *r)
+{
+	size_t n;
+	const struct name_rule *all = names_all(r->names, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (all[i].kind == NAME_INTERNAL)
+			return false;
+	return r->on[SWITCH_CLEARINGHOUSE] && r->nbranches == 0;
+}
+
+bool
 policy_internal_server(const struct policy_rules *r, char out[256])
 {
 	size_t n;

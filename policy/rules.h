@@ -138,6 +138,8 @@ const unsigned char (*policy_refused_certificates(const struct policy_rules *, s
 bool	policy_shows_diagnostics(const struct policy_rules *, bool to_partner);
 /* A name that may come in by the inner door, lower-case, into out (256 bytes); false: there is none. */
 bool	policy_internal_server(const struct policy_rules *, char out[256]);
+/* Is it a clearing house's that has neither domains nor branches of its own: does nothing ever go inside? */
+bool	policy_only_relays(const struct policy_rules *);
 /* Is this one of our own domains? Lower-case A-label form. */
 bool	policy_is_internal_domain(const struct policy_rules *, const char *p, size_t n);
 /*

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from sipnet import (PKI, RUN, TOP, Closed, Door, Edge, Silent, Tests, dial, request)
+from sipnet import (BUILD, PKI, RUN, TOP, Closed, Door, Edge, Silent, Tests, dial, request)
 
 NET = sys.argv[1]
 DNS = NET + ".0.53:53"
@@ -599,7 +599,120 @@ default_route = { server = "sip.house.example"; trusted = true; };""")
     us.close()
 
 
-GROUPS = dict(clearinghouse=clearinghouse, branch=branch, public=public, vouching=vouching)
+# ---- a clearing house that has nothing of its own ----
+
+PURE = """
+federation = true;
+clearinghouse = true;
+partners = (
+  { name = "A"; server = "sip.a.example"; domains = [ "a.example" ]; member = true; trusted = true; },
+  { name = "B"; server = "sip.b.example"; domains = [ "b.example" ]; member = true; trusted = true; },
+  { name = "D"; server = "sip.d.example"; domains = [ "d.example" ]; member = true; }
+);
+content = ( { classes = [ "direct" ]; links = "block"; files = "block"; direction = "out"; } );
+"""
+
+
+def pure_config(outer=""):
+    """As in packaging/examples/clearinghouse: no inner door and no Director."""
+    return """
+user = "nobody"; workers = 1; log = { level = "debug"; };
+outer = ( { listen = "%s:5061"; name = "sip.house.example"; partners = true; client_certificate = "required"; trust = "%s/ca.pem"; %s} %s );
+dns = { servers = [ "%s" ]; timeout = 500; tries = 2; };
+limits = { failover = 2; connect = 3; };
+""" % (at(HOUSE, 1), PKI, identity("house.example-outer"), outer, DNS)
+
+
+def pure():
+    house = Edge("pure-house", pure_config(), PURE)
+    a, b, d = (dial(at(HOUSE, 1) + ":5061", "sip.house.example", cert=c) for c in ("a.example-outer", "b.example-outer", "d"))
+
+    def relayed(what, sender, of, to, domain, arrives, headers=(), answer=(), back=None):
+        def fn():
+            of.send(request(uri="sip:y@" + domain, sender=sender, headers=headers))
+            m = to.recv()
+            to.send(m.reply(200, headers=answer))
+            r = of.recv()
+            return (m.all("P-Asserted-Identity") == arrives and r.status == 200 and
+                    (back is None or r.all("P-Asserted-Identity") == back)) or (m.raw, r.raw)
+        T.run(what, fn)
+
+    def pai(*identities):
+        return ["P-Asserted-Identity: " + i for i in identities]
+
+    mine, other = "<sip:x@a.example>", "<sip:y@b.example>"
+    relayed("a house without an inside relays", "sip:x@a.example", a, d, "d.example", [])
+    relayed("an identity passes between members in the trust domain, both ways", "sip:x@a.example", a, b, "b.example", [mine],
+            pai(mine), pai(other), [other])
+    relayed("but of their own users only", "sip:x@a.example", a, b, "b.example", [], pai(other), pai(mine), [])
+    relayed("not to a member outside of it", "sip:x@a.example", a, d, "d.example", [], pai(mine), pai("<sip:y@d.example>"), [])
+    relayed("and not from one", "sip:x@d.example", d, b, "b.example", [], pai("<sip:x@d.example>"), pai(other), [])
+    relayed("a preferred identity is nobody's business", "sip:x@a.example", a, b, "b.example", [],
+            ["P-Preferred-Identity: " + mine])
+
+    def link():
+        a.send(request(uri="sip:y@b.example", sender="sip:x@a.example", headers=["Content-Type: text/plain"], body=b"http://x.example/"))
+        r = a.recv()
+        return (r.status == 403 and house.logged("event=refused", "reason=content-link") and b.quiet(0.05)) or r.raw
+    T.run("the rule about links holds from member to member", link)
+
+    def taken_out():
+        a.send(request("INVITE", uri="sip:y@b.example", sender="sip:x@a.example", call="late-offer", headers=["Contact: <sip:x@10.0.0.1>"]))
+        invite = b.recv()
+        offer = b"v=0\r\nm=message 9 TCP/MSRP *\r\na=file-selector:name:\"x.exe\"\r\n"
+        b.send(invite.reply(200, headers=["Contact: <sip:y@10.0.0.2>", "Content-Type: application/sdp"], body=offer))
+        got = [a.recv(), a.recv()][1]
+        return (got.status == 200 and got.body == b"" and got.get("Content-Length") == "0" and got.get("Content-Type") is None and
+                house.logged("event=content-taken-out", "reason=content-file")) or got.raw
+    T.run("an offer of a file in the answer to a call is taken out", taken_out)
+
+    def refused(what, status, reason, message):
+        def fn():
+            a.send(message)
+            r = a.recv()
+            return (r.status == status and house.logged("event=refused", "reason=" + reason)) or r.raw
+        T.run(what, fn)
+    refused("there is nobody inside", 404, "to-not-internal", request(uri="sip:y@house.example", sender="sip:x@a.example"))
+    refused("and nobody registers", 403, "method-not-allowed", request("REGISTER", uri="sip:a.example", to="sip:x@a.example", sender="sip:x@a.example"))
+
+    def keeps():
+        house.write("policy.conf", PURE + 'internal_domains = [ "house.example" ]; internal_servers = [ "x.house.example" ];')
+        house.hup()
+        if not house.logged("event=reload-refused") or "only a clearing house without domains" not in house.log():
+            return "a policy with domains was taken"
+        house.write("policy.conf", PURE)
+        house.hup()
+        return house.logged("event=reloaded")
+    T.run("a policy with domains of its own is refused where there is no inside", keeps)
+    T.check("the house ends in order", house.stop() == 0)
+
+    def says(what, config_, policy_, *words):
+        where = os.path.join(RUN, "pure-check")
+        os.makedirs(where, exist_ok=True)
+        with open(where + "/policy.conf", "w") as f:
+            f.write(policy_)
+        with open(where + "/edge.conf", "w") as f:
+            f.write('policy = "%s/policy.conf";\n' % where + config_)
+        p = subprocess.run([os.path.join(BUILD, "sallyport-edge"), "-n", "-f", where + "/edge.conf"], stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT)
+        out = p.stdout.decode()
+        T.check(what, p.returncode == (78 if words else 0) and all(w in out for w in words), out)
+
+    says("such a configuration is good", pure_config(), PURE)
+    says("an ordinary edge needs its inside", pure_config(), policy("example.com", ""), "inner: is missing")
+    says("all of it, once something of it is there", pure_config() + 'inner = { listen = "%s:5061"; };' % at(HOUSE, 2), PURE,
+         "inner.name: is missing", "inner.certificate: is missing", "inner.key: is missing", "inner.trust: is missing",
+         "directors: is missing")
+    says("and users have nowhere to go", pure_config(', { listen = "%s:443"; name = "sip.house.example"; users = true; %s}' %
+                                                     (at(HOUSE, 1), identity("house.example-outer"))), PURE, "admits users, and there is no inside")
+    says("nor have branches", pure_config(), PURE + 'branches = [ "b.office.example" ];', "inner: is missing")
+    says("who is no clearing house has domains", pure_config(), "federation = true;", "internal_domains: is missing",
+         "internal_servers: is missing")
+    for c in (a, b, d):
+        c.close()
+
+
+GROUPS = dict(pure=pure, clearinghouse=clearinghouse, branch=branch, public=public, vouching=vouching)
 
 
 def main():
