@@ -49,8 +49,8 @@ static const struct {
 	[SANDBOX_NOTHING] = { "nothing", 0 },
 	[SANDBOX_KEYD] = { "keyd", 0 },
 	[SANDBOX_PROXY] = { "proxy", MAY_THREADS | MAY_POLL | MAY_INET | MAY_MEMFD },
-	[SANDBOX_AUTHD] = { "authd", MAY_READ | MAY_WRITE | MAY_UNIX | MAY_POLL | MAY_FORK },
-	[SANDBOX_LDAPD] = { "ldapd", MAY_READ | MAY_INET | MAY_UNIX | MAY_POLL }
+	[SANDBOX_AUTHD] = { "authd", MAY_READ | MAY_WRITE | MAY_UNIX | MAY_POLL },
+	[SANDBOX_LDAPD] = { "ldapd", MAY_READ | MAY_INET | MAY_UNIX | MAY_POLL | MAY_THREADS }
 };
 
 const char *
@@ -270,7 +270,11 @@ violated(int sig, siginfo_t *info, void *context)
 	struct logrec r;
 	int saved = errno;
 
-	if (AMONG(calls_refused, info->si_syscall) && answer_refused(context)) {
+	bool plugin = (roles[entered].may & MAY_READ) != 0 &&
+	    (info->si_syscall == SYS_mmap || info->si_syscall == SYS_mprotect);
+
+	/* who may read files may look for plug-ins, and does without those that were not loaded before */
+	if ((plugin || AMONG(calls_refused, info->si_syscall)) && answer_refused(context)) {
 		errno = saved;
 		return;
 	}
@@ -358,6 +362,9 @@ allow_role(struct filter *f, unsigned may)
 		ALLOW(f, calls_inet);
 		allow_if(f, CALL(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET));
 		allow_if(f, CALL(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET6));
+		/* the C library looks for interfaces to sort addresses by, and does without */
+		noted(f, seccomp_rule_add(f->ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), CALL(socket), 1,
+		    SCMP_A0(SCMP_CMP_EQ, AF_NETLINK)));
 	}
 	if (may & MAY_UNIX)
 		allow_if(f, CALL(socket), SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
@@ -371,11 +378,12 @@ allow_role(struct filter *f, unsigned may)
 			allow_if(f, CALL(openat), SCMP_A2(SCMP_CMP_MASKED_EQ, change, O_RDONLY));
 		}
 	}
-	if (may & MAY_WRITE) {
-		/* locks of files: the replay cache of Kerberos */
+	if (may & MAY_WRITE)
+		ALLOW(f, calls_write);
+	if (may & MAY_READ) {
+		/* locks of files: keytabs, and the replay cache of Kerberos */
 		static const int locks[] = { F_GETLK, F_SETLK, F_SETLKW, F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW };
 
-		ALLOW(f, calls_write);
 		for (size_t i = 0; i < sizeof(locks) / sizeof(locks[0]); i++)
 			allow_if(f, CALL(fcntl), SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)locks[i]));
 	}

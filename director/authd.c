@@ -20,9 +20,13 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/hash.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/sandbox.h"
+#include "director/config.h"
 #include "director/handshake.h"
+#include "director/ldapd.h"
 #include "director/directory.h"
 #include "director/replay.h"
 #include "director/ticket.h"
@@ -81,7 +85,6 @@ static void
 log_bad(const struct authd_question *q, const char *why)
 {
 	struct logrec r = log_begin(SP_LOG_NOTICE, "bad-credentials");
-
 
 	log_word(&r, "why", why);
 	log_outside(&r, "user", q->credentials.username);
@@ -185,11 +188,14 @@ struct channel {
 
 struct authd_process {
 	const struct authd_setup *setup;
+	struct director_config	*config;	/* of what follows; NULL: it is the setup's */
+	const char		*path;		/* of the user file */
+	const struct dirconf	*dirconf;	/* NULL: the user file alone */
 	struct users		*users;
 	struct replay_table	*replay;
 	struct handshakes	*handshakes;
 	struct guesses		*guesses;
-	struct directory	*directory;	/* NULL: the user file alone */
+	struct directory	*directory;	/* NULL: it cannot be asked */
 	struct winbind		*winbind;	/* NULL: NTLM by the user file */
 	struct channel		*asking;	/* whose question is being answered */
 	bool			 later;		/* its answer comes later */
@@ -198,6 +204,7 @@ struct authd_process {
 	struct channel		*channel;
 	unsigned		 nchannels;
 	struct stat		 seen;		/* the user file as it was last read */
+	uint64_t		 dirfiles;	/* the same of what the directory's process reads */
 	uint64_t		 looked_ms;
 };
 
@@ -213,11 +220,17 @@ report(void *arg, int line, const char *text)
 	log_end(&r);
 }
 
+static bool
+uses_directory(const struct authd_process *p)
+{
+	return p->directory != NULL && p->dirconf->homes != HOMES_FILE;
+}
+
 /* Read the user file. The earlier users stay when it cannot be used. */
 static int
 load(struct authd_process *p)
 {
-	const char *path = p->setup->users;
+	const char *path = p->path;
 	struct users *us = NULL;
 	int err;
 
@@ -250,7 +263,7 @@ look(struct authd_process *p)
 	if (now - p->looked_ms < LOOK_MS)
 		return;
 	p->looked_ms = now;
-	if (stat(p->setup->users, &st) != 0)
+	if (stat(p->path, &st) != 0)
 		memset(&st, 0, sizeof(st));
 	if (st.st_ino != p->seen.st_ino || st.st_size != p->seen.st_size || st.st_mode != p->seen.st_mode ||
 	    st.st_mtim.tv_sec != p->seen.st_mtim.tv_sec || st.st_mtim.tv_nsec != p->seen.st_mtim.tv_nsec)
@@ -277,11 +290,11 @@ answer_lookup(struct authd_process *p, const struct frame *f, struct frame_write
 
 	if (!authd_get_lookup(f, &aor))
 		return false;
-	if (p->directory == NULL || p->setup->directory->homes == HOMES_BOTH)
+	if (!uses_directory(p) || p->dirconf->homes == HOMES_BOTH)
 		authd_look_up(p->users, aor, &who);
 	else
 		memset(&who, 0, sizeof(who));
-	if (p->directory != NULL && !who.found)
+	if (uses_directory(p) && !who.found)
 		p->later = !directory_ask(p->directory, aor, clock_ms(), p->asking, f->tag, &who);
 	authd_put_answer(out, AUTHD_BAD, &who);
 	return true;
@@ -397,7 +410,7 @@ place(struct authd_process *p, const struct winbind_answer *w, char login[USER_A
 	struct strbuf sb;
 	struct logrec r;
 
-	if (p->directory != NULL && dirconf_login_base(p->setup->directory, w->domain, false) != NULL) {
+	if (uses_directory(p) && dirconf_login_base(p->dirconf, w->domain, false) != NULL) {
 		strbuf_init(&sb, login, USER_AOR_MAX);
 		strbuf_span(&sb, w->domain);
 		strbuf_putc(&sb, '\\');
@@ -408,7 +421,7 @@ place(struct authd_process *p, const struct winbind_answer *w, char login[USER_A
 		}
 	} else if (winbind_aor(p->setup->ntlm_domains, w->domain, w->account, aor, sizeof(aor))) {
 		authd_look_up(p->users, span_str(aor), &a->who);
-		if (!a->who.found && p->directory != NULL) {
+		if (!a->who.found && uses_directory(p)) {
 			a->who.found = a->who.enabled = true;
 			memcpy(a->who.aor, aor, sizeof(aor));
 		}
@@ -516,6 +529,90 @@ answer_reopen(struct authd_process *p, const struct frame *f, struct frame_write
 	return true;
 }
 
+static int open_keytab(struct authd_process *, struct tickets **);
+
+static uint64_t
+look_at(uint64_t h, const char *path)
+{
+	struct stat st;
+
+	if (path == NULL || stat(path, &st) != 0)
+		return hash_mix(h, 0);
+	h = hash_mix(hash_mix(h, (uint64_t)st.st_ino), (uint64_t)st.st_size);
+	return hash_mix(hash_mix(h, (uint64_t)st.st_mtim.tv_sec), (uint64_t)st.st_mtim.tv_nsec);
+}
+
+/* The password, the keytab and the authorities, as they are now: a number that changes with them. */
+static uint64_t
+look_at_dirfiles(const struct dirconf *c)
+{
+	return c == NULL ? 0 : look_at(look_at(look_at(1, c->password_file), c->keytab), c->trust);
+}
+
+/* Can what the configuration names be used? The users are read in passing. */
+static bool
+take_config(struct authd_process *p, struct director_config *c)
+{
+	struct authd_process tried = *p;
+	char password[LDAPD_PASSWORD_MAX];
+	struct tickets *tickets;
+	bool other, good = true;
+	const char *option;
+	size_t n = 0;
+
+	if (c->directory.homes != HOMES_FILE && c->directory.bind == BIND_SIMPLE)
+		good = ldapd_read_password(c->directory.password_file, password, &n) == SP_OK;
+	mem_wipe(password, sizeof(password));
+	tried.path = c->auth_users;
+	tried.dirconf = &c->directory;
+	tried.config = c;
+	if (!good || open_keytab(&tried, &tickets) != SP_OK)
+		return false;
+	tried.users = NULL;
+	if (load(&tried) != SP_OK) {
+		tickets_close(tickets);
+		return false;
+	}
+	users_free(p->users);
+	tickets_close(p->tickets);
+	p->users = tried.users;
+	p->seen = tried.seen;
+	p->path = tried.path;
+	p->tickets = tickets;
+	tried.dirfiles = look_at_dirfiles(tried.dirconf);
+	other = !dirconf_same(p->dirconf, tried.dirconf, &option) || p->dirfiles != tried.dirfiles;
+	p->dirconf = tried.dirconf;
+	p->dirfiles = tried.dirfiles;
+	if (p->directory != NULL && other)
+		directory_set(p->directory, p->dirconf);
+	else if (p->directory != NULL)
+		directory_flush(p->directory);
+	guesses_set(p->guesses, &(struct guesses_limits)DIRECTOR_GUESSES_LIMITS(c));
+	return true;
+}
+
+static bool
+answer_configure(struct authd_process *p, const struct frame *f, struct frame_writer *out)
+{
+	struct conf_errors *errs = conf_errors_new();
+	struct director_config *c = p->setup->file != NULL ? director_config_load(p->setup->file, errs) : NULL;
+	bool good = c != NULL && take_config(p, c);
+
+	(void)f;
+	/* who asks has read the same file, and has said what is wrong with it */
+	if (good) {
+		director_config_unref(p->config);
+		p->config = c;
+	} else {
+		log_say(SP_LOG_ERROR, "authd-kept", "authd keeps its configuration: %s", c == NULL && conf_errors_count(errs) != 0 ?
+		    conf_errors_get(errs, 0) : "something that it names cannot be used");
+		director_config_unref(c);
+	}
+	conf_errors_free(errs);
+	authd_put_done(out, good);
+	return true;
+}
+
 /* Who may ask what, how long it may be, and who answers. What is not here ends the process. */
 static const struct {
 	enum authd_type	 type;
@@ -528,7 +625,8 @@ static const struct {
 	{ AUTHD_LOOKUP, AUTHD_BY_WORKER, USER_AOR_MAX + 2, AUTHD_USER, answer_lookup },
 	{ AUTHD_STEP, AUTHD_BY_WORKER, AUTHD_QUESTION_MAX, AUTHD_STEPPED, answer_step },
 	{ AUTHD_RELOAD, AUTHD_BY_CONTROL, 0, AUTHD_DONE, answer_reload },
-	{ AUTHD_REOPEN, AUTHD_BY_CONTROL, 0, AUTHD_DONE, answer_reopen }
+	{ AUTHD_REOPEN, AUTHD_BY_CONTROL, 0, AUTHD_DONE, answer_reopen },
+	{ AUTHD_CONFIGURE, AUTHD_BY_CONTROL, 0, AUTHD_DONE, answer_configure }
 };
 
 static void
@@ -690,12 +788,13 @@ start_directory(struct authd_process *p, const int *worker, int control)
 	const struct authd_setup *setup = p->setup;
 	int *theirs, fd, err;
 
-	if (setup->directory == NULL || setup->directory->homes == HOMES_FILE)
+	/* also when nothing is asked of it: that may change */
+	if (setup->directory == NULL)
 		return true;
 	theirs = xcalloc(setup->nworkers + 1, sizeof(*theirs));
 	memcpy(theirs, worker, setup->nworkers * sizeof(*theirs));
 	theirs[setup->nworkers] = control;
-	if ((err = directory_start(setup->directory, setup->run_as, theirs, setup->nworkers + 1, &fd)) == SP_OK)
+	if ((err = directory_start(setup->directory, setup->file, setup->run_as, theirs, setup->nworkers + 1, &fd)) == SP_OK)
 		p->directory = directory_new(setup->directory, fd, came_late);
 	free(theirs);
 	return err == SP_OK;
@@ -722,19 +821,59 @@ start_winbind(struct authd_process *p, const int *worker, int control)
 
 /* As the account that stays: if it can read the keytab now, it can when a ticket comes. */
 static int
-open_keytab(struct authd_process *p)
+open_keytab(struct authd_process *p, struct tickets **out)
 {
-	struct ticket_setup setup = { .keytab = p->setup->keytab, .host = p->setup->host, .directory = p->directory != NULL,
-	    .logins = p->directory != NULL ? p->setup->directory : NULL, .realms = p->setup->realms };
+	const struct director_config *c = p->config;
+	struct ticket_setup setup = { .keytab = c != NULL ? c->auth_keytab : p->setup->keytab, .host = p->setup->host,
+	    .directory = uses_directory(p), .logins = uses_directory(p) ? p->dirconf : NULL,
+	    .realms = c != NULL ? &c->kerberos_realms : p->setup->realms };
 
-	return setup.keytab != NULL ? tickets_open(&p->tickets, &setup) : SP_OK;
+	*out = NULL;
+	return setup.keytab != NULL ? tickets_open(out, &setup) : SP_OK;
+}
+
+/* The directory that a file is in: it may be replaced by another of its name. */
+static const char *
+around(const char *file, char out[4096])
+{
+	const char *slash = file != NULL ? strrchr(file, '/') : NULL;
+
+	if (file == NULL)
+		return "/dev/null";
+	if (slash == NULL)
+		return ".";
+	snprintf(out, 4096, "%.*s", slash == file ? 1 : (int)(slash - file), file);
+	return out;
+}
+
+/* Files that we read, and no network. What is not in this list is not there any more. */
+static bool
+enter_sandbox(const struct authd_setup *setup)
+{
+	const char *krb5 = getenv("KRB5_CONFIG"), *rcache = getenv("KRB5RCACHEDIR");
+	char users[4096], keytab[4096], conf[4096], logs[4096], password[4096];
+	const struct sandbox_path paths[] = {
+		{ around(setup->users, users), false }, { around(setup->keytab, keytab), false }, { around(setup->file, conf), false },
+		{ around(setup->directory != NULL ? setup->directory->password_file : NULL, password), false },
+		{ around(setup->log_file, logs), setup->log_file != NULL },
+		/* Kerberos: its configuration, and which tickets it has seen */
+		{ krb5 != NULL ? krb5 : "/etc/krb5.conf", false }, { "/etc/krb5.conf.d", false }, { "/etc/gss", false },
+		{ rcache != NULL ? rcache : "/var/tmp", true },
+		{ "/usr/lib", false }, { "/lib", false }, { "/lib64", false }, { "/usr/share", false }, { "/etc/ld.so.cache", false },
+		{ "/etc/localtime", false }, { "/etc/samba", false }, { "/run/samba", false }, { "/var/lib/samba", false },
+		{ "/dev/urandom", false }, { "/dev/null", true }
+	};
+
+	return sandbox_files(SANDBOX_AUTHD, paths, sizeof(paths) / sizeof(paths[0])) == SP_OK &&
+	    sandbox_calls(SANDBOX_AUTHD) == SP_OK;
 }
 
 /* The child. Its first word on the control channel says whether it can work. */
 static void
 become_authd(const struct authd_setup *setup, const int *worker, int control)
 {
-	struct authd_process p = { .setup = setup, .nchannels = setup->nworkers + 1 };
+	struct authd_process p = { .setup = setup, .path = setup->users, .dirconf = setup->directory,
+	    .nchannels = setup->nworkers + 1 };
 	struct frame hello = { .type = AUTHD_DONE, .len = 1 };
 	unsigned char body = 0, text[FRAME_HEAD + 1];
 	sigset_t none;
@@ -755,7 +894,8 @@ become_authd(const struct authd_setup *setup, const int *worker, int control)
 		log_say(SP_LOG_ERROR, "authd-account", "cannot become %s", setup->run_as);
 	else {
 		proc_harden();
-		body = load(&p) == SP_OK && open_keytab(&p) == SP_OK;
+		p.dirfiles = look_at_dirfiles(p.dirconf);
+		body = load(&p) == SP_OK && open_keytab(&p, &p.tickets) == SP_OK && enter_sandbox(setup);
 	}
 	hello.body = &body;
 	frame_format(&hello, text);

@@ -9,7 +9,11 @@
  * does, on the other side, an answer that cannot be.
  *
  * It reads the user file again by itself when that has changed. A file that is
- * wrong leaves the earlier users in force and says so.
+ * wrong leaves the earlier users in force and says so. With AUTHD_CONFIGURE it
+ * reads the configuration anew: where the users, the directory and the keytab are, and the limits of guessing.
+ *
+ * Once it has what it needs, a sandbox leaves it the files that it reads and no
+ * network: common/sandbox.h. Files that move to other directories take a restart.
  */
 #ifndef SALLYPORT_DIRECTOR_AUTHD_H
 #define SALLYPORT_DIRECTOR_AUTHD_H
@@ -32,6 +36,7 @@ enum authd_type {
 	AUTHD_STEP,		/* one step of a handshake -> AUTHD_STEPPED */
 	AUTHD_RELOAD,		/* control: read the user file now -> AUTHD_DONE */
 	AUTHD_REOPEN,		/* control: open the log file again -> AUTHD_DONE */
+	AUTHD_CONFIGURE,	/* control: read the configuration file, and all that it names, now -> AUTHD_DONE */
 	AUTHD_LOGIN,		/* of authd to the process that asks the directory: who signs in as this? -> AUTHD_USER */
 	AUTHD_VERDICT = 101,
 	AUTHD_USER,
@@ -140,6 +145,8 @@ void	 authd_look_up(const struct users *, struct span aor, struct authd_user *wh
 struct conf_strs;	/* common/conf.h */
 
 struct authd_setup {
+	const char	*file;		/* the configuration, for AUTHD_CONFIGURE; NULL: it is never read again */
+	const char	*log_file;	/* NULL: standard error */
 	const char	*users;		/* path of the user file */
 	const char	*run_as;	/* account; NULL: stay */
 	uint32_t	 replay_entries;
@@ -168,7 +175,7 @@ struct authd {
  * Call before anything secret or open is in this process that authd should not have.
  */
 int	 authd_start(struct authd *, const struct authd_setup *);
-/* Ask over the control channel and wait (at most 10 s): AUTHD_RELOAD, AUTHD_REOPEN. SP_OK, SP_EINVAL (refused), SP_ECLOSED. */
+/* Ask over the control channel and wait (at most 10 s): AUTHD_RELOAD, AUTHD_REOPEN, AUTHD_CONFIGURE. SP_OK, SP_EINVAL (refused), SP_ECLOSED. */
 int	 authd_command(struct authd *, enum authd_type);
 /* Close the channels, which ends it, and wait for it. */
 void	 authd_stop(struct authd *);

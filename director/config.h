@@ -108,6 +108,11 @@ struct director_config {
 	unsigned	 refs;		/* atomic */
 };
 
+/* An initializer of struct guesses_limits (director/guesses.h). */
+#define DIRECTOR_GUESSES_LIMITS(c) { .pair = (uint32_t)(c)->guesses_pair, .source = (uint32_t)(c)->guesses_source, \
+	.user = (uint32_t)(c)->guesses_user, .forget_ms = (uint64_t)(c)->guesses_forget * 1000, \
+	.entries = (uint32_t)(c)->guesses_entries }
+
 /*
  * Read and check; every error goes to errs. Never NULL: with errors it is
  * filled as far as could be read, for who looks for further ones, and is not

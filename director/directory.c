@@ -42,11 +42,29 @@ struct directory {
 	const struct dirconf	*conf;
 	directory_fn		 fn;
 	int			 fd;		/* -1: the far end is gone */
+	enum authd_type		 begin;		/* the far end is to be told to begin anew; 0: it is not */
 	struct dircache		*known, *nobody, *logins;
 	struct slots		*ids;
 	struct wanted		*first, **last, *bucket[BUCKETS];
 	uint32_t		 nunsent, nwaiters;
 };
+
+static void
+make_caches(struct directory *d)
+{
+	d->known = dircache_new((uint32_t)d->conf->entries);
+	/* who tries out names fills this one alone */
+	d->nobody = dircache_new((uint32_t)d->conf->entries / 4);
+	d->logins = dircache_new((uint32_t)d->conf->entries / 4);
+}
+
+static void
+free_caches(struct directory *d)
+{
+	dircache_free(d->known);
+	dircache_free(d->nobody);
+	dircache_free(d->logins);
+}
 
 struct directory *
 directory_new(const struct dirconf *conf, int fd, directory_fn fn)
@@ -56,10 +74,7 @@ directory_new(const struct dirconf *conf, int fd, directory_fn fn)
 	d->conf = conf;
 	d->fn = fn;
 	d->fd = fd;
-	d->known = dircache_new((uint32_t)conf->entries);
-	/* who tries out names fills this one alone */
-	d->nobody = dircache_new((uint32_t)conf->entries / 4);
-	d->logins = dircache_new((uint32_t)conf->entries / 4);
+	make_caches(d);
 	d->ids = slots_new(DIRECTORY_QUESTIONS_MAX);
 	d->last = &d->first;
 	return d;
@@ -116,9 +131,7 @@ directory_free(struct directory *d)
 	}
 	if (d->fd >= 0)
 		close(d->fd);
-	dircache_free(d->known);
-	dircache_free(d->nobody);
-	dircache_free(d->logins);
+	free_caches(d);
 	slots_free(d->ids);
 	free(d);
 }
@@ -155,9 +168,26 @@ send_one(struct directory *d, struct wanted *w)
 	return true;
 }
 
+static bool
+send_begin(struct directory *d)
+{
+	struct frame f = { .type = (uint16_t)d->begin };
+	unsigned char out[FRAME_HEAD];
+
+	if (d->begin == 0)
+		return true;
+	frame_format(&f, out);
+	if (d->fd < 0 || send(d->fd, out, sizeof(out), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return false;
+	d->begin = 0;
+	return true;
+}
+
 static void
 send_all(struct directory *d)
 {
+	if (!send_begin(d))
+		return;
 	for (struct wanted *w = d->first; w != NULL && d->nunsent != 0; w = w->next)
 		if (!w->sent && !send_one(d, w))
 			return;
@@ -320,6 +350,18 @@ lose(struct directory *d, uint64_t now)
 		settle(d, d->first, &nobody, now);
 }
 
+/* Another process is at the far end, and has nothing of what the one before it was asked. */
+static void
+ask_again(struct directory *d)
+{
+	for (struct wanted *w = d->first; w != NULL; w = w->next)
+		if (w->sent) {
+			w->sent = false;
+			d->nunsent++;
+		}
+	send_all(d);
+}
+
 static void
 take(struct directory *d, const unsigned char *in, size_t n, uint64_t now)
 {
@@ -328,6 +370,10 @@ take(struct directory *d, const unsigned char *in, size_t n, uint64_t now)
 	struct wanted *w;
 	struct frame f;
 
+	if (frame_parse(in, n, &f) == (ssize_t)n && f.type == AUTHD_DONE && f.len == 0) {
+		ask_again(d);
+		return;
+	}
 	if (frame_parse(in, n, &f) != (ssize_t)n || f.type != AUTHD_USER || !authd_get_answer(&f, &verdict, &who) ||
 	    verdict != AUTHD_BAD)
 		die("a wrong answer");
@@ -374,15 +420,29 @@ directory_tick(struct directory *d, uint64_t now)
 	}
 }
 
+/* The far end begins anew as soon as it hears of it. */
+static void
+begin_anew(struct directory *d, enum authd_type why)
+{
+	if (d->fd < 0 || d->begin == AUTHD_RELOAD)
+		return;
+	d->begin = why;
+	send_all(d);
+}
+
 void
 directory_reopen_log(struct directory *d)
 {
-	struct frame f = { .type = AUTHD_REOPEN };
-	unsigned char out[FRAME_HEAD];
+	begin_anew(d, AUTHD_REOPEN);
+}
 
-	frame_format(&f, out);
-	if (d->fd >= 0)
-		(void)send(d->fd, out, sizeof(out), MSG_DONTWAIT | MSG_NOSIGNAL);
+void
+directory_set(struct directory *d, const struct dirconf *conf)
+{
+	free_caches(d);
+	d->conf = conf;
+	make_caches(d);
+	begin_anew(d, AUTHD_RELOAD);
 }
 
 int
@@ -394,11 +454,11 @@ directory_fd(const struct directory *d)
 short
 directory_events(const struct directory *d)
 {
-	return d->nunsent != 0 ? POLLIN | POLLOUT : POLLIN;
+	return d->nunsent != 0 || d->begin != 0 ? POLLIN | POLLOUT : POLLIN;
 }
 
 int
-directory_start(const struct dirconf *conf, const char *run_as, const int *close_these, unsigned n, int *fd)
+directory_start(const struct dirconf *conf, const char *file, const char *run_as, const int *close_these, unsigned n, int *fd)
 {
 	char password[LDAPD_PASSWORD_MAX];
 	size_t password_n = 0;
@@ -406,7 +466,7 @@ directory_start(const struct dirconf *conf, const char *run_as, const int *close
 	pid_t pid;
 
 	*fd = -1;
-	if (conf->bind == BIND_SIMPLE && (err = ldapd_read_password(conf->password_file, password, &password_n)) != SP_OK)
+	if (conf->homes != HOMES_FILE && conf->bind == BIND_SIMPLE && (err = ldapd_read_password(conf->password_file, password, &password_n)) != SP_OK)
 		return err;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
 		err = SP_EIO;
@@ -414,7 +474,7 @@ directory_start(const struct dirconf *conf, const char *run_as, const int *close
 		for (unsigned i = 0; i < n; i++)
 			close(close_these[i]);
 		close(pair[0]);
-		ldapd_keep(conf, run_as, password, password_n, pair[1]);
+		ldapd_keep(conf, file, run_as, password, password_n, pair[1]);
 	} else {
 		close(pair[1]);
 		if (pid < 0) {

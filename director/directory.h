@@ -40,6 +40,8 @@ bool	 directory_ask(struct directory *, struct span aor, uint64_t now_ms, void *
  */
 bool	 directory_ask_login(struct directory *, struct span login, uint64_t now_ms, directory_fn fn, void *arg,
 	    uint64_t tag, struct authd_user *who);
+/* Another configuration from now on; borrowed. The far end reads its own. What was answered is forgotten. */
+void	 directory_set(struct directory *, const struct dirconf *);
 /* Forget what was answered. */
 void	 directory_flush(struct directory *);
 /* Open the log file again over there. */
@@ -55,6 +57,6 @@ void	 directory_tick(struct directory *, uint64_t now_ms);
  * Fork the process that asks (ldapd.h): *fd is to be given to directory_new(). close_these are
  * descriptors that it must not keep. SP_OK; SP_EINVAL: the password cannot be read (logged); SP_EIO.
  */
-int	 directory_start(const struct dirconf *, const char *run_as, const int *close_these, unsigned n, int *fd);
+int	 directory_start(const struct dirconf *, const char *file, const char *run_as, const int *close_these, unsigned n, int *fd);
 
 #endif

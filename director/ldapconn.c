@@ -95,6 +95,7 @@ void
 ldap_conn_prepare(const struct dirconf *conf)
 {
 	char path[4096];
+	LDAP *ld;
 
 	/* no ldap.conf and no variables: only our own configuration says what is trusted */
 	setenv("LDAPNOINIT", "1", 1);
@@ -103,6 +104,9 @@ ldap_conn_prepare(const struct dirconf *conf)
 		setenv("KRB5_CLIENT_KTNAME", path, 1);
 		setenv("KRB5CCNAME", "MEMORY:sallyport-directory", 1);
 	}
+	/* the library begins, and SASL loads what it loads, while that is possible */
+	if (ldap_initialize(&ld, NULL) == LDAP_SUCCESS)
+		ldap_unbind_ext(ld, NULL, NULL);
 }
 
 /* The library has a connection, on which there is no TLS yet. */

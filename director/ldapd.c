@@ -23,11 +23,16 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/proc.h"
+#include "common/sandbox.h"
 #include "director/authd.h"
+#include "director/config.h"
 #include "director/ldapconn.h"
 
 #define THREADS_MAX	64
 #define PAUSE_MIN_MS	1000
+
+/* What the keeper hears when the process that asks has ended. */
+enum { END_REOPEN = 120, END_RELOAD = 121 };
 
 /* Why the file does not do; NULL with got bytes in out if it does. */
 static const char *
@@ -192,6 +197,9 @@ serve(void *arg)
 	unsigned char in[LDAPD_PACKET_MAX];
 	struct frame f;
 
+	/* until the sandbox is there */
+	pthread_mutex_lock(&d->lock);
+	pthread_mutex_unlock(&d->lock);
 	for (;;) {
 		ssize_t n = recv(d->fd, in, sizeof(in), 0);
 
@@ -204,17 +212,43 @@ serve(void *arg)
 		if (f.type == AUTHD_LOOKUP || f.type == AUTHD_LOGIN)
 			answer(d, c, &f);
 		else if (f.type == AUTHD_REOPEN)
-			log_reopen();
+			_exit(END_REOPEN);
+		else if (f.type == AUTHD_RELOAD)
+			_exit(END_RELOAD);
 		else
 			die("a question that is none");
 	}
 	return NULL;
 }
 
+/*
+ * TLS, Kerberos, and what turns names into addresses. Files are named where
+ * they have other files beside them that are none of our business.
+ */
+static bool
+fence_files(const struct dirconf *conf)
+{
+	const char *krb5 = getenv("KRB5_CONFIG"), *openssl = getenv("OPENSSL_CONF");
+	struct sandbox_path paths[] = {
+		{ "/usr/lib", false }, { "/lib", false }, { "/lib64", false }, { "/usr/share", false }, { "/usr/local/lib", false },
+		{ "/etc/resolv.conf", false }, { "/etc/hosts", false }, { "/etc/nsswitch.conf", false },
+		{ "/etc/host.conf", false }, { "/etc/gai.conf", false }, { "/etc/services", false },
+		{ "/etc/ld.so.cache", false }, { "/etc/localtime", false }, { "/etc/ssl/openssl.cnf", false },
+		{ "/etc/krb5.conf", false }, { "/etc/krb5.conf.d", false }, { "/etc/gss", false }, { "/etc/sasl2", false },
+		{ "/run/systemd/resolve", false }, { "/dev/urandom", false }, { "/dev/null", true },
+		{ krb5 != NULL ? krb5 : "/etc/krb5.conf", false }, { openssl != NULL ? openssl : "/etc/ssl/openssl.cnf", false },
+		{ conf->trust != NULL ? conf->trust : "/dev/null", false }, { conf->keytab != NULL ? conf->keytab : "/dev/null", false }
+	};
+
+	return sandbox_files(SANDBOX_LDAPD, paths, sizeof(paths) / sizeof(paths[0])) == SP_OK;
+}
+
 static void
 work(const struct dirconf *conf, const char *password, size_t password_n, int fd)
 {
 	struct ldapd d = { .conf = conf, .password = password, .password_n = password_n, .fd = fd };
+	struct frame hello = { .type = AUTHD_DONE };
+	unsigned char text[FRAME_HEAD];
 	pthread_t thread;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -222,19 +256,98 @@ work(const struct dirconf *conf, const char *password, size_t password_n, int fd
 	d.server = xcalloc(conf->servers.n, sizeof(*d.server));
 	d.names = ldap_names_new();
 	ldap_conn_prepare(conf);
-	if ((d.overdue = overdue_new()) == NULL)
+	pthread_mutex_lock(&d.lock);
+	if (!fence_files(conf) || (d.overdue = overdue_new()) == NULL)
 		_exit(EX_OSERR);
 	for (int i = 1; i < conf->connections && i < THREADS_MAX; i++)
 		if (pthread_create(&thread, NULL, serve, &d) != 0)
 			log_say(SP_LOG_ERROR, "ldap-ended", "a thread could not start");
+	if (sandbox_calls(SANDBOX_LDAPD) != SP_OK)
+		_exit(EX_OSERR);
+	frame_format(&hello, text);
+	if (send(fd, text, sizeof(text), MSG_NOSIGNAL) < 0)
+		_exit(EX_OK);
+	pthread_mutex_unlock(&d.lock);
 	serve(&d);
 }
 
-void
-ldapd_keep(const struct dirconf *conf, const char *run_as, const char *password, size_t n, int fd)
+/* --- the keeper ------------------------------------------------------------------ */
+
+struct keeper {
+	const struct dirconf	*conf;
+	const char		*file;
+	struct director_config	*config;	/* of conf, if it was read here */
+	char			 password[LDAPD_PASSWORD_MAX];
+	size_t			 password_n;
+	int			 fd;
+};
+
+/* What cannot be read leaves the old in force; authd, who has asked for it, has read it before. */
+static void
+read_again(struct keeper *k)
 {
+	struct conf_errors *errs = conf_errors_new();
+	struct director_config *c = k->file != NULL ? director_config_load(k->file, errs) : NULL;
+	char password[LDAPD_PASSWORD_MAX];
+	size_t n = 0;
+
+	conf_errors_free(errs);
+	if (c == NULL || (c->directory.homes != HOMES_FILE && c->directory.bind == BIND_SIMPLE &&
+	    ldapd_read_password(c->directory.password_file, password, &n) != SP_OK)) {
+		log_say(SP_LOG_ERROR, "ldap-kept", "the process that asks the directory keeps its configuration");
+		director_config_unref(c);
+		return;
+	}
+	mem_wipe(k->password, sizeof(k->password));
+	memcpy(k->password, password, n);
+	k->password_n = n;
+	mem_wipe(password, sizeof(password));
+	director_config_unref(k->config);
+	k->config = c;
+	k->conf = &c->directory;
+}
+
+/* No directory is asked: what comes is for the keeper. */
+static int
+idle(const struct keeper *k)
+{
+	unsigned char in[LDAPD_PACKET_MAX];
+	struct frame f;
+	ssize_t n;
+
+	while ((n = recv(k->fd, in, sizeof(in), 0)) < 0 && errno == EINTR)
+		;
+	if (n <= 0)
+		_exit(EX_OK);
+	if (frame_parse(in, (size_t)n, &f) != n)
+		die("a packet that is no frame");
+	return f.type == AUTHD_REOPEN ? END_REOPEN : END_RELOAD;
+}
+
+/* The process that asks, from its beginning to its end. */
+static int
+keep_one(const struct keeper *k)
+{
+	pid_t pid = fork();
 	int status;
 
+	if (pid == 0) {
+		work(k->conf, k->password, k->password_n, k->fd);
+		_exit(EX_SOFTWARE);
+	}
+	if (pid < 0)
+		return -1;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -status;
+}
+
+void
+ldapd_keep(const struct dirconf *conf, const char *file, const char *run_as, const char *password, size_t n, int fd)
+{
+	struct keeper k = { .conf = conf, .file = file, .password_n = n, .fd = fd };
+
+	memcpy(k.password, password, n);
 	if (run_as != NULL && proc_drop_to(run_as) != SP_OK)
 		_exit(EX_NOUSER);	/* authd will say the same of itself */
 	proc_harden();
@@ -244,21 +357,22 @@ ldapd_keep(const struct dirconf *conf, const char *run_as, const char *password,
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "directory");
 	for (;;) {
-		pid_t pid = fork();
+		int ended = k.conf->homes == HOMES_FILE ? idle(&k) : keep_one(&k);
 
-		if (pid == 0) {
-			work(conf, password, n, fd);
-			_exit(EX_SOFTWARE);
-		}
-		if (pid < 0)
-			status = EX_OSERR;
-		else
-			while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-				;
-		if (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == EX_OK)
+		switch (ended) {
+		case EX_OK:
 			_exit(EX_OK);
-		log_say(SP_LOG_ERROR, "ldap-ended", "the process that asks the directory has ended (status %d); another "
-		    "takes its place", status);
-		sleep(1);
+		case END_REOPEN:
+			log_reopen();
+			break;
+		case END_RELOAD:
+			log_reopen();
+			read_again(&k);
+			break;
+		default:
+			log_say(SP_LOG_ERROR, "ldap-ended", "the process that asks the directory has ended (status %d); "
+			    "another takes its place", ended);
+			sleep(1);
+		}
 	}
 }

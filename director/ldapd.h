@@ -4,10 +4,14 @@
  * Forked by authd before that has read the user file, so that what LDAP servers
  * send is parsed where no password hash is. Some threads, each with a connection
  * of its own: a server that hangs keeps a thread for a moment and nobody else.
- * A keeper forks it anew when it dies.
+ * A keeper forks it anew when it dies, and when its configuration has changed:
+ * AUTHD_RELOAD makes the keeper read the configuration file and the password
+ * again. The keeper reads nothing that comes from outside; the process that does
+ * is in a sandbox.
  *
  * Questions and answers are frames of authd.h, AUTHD_LOOKUP or AUTHD_LOGIN, and AUTHD_USER (and
- * AUTHD_REOPEN, which has no answer), one in each packet.
+ * AUTHD_REOPEN and AUTHD_RELOAD, which have no answer), one in each packet. A process that begins says
+ * AUTHD_DONE, tag 0, without a body: what the one before it was asked is lost, and to be asked again.
  */
 #ifndef SALLYPORT_DIRECTOR_LDAPD_H
 #define SALLYPORT_DIRECTOR_LDAPD_H
@@ -26,10 +30,10 @@
 int	ldapd_read_password(const char *path, char out[LDAPD_PASSWORD_MAX], size_t *n);
 
 /*
- * Become the keeper: never returns. fd: our side of the pair, blocking. run_as as in authd. Ends
- * when the other side has closed.
+ * Become the keeper: never returns. fd: our side of the pair, blocking. run_as as in authd; file: where the
+ * configuration is read again, NULL: it never is. Ends when the other side has closed.
  */
-void	ldapd_keep(const struct dirconf *, const char *run_as, const char *password, size_t n, int fd)
-	    __attribute__((noreturn));
+void	ldapd_keep(const struct dirconf *, const char *file, const char *run_as, const char *password, size_t n,
+	    int fd) __attribute__((noreturn));
 
 #endif

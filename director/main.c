@@ -250,11 +250,9 @@ director_reload(struct director *d, struct conf_errors *errs)
 	struct director_config *c;
 	struct net_tls_material *material[DIRECTOR_DOORS_MAX] = { NULL };
 	const char *option;
-	bool good = false;
+	bool good = false, asked = false;
 
 	daemon_notify("RELOADING=1");
-	if (authd_command(&d->authd, AUTHD_RELOAD) != SP_OK)
-		log_say(SP_LOG_ERROR, "reload", "the users stay as they were");
 	c = director_config_load(d->file, errs);
 	log_errors(errs, "reload");
 	if (c != NULL && c->workers == 0)
@@ -265,7 +263,8 @@ director_reload(struct director *d, struct conf_errors *errs)
 		log_say(SP_LOG_ERROR, "reload-refused", "%s has changed, which needs a restart; "
 		    "the old configuration stays in force", option);
 		conf_error(errs, d->file, 0, "%s has changed, which needs a restart", option);
-	} else {
+	} else if (authd_command(&d->authd, AUTHD_CONFIGURE) == SP_OK) {
+		asked = true;
 		/* a door whose new certificate does not do keeps the one it has, whatever else changes */
 		load_material(d, c, material, errs);
 		if (conf_errors_count(errs) != 0) {
@@ -280,7 +279,14 @@ director_reload(struct director *d, struct conf_errors *errs)
 		watch_material(d);
 		log_say(SP_LOG_NOTICE, "reloaded", "domains, edges, pools and authentication");
 		good = conf_errors_count(errs) == 0;
+	} else {
+		log_say(SP_LOG_ERROR, "reload-refused", "authd cannot use it; the old configuration stays in force");
+		conf_error(errs, d->file, 0, "authd cannot use the accounts, the directory or the keytab that it names; "
+		    "its log says why");
 	}
+	/* whatever the file is, users are read again */
+	if (!asked && authd_command(&d->authd, AUTHD_RELOAD) != SP_OK)
+		log_say(SP_LOG_ERROR, "reload", "the users stay as they were");
 	stats_reloaded(good);
 	unref_material(material);
 	director_config_unref(c);
@@ -432,14 +438,6 @@ ntlm_names(const struct director_config *c)
 	return t;
 }
 
-static struct guesses_limits
-guesses_limits(const struct director_config *c)
-{
-	return (struct guesses_limits){ .pair = (uint32_t)c->guesses_pair, .source = (uint32_t)c->guesses_source,
-	    .user = (uint32_t)c->guesses_user, .forget_ms = (uint64_t)c->guesses_forget * 1000,
-	    .entries = (uint32_t)c->guesses_entries };
-}
-
 static struct sa_limits
 sa_limits(const struct director_config *c)
 {
@@ -458,7 +456,7 @@ start_authd(struct director *d)
 		.handshakes = (uint32_t)d->config->sipae_handshakes, .ntlm = ntlm_names(d->config),
 		.winbind = d->config->ntlm_accounts == NTLM_BY_WINBIND ? &d->config->winbind : NULL,
 		.ntlm_domains = &d->config->ntlm_domains,
-		.guesses = guesses_limits(d->config),
+		.guesses = DIRECTOR_GUESSES_LIMITS(d->config), .file = d->file, .log_file = d->config->log_file,
 		.keytab = d->config->auth_keytab, .host = d->config->name, .realms = &d->config->kerberos_realms
 	};
 	int err = authd_start(&d->authd, &setup);

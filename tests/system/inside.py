@@ -367,6 +367,43 @@ def one_realm():
     other.stop()
 
 
+def other_accounts():
+    """Where the accounts are, and how often who may guess, changes with a reload."""
+    conn = dial(CLIENTS, NAME)
+
+    def signs_in(user, password="secret"):
+        conn.send(request("REGISTER", "sip:example.com", "sip:%s@example.com" % user, to="sip:%s@example.com" % user, headers=[
+            digest(challenge(conn, "example.com", ()), "REGISTER", "sip:example.com", user, password=password)]))
+        return conn.recv().status
+
+    def change(*pairs):
+        path = os.path.join(director.dir, "director.conf")
+        text = open(path).read()
+        for old, new in pairs:
+            assert old in text, old
+            text = text.replace(old, new)
+        director.write("director.conf", text)
+        before = len(re.findall("event=reload", director.log()))
+        director.hup()
+        director.logged("event=reload", count=before + 1)
+
+    subprocess.run([os.path.join(BUILD, "sallyportctl"), "user", "add", "yvonne@example.com", "--users", RUN + "/users2", "--pool",
+                    "pool.int.example.com", "--password-file", "-"], input=b"secret\n", check=True)
+    T.check("who is in another file is nobody", (signs_in("alice"), signs_in("yvonne")) == (301, 401))
+    change(('/users"', '/users2"'))
+    T.check("  until a reload says that it is the file", (signs_in("alice"), signs_in("yvonne")) == (401, 301))
+    os.chmod(RUN + "/users", 0o644)
+    change(('/users2"', '/users"'))
+    T.check("a file that others may read is not taken", (signs_in("alice"), signs_in("yvonne")) == (401, 301) and
+            director.logged("event=reload-refused"))
+    os.chmod(RUN + "/users", 0o600)
+    change(("drain = 3", "drain = 2"))
+    T.check("  and taken when it is right", (signs_in("alice"), signs_in("yvonne")) == (301, 401))
+    change(("timers =", "guessing = { user_and_source = 2; };\ntimers ="))
+    T.check("  with new limits", [signs_in("bob", "guess") for _ in range(3)] == [401, 401, 403])
+    conn.close()
+
+
 # ---- DNS ----
 
 class SlowDns:
@@ -576,6 +613,8 @@ def secrets():
     T.check("and its account may not read the user file", reads.returncode != 0 and b"Permission denied" in reads.stderr)
     fds = os.listdir("/proc/%d/fd" % director.authd())
     kinds = {os.readlink("/proc/%d/fd/%s" % (director.authd(), fd)) for fd in fds if os.path.lexists("/proc/%d/fd/%s" % (director.authd(), fd))}
+    with open("/proc/%d/status" % director.authd()) as f:
+        T.check("authd is in a sandbox", re.search(r"^Seccomp:\t2$", f.read(), re.M) is not None)
     T.check("authd holds no key and no door", not any(".key" in k or ".pem" in k for k in kinds), kinds)
 
 
@@ -608,7 +647,8 @@ prepare()
 try:
     director = Director("director")
     for name, fn in (("registration", registration), ("dialog", dialog), ("a client inside", inside_client), ("ways", ways),
-                     ("both", both_on_one_port), ("realm", one_realm), ("accounts", accounts)):
+                     ("both", both_on_one_port), ("realm", one_realm), ("accounts", accounts),
+                     ("other accounts", other_accounts)):
         T.run(name, fn)
     director.stop()
     director = Director("failing")

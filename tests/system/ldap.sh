@@ -198,6 +198,40 @@ lab_kill CONT "$(lab_pid ldap1)"
 lab_kill CONT "$(lab_pid ldap2)"
 ok "all is well again when they go on" lab_wait 20 "the directory" status_is 404 stranger
 
+# --- what a reload changes, without a restart
+configure() {	# SERVERS [LINE]...
+	world_director_extra=$(directory "$@")
+	world_director_conf
+	reload
+}
+configure "\"ldaps://$third\""
+answers "another server, which is not trusted" 504 $edge $partner "$(write_to bob)"
+ok "  it was asked" lab_saw director "event=ldap-down .*$third"
+configure "$both" 'filter = "(cn=nobody-at-all)";'
+answers "the first two again, with a filter that nobody matches" 404 $edge $partner "$(write_to bob)"
+configure "$both"
+answers "  and without it" 480 $edge $partner "$(write_to bob)"
+(umask 077 && echo Ask-Me-2 >"$LAB/ldap.password")
+reload
+answers "the password in the file is another, and wrong" 504 $edge $partner "$(write_to bob)"
+ok "  as is said" lab_wait_line director 'event=ldap-down .*bind: Invalid credentials' 5
+echo Ask-Me-1 >"$LAB/ldap.password"
+reload
+answers "  right again" 480 $edge $partner "$(write_to bob)"
+chmod 644 "$LAB/ldap.password"
+sed -i 's/pause = 2;/pause = 3;/' "$LAB/director.conf"
+lab_forget director
+lab_kill HUP "$(lab_pid director)"
+ok "a password that others may read" lab_wait_line director 'event=reload-refused .*authd' 5
+answers "  leaves the old configuration in force" 480 $edge $partner "$(write_to bob)"
+chmod 600 "$LAB/ldap.password"
+sed -i 's/homes = "ldap"/homes = "file"/; s/servers = \[.*\];$/servers = [ ];/' "$LAB/director.conf"
+reload
+answers "the file says where homes are, from now on" 404 $edge $partner "$(write_to bob)"
+ok "  which names a pool that is not there" lab_saw director 'event=pool-unknown .*nowhere\.example'
+configure "$both"
+answers "and the directory again" 480 $edge $partner "$(write_to bob)"
+
 # --- its process
 asker() {	# the newest of the Director's family
 	authd=$(ps -o pid= --ppid "$(lab_pid director)" | tr -d ' ')
@@ -206,6 +240,7 @@ asker() {	# the newest of the Director's family
 }
 was=$(asker)
 ok "it runs as $world_user or who authd is" test -n "$was"
+ok "  in a sandbox" grep -q '^Seccomp:.*2$' "/proc/$was/status"
 no "  and does not have the user file" sh -c 'ls -l /proc/"$1"/fd | grep -q users' sh "$was"
 lab_kill KILL "$was"
 ok "another takes its place" lab_wait_line director 'event=ldap-ended' 5
