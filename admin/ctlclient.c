@@ -88,6 +88,13 @@ ctlclient_open(struct ctlclient *c, const char *path)
 	return SP_OK;
 }
 
+void
+ctlclient_adopt(struct ctlclient *c, int fd)
+{
+	shut(c);
+	c->fd = fd;
+}
+
 bool
 ctlclient_is_open(const struct ctlclient *c)
 {

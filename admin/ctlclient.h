@@ -32,6 +32,8 @@ void	ctlclient_free(struct ctlclient *);	/* closes; NULL: nothing */
 void	ctlclient_set_wait(struct ctlclient *, unsigned ms);
 /* SP_OK, or SP_EIO (errno: ENOENT, ECONNREFUSED: nobody listens; EACCES: may not), SP_EINVAL: no path for a socket. */
 int	ctlclient_open(struct ctlclient *, const char *path);
+/* Ask on that connected socket instead, which is taken over. */
+void	ctlclient_adopt(struct ctlclient *, int fd);
 bool	ctlclient_is_open(const struct ctlclient *);
 /* For poll(); -1 when closed. */
 int	ctlclient_fd(const struct ctlclient *);

@@ -99,7 +99,7 @@ int64_t	record_get_int(const struct record *, const char *name, int64_t dflt);	/
 
 /* An outsider's text as a person may see it: printable ASCII as it is, all other bytes as \xHH. */
 void	record_print_escaped(FILE *, struct span);
-/* One line: key=value key=value …; and the same without the field of that name. */
+/* One line: key=value key="value with spaces" …; and the same without the field of that name. */
 void	record_print_line(FILE *, const struct record *);
 void	record_print_line_but(FILE *, const struct record *, const char *but);
 /* "name: value" lines, values in one column; lists with commas. */

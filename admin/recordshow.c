@@ -117,6 +117,28 @@ print_value(FILE *out, const struct record *r, const struct record_field *f)
 	return escaped_width(s);
 }
 
+/* A value as a word; in quotes where it would be several, or none. */
+static void
+print_quoted(FILE *out, const struct record *r, const struct record_field *f)
+{
+	bool words = f->type == RECORD_ITEM || (f->type == RECORD_TEXT && (f->text.n == 0 ||
+	    memchr(f->text.p, ' ', f->text.n) != NULL || memchr(f->text.p, '"', f->text.n) != NULL));
+
+	if (!words) {
+		print_value(out, r, f);
+		return;
+	}
+	putc('"', out);
+	if (f->type == RECORD_ITEM)
+		print_items(out, r, f->name);
+	for (size_t i = 0; f->type != RECORD_ITEM && i < f->text.n; i++)
+		if (f->text.p[i] == '"')
+			fputs("\\x22", out);
+		else
+			record_print_escaped(out, span_of(f->text.p + i, 1));
+	putc('"', out);
+}
+
 void
 record_print_line_but(FILE *out, const struct record *r, const char *but)
 {
@@ -128,7 +150,7 @@ record_print_line_but(FILE *out, const struct record *r, const char *but)
 		if ((f.type == RECORD_ITEM && seen_before(r, before, f.name)) || (but != NULL && span_is(f.name, but)))
 			continue;
 		fprintf(out, "%s%.*s=", sep, SPAN_FMT(f.name));
-		print_value(out, r, &f);
+		print_quoted(out, r, &f);
 		sep = " ";
 	}
 	putc('\n', out);
