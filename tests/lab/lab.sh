@@ -41,7 +41,9 @@ lab_begin() {	# RUN-DIRECTORY
 	mkdir -p "$LAB"
 	LAB=$(cd "$LAB" && pwd)
 	: >"$LAB/processes"
-	lab_resolv_mounts >"$LAB/mounts"
+	for lab_place in $lab_places; do
+		echo "$lab_place $(lab_mounts_over "$lab_place")"
+	done >"$LAB/mounts"
 	# A view of the mounts of its own. In a chroot whose root is no mount point
 	# it can't be cut off from the one outside: what is mounted there is
 	# perhaps seen here as well, until lab_end.
@@ -65,16 +67,21 @@ lab_end() {
 	lab_restore_mounts
 }
 
-# How often something is mounted over the resolver's configuration.
-lab_resolv_mounts() {
-	grep -c ' /etc/resolv\.conf ' /proc/self/mountinfo || :
+# Over what a process of ours may have something of its own, which others may see in a chroot.
+lab_places='/etc/resolv.conf /run/samba/winbindd'
+
+# How often something is mounted there.
+lab_mounts_over() {	# PLACE
+	awk -v place="$1" '$5 == place { n++ } END { print n + 0 }' /proc/self/mountinfo
 }
 
 lab_restore_mounts() {
 	[ -s "$LAB/mounts" ] || return 0
-	while [ "$(lab_resolv_mounts)" -gt "$(cat "$LAB/mounts")" ]; do
-		umount /etc/resolv.conf || break
-	done
+	while read -r lab_place lab_before; do
+		while [ "$(lab_mounts_over "$lab_place")" -gt "$lab_before" ]; do
+			umount "$lab_place" || break
+		done
+	done <"$LAB/mounts"
 }
 
 lab_processes() {

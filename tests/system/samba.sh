@@ -112,6 +112,7 @@ refuses plain plain@example.com 'CORP\plain' Plain-1pass ntlm 'event=bad-credent
     "an account without an address"
 refuses plain plain@example.com 'plain@corp.example.com' Plain-1pass krb5 'event=bad-credentials why=no-address' \
     "the same with a ticket"
+refuses off off@example.com 'CORP\off' Off-1pass ntlm 'reason=user-not-enabled' "an account that is not enabled for us"
 refuses inside inside@example.com 'CORP\inside' Inside-1pass ntlm 'reason=remote-access-off' \
     "somebody who may not come from outside"
 refuses eve alice@example.com 'CORP\dora' Dora-1pass ntlm 'reason=not-your-name' "another user's address"

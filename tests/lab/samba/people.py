@@ -10,6 +10,7 @@ than the addresses that belong to them.
     busy      busy@example.com, in 700 groups
     gone      gone@example.com, disabled
     plain     no address
+    off       off@example.com, not enabled for us
     inside    inside@example.com, may not come from outside
     sip-service   has the key of sip/SERVER-NAME
     sallyport     asks the directory
@@ -29,14 +30,14 @@ lp.load(sys.argv[2])
 sam = SamDB(url=sys.argv[1], session_info=system_session(), lp=lp)
 
 
-def user(name, password, address=None, remote=True, principal=None):
+def user(name, password, address=None, remote=True, principal=None, enabled=True):
     sam.newuser(name, password)
     dn = "CN=%s,CN=Users,%s" % (name, DN)
     ldif = "dn: %s\nchangetype: modify\nreplace: accountExpires\naccountExpires: 0\n" % dn
     if principal:
         ldif += "-\nreplace: userPrincipalName\nuserPrincipalName: %s\n" % principal
     if address:
-        for what, value in (("PrimaryUserAddress", "sip:" + address), ("UserEnabled", "TRUE"),
+        for what, value in (("PrimaryUserAddress", "sip:" + address), ("UserEnabled", "TRUE" if enabled else "FALSE"),
                             ("FederationEnabled", "TRUE"), ("InternetAccessEnabled", "TRUE" if remote else "FALSE"),
                             ("PrimaryHomeServer", "CN=pool," + POOLS)):
             ldif += "-\nreplace: msRTCSIP-%s\nmsRTCSIP-%s: %s\n" % (what, what, value)
@@ -58,6 +59,7 @@ user("dora", "Dora-1pass", "dora@example.com", principal="dora.jones@corp.exampl
 user("erin", "Erin-1pass", "erin@example.com", principal="erin.fox@corp.example.com")
 busy = user("busy", "Busy-1pass", "busy@example.com")
 user("gone", "Gone-1pass", "gone@example.com")
+user("off", "Off-1pass", "off@example.com", enabled=False)
 user("plain", "Plain-1pass")
 user("inside", "Inside-1pass", "inside@example.com", remote=False)
 sam.disable_account("(sAMAccountName=gone)")
