@@ -4,6 +4,7 @@
 #include "admin/ctlclient.h"
 
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include <errno.h>
@@ -71,6 +72,7 @@ int
 ctlclient_open(struct ctlclient *c, const char *path)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct timeval wait = { (time_t)(c->wait_ms / 1000), (suseconds_t)(c->wait_ms % 1000) * 1000 };
 	int error;
 
 	shut(c);
@@ -79,11 +81,13 @@ ctlclient_open(struct ctlclient *c, const char *path)
 	memcpy(sun.sun_path, path, strlen(path));
 	if ((c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) == -1)
 		return SP_EIO;
+	/* a daemon that hangs takes no connections; connect() waits for it, but not for longer than this */
+	(void)setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
 	if (connect(c->fd, (struct sockaddr *)&sun, sizeof(sun)) == -1) {
 		error = errno;
 		shut(c);
 		errno = error;
-		return SP_EIO;
+		return error == EAGAIN ? SP_ETIME : SP_EIO;
 	}
 	return SP_OK;
 }

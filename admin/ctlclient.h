@@ -30,7 +30,8 @@ struct ctlclient *ctlclient_new(void);
 void	ctlclient_free(struct ctlclient *);	/* closes; NULL: nothing */
 /* ms that each wait may take; 0: for ever (a stream). Default CTLCLIENT_WAIT_MS. */
 void	ctlclient_set_wait(struct ctlclient *, unsigned ms);
-/* SP_OK, or SP_EIO (errno: ENOENT, ECONNREFUSED: nobody listens; EACCES: may not), SP_EINVAL: no path for a socket. */
+/* SP_OK, or SP_EIO (errno: ENOENT, ECONNREFUSED: nobody listens; EACCES: may not), SP_EINVAL: no path for a socket,
+ * SP_ETIME: who has the socket takes no connections. */
 int	ctlclient_open(struct ctlclient *, const char *path);
 /* Ask on that connected socket instead, which is taken over. */
 void	ctlclient_adopt(struct ctlclient *, int fd);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,18 @@ static const struct {
 	{ "debug", SP_LOG_DEBUG },
 };
 #define NLEVELS	(sizeof(levels) / sizeof(levels[0]))
+
+/* The newest records of one event. The only lock of this file; it is held for a copy. */
+static struct {
+	const char	*event;
+	pthread_mutex_t	 lock;
+	uint64_t	 number;	/* of the newest */
+	unsigned	 max;
+	struct {
+		size_t	 n;
+		char	 line[LOG_LINE_MAX];
+	}		*v;
+} kept = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* From here on records go to fd, which is ours to close. */
 static int
@@ -210,7 +223,9 @@ log_begin(enum log_level level, const char *event)
 
 	strbuf_init(&r.sb, r.line, sizeof(r.line) - TAIL);
 	r.level = level;
-	r.on = log_shows(level);
+	r.kept = kept.event != NULL && strcmp(event, kept.event) == 0;
+	r.shown = log_shows(level);
+	r.on = r.shown || r.kept;
 	r.text = 0;
 	if (r.on) {
 		put_time(&r.sb);
@@ -274,6 +289,41 @@ log_outside(struct logrec *r, const char *key, struct span value)
 }
 
 void
+log_keep(const char *event, unsigned lines)
+{
+	kept.v = xcalloc(lines, sizeof(*kept.v));
+	kept.max = lines;
+	kept.event = event;
+}
+
+static void
+keep(struct span line)
+{
+	size_t i;
+
+	pthread_mutex_lock(&kept.lock);
+	i = (size_t)(kept.number++ % kept.max);
+	kept.v[i].n = line.n;
+	memcpy(kept.v[i].line, line.p, line.n);
+	pthread_mutex_unlock(&kept.lock);
+}
+
+uint64_t
+log_kept(uint64_t after, void (*each)(void *arg, uint64_t number, struct span line), void *arg)
+{
+	uint64_t newest;
+
+	pthread_mutex_lock(&kept.lock);
+	newest = kept.number;
+	if (newest > kept.max && after < newest - kept.max)
+		after = newest - kept.max;
+	for (; after < newest; after++)
+		each(arg, after + 1, span_of(kept.v[after % kept.max].line, kept.v[after % kept.max].n));
+	pthread_mutex_unlock(&kept.lock);
+	return newest;
+}
+
+void
 log_end(struct logrec *r)
 {
 	struct strbuf *sb = text_of(r);
@@ -287,6 +337,10 @@ log_end(struct logrec *r)
 		memcpy(sb->p + sb->len, "...", 3);
 		sb->len += 3;
 	}
+	if (r->kept)
+		keep(strbuf_span_of(sb));
+	if (!r->shown)
+		return;
 	if ((fd = atomic_load_explicit(&journal, memory_order_relaxed)) != -1) {
 		if (!journal_send(fd, (int)r->level, name, span_of(sb->p + r->text, sb->len - r->text)))
 			atomic_fetch_add_explicit(&lost, 1, memory_order_relaxed);

@@ -40,7 +40,9 @@ struct logrec {
 	char		 line[LOG_LINE_MAX];
 	enum log_level	 level;
 	size_t		 text;	/* where the record begins, after time, program and level */
-	bool		 on;	/* level is shown; otherwise every call is a no-op */
+	bool		 on;	/* level is shown, or it is kept; otherwise every call is a no-op */
+	bool		 kept;	/* see log_keep() */
+	bool		 shown;
 };
 
 /*
@@ -81,5 +83,17 @@ void	log_end(struct logrec *);
 /* A record with one text: for start-up and shut-down. The format is ours; outside bytes never pass here. */
 void	log_say(enum log_level, const char *event, const char *fmt, ...)
 	    __attribute__((format(printf, 3, 4)));
+
+/*
+ * From now on the newest `lines` records of that event are kept in memory, also when
+ * their level is not shown. Once, before the first thread; event is borrowed for good.
+ */
+void	log_keep(const char *event, unsigned lines);
+/*
+ * Call each for the kept records with a higher number than `after`, oldest first; they are numbered from 1.
+ * line has no newline and is borrowed during the call. Records wait meanwhile, so that each
+ * must be short. Returns the number of the newest.
+ */
+uint64_t log_kept(uint64_t after, void (*each)(void *arg, uint64_t number, struct span line), void *arg);
 
 #endif

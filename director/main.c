@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "admin/daemon.h"
+#include "admin/recent.h"
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/hash.h"
@@ -563,6 +564,7 @@ main(int argc, char **argv)
 		director_config_print_options(stdout);
 		return 0;
 	}
+	log_keep("refused", RECENT_REFUSALS);
 	hash_seed();	/* before the first table is built */
 	log_open(program, NULL, SP_LOG_NOTICE);
 	director.file = args.config;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "admin/metrics.h"
+#include "admin/recent.h"
 #include "admin/view.h"
 #include "common/clock.h"
 #include "common/err.h"
@@ -299,7 +300,7 @@ static const struct control_verb verbs[] = {
 };
 
 /* Who builds something else that may be asked has a table in a file of his own, and a row here. */
-static const struct control_verb *const tables[] = { verbs, edge_partner_verbs, edge_policy_verbs, metrics_verbs, NULL };
+static const struct control_verb *const tables[] = { verbs, edge_partner_verbs, edge_policy_verbs, metrics_verbs, recent_verbs, NULL };
 
 struct control *
 edge_control_new(struct edge *e)

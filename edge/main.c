@@ -9,6 +9,7 @@
 
 #include "admin/daemon.h"
 #include "admin/policyfile.h"
+#include "admin/recent.h"
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/hash.h"
@@ -446,6 +447,7 @@ main(int argc, char **argv)
 		policyfile_print_options(stdout);
 		return 0;
 	}
+	log_keep("refused", RECENT_REFUSALS);
 	hash_seed();	/* before the first table is built */
 	log_open(program, NULL, SP_LOG_NOTICE);
 	if ((rc = load_all(&edge, args.config, args.check)) == 0 && args.check) {

@@ -165,6 +165,7 @@ convert(struct text *t, const char *spec, int l, bool z, char kind, va_list *ap)
 		text_html(t, span_of(&c, 1));
 		return;
 	case 'f':
+	case 'g':
 		snprintf(number, sizeof(number), spec, va_arg(*ap, double));
 		break;
 	case 'd':

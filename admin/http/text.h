@@ -35,7 +35,7 @@ void	text_printf(struct text *, const char *fmt, ...) __attribute__((format(prin
  */
 void	text_html(struct text *, struct span);
 /*
- * A piece of a page: like printf with %s %d %u %x %zu %ld %lu %lld %llu %f %c and
+ * A piece of a page: like printf with %s %d %u %x %zu %ld %lu %lld %llu %f %g %c and
  * %% (flags, width and precision as usual), and every %s and %c escaped. NULL is "".
  */
 void	html(struct text *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
