@@ -270,14 +270,17 @@ unsafe(const struct policyedit *e, const char *what, struct conf_errors *errs)
 	return SP_EINVAL;
 }
 
+static void
+ignore(void *arg, const char *list, const char *group, const char *option, bool element, const char *value)
+{
+	(void)arg, (void)list, (void)group, (void)option, (void)element, (void)value;
+}
+
 /* The text must be one that can be read before anything is put into it. */
 static int
 readable(const struct policyedit *e, struct conf_errors *errs)
 {
-	struct policydiff *d = policydiff_new(e->name, e->text, e->name, e->text, e->dir, errs);
-
-	policydiff_free(d);
-	return d != NULL ? SP_OK : SP_EINVAL;
+	return policyfile_walk(e->name, e->text, e->dir, ignore, NULL, errs);
 }
 
 /* ---- block and unblock ---- */
@@ -521,8 +524,7 @@ policyedit_unblock(const struct policyedit *e, const char *domain, char **out, s
 		return err;
 	if (!k.itself) {
 		conf_error(errs, NULL, 0, "%s is not in the list of blocked domains%s%s%s", name,
-		    k.above[0] != '\0' ? "; it is blocked as it is below " : "", k.above, k.above[0] != '\0' ?
-		    ", which is" : "");
+		    k.above[0] != '\0' ? "; but " : "", k.above, k.above[0] != '\0' ? ", above it, is, and blocks it too" : "");
 		return SP_ENOENT;
 	}
 	read_list(e->text, "blocked", &l);
