@@ -218,7 +218,7 @@ set(int argc, char **argv)
 	struct ctl_store s;
 	char *text = NULL;
 	size_t n;
-	int status, err;
+	int status, err, mistakes = EX_DATAERR;
 
 	if ((status = begin(&s, "policy candidate set", argc, argv, 1)) != EX_OK || s.help)
 		return status;
@@ -227,10 +227,12 @@ set(int argc, char **argv)
 		return ctl_misused("which FILE (- is standard input)", NULL);
 	}
 	if ((err = read_all(argv[optind], &text, &n, s.errs)) == SP_OK &&
-	    (err = policystore_candidate_set(s.store, s.candidate, &s.who, s.base, NULL, span_of(text, n), s.errs)) == SP_OK)
+	    (err = policystore_candidate_set(s.store, s.candidate, &s.who, s.base, NULL, span_of(text, n), s.errs)) == SP_OK) {
 		err = report(&s);
+		mistakes = EX_CONFIG;
+	}
 	free(text);
-	return ctl_store_end(&s, err, EX_CONFIG);
+	return ctl_store_end(&s, err, mistakes);
 }
 
 /* ---- edit ---- */
@@ -297,12 +299,15 @@ edit_text(struct ctl_store *s, const struct policystore_text *t, char **out, siz
 		conf_error(s->errs, file, 0, "%s", strerror(errno));
 		return SP_EIO;
 	}
-	if ((err = run_editor(file, s->errs)) == SP_OK)
-		err = read_all(file, out, n, s->errs);
-	if (err != SP_OK) {
+	if ((err = run_editor(file, s->errs)) != SP_OK) {
+		unlink(file);
+		return err;
+	}
+	if ((err = read_all(file, out, n, s->errs)) != SP_OK) {
+		/* nobody's work is thrown away */
+		conf_error(s->errs, NULL, 0, "what you have written is in %s", file);
 		free(*out);
 		*out = NULL;
-		unlink(file);
 		return err;
 	}
 	unlink(file);

@@ -461,7 +461,10 @@ static const struct ctl_command audit_commands[] = {
 int
 ctl_policy_audit(int argc, char **argv)
 {
-	static const char usage[] = "Usage: sallyportctl policy audit verify|head|log [OPTION]...\n\n";
+	static const char usage[] = "Usage: sallyportctl policy audit verify [--known HASH] [OPTION]...\n"
+	    "       sallyportctl policy audit head [OPTION]...\n"
+	    "       sallyportctl policy audit log [OPTION]...\n"
+	    "The log of all changes: is it whole; the hash of its last line; who did what.\n\n";
 
 	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
 		fputs(usage, argc < 2 ? stderr : stdout);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "admin/ctl.h"
+#include "admin/ctl_ask.h"
 #include "admin/record.h"
 #include "common/err.h"
 #include "common/hash.h"
@@ -107,10 +108,13 @@ take_option(struct ctl_store *s, int c)
 int
 ctl_store_begin(struct ctl_store *s, const char *command, int argc, char **argv, int args)
 {
+	const char *socket = ctl_socket();
 	char name[64];
 	int c, rc;
 
-	*s = (struct ctl_store){ .policy = SYSCONFDIR "/policy.conf", .socket = POLICYTELL_SOCKET, .max = 20,
+	*s = (struct ctl_store){ .policy = SYSCONFDIR "/policy.conf", .max = 20,
+		/* a Director has no policy of this kind */
+		.socket = strcmp(socket, RUNDIR "/director.sock") == 0 ? POLICYTELL_SOCKET : socket,
 		.errs = conf_errors_new() };
 	snprintf(name, sizeof(name), "sallyportctl %s", command);
 	argv[0] = name;		/* getopt_long() begins its complaints with it */
