@@ -84,12 +84,27 @@ sign(struct director_worker *w, uint32_t opaque, struct sip_message *m)
 
 /* For how long they are registered, clients of this family see in this header alone; pools write it into Contact. */
 static void
-add_expires(const struct sip_note *note, struct sip_message *m)
+add_expires(const struct sip_note *note, struct sip_message *m, uint32_t seconds)
 {
 	if (m->first[SIP_H_EXPIRES] >= 0 ||
 	    (m->first[SIP_H_CONTACT] < 0 && (note->word[NOTE_FLAGS] & NOTE_ENDS_IF_DONE) == 0))
 		return;
-	sip_edit_insert(m, (int)m->nheaders, "Expires: %u\r\n", endpoint_expires(m, endpoint_epid(&m->from)));
+	sip_edit_insert(m, (int)m->nheaders, "Expires: %u\r\n", seconds);
+}
+
+/* What the pool grants this device. */
+static void
+registered(struct director_worker *w, const struct sip_note *note, struct sip_message *m, uint32_t opaque)
+{
+	struct span whole = sip_message_value(m, SIP_H_EXPIRES);
+	uint32_t seconds = endpoint_expires(m, endpoint_epid(&m->from));
+	uint64_t said;
+
+	if (seconds == 0 && span_uint(whole, UINT32_MAX, &said))
+		seconds = (uint32_t)said;
+	add_expires(note, m, seconds);
+	if (seconds != 0)
+		sa_registered(w->director->sas, opaque, (uint64_t)seconds * 1000);
 }
 
 /*
@@ -154,7 +169,7 @@ reply_response(struct sip_relay *r, const struct sip_note *note, struct sip_link
 	if (opaque == 0)
 		return;
 	if (note->method == POLICY_METHOD_REGISTER && is_success(m))
-		add_expires(note, m);
+		registered(w, note, m, opaque);
 	if (note->made && m->status == 503 && sip_link_words(to)[LINK_KIND] == SERVER_EDGE)
 		not_unavailable(note, m);
 	sign(w, opaque, m);
@@ -222,6 +237,14 @@ is_edges_own(const struct sip_link *from, const struct sip_message *m)
 	    mark.generated;
 }
 
+/* The edge says that the connection of who signed in so is gone: then nobody is there who could use the association. */
+static void
+end_if_gone(struct director_worker *w, const struct sip_note *note, const struct sip_message *m)
+{
+	if (m->status == (unsigned)policy_reason_status(POLICY_REASON_FLOW_GONE) && (uint32_t)note->word[NOTE_TARGET] != 0)
+		sa_end(w->director->sas, (uint32_t)note->word[NOTE_TARGET]);
+}
+
 bool
 reply_believed(struct sip_relay *r, const struct sip_note *note, struct sip_link *from, struct sip_message *m)
 {
@@ -231,7 +254,11 @@ reply_believed(struct sip_relay *r, const struct sip_note *note, struct sip_link
 
 	if (!m->is_request) {
 		/* some servers of this family leave provisional responses unsigned, so clients may as well */
-		if (endpoint == 0 || is_edges_own(from, m) || has_right_signature(w, m, endpoint, m->status < 200))
+		if (endpoint != 0 && is_edges_own(from, m)) {
+			end_if_gone(w, note, m);
+			return true;
+		}
+		if (endpoint == 0 || has_right_signature(w, m, endpoint, m->status < 200))
 			return true;
 	} else {
 		/* an edge makes its own CANCEL out of the client's, which it has seen on the very connection */

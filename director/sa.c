@@ -26,7 +26,7 @@ struct sa {
 	uint32_t		 opaque, endpoint;
 	uint64_t		 context, conn;
 	uint64_t		 until_ms;		/* whatever happens */
-	uint64_t		 used_ms, looked_ms;
+	uint64_t		 used_ms, looked_ms, idle_ms;
 	unsigned		 version;
 	uint32_t		 snum, top;		/* top: highest cnum seen */
 	uint64_t		 window[WINDOW / 64];
@@ -177,10 +177,10 @@ sa_established(const struct sa_table *t)
 }
 
 static bool
-is_over(const struct sa_table *t, const struct sa *s, uint64_t now)
+is_over(const struct sa *s, uint64_t now)
 {
 	/* workers read the clock each for itself: used_ms may be a little later than now */
-	return now >= s->until_ms || (s->state == SA_READY && now >= s->used_ms + t->limits.idle_ms);
+	return now >= s->until_ms || (s->state == SA_READY && now >= s->used_ms + s->idle_ms);
 }
 
 static void
@@ -188,7 +188,7 @@ sweep_part(struct sa_table *t, struct part *p, uint64_t now)
 {
 	for (struct sa *s = p->first, *next; s != NULL; s = next) {
 		next = s->next;
-		if (is_over(t, s, now))
+		if (is_over(s, now))
 			drop(t, p, s);
 	}
 }
@@ -220,7 +220,7 @@ sa_each(struct sa_table *t, uint64_t now, bool (*fn)(void *arg, const struct sa_
 			struct sa_row row = { .aor = s->user.aor, .epid = s->epid, .scheme = s->scheme, .version = s->version,
 			    .silent_ms = ms_between(s->used_ms, now), .left_ms = ms_between(now, s->until_ms) };
 
-			if (s->state == SA_READY && !is_over(t, s, now))
+			if (s->state == SA_READY && !is_over(s, now))
 				more = fn(arg, &row);
 		}
 		pthread_mutex_unlock(&t->part[i].lock);
@@ -266,7 +266,7 @@ find(struct sa_table *t, struct part *p, uint32_t opaque, uint64_t now)
 {
 	struct sa *s = find_any(t, p, opaque);
 
-	return s != NULL && !is_over(t, s, now) ? s : NULL;
+	return s != NULL && !is_over(s, now) ? s : NULL;
 }
 
 static bool
@@ -423,6 +423,7 @@ sa_establish(struct sa_table *t, uint32_t opaque, const struct sa_claim *c, unsi
 		sa_keys_copy(&s->keys, keys);
 		s->user = *user;
 		s->used_ms = s->looked_ms = now;
+		s->idle_ms = t->limits.idle_ms;
 		s->until_ms = now + (lifetime != 0 && lifetime < t->limits.lifetime_ms ? lifetime : t->limits.lifetime_ms);
 		end_earlier(t, p, s);
 		opaque = s->opaque;
@@ -488,7 +489,7 @@ sa_of_endpoint(struct sa_table *t, uint32_t endpoint, struct span aor, uint64_t 
 	uint32_t opaque = 0;
 
 	for (const struct sa *s = *endpoint_bucket(t, p, endpoint); s != NULL && opaque == 0; s = s->by_endpoint)
-		if (s->endpoint == endpoint && s->state == SA_READY && !is_over(t, s, now) &&
+		if (s->endpoint == endpoint && s->state == SA_READY && !is_over(s, now) &&
 		    (span_is_empty(aor) || span_is(aor, s->aor)))
 			opaque = s->opaque;
 	unlock(p);
@@ -528,6 +529,17 @@ sa_use(struct sa_table *t, uint32_t opaque, uint32_t cnum, uint64_t now)
 		s->used_ms = now;
 	unlock(p);
 	return ok;
+}
+
+void
+sa_registered(struct sa_table *t, uint32_t opaque, uint64_t for_ms)
+{
+	struct part *p = lock_part(t, opaque);
+	struct sa *s = find_any(t, p, opaque);
+
+	if (s != NULL && s->state == SA_READY)
+		s->idle_ms = for_ms + SA_GRACE_MS < t->limits.idle_ms ? for_ms + SA_GRACE_MS : t->limits.idle_ms;
+	unlock(p);
 }
 
 void

@@ -49,7 +49,7 @@ struct sa_limits {
 	uint32_t	 per_user;	/* beyond it the user's least recently used one ends */
 	uint32_t	 half_open;	/* handshakes in progress; beyond it the oldest ends */
 	uint64_t	 half_open_ms;	/* time for the client's answer */
-	uint64_t	 idle_ms;	/* without a message of the client */
+	uint64_t	 idle_ms;	/* without a message of the client, at most: see sa_registered() */
 	uint64_t	 lifetime_ms;
 };
 
@@ -117,6 +117,14 @@ bool	 sa_get(struct sa_table *, uint32_t opaque, uint64_t now_ms, struct sa_view
 uint32_t sa_of_endpoint(struct sa_table *, uint32_t endpoint, struct span aor, uint64_t now_ms);
 /* A message with this number was verified: false if that number was used, or is too old to know (window: 256). */
 bool	 sa_use(struct sa_table *, uint32_t opaque, uint32_t cnum, uint64_t now_ms);
+/*
+ * The client is registered for so long, and will register again before that is over if it is still
+ * there. So the association is idle for no longer than that and SA_GRACE_MS. Its connection may be gone
+ * long before, which behind an edge nobody tells us; MS-SIPAE has an association outlive it, as
+ * long as the registration (MS 3.6).
+ */
+#define SA_GRACE_MS	60000
+void	 sa_registered(struct sa_table *, uint32_t opaque, uint64_t for_ms);
 /* What the directory says now. */
 void	 sa_renew_user(struct sa_table *, uint32_t opaque, const struct authd_user *, uint64_t now_ms);
 

@@ -424,8 +424,8 @@ def to_client():
         c, got = at_edge()
         c.send(got.reply(430, "Flow Failed", headers=[MARK]))
         T.check("an unsigned refusal in her name is dropped", pool.quiet())
-        c.send(got.reply(430, "Flow Failed", headers=[MARK.replace("InternetUser", "EdgeProxyGenerated")]))
-        T.check("one that the edge says is its own passes", pool.recv().status == 430)
+        c.send(got.reply(504, headers=[MARK.replace("InternetUser", "EdgeProxyGenerated")]))
+        T.check("one that the edge says is its own passes", pool.recv().status == 504)
         send("MESSAGE")
         c, got = at_edge()
         c.send(got.reply(200, headers=[MARK.replace("InternetUser", "EdgeProxyGenerated")]))
@@ -457,6 +457,17 @@ def to_client():
                           to_tag="t1", call="cancelled-1", cseq=2, headers=["Route: %s, %s" % (route, paths[1])]))
         c, got = at_edge()
         T.check("in a dialog, too", got.method == "NOTIFY" and a.sa.is_right(got), got.start)
+
+        # bob signs in, and his connection goes
+        b = Client(w.edge, name="bob")
+        bobs, _ = b.sign_in(w.pool())
+        pool.send(request("MESSAGE", "sip:bob@192.0.2.7:5061", "sip:alice@example.com", to="sip:bob@example.com",
+                          headers=["Route: " + ", ".join(bobs.all("Path"))]))
+        c, got = at_edge()
+        T.check("bob is there", b.sa.is_right(got))
+        c.send(got.reply(430, "Flow Failed", headers=[MARK.replace("InternetUser", "EdgeProxyGenerated")]))
+        T.check("the edge says that his connection is gone", pool.recv().status == 430)
+        T.check("  and his association with it", b.ask(b.signed("MESSAGE", "sip:alice@example.com")).status == 401)
 
         w.edge.send(a.signed("REGISTER", "sip:example.com", headers=["Contact: *", "Expires: 0"]))
         got = w.pool().recv()

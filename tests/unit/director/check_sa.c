@@ -5,6 +5,7 @@
 #include "director/sa.h"
 
 #include <pthread.h>
+#include <malloc.h>
 #include <stdio.h>
 
 #include "common/err.h"
@@ -131,6 +132,54 @@ START_TEST(lives)
 	for (uint32_t n = 2; now < NOW + 600000; n++, now += 30000)
 		ck_assert(sa_use(t, a, n, now));
 	ck_assert(!sa_get(t, a, NOW + 600000, &v));
+	sa_table_free(t);
+}
+END_TEST
+
+/* An association outlives the registration that it is for by a minute, and no more. */
+START_TEST(registrations)
+{
+	struct sa_limits roomy = limits;
+	struct sa_table *t;
+	struct sa_view v;
+	uint32_t a;
+
+	roomy.idle_ms = 300000;
+	t = sa_table_new(&roomy);
+	a = sign_in(t, "alice@example.com", "e1", NOW);
+	sa_registered(t, a, 120000);
+	ck_assert(sa_get(t, a, NOW + 120000 + SA_GRACE_MS - 1, &v));
+	ck_assert(!sa_get(t, a, NOW + 120000 + SA_GRACE_MS, &v));
+	/* what she does in between counts; a long registration is no reason to go beyond the limit */
+	a = sign_in(t, "alice@example.com", "e1", NOW);
+	sa_registered(t, a, 120000);
+	ck_assert(sa_use(t, a, 1, NOW + 100000));
+	ck_assert(sa_get(t, a, NOW + 279999, &v) && !sa_get(t, a, NOW + 280000, &v));
+	a = sign_in(t, "alice@example.com", "e1", NOW);
+	sa_registered(t, a, 7200000);
+	ck_assert(sa_get(t, a, NOW + 299999, &v) && !sa_get(t, a, NOW + 300000, &v));
+	sa_registered(t, 12345, 1000);
+	sa_table_free(t);
+}
+END_TEST
+
+/* Ten thousand users signed in take a small part of 100 MB. */
+START_TEST(memory)
+{
+	struct sa_limits many = limits;
+	size_t before = mallinfo2().uordblks, after;
+	struct sa_table *t;
+	char name[64];
+
+	many.total = 100000;
+	t = sa_table_new(&many);
+	for (unsigned i = 0; i < 10000; i++) {
+		snprintf(name, sizeof(name), "user%u@example.com", i);
+		ck_assert_uint_ne(sign_in(t, name, "e1", NOW), 0);
+	}
+	ck_assert_uint_eq(sa_established(t), 10000);
+	after = mallinfo2().uordblks;
+	ck_assert_msg(after - before < 30u << 20, "%zu bytes", after - before);
 	sa_table_free(t);
 }
 END_TEST
@@ -359,7 +408,7 @@ END_TEST
 int
 main(void)
 {
-	const TTest *tests[] = { handshakes, lives, bounds, replays, pens, threads, identifiers, registered_for };
+	const TTest *tests[] = { handshakes, lives, registrations, memory, bounds, replays, pens, threads, identifiers, registered_for };
 
 	return unit_run("sa", tests, sizeof(tests) / sizeof(tests[0]));
 }
