@@ -104,6 +104,10 @@ static const struct conf_item items[] = {
 	INT("log.refusals", log_refusals, CONF_RELOADS, 100, 0, 1000000,
 	    "Lines about refusals of one kind and source, of each worker, in log.window; the rest is counted in a summary; 0: no limit."),
 	INT("log.window", log_window, CONF_RELOADS, 60, 1, 3600, "Seconds after which log.refusals begins anew."),
+	STR("session_log.file", session_file, CONF_OPTIONAL, NULL,
+	    "File with a line for the end of each request; without it, there is none."),
+	INT("session_log.size", session_size, 0, 100, 0, 1000000,
+	    "MiB after which that file is renamed to FILE.1 and begun anew; 0: no bound."),
 	STR("control.socket", control_socket, 0, RUNDIR "/director.sock",
 	    "The socket on which sallyportctl asks this daemon; \"\" for none."),
 	STR("control.group", control_group, CONF_OPTIONAL, NULL,
@@ -755,6 +759,8 @@ director_config_same_frame(const struct director_config *a, const struct directo
 	*option = !doors ? "doors" : !same(a->name, b->name) ? "name" : !same(a->user, b->user) ? "user" :
 	    a->workers != b->workers ? "workers" : !same(a->log_file, b->log_file) ? "log.file" :
 	    !same(a->log_journal, b->log_journal) ? "log.journal" : !same(a->auth_user, b->auth_user) ? "auth.user" :
+	    !same(a->session_file, b->session_file) ? "session_log.file" :
+	    a->session_size != b->session_size ? "session_log.size" :
 	    a->auth_replay_entries != b->auth_replay_entries ? "auth.replay_entries" :
 	    a->sipae_lifetime != b->sipae_lifetime ? "sipae.lifetime" : a->sipae_idle != b->sipae_idle ? "sipae.idle" :
 	    a->sipae_associations != b->sipae_associations ? "sipae.associations" :

@@ -78,6 +78,8 @@ struct director_config {
 	char		*log_journal;
 	int		 log_level;
 	int		 log_refusals, log_window;	/* lines; seconds */
+	char		*session_file;
+	int		 session_size;	/* MiB */
 	char		*control_socket, *control_group, *control_operators;
 	char		*certificate, *key, *trust, *crl;
 	struct conf_groups doors, edges, pools, routes;

@@ -18,6 +18,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "director/director.h"
+#include "sip/sessions.h"
 #include "director/links.h"
 #include "director/sa.h"
 #include "net/stats.h"
@@ -223,8 +224,8 @@ do_reopen(void *who, struct control_answer *a)
 {
 	struct director *d = who;
 
-	if (log_reopen() != SP_OK || authd_command(&d->authd, AUTHD_REOPEN) != SP_OK)
-		control_answer_fail(a, EX_CANTCREAT, "%s cannot be opened again", d->config->log_file);
+	if (log_reopen() != SP_OK || sip_sessions_reopen(d->sessions) != SP_OK || authd_command(&d->authd, AUTHD_REOPEN) != SP_OK)
+		control_answer_fail(a, EX_CANTCREAT, "a log file cannot be opened again");
 }
 
 /* The same as SIGTERM: the main thread finds it when it waits next. */

@@ -31,6 +31,7 @@ struct director {
 	struct trace		*trace;		/* any thread */
 	struct control		*control;	/* NULL: there is none */
 	struct sip_relay_set	*relays;
+	struct sip_sessions	*sessions;	/* NULL: no session log */
 	struct authd		 authd;
 	struct sa_table		*sas;		/* shared by all workers */
 	unsigned char		 nonce_key[AUTH_KEY_SIZE];	/* one for all workers: a client may meet any of them */

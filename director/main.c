@@ -21,6 +21,7 @@
 #include "director/ticket.h"
 #include "net/stats.h"
 #include "sip/flowfile.h"
+#include "sip/sessions.h"
 
 static const char program[] = "sallyport-director";
 
@@ -385,10 +386,11 @@ serve(struct director *d)
 			reload(d);
 			break;
 		case DAEMON_REOPEN:
-			if (log_reopen() != SP_OK || authd_command(&d->authd, AUTHD_REOPEN) != SP_OK)
-				log_say(SP_LOG_ERROR, "log", "%s cannot be opened again", d->config->log_file);
+			if (log_reopen() != SP_OK || sip_sessions_reopen(d->sessions) != SP_OK || authd_command(&d->authd, AUTHD_REOPEN) != SP_OK)
+				log_say(SP_LOG_ERROR, "log", "a log file cannot be opened again: %s", strerror(errno));
 			break;
 		case DAEMON_TICK:
+			sip_sessions_flush(d->sessions);
 			renew(d);
 			break;
 		case DAEMON_ASKED:
@@ -521,6 +523,11 @@ run(struct director *d)
 	d->renew = renew_new(DIRECTOR_DOORS_MAX);
 	gauge_limits(d->config);
 	watch_material(d);
+	if ((rc = sip_sessions_start(&d->sessions, d->config->session_file, (unsigned)d->config->session_size,
+	    net_crew_count(d->crew))) != SP_OK) {
+		log_say(SP_LOG_ERROR, "session-log", "%s: %s", d->config->session_file, strerror(errno));
+		return EX_CANTCREAT;
+	}
 	if (net_crew_start(d->crew, director_worker_start, director_worker_stop, d) != SP_OK) {
 		log_say(SP_LOG_ERROR, "start", "a worker could not start");
 		return EX_SOFTWARE;
@@ -540,6 +547,7 @@ unload(struct director *d)
 	net_crew_free(d->crew);
 	trace_free(d->trace);
 	sip_relay_set_free(d->relays);
+	sip_sessions_free(d->sessions);
 	authd_stop(&d->authd);
 	sip_flow_keys_unref(d->keys);
 	sa_table_free(d->sas);

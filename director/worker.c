@@ -8,6 +8,7 @@
 #include "common/mem.h"
 #include "director/director.h"
 #include "sip/refusals.h"
+#include "sip/sessions.h"
 #include "director/srvs.h"
 #include "director/targets.h"
 
@@ -176,6 +177,7 @@ director_worker_start(struct net_worker *worker, void *arg)
 	limit_refusals(w);
 	w->relay = sip_relay_new(worker, w->lib, w->dns, w->signer, &limits, &director_relay_ops, w);
 	sip_relay_join(w->relay, d->relays);
+	sip_relay_take_pen(w->relay, sip_sessions_pen(d->sessions, worker->id));
 	sip_relay_add_tap(w->relay, trace_tap(d->trace));
 	w->ask = ask_new(worker->loop, d->authd.worker[worker->id], (uint32_t)d->config->max_questions);
 	w->sweep.fire = sweep;

@@ -58,6 +58,8 @@ struct edge_config {
 	char			*log_journal;
 	int			 log_level;
 	int			 log_refusals, log_window;	/* lines; seconds */
+	char			*session_file;
+	int			 session_size;	/* MiB */
 	char			*control_socket, *control_group, *control_operators;
 	struct conf_groups	 outer;		/* of struct edge_door_conf */
 	struct edge_door_conf	 inner;

@@ -19,6 +19,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "edge/controls.h"
+#include "sip/sessions.h"
 
 /* ---- status ---- */
 
@@ -175,10 +176,10 @@ run_reload(struct control_request *r)
 static void
 do_reopen(void *who, struct control_answer *a)
 {
-	const struct edge *e = who;
+	struct edge *e = who;
 
-	if (log_reopen() != SP_OK)
-		control_answer_fail(a, EX_CANTCREAT, "%s: %s", e->config->log_file, strerror(errno));
+	if (log_reopen() != SP_OK || sip_sessions_reopen(e->sessions) != SP_OK)
+		control_answer_fail(a, EX_CANTCREAT, "a log file cannot be opened again: %s", strerror(errno));
 }
 
 /* The same as SIGTERM: the main thread finds it when it waits next. */

@@ -47,6 +47,7 @@ struct edge {
 	struct control		*control;	/* NULL: there is none */
 	struct edge_shadow	*shadow;	/* the main thread's reference; NULL: no policy is tried */
 	struct sip_relay_set	*relays;
+	struct sip_sessions	*sessions;	/* NULL: no session log */
 	uint64_t		 listed_at;	/* when peer_certificates was written last */
 	bool			 list_failed;
 	int			 fds[EDGE_DOORS_MAX + 1][NET_WORKERS_MAX];

@@ -19,6 +19,7 @@
 #include "edge/gauges.h"
 #include "net/stats.h"
 #include "sip/flowfile.h"
+#include "sip/sessions.h"
 
 #define LIST_EVERY_MS	5000	/* the list of certificates that peers have shown */
 
@@ -314,10 +315,11 @@ serve(struct edge *e)
 			reload(e);
 			break;
 		case DAEMON_REOPEN:
-			if (log_reopen() != SP_OK)
-				log_say(SP_LOG_ERROR, "log", "%s: %s", e->config->log_file, strerror(errno));
+			if (log_reopen() != SP_OK || sip_sessions_reopen(e->sessions) != SP_OK)
+				log_say(SP_LOG_ERROR, "log", "a log file cannot be opened again: %s", strerror(errno));
 			break;
 		case DAEMON_TICK:
+			sip_sessions_flush(e->sessions);
 			renew(e);
 			list_peers(e, false);
 			report_discovered(e);
@@ -353,6 +355,7 @@ unload(struct edge *e)
 	net_crew_free(e->crew);
 	trace_free(e->trace);
 	sip_relay_set_free(e->relays);
+	sip_sessions_free(e->sessions);
 	sip_flow_keys_unref(e->keys);
 	renew_free(e->renew);
 	seen_free(e->seen);
@@ -419,6 +422,11 @@ run(struct edge *e)
 	e->renew = renew_new(EDGE_IDENTITIES);
 	edge_gauge_limits(e->config);
 	watch_material(e, e->config, e->material);
+	if ((rc = sip_sessions_start(&e->sessions, e->config->session_file, (unsigned)e->config->session_size,
+	    net_crew_count(e->crew))) != SP_OK) {
+		log_say(SP_LOG_ERROR, "session-log", "%s: %s", e->config->session_file, strerror(errno));
+		return EX_CANTCREAT;
+	}
 	if (net_crew_start(e->crew, edge_worker_start, edge_worker_stop, e) != SP_OK) {
 		log_say(SP_LOG_ERROR, "start", "a worker could not start");
 		return EX_SOFTWARE;

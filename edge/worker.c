@@ -9,6 +9,7 @@
 #include "edge/edge.h"
 #include "edge/gauges.h"
 #include "sip/refusals.h"
+#include "sip/sessions.h"
 
 struct edge_door {
 	struct edge_worker	*w;
@@ -186,6 +187,7 @@ edge_worker_start(struct net_worker *worker, void *arg)
 	    (unsigned)e->config->log_window * 1000 });
 	w->relay = sip_relay_new(worker, w->lib, w->dns, w->signer, &limits, &edge_relay_ops, w);
 	sip_relay_join(w->relay, e->relays);
+	sip_relay_take_pen(w->relay, sip_sessions_pen(e->sessions, worker->id));
 	sip_relay_add_tap(w->relay, trace_tap(e->trace));
 	w->door_arg = xcalloc(n, sizeof(*w->door_arg));
 	for (size_t i = 0; i < EDGE_IDENTITIES; i++)

@@ -186,10 +186,18 @@ partner_value(unsigned i, enum stats_of_partner what)
 
 /* ---- text ---- */
 
+const char *
+stats_class_name(unsigned class)
+{
+	static const char *const far_ends[] = { "client", "edge", "pool", "route", "server" };
+
+	return class >= POLICY_NCLASSES && class < STATS_NCLASSES ? far_ends[class - POLICY_NCLASSES] :
+	    policy_class_name((enum policy_class)class);
+}
+
 static const char *
 value_name(enum stats_set set, unsigned i, char store[16])
 {
-	static const char *const far_ends[] = { "client", "edge", "pool", "route", "server" };
 	static const char *const directions[] = { "in", "out" }, *const kinds[] = { "request", "response" },
 	    *const origins[] = { "passed", "own" }, *const statuses[] = { "1xx", "2xx", "3xx", "4xx", "5xx", "6xx" },
 	    *const results[] = { "ok", "failed" }, *const ends[] = { "answered", "refused", "oneway" },
@@ -204,8 +212,7 @@ value_name(enum stats_set set, unsigned i, char store[16])
 
 	switch (set) {
 	case STATS_SET_DOOR:	return policy_side_name((enum policy_side)i);
-	case STATS_SET_CLASS:
-		return i < POLICY_NCLASSES ? policy_class_name((enum policy_class)i) : far_ends[i - POLICY_NCLASSES];
+	case STATS_SET_CLASS:	return stats_class_name(i);
 	case STATS_SET_METHOD:	return policy_method_name((enum policy_method)i);
 	case STATS_SET_REASON:	return policy_reason_name((enum policy_reason)i);
 	case STATS_SET_DIRECTION: return directions[i];

@@ -250,6 +250,9 @@ stats_cell(unsigned at, unsigned i, unsigned na, unsigned j, unsigned nb)
 #define stats_time(M, i, us)	stats_histogram(STATS_##M, STATS_CELL(M, i, 0), (us))
 #define stats_limit_hit(L)	stats_count(LIMIT_HITS, STATS_LIMIT_##L, 0)
 
+/* The label of a value of the set CLASS; "unknown" for what is none. Static. */
+const char *stats_class_name(unsigned class);
+
 /* From any thread, at any time; never blocks. */
 void	 stats_add(unsigned cell, uint64_t n);
 /* Take the place of what all threads made of that cell: for gauges that one thread knows as a whole. */

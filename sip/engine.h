@@ -7,6 +7,7 @@
 #include "common/slots.h"
 #include "net/stats.h"
 #include "sip/relay.h"
+#include "sip/sessions.h"
 #include "sip/tx.h"
 #include "sip/tap.h"
 
@@ -170,6 +171,7 @@ struct sip_relay {
 	struct sip_message	**spare;	/* messages not in use */
 	unsigned		 nspare;
 	bool			 draining, freeing;
+	struct sip_session_pen	*pen;		/* NULL: no session log */
 	struct sip_counters	 counters;
 };
 
@@ -193,6 +195,17 @@ void	 tap_message(struct sip_link *, bool in, const char *p, size_t n);
 struct sip_message *relay_message_take(struct sip_relay *);
 void	 relay_message_give(struct sip_relay *, struct sip_message *);
 void	 relay_refused(struct sip_relay *, struct sip_link *, const struct sip_message *, enum policy_reason, const char *);
+
+/* A request has ended: for the session log, if there is one. from NULL: gone. */
+void	 relay_write_end(struct sip_relay *, const struct sip_link *from, const struct sip_message *, enum policy_method,
+	    unsigned status, enum policy_reason, uint64_t ms);
+static inline void
+relay_ended(struct sip_relay *r, const struct sip_link *from, const struct sip_message *m, enum policy_method method,
+    unsigned status, enum policy_reason why, uint64_t ms)
+{
+	if (r->pen != NULL)
+		relay_write_end(r, from, m, method, status, why, ms);
+}
 
 /* One whole message came over link; error: the framer gave up on it. */
 void	 relay_message_in(struct sip_relay *, struct sip_link *, struct sip_message *);

@@ -66,6 +66,25 @@ sip_relay_free(struct sip_relay *r)
 	free(r);
 }
 
+void
+sip_relay_take_pen(struct sip_relay *r, struct sip_session_pen *pen)
+{
+	r->pen = pen;
+}
+
+void
+relay_write_end(struct sip_relay *r, const struct sip_link *from, const struct sip_message *m, enum policy_method method,
+    unsigned status, enum policy_reason why, uint64_t ms)
+{
+	struct sip_session s = {
+		.side = from != NULL ? from->face->side : POLICY_SIDE_UNKNOWN, .class = from != NULL ? from->class : 0,
+		.peer = from != NULL ? sip_link_remote(from) : NULL, .method = method, .status = status, .reason = why,
+		.ms = ms, .m = m
+	};
+
+	sip_session_write(r->pen, &s);
+}
+
 void *
 sip_relay_owner(const struct sip_relay *r)
 {
@@ -250,6 +269,8 @@ malformed(struct sip_relay *r, struct sip_link *l, struct sip_message *m, enum s
 	count(&r->counters.malformed);
 	stats_count(MALFORMED, l->face->side, m->is_request ? STATS_REQUEST : STATS_RESPONSE);
 	relay_refused(r, l, m, reason_of(check), sip_check_name(check));
+	if (m->is_request)
+		relay_ended(r, l, m, m->method_id, sip_message_answerable(m) ? sip_check_status(check) : 0, reason_of(check), 0);
 	if (m->is_request && sip_message_answerable(m))
 		tx_answer(r, l, m, sip_check_status(check), sip_check_phrase(check),
 		    strbuf_ok(&extra) ? strbuf_span_of(&extra) : SPAN_NONE, reason_of(check), &note, 0);
@@ -295,6 +316,7 @@ sip_relay_drop(struct sip_relay *r, struct sip_link *from, struct sip_message *m
 {
 	relay_dropped(r);
 	relay_refused(r, from, m, why, NULL);
+	relay_ended(r, from, m, m->method_id, 0, why, 0);
 }
 
 /* No response is ever sent to these (RFC 3261 17.2, MS 2). */
@@ -313,6 +335,7 @@ final_answer(struct sip_relay *r, struct sip_link *from, struct sip_message *m, 
 	note.from = from->id;
 	note.cseq = m->cseq;
 	note.method = m->method_id;
+	relay_ended(r, from, m, m->method_id, status, why, 0);
 	tx_answer(r, from, m, status, phrase, extra, why, &note, 0);
 	if (m->method_id == POLICY_METHOD_INVITE && status >= 300)
 		tx_await_ack(r, from, m);
@@ -326,6 +349,7 @@ sip_relay_refuse(struct sip_relay *r, struct sip_link *from, struct sip_message 
 
 	relay_refused(r, from, m, why, detail);
 	if (status == 0 || takes_no_answer(m)) {
+		relay_ended(r, from, m, m->method_id, 0, why, 0);
 		relay_dropped(r);
 		return;
 	}

@@ -52,6 +52,8 @@ struct sip_plan {
 	struct sip_note	 note;
 };
 
+struct sip_session_pen;		/* sip/sessions.h */
+
 struct sip_relay_ops {
 	/*
 	 * A well-formed request that belongs to no transaction in progress (never
@@ -113,6 +115,8 @@ struct sip_relay *sip_relay_new(struct net_worker *, struct net_tls_lib *, struc
 	    struct sip_flow_signer *, const struct sip_relay_limits *, const struct sip_relay_ops *, void *owner);
 /* Closes every link; transactions end unanswered. The loop must not run any more. */
 void	 sip_relay_free(struct sip_relay *);
+/* Where the ends of requests are written; NULL: nowhere. Borrowed. */
+void	 sip_relay_take_pen(struct sip_relay *, struct sip_session_pen *);
 void	*sip_relay_owner(const struct sip_relay *);
 struct net_worker *sip_relay_worker(const struct sip_relay *);
 struct sip_flow_signer *sip_relay_signer(const struct sip_relay *);

@@ -340,6 +340,8 @@ refuse_from_copy(struct sip_tx *t, enum policy_reason why)
 	    sip_message_parse(sent) == SIP_CHECK_OK;
 
 	relay_refused(r, from, whole ? sent : NULL, why, NULL);
+	relay_ended(r, from, whole ? sent : NULL, t->note.method, t->oneway ? 0 : status, why,
+	    net_loop_now(r->worker->loop) - t->begun_at);
 	if (t->oneway)
 		relay_dropped(r);
 	else if (whole)
@@ -790,6 +792,9 @@ final_in(struct sip_tx *t, struct sip_link *via, struct sip_message *m)
 		return;
 	}
 	count_end(t, STATS_END_ANSWERED);
+	if (t->relay->pen != NULL)
+		relay_write_end(t->relay, sip_relay_link(t->relay, t->note.from), m, t->note.method, m->status,
+		    POLICY_REASON_ALLOWED, net_loop_now(t->relay->worker->loop) - t->begun_at);
 	pass_back(t, via, m);
 	if (is_invite(t) && m->status < 300)
 		tx_linger(t, TX_ACCEPTED);

@@ -9,6 +9,7 @@ import hashlib
 import os
 import pwd
 import re
+import signal
 import socket
 import ssl
 import struct
@@ -42,7 +43,7 @@ ELSEWHERE = {
     "bad-signature": "signing", "directory-unavailable": "ldap", "outside-not-enabled": "ldap",
     "user-not-enabled": "ldap", "auth-unavailable": "inside", "certificate-crl": "zoo", "certificate-revoked": "zoo",
     "certificate-pin": "zoo", "certificate-refused": "zoo", "certificate-chain": "zoo", "guessing": "signing",
-    "endpoint-mismatch": "signing", "no-endpoint": "signing",
+    "endpoint-mismatch": "signing", "no-endpoint": "signing", "domain-unavailable": "samba",
 }
 
 
@@ -251,7 +252,11 @@ def ordinary():
     """What needs no special limits."""
     door, hole = Door(DIR + ":5061", "director"), socket.create_server((NET + ".20.8", 5061))
     liar = Door(NET + ".20.7:5061", "stranger")
-    edge, world = start("ordinary", POLICY, "hop_queue = 1; request = 3; connect = 3; sign_in = 300;")
+    session = os.path.join(RUN, "ordinary", "session")
+    os.makedirs(os.path.dirname(session), exist_ok=True)
+    os.chown(os.path.dirname(session), pwd.getpwnam("nobody").pw_uid, -1)
+    edge, world = start("ordinary", POLICY, "hop_queue = 1; request = 3; connect = 3; sign_in = 300;",
+                        'session_log = { file = "%s"; };' % session)
     provoke, director = world.provoke, door.accept()
     shakes_hands(liar)
     partner, user = dial(PARTNERS, cert="partner-edge-outer"), dial(USERS)
@@ -385,9 +390,33 @@ def ordinary():
         director.recv()
         director.close()
         return user.recv().status
+    os.rename(session, session + ".moved")
+    edge.proc.send_signal(signal.SIGUSR1)
+    end = time.monotonic() + 5
+    while not os.path.exists(session) and time.monotonic() < end:
+        time.sleep(0.02)
+    status_of(user, request("CANCEL"))
     T.check("the edge ends in order", edge.stop() == 0)
+    session_log(open(session + ".moved").read(), open(session).read())
     for s in (door, hole, liar):
         s.close()
+
+
+LINE = re.compile(r'^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z door=(?:outer|inner|unknown) class=[a-z-]+ peer=\S+ method=[A-Za-z]+ '
+                  r'status=\d+ reason=([a-z-]+) ms=\d+(?: from="[^"]*"(?:\.\.\.)? to="[^"]*"(?:\.\.\.)? call-id="[^"]*"(?:\.\.\.)?)?$')
+
+
+def session_log(moved, new):
+    """What the session log has of all that."""
+    lines = moved.splitlines() + new.splitlines()
+    T.check("every line of the session log is as the manual says", len(lines) > 40 and all(map(LINE.match, lines)),
+            next((line for line in lines if not LINE.match(line)), ""))
+    told = {LINE.match(line).group(1) for line in lines if LINE.match(line)}
+    want = {n for n in seen if REASONS[n] and not n.startswith("certificate") and n not in ("not-internal-peer",)}
+    T.check("it has each refusal", not want - told, want - told)
+    T.check("and what passed", any(" status=200 reason=allowed " in line for line in lines))
+    T.check("but no bodies", "evil" not in moved + new)
+    T.check("USR1 begins the file anew", "no-transaction" in new and "spoofed-from" in moved)
 
 
 def strict():
