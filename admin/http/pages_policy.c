@@ -130,7 +130,7 @@ page_policy(struct site *s, struct http_request *q, struct http_reply *r)
 	if (page_may_change(q))
 		page_block_form(q, t);
 	html(t, "<section class=\"card\" aria-labelledby=\"h-hist\"><h2 id=\"h-hist\">Versions</h2><div class=\"scroll\" tabindex=\"0\" "
-	    "role=\"region\" aria-label=\"Versions\"><table><thead><tr><th scope=\"col\" class=\"num\">Version</th><th scope=\"col\">Time</th>"
+	    "role=\"region\" aria-label=\"List of versions\"><table><thead><tr><th scope=\"col\" class=\"num\">Version</th><th scope=\"col\">Time</th>"
 	    "<th scope=\"col\">Author</th><th scope=\"col\">By way of</th><th scope=\"col\">Note</th><th scope=\"col\">State</th></tr></thead><tbody>\n");
 	l = (struct listing){ t, now.change.version, 0, q->account };
 	policystore_history(u.store, 0, HISTORY_SHOWN, list_version, &l, u.errs);
