@@ -20,11 +20,14 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "net/stats.h"
 
 #define IN_ROOM		(FRAME_HEAD + FRAME_MAX)
 #define ACCEPT_BATCH	16
 #define STARVED_MS	1000
 #define TELL_EVERY_MS	10000
+#define CUT_EVERY_MS	1000
+#define STUCK_MS	1000	/* an answer that nobody takes: its client may make room for another */
 #define GROUPS_MAX	65536	/* of one process; the kernel's own limit */
 #define NOBODY		((gid_t)-1)
 
@@ -73,12 +76,21 @@ client_close(struct control_client *cl)
 static void
 client_cut(struct control_client *cl, const char *why)
 {
-	struct logrec r = log_begin(SP_LOG_INFO, "control-cut");
+	struct control *c = cl->c;
+	uint64_t ms = clock_ms();
+	struct logrec r;
 
-	log_uint(&r, "uid", cl->uid);
-	log_uint(&r, "pid", (uint64_t)cl->pid);
-	log_text(&r, "why", why);
-	log_end(&r);
+	c->cuts++;
+	if (c->cut_told_at == 0 || ms >= c->cut_told_at + CUT_EVERY_MS) {
+		r = log_begin(SP_LOG_INFO, "control-cut");
+		log_uint(&r, "uid", cl->uid);
+		log_uint(&r, "pid", (uint64_t)cl->pid);
+		log_uint(&r, "times", c->cuts);
+		log_text(&r, "why", why);
+		log_end(&r);
+		c->cut_told_at = ms;
+		c->cuts = 0;
+	}
 	client_close(cl);
 }
 
@@ -567,14 +579,22 @@ peer_is_in(int fd, const struct ucred *who, gid_t gid)
 	return in;
 }
 
-/* Of the clients without a request under way (of that account, or NULL: any), who was busy last the longest ago. */
+/* It only sits there: no request, or an answer that it does not take. */
+static bool
+is_idle(const struct control_client *cl, uint64_t now)
+{
+	return cl->out_len != 0 ? now > cl->busy_at + STUCK_MS : cl->request == NULL;
+}
+
+/* Of the clients who only sit there (of that account, or NULL: any), who was busy last the longest ago. */
 static struct control_client *
 idlest(struct control *c, const uid_t *uid, bool ours_too)
 {
 	struct control_client *found = NULL;
+	uint64_t now = clock_ms();
 
 	for (struct control_client *cl = c->clients; cl != NULL; cl = cl->next)
-		if (cl->request == NULL && cl->out_len == 0 && (uid == NULL || cl->uid == *uid) &&
+		if (is_idle(cl, now) && (uid == NULL || cl->uid == *uid) &&
 		    (ours_too || !cl->is_ours) && (found == NULL || cl->busy_at < found->busy_at))
 			found = cl;
 	return found;
@@ -640,6 +660,7 @@ client_new(struct control *c, int fd)
 		return;
 	}
 	if (!make_room(c, who.uid, ours)) {
+		stats_limit_hit(CONTROL_CLIENTS);
 		tell_strangers(c, who.uid, "too many clients are being served");
 		close(fd);
 		return;

@@ -76,6 +76,7 @@ struct control {
 	struct control_client	*clients;
 	unsigned		 nclients;
 	uint64_t		 strangers, told_at;	/* turned away since that was logged; when it was */
+	uint64_t		 cuts, cut_told_at;	/* the same of rude clients */
 	unsigned		 ngathers;
 	struct net_mail		 stop;
 	/* for the main thread */

@@ -132,6 +132,8 @@ add_own(struct ctlclient *c, const struct ctl_option *o, const char *value)
 		record_int(ctlclient_args(c), o->name, (int64_t)n);
 		break;
 	default:
+		if (strlen(value) > RECORD_TEXT_MAX)
+			return ctl_broken(SP_ELIMIT);
 		record_str(ctlclient_args(c), o->name, value);
 	}
 	return EX_OK;
@@ -192,6 +194,8 @@ read_options(const struct ctl_question *q, struct ctlclient *c, int argc, char *
 				return rc;
 		}
 	}
+	if (q->operand != NULL && optind < argc && strlen(argv[optind]) > RECORD_TEXT_MAX)
+		return ctl_broken(SP_ELIMIT);
 	if (q->operand != NULL && optind < argc) {
 		/* options may stand behind the operand, too */
 		char *operand = argv[optind];

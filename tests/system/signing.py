@@ -585,32 +585,38 @@ def only_ntlm():
     conn.close()
 
 
-prepare()
-try:
-    director = Director("director")
-    for name, fn in (("sign-in", sign_in), ("a busy pool", busy_pool), ("bad answers", bad_answers), ("forgeries", forgeries), ("to a client", to_client),
-                     ("any worker", any_worker), ("inside", inside),
-                     ("inside, without REGISTER", inside_without_register)):
-        T.run(name, fn)
-    director.stop()
-    director = Director("refreshed", "sipae = { refresh = 1; };")
-    T.run("directory", directory)
-    director.stop()
-    director = Director("guessing", "guessing = { user_and_source = 3; user = 5; source = 6; forget = 3600; };")
-    T.run("guessing", guessing)
-    director.stop()
-    director = Director("only-ntlm")
-    text = open(os.path.join(director.dir, "director.conf")).read()
-    director.write("director.conf", text.replace('admits = "clients";', 'admits = "clients"; offer = "digest";').replace(
-        "/users\";", "/users\"; offer = \"ntlm\";"))
-    director.hup()
-    director.logged("event=reloaded")
-    T.run("only NTLM", only_ntlm)
-    director.stop()
-finally:
-    for e in list(sipnet.Edge.running):
-        e.stop()
-for name in ("director", "refreshed", "guessing", "only-ntlm"):
-    log = open(os.path.join(RUN, name, "log"), errors="replace").read()
-    T.check("%s: no sanitizer complained" % name, "Sanitizer" not in log and "runtime error" not in log)
-sys.exit(1 if T.failed else 0)
+def main():
+    global director
+    prepare()
+    try:
+        director = Director("director")
+        for name, fn in (("sign-in", sign_in), ("a busy pool", busy_pool), ("bad answers", bad_answers), ("forgeries", forgeries), ("to a client", to_client),
+                         ("any worker", any_worker), ("inside", inside),
+                         ("inside, without REGISTER", inside_without_register)):
+            T.run(name, fn)
+        director.stop()
+        director = Director("refreshed", "sipae = { refresh = 1; };")
+        T.run("directory", directory)
+        director.stop()
+        director = Director("guessing", "guessing = { user_and_source = 3; user = 5; source = 6; forget = 3600; };")
+        T.run("guessing", guessing)
+        director.stop()
+        director = Director("only-ntlm")
+        text = open(os.path.join(director.dir, "director.conf")).read()
+        director.write("director.conf", text.replace('admits = "clients";', 'admits = "clients"; offer = "digest";').replace(
+            "/users\";", "/users\"; offer = \"ntlm\";"))
+        director.hup()
+        director.logged("event=reloaded")
+        T.run("only NTLM", only_ntlm)
+        director.stop()
+    finally:
+        for e in list(sipnet.Edge.running):
+            e.stop()
+    for name in ("director", "refreshed", "guessing", "only-ntlm"):
+        log = open(os.path.join(RUN, name, "log"), errors="replace").read()
+        T.check("%s: no sanitizer complained" % name, "Sanitizer" not in log and "runtime error" not in log)
+    sys.exit(1 if T.failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -201,12 +201,12 @@ class Edge:
 
     running = []
 
-    def __init__(self, name, config, policy):
+    def __init__(self, name, config, policy, control=""):
         self.dir = os.path.join(RUN, name)
         os.makedirs(self.dir, exist_ok=True)
         self.write("policy.conf", policy)
-        self.write("edge.conf", 'policy = "%s/policy.conf";\ncontrol = { socket = "%s/edge.sock"; };\ntimers = { drain = 0; };\n' %
-                   (self.dir, self.dir) + config)
+        self.write("edge.conf", 'policy = "%s/policy.conf";\ncontrol = { socket = "%s/edge.sock"; %s };\ntimers = { drain = 0; };\n' %
+                   (self.dir, self.dir, control) + config)
         self.log_path = os.path.join(self.dir, "log")
         self.log_file = open(self.log_path, "wb")
         self.proc = subprocess.Popen([os.path.join(BUILD, "sallyport-edge"), "-f", os.path.join(self.dir, "edge.conf")],
