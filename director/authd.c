@@ -800,11 +800,26 @@ start_directory(struct authd_process *p, const int *worker, int control)
 	return err == SP_OK;
 }
 
+/* The directory that a file is in: it may be replaced by another of its name. */
+static const char *
+around(const char *file, char out[4096])
+{
+	const char *slash = file != NULL ? strrchr(file, '/') : NULL;
+
+	if (file == NULL)
+		return "/dev/null";
+	if (slash == NULL)
+		return ".";
+	snprintf(out, 4096, "%.*s", slash == file ? 1 : (int)(slash - file), file);
+	return out;
+}
+
 /* The same for what winbind is asked by. */
 static bool
 start_winbind(struct authd_process *p, const int *worker, int control)
 {
 	const struct authd_setup *setup = p->setup;
+	char logs[4096];
 	int *theirs, fd, err;
 
 	if (setup->winbind == NULL)
@@ -813,7 +828,8 @@ start_winbind(struct authd_process *p, const int *worker, int control)
 	memcpy(theirs, worker, setup->nworkers * sizeof(*theirs));
 	theirs[setup->nworkers] = control;
 	theirs[setup->nworkers + 1] = p->directory != NULL ? directory_fd(p->directory) : -1;
-	if ((err = winbind_start(setup->winbind, setup->run_as, theirs, setup->nworkers + 2, &fd)) == SP_OK)
+	if ((err = winbind_start(setup->winbind, setup->run_as,
+	    setup->log_file != NULL ? around(setup->log_file, logs) : NULL, theirs, setup->nworkers + 2, &fd)) == SP_OK)
 		p->winbind = winbind_new(setup->winbind, fd, judged);
 	free(theirs);
 	return err == SP_OK;
@@ -830,20 +846,6 @@ open_keytab(struct authd_process *p, struct tickets **out)
 
 	*out = NULL;
 	return setup.keytab != NULL ? tickets_open(out, &setup) : SP_OK;
-}
-
-/* The directory that a file is in: it may be replaced by another of its name. */
-static const char *
-around(const char *file, char out[4096])
-{
-	const char *slash = file != NULL ? strrchr(file, '/') : NULL;
-
-	if (file == NULL)
-		return "/dev/null";
-	if (slash == NULL)
-		return ".";
-	snprintf(out, 4096, "%.*s", slash == file ? 1 : (int)(slash - file), file);
-	return out;
 }
 
 /* Files that we read, and no network. What is not in this list is not there any more. */

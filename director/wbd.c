@@ -21,6 +21,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/sandbox.h"
 
 #define THREADS_MAX	64
 
@@ -180,6 +181,9 @@ serve(void *arg)
 
 	if (wbc == NULL)
 		_exit(EX_OSERR);
+	/* until the sandbox is there */
+	pthread_mutex_lock(&d->lock);
+	pthread_mutex_unlock(&d->lock);
 	for (;;) {
 		ssize_t n = recv(d->fd, in, sizeof(in), 0);
 
@@ -200,21 +204,29 @@ serve(void *arg)
 }
 
 static void
-work(const struct winbind_conf *conf, int fd)
+work(const struct winbind_conf *conf, const char *log_dir, int fd)
 {
+	const struct sandbox_path logs = { log_dir, true };
 	struct wbd d = { .fd = fd };
 	pthread_t thread;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	pthread_mutex_init(&d.lock, NULL);
+	/* winbind's pipes are found without being read */
+	if (sandbox_files(SANDBOX_WBD, &logs, log_dir != NULL) != SP_OK)
+		_exit(EX_OSERR);
+	pthread_mutex_lock(&d.lock);
 	for (int i = 1; i < conf->connections && i < THREADS_MAX; i++)
 		if (pthread_create(&thread, NULL, serve, &d) != 0)
 			log_say(SP_LOG_ERROR, "winbind-ended", "a thread could not start");
+	if (sandbox_calls(SANDBOX_WBD) != SP_OK)
+		_exit(EX_OSERR);
+	pthread_mutex_unlock(&d.lock);
 	serve(&d);
 }
 
 void
-wbd_keep(const struct winbind_conf *conf, const char *run_as, int fd)
+wbd_keep(const struct winbind_conf *conf, const char *run_as, const char *log_dir, int fd)
 {
 	int status;
 
@@ -232,7 +244,7 @@ wbd_keep(const struct winbind_conf *conf, const char *run_as, int fd)
 		pid_t pid = fork();
 
 		if (pid == 0) {
-			work(conf, fd);
+			work(conf, log_dir, fd);
 			_exit(EX_SOFTWARE);
 		}
 		if (pid < 0)

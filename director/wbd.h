@@ -15,7 +15,11 @@
 
 #include "director/winbind.h"
 
-/* Become the keeper: never returns. fd: our side of the pair, blocking. Ends when the other side has closed. */
-void	wbd_keep(const struct winbind_conf *, const char *run_as, int fd) __attribute__((noreturn));
+/*
+ * Become the keeper: never returns. fd: our side of the pair, blocking. Ends when the other side
+ * has closed. log_dir: the only place where files may be opened; NULL: none.
+ */
+void	wbd_keep(const struct winbind_conf *, const char *run_as, const char *log_dir, int fd)
+	    __attribute__((noreturn));
 
 #endif

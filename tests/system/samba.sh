@@ -184,6 +184,7 @@ asker() {
 }
 was=$(asker)
 ok "who asks winbind is nobody" [ "$(stat -c %U "/proc/${was:-0}")" = nobody ]
+ok "  in a sandbox" grep -q "^Seccomp:.2" "/proc/${was:-0}/status"
 no "  and has neither the user file nor the keytab" sh -c 'ls -l /proc/"$1"/fd | grep -q "users\|keytab"' sh "$was"
 lab_kill KILL "${was:-0}"
 ok "  when it dies another takes its place" lab_wait_line director 'event=winbind-ended' 5

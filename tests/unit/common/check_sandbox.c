@@ -222,6 +222,7 @@ START_TEST(files_are_refused)
 	WORKS(SANDBOX_PROXY, opens_to_write);
 	WORKS(SANDBOX_LDAPD, opens_to_write);
 	WORKS(SANDBOX_AUTHD, opens_to_write);
+	WORKS(SANDBOX_WBD, opens_to_write);
 }
 END_TEST
 
@@ -241,6 +242,7 @@ START_TEST(work_goes_on)
 	WORKS(SANDBOX_PROXY, makes_threads);
 	WORKS(SANDBOX_PROXY, writes_memory);
 	WORKS(SANDBOX_LDAPD, serves);
+	WORKS(SANDBOX_WBD, makes_threads);
 	status = in_role(SANDBOX_PROXY, aborts);
 	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
