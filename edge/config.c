@@ -126,6 +126,8 @@ static const struct conf_item items[] = {
 	    .help = "Seconds that it is kept at most that a name does not exist." },
 	{ .path = "discovery.networks", .type = CONF_STRS, .at = AT(discovery_networks),
 	    .help = "Networks, as address/bits, in which a server that DNS names may be although they are not public." },
+	{ .path = "discovery.idle", .type = CONF_INT, .at = AT(discovery_idle), .dflt = 600, .min = 1, .max = 86400,
+	    .help = "Seconds after which a connection to a server that DNS named is closed, if nothing was asked over it." },
 	{ .path = "discovered.partners", .type = CONF_INT, .at = DISC(partners), .dflt = 4096, .min = 1, .max = 1000000,
 	    .help = "Unlisted partners, by certificate, of which a record is kept; when all are in use, who is new is refused." },
 	{ .path = "discovered.rate", .type = CONF_INT, .at = DISC(rate), .dflt = 20, .min = 1, .max = 100000,

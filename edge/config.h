@@ -70,6 +70,7 @@ struct edge_config {
 	int			 dns_cache;	/* records */
 	int			 dns_ttl_min, dns_ttl_max, dns_negative_ttl; /* seconds */
 	struct conf_strs	 discovery_networks;
+	int			 discovery_idle;	/* seconds */
 	struct edge_discovered_conf discovered;
 	int			 drain;		/* seconds for what is in flight when we are stopped */
 	int			 keep_alive;	/* seconds told to clients */

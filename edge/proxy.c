@@ -456,7 +456,8 @@ plan_discovered(struct edge_worker *w, const struct policy_decision *d, const st
 	for (unsigned i = 0; i < answer->dns.ntargets; i++) {
 		struct sip_hop_spec spec = {
 			.name = answer->srv[i].target, .port = answer->srv[i].port, .face = w->partner_face,
-			.reuse_inbound = policy_name_suffices(w->rules, span_str(answer->srv[i].target)), .guard = w->guard
+			.reuse_inbound = policy_name_suffices(w->rules, span_str(answer->srv[i].target)), .guard = w->guard,
+			.idle_ms = (unsigned)w->edge->config->discovery_idle * 1000
 		};
 
 		if ((d->targets >> i & 1) != 0)

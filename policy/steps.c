@@ -440,7 +440,7 @@ is_relayed_response(const struct walk *w)
 	const struct name_rule *asked = w->from.rule[NAME_PARTNER];
 
 	return w->facts->is_response && w->rules->on[SWITCH_CLEARINGHOUSE] && w->own != NULL && w->own->member &&
-	    asked != NULL && w->rules->partners[asked->value].member;
+	    asked != NULL && asked->value != w->d->peer && w->rules->partners[asked->value].member;
 }
 
 /*

@@ -110,6 +110,7 @@ struct sip_hop {
 	uint16_t		 port;
 	struct sip_face		*face;
 	bool			 reuse_inbound, accept_cn;
+	unsigned		 idle_ms;
 	const struct net_guard	*guard;
 	enum hop_state		 state;
 	struct sip_link		*link;		/* outbound */

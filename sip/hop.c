@@ -153,6 +153,7 @@ sip_hop_get(struct sip_relay *r, const struct sip_hop_spec *spec)
 	if (h->reuse_inbound && !spec->reuse_inbound)
 		h->alias = 0;
 	h->reuse_inbound = spec->reuse_inbound;
+	h->idle_ms = spec->idle_ms;
 	h->used_at = net_loop_now(r->worker->loop);
 	return h;
 }

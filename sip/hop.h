@@ -24,6 +24,7 @@ struct sip_hop_spec {
 	bool		 accept_cn;	/* its subject CN will do where its certificate has no dNSName; as said last */
 	bool		 reuse_inbound;	/* an inbound link that proves name will do; as said last */
 	bool		 keep;		/* the owner keeps the pointer: never forgotten */
+	unsigned	 idle_ms;	/* a connection that nothing was asked over for so long is closed; 0: none is; as said last */
 	const struct net_guard *guard;	/* name is a stranger's: only where this lets it lead; NULL: anywhere. Outlives the relay */
 };
 

@@ -112,6 +112,23 @@ after(uint64_t since, unsigned ms)
 	return ms != 0 ? since + ms : 0;
 }
 
+/*
+ * Outbound: when it has been of no use for too long, to us; what the far end sends to
+ * keep it does not. While a request waits for its answer it is of use. 0: never.
+ */
+static uint64_t
+useless_at(const struct sip_link *l)
+{
+	uint64_t since;
+
+	if (l->hop == NULL || l->hop->idle_ms == 0)
+		return 0;
+	since = l->hop->used_at > l->opened_at ? l->hop->used_at : l->opened_at;
+	if (l->sent != NULL || l->awaited_n != 0)
+		since = net_loop_now(l->relay->worker->loop);
+	return since + l->hop->idle_ms;
+}
+
 /* Which deadlines are on, and when the first of them ends; 0: none. */
 static uint64_t
 next_deadline(const struct sip_link *l)
@@ -127,6 +144,7 @@ next_deadline(const struct sip_link *l)
 		at = earlier(at, after(l->begun_at, lim->message_ms));
 	if (l->inbound)
 		at = earlier(at, after(l->heard_at, lim->idle_ms));
+	at = earlier(at, useless_at(l));
 	if (l->pongs && l->pinged_at != 0)
 		at = earlier(at, l->pinged_at + PONG_MS);
 	return at;
@@ -165,6 +183,8 @@ deadline(struct net_timer *t)
 	else if (l->inbound && !l->signed_in && lim->signin_ms != 0 && now >= l->opened_at + lim->signin_ms)
 		over_time(l, POLICY_REASON_UNAUTHENTICATED_TIMEOUT, STATS_LIMIT_SIGN_IN_TIME);
 	else if (l->inbound && lim->idle_ms != 0 && now >= l->heard_at + lim->idle_ms)
+		over_time(l, POLICY_REASON_IDLE_TIMEOUT, STATS_LIMIT_IDLE_TIME);
+	else if (useless_at(l) != 0 && now >= useless_at(l))
 		over_time(l, POLICY_REASON_IDLE_TIMEOUT, STATS_LIMIT_IDLE_TIME);
 	else if (l->pongs && l->pinged_at != 0 && now >= l->pinged_at + PONG_MS)
 		sip_link_close(l, POLICY_REASON_HOP_TIMEOUT, "the next hop does not answer a ping");

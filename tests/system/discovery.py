@@ -681,6 +681,89 @@ def silence(_):
     door.close()
 
 
+def idle(knot):
+    """A connection to a stranger that is of no use is closed, whatever the stranger sends to keep it."""
+    door = Door(NET + ".2.1:5061", "one")
+    direct = Door(NET + ".2.7:5061", "direct")
+    edge = Edge("idle", config(limits="", extra="").replace("discovery = {", "discovery = { idle = 1;"), POLICY)
+    inside = dial(INNER, "edge.int.example.com", cert="director")
+
+    def ask(to, d):
+        inside.send(request(uri="sip:bob@%s.example" % to, sender="sip:alice@example.com"))
+        c = d.accept()
+        c.send(c.recv().reply(200))
+        return c, inside.recv().status
+
+    listed, status = ask("direct", direct)
+    T.check("a listed partner is called", status == 200)
+    conn, status = ask("one", door)
+    T.check("a partner that DNS names is called", status == 200)
+    # a request that waits keeps it, longer than it may be idle
+    inside.send(request(uri="sip:bob@one.example", sender="sip:alice@example.com"))
+    waiting = conn.recv()
+    end = time.monotonic() + 2.2
+    closed = False
+    while time.monotonic() < end and not closed:
+        closed = not conn.quiet(0.2)
+    conn.send(waiting.reply(200))
+    T.check("while a request waits for its answer the connection stays", not closed and inside.recv().status == 200)
+    end = time.monotonic() + 15
+    gone = False
+    while time.monotonic() < end and not gone:
+        try:
+            conn.send(b"\r\n\r\n")
+            conn.recv(0.2)
+        except Silent:
+            pass
+        except (Closed, OSError):
+            gone = True
+    T.check("then it is closed, though the stranger pings", gone and edge.logged("event=disconnected", "reason=idle-timeout"))
+    conn, status = ask("one", door)
+    T.check("and made again when it is wanted", status == 200)
+    inside.send(request(uri="sip:bob@direct.example", sender="sip:alice@example.com"))
+    listed.send(listed.recv().reply(200))
+    T.check("a listed partner's connection stays", inside.recv().status == 200)
+    edge.stop()
+    door.close()
+    direct.close()
+
+
+def apart(knot):
+    """A partner that does not finish its handshake has a breaker of its own and slows nobody else."""
+    hole = socket.socket()
+    hole.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    hole.bind((NET + ".2.8", 5061))
+    hole.listen(64)
+    direct = Door(NET + ".2.7:5061", "direct")
+    edge = Edge("apart", config(), POLICY)
+    inside = dial(INNER, "edge.int.example.com", cert="director")
+    good = dial(INNER, "edge.int.example.com", cert="director")
+
+    def ask(first=False):
+        began = time.monotonic()
+        good.send(request(uri="sip:bob@direct.example", sender="sip:alice@example.com"))
+        c = direct.accept() if first else conn
+        c.send(c.recv().reply(200))
+        return c, good.recv().status == 200 and time.monotonic() - began
+
+    conn, took = ask(first=True)
+    T.check("the good partner is there", took is not False)
+    for _ in range(50):
+        inside.send(request(uri="sip:bob@dead.example", sender="sip:alice@example.com"))
+    slowest = max(ask()[1] for _ in range(50))
+    T.check("fifty requests wait for one partner, and another's take no longer", 0 < slowest < 1 and inside.quiet(0.01), str(slowest))
+    T.check("those who waited hear it", [inside.recv(20).status for _ in range(50)] == [504] * 50)
+    T.check("it has a breaker", edge.logged("event=hop-down", "sip.dead.example"))
+    began = time.monotonic()
+    inside.send(request(uri="sip:bob@dead.example", sender="sip:alice@example.com"))
+    slowest = max(ask()[1] for _ in range(20))
+    T.check("and with the breaker open nobody else is slower", 0 < slowest < 1, str(slowest))
+    T.check("who writes there then hears it", inside.recv(20).status == 504, str(time.monotonic() - began))
+    edge.stop()
+    hole.close()
+    direct.close()
+
+
 def explained(knot):
     """sallyportctl explain asks the same server the same questions, and comes to the same."""
     path = os.path.join(RUN, "explain.conf")
@@ -726,7 +809,7 @@ def main():
     knot = Knot()
     zones(knot)
     knot.start()
-    groups = dict(outward=outward, inward=inward, opened=opened, roles=roles, silence=silence, explained=explained)
+    groups = dict(outward=outward, inward=inward, opened=opened, roles=roles, silence=silence, idle=idle, apart=apart, explained=explained)
     try:
         for name in sys.argv[1:] or groups:
             try:

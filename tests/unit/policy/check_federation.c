@@ -166,8 +166,9 @@ answer(struct asked *a, const struct combination *c, struct span domain, struct 
 
 /* ---- the rules ---- */
 
-#define COMMON	"domain contoso.example\ninternal-server director.contoso.example\nfederation on\nblocked spam.example\n"
-#define ONE	"partner One\npartner.server sip.one.example\npartner.domain one.example\n"
+#define COMMON	"domain contoso.example\ninternal-server director.contoso.example\nfederation on\nblocked spam.example\n" \
+		"content Rule\ncontent.class direct\ncontent.class remote-user\ncontent.class enhanced\ncontent.links block\n"
+#define ONE	"partner One\npartner.server sip.one.example\npartner.domain one.example\npartner.trusted on\n"
 #define TWO	"partner Two\npartner.server sip.two.example\npartner.domain two.example\n"
 #define PROVIDERS "provider Hosting\nprovider.server sip.hosting.example\nprovider.enabled on\n" \
 		"provider Public\nprovider.server im.public.example\nprovider.public on\nprovider.enabled on\n" \
@@ -233,6 +234,13 @@ wrong_class(enum set_kind set, const struct combination *c, const struct policy_
 	return may_be_discovered(set, c->from) && proved(f, f->from_domain) ? NULL : "discovered without proof";
 }
 
+/* Every set has one content rule, for these. */
+static bool
+has_content(enum policy_class class)
+{
+	return class == POLICY_CLASS_DIRECT || class == POLICY_CLASS_REMOTE_USER || class == POLICY_CLASS_ENHANCED;
+}
+
 static const char *
 wrong_outer(enum set_kind set, const struct combination *c, const struct policy_facts *f, const struct policy_decision *d)
 {
@@ -244,6 +252,18 @@ wrong_outer(enum set_kind set, const struct combination *c, const struct policy_
 		return "marked both ways or none";
 	if (d->mark_outward && set != S_HOUSE)
 		return "relayed by no clearing house";
+	/* nobody has listed it: exactly those whom only open federation lets in, on requests */
+	if (d->limited != (!f->is_response && d->class == POLICY_CLASS_ENHANCED && set == S_OPEN && c->from != D_ALLOWED))
+		return "limits of the wrong partner";
+	if ((d->content != NULL) != has_content(d->class))
+		return "a content rule of another class";
+	if (d->trust_identity && (d->class != POLICY_CLASS_DIRECT || c->peer != P_ONE))
+		return "identities of who is outside of the trust domain";
+	if (d->mark_outward && d->trust_identity)
+		return "identities to a member outside of the trust domain";
+	if (d->peer == POLICY_NO_PEER && (d->class == POLICY_CLASS_DIRECT || d->class == POLICY_CLASS_PROVIDER ||
+	    d->class == POLICY_CLASS_BRANCH || d->class == POLICY_CLASS_CLEARINGHOUSE))
+		return "a peer without its entry";
 	if (f->is_response)
 		return NULL;
 	if (d->mark_outward != (d->hop == POLICY_HOP_PARTNER))
@@ -277,6 +297,10 @@ wrong_inner(enum set_kind set, const struct combination *c, const struct policy_
 		return "not one of our servers";
 	if (d->mark_inward)
 		return "marked inward from inside";
+	if (d->limited)
+		return "limits for what we send";
+	if (d->trust_identity && (set == S_OPEN || !f->is_response) && c->to != D_MEMBER && c->ruri != D_MEMBER && c->from != D_MEMBER)
+		return "identities to who is outside of the trust domain";
 	if (f->is_response)
 		return NULL;
 	if (c->flow != 0)
@@ -307,8 +331,9 @@ wrong(enum set_kind set, const struct combination *c, const struct policy_facts 
 	if (d->verdict == POLICY_ASK_DNS && (span_is_empty(d->dns_domain) || span_eq(d->dns_domain, domains[D_BLOCKED]) ||
 	    span_eq(d->dns_domain, domains[D_OURS]) || (c->dns != A_UNASKED && c->dns != A_OTHER)))
 		return "asks about nothing, about us, about the blocked, or again";
-	if (!allow && (d->hop != POLICY_HOP_NONE || d->mark_inward || d->mark_outward || d->targets != 0))
-		return "a refusal with a hop or a mark";
+	if (!allow && (d->hop != POLICY_HOP_NONE || d->mark_inward || d->mark_outward || d->targets != 0 || d->content != NULL ||
+	    d->trust_identity || d->mark_identity))
+		return "a refusal with a hop, a mark or a content rule";
 	if (allow && (c->from == D_BLOCKED || c->to == D_BLOCKED || c->ruri == D_BLOCKED || c->peer == P_BLOCKED))
 		return "blocked and allowed";
 	if (allow && (c->from == D_UNKNOWN || c->to == D_UNKNOWN))
@@ -328,7 +353,8 @@ same(const struct policy_rules *a, const struct policy_decision *x, const struct
 	return x->verdict == y->verdict && x->reason == y->reason && x->class == y->class && x->hop == y->hop &&
 	    x->targets == y->targets && x->verification == y->verification && x->mark_inward == y->mark_inward &&
 	    x->mark_outward == y->mark_outward && x->mark_verifiable == y->mark_verifiable && x->ntrail == y->ntrail &&
-	    x->public_network == y->public_network && span_eq(x->dns_domain, y->dns_domain) &&
+	    x->public_network == y->public_network && x->limited == y->limited && x->trust_identity == y->trust_identity &&
+	    (x->content != NULL) == (y->content != NULL) && span_eq(x->dns_domain, y->dns_domain) &&
 	    (!named || strcmp(policy_partner_get(a, x->partner)->server, policy_partner_get(b, y->partner)->server) == 0);
 }
 

@@ -485,7 +485,7 @@ END_TEST
 /* Before a message: who connects, and who answers where we called. */
 START_TEST(connections_admitted)
 {
-	static const unsigned char aa[32] = { [0 ... 31] = 0xaa }, cd[32] = { [0 ... 31] = 0xcd };
+	static const unsigned char aa[32] = { [0 ... 31] = 0xaa }, cd[32] = { [0 ... 31] = 0xcd }, cc[32] = { [0 ... 31] = 0xcc };
 	static const struct span ordinary = SPAN_LIT("sip.ordinary.example"), strict = SPAN_LIT("sip.strict.example"),
 	    pinned = SPAN_LIT("sip.pinned.example"), stranger = SPAN_LIT("sip.nobody.example");
 	enum { O = POLICY_SIDE_OUTER, I = POLICY_SIDE_INNER };
@@ -513,6 +513,7 @@ START_TEST(connections_admitted)
 		{ O, &strict, true, POLICY_USAGE_BOTH, cd, &strict, POLICY_REASON_ALLOWED },
 		{ O, &pinned, true, POLICY_USAGE_BOTH, cd, &pinned, POLICY_REASON_CERTIFICATE_PIN },
 		{ O, &stranger, false, 0, aa, &pinned, POLICY_REASON_ALLOWED },
+		{ O, &pinned, true, POLICY_USAGE_BOTH, cc, &pinned, POLICY_REASON_CERTIFICATE_PIN },	/* another partner's key */
 		{ O, &stranger, true, POLICY_USAGE_SERVER, cd, &stranger, POLICY_REASON_ALLOWED },
 		{ O, &stranger, false, 0, aa, &stranger, POLICY_REASON_CERTIFICATE_EXPIRED },
 		{ I, &stranger, true, POLICY_USAGE_SERVER, cd, NULL, POLICY_REASON_ALLOWED },
