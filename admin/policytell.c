@@ -89,7 +89,9 @@ ask(const struct policytell *t, const char *verb, const char *name, const struct
 		err = SP_ECLOSED;
 	} else {
 		ctlclient_begin(c, verb);
-		record_str(ctlclient_args(c), "policy", policy != NULL ? policy : t->policy);
+		/* by both of its names, if it is a link: the edge may not look where one leads */
+		record_str(ctlclient_args(c), "policy", t->policy);
+		record_str(ctlclient_args(c), "real", policy);
 		record_str(ctlclient_args(c), "author", change->author);
 		record_str(ctlclient_args(c), "sha256", change->sha256);
 		record_int(ctlclient_args(c), "version", (int64_t)(change->version != 0 ? change->version : change->parent));

@@ -107,7 +107,8 @@ struct control *edge_control_new(struct edge *);
 extern const struct control_verb edge_policy_verbs[];
 /*
  * The main thread: these bytes as the policy of all workers, from now on. False: they do
- * not do, errs says why, and the old policy stays.
+ * not do, errs says why, and the old policy stays. A policy that includes other files is
+ * read from its place instead, as edge_reload() does.
  */
 bool	edge_take_policy(struct edge *, struct span text, struct conf_errors *errs);
 /* The main thread: every worker tries s (a reference is taken), or nothing any more (NULL). */

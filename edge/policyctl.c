@@ -61,12 +61,23 @@ rules_of(const struct edge *e, struct span text, struct conf_errors *errs)
 	return rules;
 }
 
+/* Does the text name other files? A comment that only speaks of it is no harm. */
+static bool
+includes(struct span text)
+{
+	return text.n != 0 && memmem(text.p, text.n, "@include", 8) != NULL;
+}
+
 bool
 edge_take_policy(struct edge *e, struct span text, struct conf_errors *errs)
 {
 	struct net_tls_material *none[EDGE_IDENTITIES] = { NULL };
-	struct policy_rules *rules = rules_of(e, text, errs);
+	struct policy_rules *rules;
 
+	/* it is in its place by now, and is read there, with the others, by whoever may read files */
+	if (includes(text))
+		return edge_reload(e, errs);
+	rules = rules_of(e, text, errs);
 	if (rules == NULL)
 		return false;
 	edge_workers_update(e, rules, none, false);
@@ -271,13 +282,13 @@ read_text(struct control_request *r, int fd, size_t *n)
 
 /* Does whoever asks mean the policy file that we read? A store of another would put the wrong policy in force. */
 static bool
-is_ours(const struct edge *e, struct span policy)
+is_ours(const struct edge *e, struct span named, struct span real)
 {
 	char mine[PATH_MAX];
 
-	if (span_is(policy, e->config->policy))
+	if (span_is(named, e->config->policy) || span_is(real, e->config->policy))
 		return true;
-	return realpath(e->config->policy, mine) != NULL && span_is(policy, mine);
+	return realpath(e->config->policy, mine) != NULL && span_is(real, mine);
 }
 
 static void
@@ -298,7 +309,7 @@ receive(struct control_request *r, bool shadow)
 		control_end(r, EX_USAGE, "expects a file's descriptor");
 		return;
 	}
-	if (!is_ours(e, control_text(r, "policy"))) {
+	if (!is_ours(e, control_text(r, "policy"), control_text(r, "real"))) {
 		control_end(r, EX_CONFIG, "this edge's policy is %s, which is another file", e->config->policy);
 		return;
 	}
@@ -347,7 +358,7 @@ run_shadow_stop(struct control_request *r)
 
 static const struct control_arg load_args[] = {
 	{ "policy", RECORD_TEXT, true }, { "sha256", RECORD_TEXT, true }, { "version", RECORD_INT, true },
-	{ "author", RECORD_TEXT, true }, { "name", RECORD_TEXT, false }, { NULL, 0, false }
+	{ "author", RECORD_TEXT, true }, { "name", RECORD_TEXT, false }, { "real", RECORD_TEXT, false }, { NULL, 0, false }
 };
 
 const struct control_verb edge_policy_verbs[] = {

@@ -44,7 +44,9 @@ block_and_unblock(struct span text)
 		}
 		free(blocked);
 	}
-	(void)policyedit_pause(&e, "p", true, &again, &m, errs);
+	e.text = text;
+	if (policyedit_pause(&e, "p", true, &again, &m, errs) == SP_OK)
+		free(again);
 	conf_errors_free(errs);
 }
 
