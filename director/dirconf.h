@@ -30,7 +30,7 @@ struct dirconf_attributes {
 	char	*pool_name;	/* of the entry that home names: its host name */
 	char	*enabled, *remote, *federation; /* "TRUE"; without one, everybody is */
 	char	*options;	/* bits; 1 is public IM */
-	char	*archive;	/* TRUE, or a number with one of the bits 1 and 4 */
+	char	*archive;	/* TRUE, or a number with one of the bits 1, 4 and 8 */
 };
 
 struct dirconf {

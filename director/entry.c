@@ -151,7 +151,12 @@ entry_user(const struct dirconf *d, const struct entry *e, struct span aor, stru
 	u->remote = is_open(a->remote, e->remote);
 	u->federation = is_open(a->federation, e->federation);
 	u->public_im = a->options == NULL || *a->options == '\0' || has_bits(e->options, 1);
-	u->archive = has_bits(e->archive, 1 | 4) || span_iis(e->archive, "TRUE");
+	/*
+	 * Of the older servers 1 is yes, 2 no, 3 yes without the text, 0 as everybody. Of
+	 * the newer ones 1 and 2 are no more, 4 is what stays inside, 8 what goes to partners. No
+	 * value means yes in the one way and no in the other.
+	 */
+	u->archive = has_bits(e->archive, 1 | 4 | 8) || span_iis(e->archive, "TRUE");
 }
 
 bool

@@ -140,6 +140,9 @@ START_TEST(values)
 	ck_assert(u.found && u.enabled && u.remote && !u.federation && u.public_im && u.archive && !u.unavailable);
 	ck_assert_str_eq(u.aor, "alice@example.com");
 	e.options = SPAN_LIT("256");
+	e.archive = SPAN_LIT("8");
+	entry_user(&conf, &e, SPAN_LIT("a@b"), &u);
+	ck_assert(u.archive);
 	e.archive = SPAN_LIT("2");
 	e.enabled = SPAN_LIT("TRUEish");
 	entry_user(&conf, &e, SPAN_LIT("a@b"), &u);
