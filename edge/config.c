@@ -107,6 +107,8 @@ static const struct conf_item items[] = {
 	    .help = "PEM file with the certificate that we show Directors when we connect to them; without it, inner.certificate." },
 	{ .path = "inner.dial_key", .type = CONF_STR, .at = AT(inner.dial_key), .flags = CONF_OPTIONAL | CONF_RELOADS,
 	    .help = "PEM file with the private key of inner.dial_certificate." },
+	{ .path = "inner.director_refuses", .type = CONF_BOOL, .at = AT(director_refuses), .dflt = false,
+	    .help = "Is the inside a sallyport-director, which refuses in our place, signed, what signed-in users may not send?" },
 	{ .path = "directors", .type = CONF_GROUPS, .at = AT(directors), .flags = CONF_NONEMPTY,
 	    .sub = director_items, .size = sizeof(struct edge_director_conf),
 	    .help = "The inside next hops; several share the users and stand in for each other." },

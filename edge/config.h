@@ -63,6 +63,7 @@ struct edge_config {
 	char			*control_socket, *control_group, *control_operators;
 	struct conf_groups	 outer;		/* of struct edge_door_conf */
 	struct edge_door_conf	 inner;
+	bool			 director_refuses; /* refusals of signed requests are for the Director to say */
 	struct conf_groups	 directors;	/* of struct edge_director_conf */
 	struct conf_strs	 dns_servers;
 	int			 dns_timeout;	/* ms */

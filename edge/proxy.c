@@ -509,11 +509,56 @@ log_content(const char *event, enum policy_reason why, const struct sip_link *l,
 	log_end(&r);
 }
 
-/* Links and files (MS 14.3), by the rule of the class at the far end. False: refused. */
+static void refused(struct sip_relay *, struct sip_link *, const struct sip_message *, enum policy_reason, const char *detail);
+
+/* Is everything that the plan may lead to a Director? */
 static bool
-content_passes(struct edge_worker *w, struct sip_link *l, struct sip_message *m, const struct policy_content *rule,
-    const struct sip_plan *plan)
+leads_to_directors(const struct edge_worker *w, const struct sip_plan *plan)
 {
+	bool all = plan->nhops != 0 && plan->link == 0;
+
+	for (unsigned i = 0; i < plan->nhops && all; i++) {
+		all = false;
+		for (size_t j = 0; j < w->edge->config->directors.n && !all; j++)
+			all = plan->hop[i] == w->director[j];
+	}
+	return all;
+}
+
+/*
+ * A client that has signed in believes nothing that is not signed, our refusal
+ * included: it would wait in vain (MS 3.5, consequence 2). The Director can sign.
+ * It is told why, and refuses; a server that does not know the header would not,
+ * which is why it has to be configured.
+ */
+static bool
+director_refuses(struct edge_worker *w, struct sip_link *l, struct sip_message *m, const struct policy_decision *d,
+    const struct sip_routed *routed, enum policy_reason why)
+{
+	struct sip_face *inner = &w->face[EDGE_INNER(w->edge->config)];
+	struct sip_plan plan = { .gone = POLICY_REASON_HOP_UNREACHABLE };
+
+	if (!w->edge->config->director_refuses || d->class != POLICY_CLASS_REMOTE_USER || policy_reason_status(why) == 0 ||
+	    m->method_id == POLICY_METHOD_ACK ||
+	    (m->first[SIP_H_AUTHORIZATION] < 0 && m->first[SIP_H_PROXY_AUTHORIZATION] < 0))
+		return false;
+	plan_directors(w, l, m, routed, &plan);
+	if (!leads_to_directors(w, &plan) || sip_mark_first_hop(m, sip_link_remote(l), sip_link_id(l)) != SIP_CHECK_OK)
+		return false;
+	refused(w->relay, l, m, why, NULL);
+	plan.note.word[NOTE_WAY] = WAY_FROM_USER;
+	sip_mark_write_inward(m, d, inner->name, NULL);
+	sip_edit_insert(m, (int)m->nheaders, "x-sallyport-refused: %s\r\n", policy_reason_name(why));
+	sip_relay_forward(w->relay, l, m, &plan);
+	return true;
+}
+
+/* Links and files (MS 14.3), by the rule of the class at the far end. False: refused. inward: the routes of what goes inside, else NULL. */
+static bool
+content_passes(struct edge_worker *w, struct sip_link *l, struct sip_message *m, const struct policy_decision *d,
+    const struct sip_routed *inward, const struct sip_plan *plan)
+{
+	const struct policy_content *rule = d->content;
 	struct sip_content_found found;
 	enum policy_reason why;
 
@@ -521,7 +566,8 @@ content_passes(struct edge_worker *w, struct sip_link *l, struct sip_message *m,
 		return true;
 	why = sip_content_filter(m, rule, w->rules, &found);
 	if (why != POLICY_REASON_ALLOWED) {
-		refuse(w, l, m, why, NULL, plan);
+		if (inward == NULL || !director_refuses(w, l, m, d, inward, why))
+			refuse(w, l, m, why, NULL, plan);
 		return false;
 	}
 	if (found.changed)
@@ -646,12 +692,13 @@ from_outside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 	}
 	if (d.verdict != POLICY_ALLOW || (d.hop != POLICY_HOP_DIRECTOR && d.hop != POLICY_HOP_PARTNER)) {
 		count_partner(w, d.partner, STATS_PARTNER_REFUSED);
-		refuse(w, l, m, d.reason, NULL, &plan);
+		if (!director_refuses(w, l, m, &d, &routed, d.reason))
+			refuse(w, l, m, d.reason, NULL, &plan);
 		return;
 	}
 	if (d.class == POLICY_CLASS_ENHANCED)
 		proved_server(w, l);
-	if ((d.limited && !within_limits(w, l, m, &f, &routed, &plan)) || !content_passes(w, l, m, d.content, &plan))
+	if ((d.limited && !within_limits(w, l, m, &f, &routed, &plan)) || !content_passes(w, l, m, &d, &routed, &plan))
 		return;
 	if (d.hop == POLICY_HOP_PARTNER)
 		relay_onward(w, l, m, &d, &plan);
@@ -695,7 +742,7 @@ from_inside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 		refuse(w, l, m, d.reason, NULL, &plan);
 		return;
 	}
-	if (!content_passes(w, l, m, d.content, &plan))
+	if (!content_passes(w, l, m, &d, NULL, &plan))
 		return;
 	if (d.hop == POLICY_HOP_FLOW) {
 		to_user = routed.flow;

@@ -20,6 +20,8 @@ world_pki() {
 # world_edge_conf NAME OUTER-ADDRESS INNER-ADDRESS DOMAIN CERTIFICATE-PREFIX NEXT-HOP
 # A test may add lines of its own: world_edge_extra (whole options).
 world_edge_extra=
+# The same of the group inner.
+world_inner_extra=
 world_edge_conf() {
 	cat >"$LAB/$1.conf" <<-CONF
 	# This edge stands between the Internet ($2) and the inside ($3).
@@ -46,7 +48,7 @@ world_edge_conf() {
 	        partners = true;
 	    }
 	);
-	inner = {
+	inner = { $world_inner_extra
 	    listen = "$3:5061";
 	    name = "edge.int.$4";
 	    certificate = "$LAB/pki/$5edge-inner.pem";

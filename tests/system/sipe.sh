@@ -42,6 +42,8 @@ lab_pool_expires=40
 world_pool_start
 world_director_start
 world_account dora@example.com Dora-1
+# shellcheck disable=SC2034
+world_inner_extra='director_refuses = true;'
 world_edge_start
 
 lab_purple alice alice@example.com 'EXAMPLE\alice' Alice-1
@@ -49,6 +51,19 @@ ok "signs in with NTLM through the edge" lab_wait_line alice '^connected'
 ok "the Director knows how" lab_wait_line director 'event=signed-in .*scheme=NTLM .*alice@example\.com'
 lab_purple dora dora@example.com dora@example.com Dora-1
 ok "a user name with its domain will do as well" lab_wait_line dora '^connected'
+
+# What the edge refuses, the Director says, so that she believes it.
+echo 'content = ( { classes = [ "remote-user" ]; links = "block"; own_links = "filter"; } );' >>"$LAB/edge-policy.conf"
+kill -HUP "$(lab_pid edge)"
+ok "the edge refuses links from now on" lab_wait_line edge 'event=reloaded'
+lab_tell alice 'say sip:dora@example.com http://evil.example/x'
+ok "a link is refused" lab_wait_line edge 'event=refused reason=content-link'
+ok "by the Director" lab_wait_line director 'event=refused reason=content-link'
+refused_signed() {
+	grep -a -A 40 '^SIP/2.0 403' "$LAB/alice.home/debug.log" | grep -a -q 'signature of incoming message validated'
+}
+ok "which she believes" lab_wait 10 "a signed 403" refused_signed
+no "and it goes no further" lab_saw dora 'evil\.example'
 
 lab_tell alice 'say sip:dora@example.com one from alice'
 ok "a message to another such client" lab_wait_line dora '^received sip:alice@example\.com: one from alice'
