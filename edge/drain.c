@@ -28,7 +28,7 @@ deliver_drain(struct net_worker *worker, struct net_mail *mail)
 	free(mail);
 	if (w == NULL)
 		return;
-	for (size_t i = 0; i <= EDGE_INNER(w->edge->config); i++)
+	for (size_t i = 0; i < EDGE_FACES(w->edge->config); i++)
 		net_door_pause(w->door[i], true);
 	sip_relay_drain(w->relay);
 	w->drain.fire = look_whether_busy;
