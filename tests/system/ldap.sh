@@ -211,6 +211,11 @@ configure "$both" 'filter = "(cn=nobody-at-all)";'
 answers "the first two again, with a filter that nobody matches" 404 $edge $partner "$(write_to bob)"
 configure "$both"
 answers "  and without it" 480 $edge $partner "$(write_to bob)"
+sed -i 's/bases = \[ /bases = [ "cn=sallyport,dc=example,dc=com", /' "$LAB/director.conf"
+reload
+answers "several bases: who is below the second is found" 480 $edge $partner "$(write_to bob)"
+answers "  and who is below neither is not" 404 $edge $partner "$(write_to bertha)"
+configure "$both"
 (umask 077 && echo Ask-Me-2 >"$LAB/ldap.password")
 reload
 answers "the password in the file is another, and wrong" 504 $edge $partner "$(write_to bob)"
