@@ -8,6 +8,8 @@
 #include "admin/policyfile.h"
 
 #include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -387,7 +389,79 @@ struct loading {
 	const char		*file;
 	struct conf_errors	*errs;
 	struct policy_builder	*builder;
+	FILE			*rows;		/* NULL: nobody wants them */
 };
+
+/* ---- what rules are made of, row by row: a mark, the line, and three texts with their NULs ---- */
+
+static void
+pack_text(FILE *f, const char *s)
+{
+	uint64_t n = strlen(s) + 1;
+
+	fwrite(&n, sizeof(n), 1, f);
+	fwrite(s, 1, n, f);
+}
+
+static void
+pack_row(FILE *f, const char *file, int line, const char *key, const char *value)
+{
+	int32_t at = line;
+
+	putc('+', f);
+	fwrite(&at, sizeof(at), 1, f);
+	pack_text(f, file);
+	pack_text(f, key);
+	pack_text(f, value);
+}
+
+/* NULL: it is cut. */
+static const char *
+unpack_text(struct span *rest)
+{
+	const char *s;
+	uint64_t n;
+
+	if (rest->n < sizeof(n))
+		return NULL;
+	memcpy(&n, rest->p, sizeof(n));
+	*rest = span_tail(*rest, sizeof(n));
+	if (n == 0 || n > rest->n || rest->p[n - 1] != '\0')
+		return NULL;
+	s = rest->p;
+	*rest = span_of(s + n, rest->n - n);
+	return s;
+}
+
+struct policy_rules *
+policyfile_unpack(struct span *rest)
+{
+	struct policy_builder *b = policy_builder_new();
+	struct policy_rules *rules = NULL;
+	bool good = true;
+
+	while (good && rest->n > 0 && rest->p[0] == '+') {
+		const char *file, *key, *value;
+		int32_t line;
+
+		*rest = span_tail(*rest, 1);
+		if ((good = rest->n >= sizeof(line))) {
+			memcpy(&line, rest->p, sizeof(line));
+			*rest = span_tail(*rest, sizeof(line));
+			file = unpack_text(rest);
+			key = file != NULL ? unpack_text(rest) : NULL;
+			value = key != NULL ? unpack_text(rest) : NULL;
+			if ((good = value != NULL))
+				policy_builder_add(b, file, line, key, value);
+		}
+	}
+	if (good && rest->n > 0 && rest->p[0] == '.') {
+		*rest = span_of(rest->p + 1, rest->n - 1);
+		rules = policy_builder_finish(b, NULL, NULL);
+	}
+	policy_builder_free(b);
+	return rules;
+}
 
 static void
 add(struct loading *l, const char *path, int line, const char *key, const char *value)
@@ -395,6 +469,8 @@ add(struct loading *l, const char *path, int line, const char *key, const char *
 	const char *file = conf_file_of(l->errs, path);
 
 	policy_builder_add(l->builder, file != NULL ? file : l->file, line, key, value);
+	if (l->rows != NULL)
+		pack_row(l->rows, file != NULL ? file : l->file, line, key, value);
 }
 
 /* Only what the file says: what is left out has the policy's own default and no place. */
@@ -556,9 +632,9 @@ need_inside(const struct loading *l, const struct policy_conf *c)
 
 /* What was read (err: how that went) as rules. */
 static struct policy_rules *
-judge(const char *file, struct policy_conf *c, int err, size_t before, struct conf_errors *errs)
+judge(const char *file, struct policy_conf *c, int err, size_t before, struct conf_errors *errs, FILE *rows)
 {
-	struct loading l = { file, errs, policy_builder_new() };
+	struct loading l = { file, errs, policy_builder_new(), rows };
 	const char *base = (const char *)c;
 	size_t errors;
 	struct policy_rules *rules;
@@ -582,6 +658,8 @@ judge(const char *file, struct policy_conf *c, int err, size_t before, struct co
 	add_default_route(&l, &c->default_route);
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		add_strs(&l, lists[i].path, lists[i].key, (const void *)(base + lists[i].at));
+	if (rows != NULL)
+		putc('.', rows);
 	rules = policy_builder_finish(l.builder, report, &l);
 	policy_builder_free(l.builder);
 	conf_unload(policy_items, c);
@@ -597,10 +675,16 @@ judge(const char *file, struct policy_conf *c, int err, size_t before, struct co
 struct policy_rules *
 policyfile_load(const char *file, struct conf_errors *errs)
 {
+	return policyfile_pack(file, errs, NULL);
+}
+
+struct policy_rules *
+policyfile_pack(const char *file, struct conf_errors *errs, FILE *rows)
+{
 	struct policy_conf c = { .remote_users = false };
 	size_t before = conf_errors_count(errs);
 
-	return judge(file, &c, conf_load(file, policy_items, &c, errs), before, errs);
+	return judge(file, &c, conf_load(file, policy_items, &c, errs), before, errs, rows);
 }
 
 struct policy_rules *
@@ -609,7 +693,7 @@ policyfile_load_text(const char *name, struct span text, const char *dir, struct
 	struct policy_conf c = { .remote_users = false };
 	size_t before = conf_errors_count(errs);
 
-	return judge(name, &c, conf_load_text(name, text, dir, policy_items, &c, errs), before, errs);
+	return judge(name, &c, conf_load_text(name, text, dir, policy_items, &c, errs), before, errs, NULL);
 }
 
 /* ---- what it says, value by value ---- */

@@ -21,6 +21,13 @@ struct policy_rules;
  * error added to errs. file is borrowed only during the call.
  */
 struct policy_rules *policyfile_load(const char *file, struct conf_errors *errs);
+/*
+ * The same, and what the rules are made of, with its places, into rows: for a process of ours that reads
+ * no files. There, policyfile_unpack() makes the same rules of them, and moves *rest on; NULL
+ * when they are none (which is a break-in).
+ */
+struct policy_rules *policyfile_pack(const char *file, struct conf_errors *errs, FILE *rows);
+struct policy_rules *policyfile_unpack(struct span *rest);
 
 /*
  * The same of a text, which errs and decisions call name. dir: where the files are

@@ -223,49 +223,93 @@ copy_all(struct seen *s, size_t *n)
 	return all;
 }
 
-int
-seen_write(struct seen *s, const char *path)
+bool
+seen_print(struct seen *s, FILE *f)
 {
 	struct entry *all;
-	char *beside;
 	size_t n;
-	FILE *f;
-	int fd, err = SP_EIO;
 
 	pthread_mutex_lock(&s->lock);
 	if (!s->changed) {
 		pthread_mutex_unlock(&s->lock);
-		return SP_OK;
+		return false;
 	}
 	s->changed = false;
 	all = copy_all(s, &n);
 	pthread_mutex_unlock(&s->lock);
+	for (size_t i = 0; i < n; i++)
+		put_entry(f, &all[i]);
+	free(all);
+	return true;
+}
 
-	beside = xmalloc(strlen(path) + 5);
-	sprintf(beside, "%s.new", path);
-	if ((fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640)) >= 0) {
-		if ((f = fdopen(fd, "w")) == NULL) {
-			close(fd);
-		} else {
-			bool good;
+void
+seen_again(struct seen *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->changed = true;
+	pthread_mutex_unlock(&s->lock);
+}
 
-			for (size_t i = 0; i < n; i++)
-				put_entry(f, &all[i]);
-			good = !ferror(f);
-			if (fclose(f) == 0 && good && rename(beside, path) == 0)
-				err = SP_OK;
-		}
+static bool
+write_all(int fd, struct span s)
+{
+	while (s.n > 0) {
+		ssize_t n = write(fd, s.p, s.n);
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		s = span_tail(s, (size_t)n);
 	}
-	if (err != SP_OK) {
-		int why = errno;
+	return true;
+}
 
-		pthread_mutex_lock(&s->lock);
-		s->changed = true;
-		pthread_mutex_unlock(&s->lock);
+int
+seen_store(const char *path, struct span list, uid_t uid, gid_t gid)
+{
+	char *beside = xmalloc(strlen(path) + 5);
+	int fd, err = SP_EIO, why;
+
+	sprintf(beside, "%s.new", path);
+	/* whoever may write in that directory leads us nowhere by a link */
+	(void)unlink(beside);
+	if ((fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640)) >= 0) {
+		bool good = write_all(fd, list);
+
+		if (uid != (uid_t)-1 && fchown(fd, uid, gid) == -1)
+			good = false;
+		if (close(fd) == 0 && good && rename(beside, path) == 0)
+			err = SP_OK;
+		why = errno;
+		if (err != SP_OK)
+			(void)unlink(beside);
 		errno = why;
 	}
 	free(beside);
-	free(all);
+	return err;
+}
+
+int
+seen_write(struct seen *s, const char *path)
+{
+	char *list = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&list, &n);
+	int err = SP_OK, why;
+	bool news;
+
+	if (f == NULL)
+		abort();		/* only when out of memory */
+	news = seen_print(s, f);
+	fclose(f);
+	if (news && (err = seen_store(path, span_of(list, n), (uid_t)-1, (gid_t)-1)) != SP_OK) {
+		why = errno;
+		seen_again(s);
+		errno = why;
+	}
+	free(list);
 	return err;
 }
 

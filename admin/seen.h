@@ -11,8 +11,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <sys/types.h>
 #include <time.h>
 
+#include "common/span.h"
 #include "net/addr.h"
 #include "net/tls.h"
 #include "policy/reason.h"
@@ -45,10 +48,18 @@ struct seen_state {
 /* All of them, accepted ones first, the last seen last. Copies: fn may take its time and call anything. */
 void	seen_each(struct seen *, void (*fn)(void *arg, const struct seen_state *), void *arg);
 /*
- * Write all of them to a file, one a line of key=value, the newest last, unless
- * nothing was noted since the last time. The file appears whole (it is renamed).
- * SP_OK, or SP_EIO (errno).
+ * Print all of them, one a line of key=value, the newest last, unless nothing was noted since
+ * the last time: then false, and nothing is printed.
  */
+bool	seen_print(struct seen *, FILE *);
+/* What was printed has not arrived: print it again next time. */
+void	seen_again(struct seen *);
+/*
+ * Such a list into a file, which appears whole (it is renamed) and belongs to uid and gid
+ * (-1: to whoever we are). SP_OK, or SP_EIO (errno).
+ */
+int	seen_store(const char *path, struct span list, uid_t, gid_t);
+/* Both, for who has the rights to write there. SP_OK also when nothing was noted. */
 int	seen_write(struct seen *, const char *path);
 
 #endif

@@ -152,6 +152,12 @@ log_descriptor(void)
 	return atomic_load(&target);
 }
 
+int
+log_journal_descriptor(void)
+{
+	return atomic_load(&journal);
+}
+
 void
 log_set_level(enum log_level level)
 {

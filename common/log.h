@@ -64,8 +64,9 @@ int	log_reopen(void);
 uint64_t log_lost(void);
 /* The open log is fd from now on, ours to close: for a process that opens no files. SP_EIO: it stays the caller's. */
 int	log_take(int fd);
-/* Where records go: for handing over. The log's own. */
+/* Where records go: for handing over. The log's own. The journal: -1 if there is none. */
 int	log_descriptor(void);
+int	log_journal_descriptor(void);
 void	log_set_level(enum log_level);
 bool	log_shows(enum log_level);
 /* "error" … "debug" to its level; false if it is none of them. */

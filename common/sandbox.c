@@ -161,7 +161,7 @@ sandbox_files(enum sandbox_role role, const struct sandbox_path *paths, size_t n
 
 /* Of everybody: memory, time, own signals, and what is open. */
 static const int calls_common[] = {
-	CALL(read), CALL(write), CALL(readv), CALL(writev), CALL(pread64), CALL(pwrite64), CALL(lseek), CALL(close),
+	CALL(read), CALL(write), CALL(readv), CALL(writev), CALL(pread64), CALL(pwrite64), CALL(lseek), CALL(close), CALL(ftruncate),
 	CALL(fstat), CALL(recvmsg), CALL(sendmsg), CALL(recvfrom), CALL(sendto), CALL(shutdown), CALL(poll), CALL(ppoll),
 	CALL(dup), CALL(dup2), CALL(dup3), CALL(munmap), CALL(mremap), CALL(brk), CALL(madvise), CALL(futex), CALL(clock_gettime),
 	CALL(clock_getres), CALL(gettimeofday), CALL(time), CALL(clock_nanosleep), CALL(nanosleep),
@@ -192,7 +192,7 @@ static const int calls_read[] = {
 };
 static const int calls_write[] = {
 	CALL(open), CALL(openat), CALL(creat), CALL(rename), CALL(renameat), CALL(renameat2), CALL(unlink), CALL(unlinkat),
-	CALL(mkdir), CALL(mkdirat), CALL(fchmod), CALL(fchown), CALL(fsync), CALL(fdatasync), CALL(ftruncate),
+	CALL(mkdir), CALL(mkdirat), CALL(fchmod), CALL(fchown), CALL(fsync), CALL(fdatasync),
 	CALL(fallocate), CALL(umask), CALL(link), CALL(linkat), CALL(utimensat)
 };
 static const int calls_fork[] = {

@@ -61,6 +61,10 @@ static const struct conf_item director_items[] = {
 static const struct conf_item items[] = {
 	{ .path = "user", .type = CONF_STR, .at = AT(user), .text = "sallyport",
 	    .help = "Unprivileged user that the daemon becomes once its doors are open; used when it is started as root." },
+	{ .path = "key_user", .type = CONF_STR, .at = AT(key_user),
+	    .help = "Unprivileged user that the process with the private keys becomes, if it is to be another one." },
+	{ .path = "sandbox", .type = CONF_BOOL, .at = AT(sandbox), .dflt = true,
+	    .help = "Take from the process that faces the network whatever it does not need; false is for debuggers." },
 	{ .path = "workers", .type = CONF_INT, .at = AT(workers), .dflt = 0, .min = 0, .max = NET_WORKERS_MAX,
 	    .help = "Worker threads; 0: one per processor." },
 	{ .path = "policy", .type = CONF_STR, .at = AT(policy), .text = SYSCONFDIR "/policy.conf", .flags = CONF_RELOADS,

@@ -50,6 +50,8 @@ struct edge_discovered_conf {
 struct edge_config {
 	char			*file;		/* where it came from */
 	char			*user;
+	char			*key_user;	/* whom keyd becomes; "": user */
+	bool			 sandbox;
 	int			 workers;
 	char			*policy;
 	char			*flow_keys;

@@ -12,6 +12,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "admin/master.h"
 #include "admin/metrics.h"
 #include "admin/recent.h"
 #include "admin/view.h"
@@ -178,17 +179,18 @@ do_reopen(void *who, struct control_answer *a)
 {
 	struct edge *e = who;
 
-	if (log_reopen() != SP_OK || sip_sessions_reopen(e->sessions) != SP_OK)
-		control_answer_fail(a, EX_CANTCREAT, "a log file cannot be opened again: %s", strerror(errno));
+	if (backstage_reopen_log(e->stage) != SP_OK || sip_sessions_reopen(e->sessions) != SP_OK)
+		control_answer_fail(a, EX_CANTCREAT, "a log file cannot be opened again");
 }
 
 /* The same as SIGTERM: the main thread finds it when it waits next. */
 static void
 do_drain(void *who, struct control_answer *a)
 {
-	(void)who;
+	const struct edge *e = who;
+
 	(void)a;
-	raise(SIGTERM);
+	backstage_stop(e->stage);
 }
 
 static void

@@ -17,6 +17,7 @@
 #include "net/dns.h"
 #include "net/door.h"
 #include "net/guard.h"
+#include "net/keyd.h"
 #include "net/worker.h"
 #include "policy/rules.h"
 #include "sip/relay.h"
@@ -36,7 +37,7 @@ struct edge {
 	struct edge_config	*config;
 	struct policy_rules	*rules;
 	struct net_tls_material	*material[EDGE_IDENTITIES];	/* as loaded first; renewed ones are the workers' */
-	struct renew		*renew;
+	struct renew		*renew;		/* of the master alone */
 	struct seen		*seen;		/* any thread */
 	struct edge_discovered	*discovered;	/* any thread */
 	time_t			 since;		/* when the process began */
@@ -44,6 +45,9 @@ struct edge {
 	struct sip_flow_keys	*keys;
 	struct net_crew		*crew;
 	struct trace		*trace;		/* any thread */
+	unsigned		 nworkers;
+	struct net_keyd		*keyd;		/* of the master alone */
+	struct backstage	*stage;		/* of the proxy alone: the way to the master */
 	struct control		*control;	/* NULL: there is none */
 	struct edge_shadow	*shadow;	/* the main thread's reference; NULL: no policy is tried */
 	struct sip_relay_set	*relays;
@@ -82,6 +86,32 @@ struct edge_worker {
 	unsigned		 decisions;	/* one of 64 is timed */
 	struct sip_refusals	*refusals;	/* their log lines */
 };
+
+/* ---- edge/load.c: what comes out of files; for the master, and for -n ---- */
+
+/* One look at all files. Zeroed: nothing. */
+struct edge_loaded {
+	struct edge_config	*config;
+	struct policy_rules	*rules;
+	struct net_tls_material	*material[EDGE_IDENTITIES];
+	char			*rows;		/* the policy as policyfile_pack() writes it */
+	size_t			 rows_n;
+};
+
+/*
+ * Configuration, policy and certificates: everything that can be wrong before a
+ * door opens, looked at in one go. True if nothing is; *l is the caller's in either case.
+ * Keys go to e->keyd, which is started if it is not there yet; with check, they
+ * are only tried, here.
+ */
+bool	edge_load(struct edge *e, const char *file, struct edge_loaded *l, struct conf_errors *errs, bool check);
+void	edge_loaded_fini(struct edge_loaded *);
+/* The keys of routes. 0, or what to exit with (logged). */
+int	edge_load_flow_keys(struct edge *);
+/* Where identity i comes from, and what to call it. False: there is none. */
+bool	edge_identity_files(const struct edge_config *, size_t i, struct net_tls_files *, char label[48]);
+void	edge_unref_material(struct net_tls_material *m[EDGE_IDENTITIES]);
+unsigned edge_worker_count(const struct edge_config *);
 
 /* Start and end of a worker (net_crew_start()); arg is the struct edge. */
 int	edge_worker_start(struct net_worker *, void *edge);

@@ -6,6 +6,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "admin/master.h"
 #include "edge/edge.h"
 #include "edge/gauges.h"
 #include "sip/refusals.h"
@@ -178,6 +179,7 @@ edge_worker_start(struct net_worker *worker, void *arg)
 	w->rules = policy_rules_ref(e->rules);
 	w->partner_number = edge_partner_numbers(w->rules);
 	w->lib = net_tls_lib_new();
+	net_tls_lib_keys(w->lib, e->stage->keys[worker->id]);
 	w->dns = make_dns(worker->loop, e->config);
 	w->guard = make_guard(e->config);
 	w->discovery = edge_discovery_new(worker->loop, w->dns,

@@ -26,6 +26,7 @@
 #define NET_KEYD_FILE_MAX	65536	/* bytes of a key file */
 #define NET_KEYD_SPKI_MAX	4096	/* bytes of a public key: RSA 16384 is less */
 #define NET_KEYD_RATE		20000	/* signatures a second, of all workers; more are refused, and said once */
+#define NET_KEYD_PATIENCE_MS	5000	/* a worker waits so long for a signature */
 #define NET_KEYD_LEAVING_MS	60000	/* a key that was replaced still signs so long: for handshakes under way */
 
 struct net_keyd;

@@ -12,10 +12,8 @@
 /*
  * A key whose public half is spki (DER), and whose signatures keyd makes, asked over
  * *channel, which is looked at each time and may be -1: then nothing can be signed. The
- * caller waits for each signature, at most NET_REMOTE_PATIENCE_MS. NULL: spki is no EC or RSA key.
  */
 EVP_PKEY *net_remote_key(const unsigned char *spki, size_t n, uint64_t id, const int *channel);
 
-#define NET_REMOTE_PATIENCE_MS	5000
 
 #endif

@@ -711,7 +711,7 @@ void
 net_tls_lib_keys(struct net_tls_lib *lib, int channel)
 {
 	lib->keys = channel;
-	chan_patience(channel, NET_REMOTE_PATIENCE_MS);
+	chan_patience(channel, NET_KEYD_PATIENCE_MS);
 }
 
 static struct parsed *

@@ -29,6 +29,8 @@ struct sip_session_pen {
 };
 
 struct sip_sessions {
+	int			(*source)(void *arg, bool anew);	/* NULL: path is opened */
+	void			*source_arg;
 	unsigned		 nworkers;
 	struct sip_session_pen	*pen;
 	char			*path;
@@ -158,9 +160,30 @@ sip_sessions_take(struct sip_sessions *s, int fd)
 	s->size = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
 }
 
+void
+sip_sessions_source(struct sip_sessions *s, int (*source)(void *arg, bool anew), void *arg)
+{
+	s->source = source;
+	s->source_arg = arg;
+}
+
+/* The source's next file. */
+static int
+draw(struct sip_sessions *s, bool anew)
+{
+	int fd = s->source(s->source_arg, anew);
+
+	if (fd == -1)
+		return SP_EIO;
+	sip_sessions_take(s, fd);
+	return SP_OK;
+}
+
 int
 sip_sessions_reopen(struct sip_sessions *s)
 {
+	if (s != NULL && s->source != NULL)
+		return draw(s, false);
 	return s != NULL && s->path != NULL ? sip_sessions_open(s, s->path) : SP_OK;
 }
 
@@ -170,6 +193,11 @@ rotate(struct sip_sessions *s)
 {
 	char old[4096];
 
+	if (s->source != NULL) {
+		if (draw(s, true) != SP_OK)
+			ail(s, "is as long as it may be and cannot be begun anew");
+		return;
+	}
 	if (s->path == NULL || (size_t)snprintf(old, sizeof(old), "%s.1", s->path) >= sizeof(old) ||
 	    rename(s->path, old) == -1 || sip_sessions_reopen(s) != SP_OK)
 		ail(s, "is as long as it may be and cannot be begun anew");

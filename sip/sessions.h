@@ -11,6 +11,7 @@
 #ifndef SALLYPORT_SIP_SESSIONS_H
 #define SALLYPORT_SIP_SESSIONS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "net/addr.h"
@@ -33,6 +34,11 @@ void	 sip_sessions_free(struct sip_sessions *);
 int	 sip_sessions_open(struct sip_sessions *, const char *path);
 /* The file is fd from now on, ours to close: for a process that opens no files. Its size is whose who opened it. */
 void	 sip_sessions_take(struct sip_sessions *, int fd);
+/*
+ * For such a process: whenever a file is needed, open(arg, anew) gives it, or -1 with errno; anew: the one
+ * before is as long as it may be, and was put aside.
+ */
+void	 sip_sessions_source(struct sip_sessions *, int (*open)(void *arg, bool anew), void *arg);
 /* After rotation: close and open path again. The old one stays on failure. NULL: nothing, SP_OK. */
 int	 sip_sessions_reopen(struct sip_sessions *);
 /* Write what has come together; every second, by the thread that opened it. NULL: nothing. */

@@ -1,0 +1,567 @@
+/*
+ * admin/master.c - see master.h.
+ */
+#include "admin/master.h"
+
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "admin/daemon.h"
+#include "common/chan.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/mem.h"
+
+#define ASK_MS		60000	/* the master reads files that may be large */
+#define CALM_MS		10000	/* who has lived so long may be started again at once */
+#define FIRST_PAUSE_MS	100
+
+/* Something that is started again when it ends. */
+struct life {
+	pid_t		 pid;		/* 0: not there */
+	uint64_t	 began;
+	unsigned	 pause;		/* before the next start */
+	uint64_t	 due;		/* when that is; 0: not waited for */
+};
+
+struct master {
+	const struct master_spec *spec;
+	struct life	 proxy, keyd;
+	int		 signals;
+	int		 channel;	/* to the proxy; -1: there is none */
+	int		 pushed;
+	bool		 served;	/* a proxy has been ready once */
+	bool		 stopping;
+	uint64_t	 kill_at;	/* the proxy has not ended by then: it is killed */
+	unsigned	 crashes;
+	bool		 done;
+	int		 status;
+};
+
+/* ---- lives ---- */
+
+static void
+began(struct life *l, pid_t pid)
+{
+	l->pid = pid;
+	l->began = clock_ms();
+	l->due = 0;
+}
+
+/* It has ended: when is the next start? */
+static void
+ended(struct life *l)
+{
+	uint64_t now = clock_ms();
+
+	l->pid = 0;
+	if (now - l->began >= CALM_MS)
+		l->pause = 0;
+	l->due = now + l->pause + 1;
+	l->pause = l->pause == 0 ? FIRST_PAUSE_MS : l->pause * 2 > MASTER_PAUSE_MS ? MASTER_PAUSE_MS : l->pause * 2;
+}
+
+static const char *
+how(int status)
+{
+	return WIFSIGNALED(status) ? "signal" : "status";
+}
+
+static int
+with_what(int status)
+{
+	return WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* ---- the proxy's process ---- */
+
+static _Noreturn void
+be_proxy(struct master *m, struct backstage *b)
+{
+	int *keep = xreallocarray(NULL, m->spec->ndoors + b->nkeys + 4, sizeof(*keep));
+	size_t n = 0;
+	int rc;
+
+	/* above all not the key files, and not the way to keyd that loads them */
+	net_keyd_leave(m->spec->keyd);
+	keep[n++] = b->channel;
+	keep[n++] = b->pushed;
+	keep[n++] = log_descriptor();
+	keep[n++] = log_journal_descriptor();
+	for (unsigned i = 0; i < b->nkeys; i++)
+		keep[n++] = b->keys[i];
+	for (size_t i = 0; i < m->spec->ndoors; i++)
+		keep[n++] = m->spec->doors[i];
+	proc_close_all_but(keep, n);
+	free(keep);
+	(void)prctl(PR_SET_PDEATHSIG, (unsigned long)SIGKILL);
+	rc = m->spec->proxy(m->spec->owner, b);
+	exit(rc);
+}
+
+static void
+close_channels(struct master *m)
+{
+	if (m->channel != -1)
+		close(m->channel);
+	if (m->pushed != -1)
+		close(m->pushed);
+	m->channel = m->pushed = -1;
+}
+
+static int
+start_proxy(struct master *m)
+{
+	struct backstage b = { .nkeys = m->spec->nworkers, .crashes = m->crashes };
+	int questions[2] = { -1, -1 }, pushes[2] = { -1, -1 };
+	pid_t pid = -1;
+
+	if (net_keyd_channels(m->spec->keyd, b.keys) != SP_OK)
+		for (unsigned i = 0; i < b.nkeys; i++)
+			b.keys[i] = -1;		/* keyd is being replaced; its channels will follow */
+	/* what is at -1 now could not be replaced later: a channel that is dead can */
+	for (unsigned i = 0; i < b.nkeys; i++)
+		if (b.keys[i] == -1)
+			b.keys[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (chan_pair(questions) == SP_OK && chan_pair(pushes) == SP_OK) {
+		b.channel = questions[1];
+		b.pushed = pushes[1];
+		if ((pid = fork()) == 0)
+			be_proxy(m, &b);
+	}
+	if (pid == -1) {
+		log_say(SP_LOG_ERROR, "proxy", "cannot be started: %s", strerror(errno));
+		for (int i = 0; i < 2; i++) {
+			if (questions[i] != -1)
+				close(questions[i]);
+			if (pushes[i] != -1)
+				close(pushes[i]);
+		}
+	} else {
+		m->channel = questions[0];
+		m->pushed = pushes[0];
+		close(questions[1]);
+		close(pushes[1]);
+		began(&m->proxy, pid);
+	}
+	for (unsigned i = 0; i < b.nkeys; i++)
+		close(b.keys[i]);
+	return pid == -1 ? SP_EIO : SP_OK;
+}
+
+static void
+finish(struct master *m, int status)
+{
+	m->done = true;
+	m->status = status;
+}
+
+static void
+proxy_ended(struct master *m, int status)
+{
+	close_channels(m);
+	m->proxy.pid = 0;
+	if (WIFEXITED(status) && (m->stopping || WEXITSTATUS(status) == 0 || !m->served)) {
+		finish(m, WEXITSTATUS(status));
+	} else if (m->stopping || !m->served) {
+		log_say(SP_LOG_ERROR, "proxy-ended", "the process that serves has ended (signal %d)", WTERMSIG(status));
+		finish(m, EX_SOFTWARE);
+	} else {
+		m->crashes++;
+		log_say(SP_LOG_ERROR, "proxy-ended", "the process that serves has ended (%s %d), the %u. time; the doors stay "
+		    "open, and another takes its place", how(status), with_what(status), m->crashes);
+		ended(&m->proxy);
+	}
+}
+
+/* ---- keyd ---- */
+
+static void
+keyd_ended(struct master *m, int status)
+{
+	if (m->stopping)
+		return;
+	log_say(SP_LOG_ERROR, "keyd-ended", "the process that holds the keys has ended (%s %d); no handshake works until "
+	    "another has taken its place", how(status), with_what(status));
+	ended(&m->keyd);
+}
+
+static void
+start_keyd(struct master *m)
+{
+	struct frame f = { .type = MASTER_KEYS };
+	int keys[NET_WORKERS_MAX];
+
+	if (net_keyd_restart(m->spec->keyd) != SP_OK) {
+		ended(&m->keyd);
+		return;
+	}
+	began(&m->keyd, net_keyd_pid(m->spec->keyd));
+	if (net_keyd_channels(m->spec->keyd, keys) != SP_OK)
+		return;
+	if (m->pushed != -1 && chan_send(m->pushed, &f, keys, m->spec->nworkers) == SP_OK)
+		kill(m->proxy.pid, SIGCHLD);	/* DAEMON_CHILD there */
+	for (unsigned i = 0; i < m->spec->nworkers; i++)
+		close(keys[i]);
+	log_say(SP_LOG_NOTICE, "keyd-started", "handshakes work again");
+}
+
+/* ---- the end ---- */
+
+static void
+stop(struct master *m)
+{
+	if (!m->stopping)
+		daemon_notify("STOPPING=1");
+	m->stopping = true;
+	m->kill_at = clock_ms() + m->spec->stop_ms;
+	m->spec->close_doors(m->spec->owner);
+	if (m->proxy.pid != 0)
+		kill(m->proxy.pid, SIGTERM);
+	else
+		finish(m, 0);
+}
+
+/* ---- questions ---- */
+
+static void
+die_of(struct master *m, const char *what, unsigned type)
+{
+	log_say(SP_LOG_ERROR, "proxy-bad-frame", "%s (type %u); the process that serves is ended", what, type);
+	kill(m->proxy.pid, SIGKILL);
+	close_channels(m);
+}
+
+static void
+reply(struct master *m, uint64_t tag, bool ok, const int *fds, unsigned nfds)
+{
+	unsigned char body[1] = { ok };
+	struct frame f = { .type = MASTER_ANSWER, .tag = tag, .body = body, .len = 1 };
+
+	if (chan_send(m->channel, &f, fds, nfds) != SP_OK)
+		log_say(SP_LOG_ERROR, "proxy", "does not take an answer: %s", strerror(errno));
+}
+
+static void
+answer_log(struct master *m, uint64_t tag)
+{
+	bool ok = log_reopen() == SP_OK;
+	int fd = log_descriptor();
+
+	if (ok)
+		net_keyd_log(m->spec->keyd, fd);
+	reply(m, tag, ok, &fd, 1);
+}
+
+static void
+answer_own(struct master *m, const struct master_question *q, const struct chan_msg *msg)
+{
+	struct master_answer a = { .fd = -1 };
+	char *bytes = NULL;
+	size_t n = 0;
+	int fd = -1;
+
+	if ((a.file = open_memstream(&bytes, &n)) == NULL)
+		abort();		/* only when out of memory */
+	q->answer(m->spec->owner, msg->nfds != 0 ? msg->fds[0] : -1, &a);
+	fclose(a.file);
+	if (a.fd != -1)
+		fd = a.fd;
+	else if (n != 0 && (fd = chan_file("answer", span_of(bytes, n))) == -1) {
+		log_say(SP_LOG_ERROR, "proxy", "an answer cannot be sent: %s", strerror(errno));
+		a.ok = false;
+	}
+	free(bytes);
+	reply(m, msg->f.tag, a.ok, &fd, fd != -1);
+	if (fd != -1)
+		close(fd);
+}
+
+static void
+answer(struct master *m, const struct chan_msg *msg)
+{
+	const struct master_question *q = m->spec->questions;
+
+	if (msg->f.len != 0) {
+		die_of(m, "a question that is too long", msg->f.type);
+	} else if (msg->f.type == MASTER_READY && msg->nfds == 0) {
+		m->served = true;
+		daemon_notify("READY=1");
+	} else if (msg->f.type == MASTER_STOP && msg->nfds == 0) {
+		stop(m);
+	} else if (msg->f.type == MASTER_LOG && msg->nfds == 0) {
+		answer_log(m, msg->f.tag);
+	} else {
+		while (q->type != 0 && q->type != msg->f.type)
+			q++;
+		if (q->type == 0 || q->takes_fd != (msg->nfds == 1))
+			die_of(m, "a question that may not be asked", msg->f.type);
+		else
+			answer_own(m, q, msg);
+	}
+}
+
+static void
+asked(struct master *m)
+{
+	struct chan_msg *msg = xmalloc(sizeof(*msg));
+	int err = chan_recv(m->channel, msg, 1);
+
+	if (err == SP_OK) {
+		answer(m, msg);
+		chan_done(msg);
+	} else if (err == SP_ESYNTAX) {
+		die_of(m, "something that is no frame", 0);
+	} else if (err != SP_ETIME) {
+		close_channels(m);	/* it ends, and SIGCHLD will say how */
+	}
+	free(msg);
+}
+
+/* ---- signals, time, and all together ---- */
+
+static void
+reap(struct master *m)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == m->proxy.pid)
+			proxy_ended(m, status);
+		else if (pid == m->keyd.pid)
+			keyd_ended(m, status);
+	}
+}
+
+static void
+signalled(struct master *m)
+{
+	struct signalfd_siginfo info;
+
+	if (read(m->signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	switch (info.ssi_signo) {
+	case SIGCHLD:
+		reap(m);
+		break;
+	case SIGHUP:
+		daemon_notify("RELOADING=1");
+		if (m->proxy.pid != 0)
+			kill(m->proxy.pid, SIGHUP);
+		break;
+	case SIGUSR1:
+		if (m->proxy.pid != 0)
+			kill(m->proxy.pid, SIGUSR1);
+		break;
+	default:
+		stop(m);
+		break;
+	}
+}
+
+static void
+look_at_clock(struct master *m)
+{
+	uint64_t now = clock_ms();
+
+	if (m->stopping) {
+		if (m->proxy.pid != 0 && now >= m->kill_at)
+			kill(m->proxy.pid, SIGKILL);
+		return;
+	}
+	if (m->keyd.due != 0 && now >= m->keyd.due)
+		start_keyd(m);
+	if (m->proxy.due != 0 && now >= m->proxy.due) {
+		m->spec->refresh(m->spec->owner);
+		if (start_proxy(m) != SP_OK)
+			ended(&m->proxy);
+	}
+}
+
+static int
+patience(const struct master *m)
+{
+	uint64_t now = clock_ms(), next = UINT64_MAX;
+
+	if (m->stopping)
+		next = m->kill_at;
+	else if (m->proxy.due != 0 || m->keyd.due != 0)
+		next = m->proxy.due == 0 || (m->keyd.due != 0 && m->keyd.due < m->proxy.due) ? m->keyd.due : m->proxy.due;
+	if (next == UINT64_MAX)
+		return -1;
+	return next <= now ? 100 : (int)(next - now < 60000 ? next - now : 60000);
+}
+
+int
+master_run(const struct master_spec *spec)
+{
+	struct master m = { .spec = spec, .channel = -1, .pushed = -1 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGCHLD);
+	if ((m.signals = signalfd(-1, &set, SFD_CLOEXEC)) == -1 || start_proxy(&m) != SP_OK)
+		return EX_OSERR;
+	began(&m.keyd, net_keyd_pid(spec->keyd));
+	while (!m.done) {
+		struct pollfd fds[2] = { { m.signals, POLLIN, 0 }, { m.channel, POLLIN, 0 } };
+
+		if (poll(fds, 2, patience(&m)) == -1 && errno != EINTR)
+			break;
+		if (fds[1].revents != 0 && m.channel != -1)
+			asked(&m);
+		if (fds[0].revents != 0)
+			signalled(&m);
+		if (!m.done)
+			look_at_clock(&m);
+	}
+	close(m.signals);
+	close_channels(&m);
+	return m.status;
+}
+
+/* ---- the proxy's side ---- */
+
+void
+backstage_follow(const struct backstage *b)
+{
+	struct pollfd p = { b->channel, 0, 0 };
+
+	/* the kernel forgets it with a change of accounts */
+	(void)prctl(PR_SET_PDEATHSIG, (unsigned long)SIGKILL);
+	/* if that was too late, the other end is closed already */
+	if (poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)) != 0)
+		_exit(EX_OSERR);
+	chan_patience(b->channel, ASK_MS);
+	(void)fcntl(b->pushed, F_SETFL, O_NONBLOCK);
+}
+
+static int
+ask(struct backstage *b, unsigned type, int fd, struct chan_msg *m)
+{
+	static uint64_t tag;
+	struct frame f = { .type = (uint16_t)type, .tag = ++tag };
+	struct frame_reader r;
+	int err;
+
+	if ((err = chan_send(b->channel, &f, &fd, fd != -1)) != SP_OK)
+		return err;
+	do {
+		if ((err = chan_recv(b->channel, m, 1)) != SP_OK)
+			return err;
+		if (m->f.tag == f.tag)
+			break;
+		chan_done(m);		/* of a question that was given up */
+	} while (true);
+	frame_reader_init(&r, &m->f);
+	return m->f.type == MASTER_ANSWER && frame_u8(&r) == 1 && frame_done(&r) ? SP_OK : SP_EINVAL;
+}
+
+int
+backstage_ask(struct backstage *b, unsigned type, int fd, char **bytes, size_t *n)
+{
+	struct chan_msg *m = xmalloc(sizeof(*m));
+	int err = ask(b, type, fd, m);
+
+	if (bytes != NULL) {
+		*bytes = NULL;
+		*n = 0;
+	}
+	if (err == SP_OK || err == SP_EINVAL) {
+		if (bytes != NULL && m->nfds == 1)
+			*bytes = chan_file_read(m->fds[0], MASTER_FILE_MAX, n);
+		chan_done(m);
+	} else {
+		log_say(SP_LOG_ERROR, "master", "does not answer: %s", sp_err_name(err));
+		err = SP_ECLOSED;
+	}
+	free(m);
+	return err;
+}
+
+int
+backstage_ask_file(struct backstage *b, unsigned type)
+{
+	struct chan_msg *m = xmalloc(sizeof(*m));
+	int err = ask(b, type, -1, m), fd = -1;
+
+	if (err == SP_OK && m->nfds == 1) {
+		fd = m->fds[0];
+		m->fds[0] = -1;		/* taken */
+	}
+	if (err == SP_OK || err == SP_EINVAL)
+		chan_done(m);
+	free(m);
+	errno = EIO;
+	return fd;
+}
+
+void
+backstage_ready(struct backstage *b)
+{
+	const struct frame f = { .type = MASTER_READY };
+
+	(void)chan_send(b->channel, &f, NULL, 0);
+}
+
+void
+backstage_stop(struct backstage *b)
+{
+	const struct frame f = { .type = MASTER_STOP };
+
+	(void)chan_send(b->channel, &f, NULL, 0);
+}
+
+int
+backstage_reopen_log(struct backstage *b)
+{
+	struct chan_msg *m = xmalloc(sizeof(*m));
+	int err = ask(b, MASTER_LOG, -1, m);
+
+	if (err == SP_OK && m->nfds == 1) {
+		/* standard error stays what it is */
+		if (m->fds[0] > STDERR_FILENO && log_take(m->fds[0]) == SP_OK)
+			m->fds[0] = -1;
+	} else {
+		err = SP_EIO;
+	}
+	if (err == SP_OK || m->nfds != 0)
+		chan_done(m);
+	free(m);
+	return err;
+}
+
+void
+backstage_look(struct backstage *b)
+{
+	struct chan_msg *m = xmalloc(sizeof(*m));
+
+	while (chan_recv(b->pushed, m, NET_WORKERS_MAX) == SP_OK) {
+		if (m->f.type == MASTER_KEYS && m->nfds == b->nkeys) {
+			for (unsigned i = 0; i < m->nfds; i++) {
+				/* their workers have them under these numbers */
+				chan_patience(m->fds[i], NET_KEYD_PATIENCE_MS);
+				(void)dup3(m->fds[i], b->keys[i], O_CLOEXEC);
+			}
+			log_say(SP_LOG_NOTICE, "keyd-started", "the workers have new channels to the keys");
+		}
+		chan_done(m);
+	}
+	free(m);
+}

@@ -1,0 +1,107 @@
+/*
+ * admin/master.h - the process that keeps its rights and is idle, and the proxy that has none.
+ *
+ * The master has read the configuration and opened the doors. It forks keyd
+ * (net/keyd.h) and the proxy, which gives up its rights and serves. Whatever needs rights
+ * or files later the proxy asks of the master: to read the configuration again, to look for
+ * renewed certificates, to open the log again, to write a list. Questions are frames
+ * with a table of who may ask what; answers that are long come as a file that is memory.
+ *
+ * Signals are the master's. TERM and INT close the doors and go on to the proxy, whose
+ * end is the master's; HUP and USR1 go on to the proxy, which asks for what it needs. A
+ * proxy that crashes is logged and replaced at once, at most MASTER_PAUSE_MS later if that happens
+ * again and again; the doors stay open all the while, so nobody is turned away. So is keyd.
+ */
+#ifndef SALLYPORT_ADMIN_MASTER_H
+#define SALLYPORT_ADMIN_MASTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "common/proc.h"
+#include "net/keyd.h"
+
+#define MASTER_PAUSE_MS		5000	/* the longest between two starts */
+#define MASTER_FILE_MAX		(1u << 30) /* bytes of an answer: every revocation list of every door */
+
+enum master_type {
+	MASTER_ANSWER = 1,	/* ok (u8); a file may come with it */
+	MASTER_READY,		/* the proxy serves, or has done what it was told */
+	MASTER_LOG,		/* open the log again; the file comes back */
+	MASTER_STOP,		/* the proxy was asked to end, by whoever may: as if by TERM */
+	MASTER_KEYS,		/* to the proxy, unasked: new channels to keyd */
+	MASTER_OWN = 16		/* from here on: the daemon's own questions */
+};
+
+/* ---- the master ---- */
+
+struct backstage;
+
+/* What is answered: to be filled by who answers. */
+struct master_answer {
+	bool	 ok;
+	FILE	*file;		/* what is written into it goes with the answer, unless that is nothing */
+	int	 fd;		/* this goes with it instead, and is closed; -1: nothing */
+};
+
+/* A question that the proxy may ask. */
+struct master_question {
+	unsigned	 type;		/* MASTER_OWN and above; 0 ends the table */
+	bool		 takes_fd;	/* one descriptor comes with it; it stays the master's to close */
+	void		(*answer)(void *owner, int fd, struct master_answer *);
+};
+
+struct master_spec {
+	void				*owner;
+	struct net_keyd			*keyd;
+	unsigned			 nworkers;
+	const struct master_question	*questions;
+	const int			*doors;	/* what else the proxy keeps open; those that are -1 count for nothing */
+	size_t				 ndoors;
+	/* In the child, still with all rights: be the proxy. What it returns, the process exits with. */
+	int	(*proxy)(void *owner, struct backstage *);
+	/* A new proxy is about to be made in the place of one that crashed: read what may have changed. */
+	void	(*refresh)(void *owner);
+	/* Close the doors: nobody serves any more. */
+	void	(*close_doors)(void *owner);
+	unsigned			 stop_ms;	/* how long a proxy may take to end before it is killed */
+};
+
+/*
+ * Fork the proxy, and look after everything until it ends for good: what the
+ * daemon exits with. daemon_signals() was called. One thread.
+ */
+int	 master_run(const struct master_spec *);
+
+/* ---- the proxy ---- */
+
+struct backstage {
+	int		 channel;	/* questions */
+	int		 pushed;	/* what comes unasked */
+	int		 keys[NET_WORKERS_MAX];	/* a channel to keyd for each worker; -1: none */
+	unsigned	 nkeys;
+	unsigned	 crashes;	/* proxies before this one */
+};
+
+/* Rights are given up by now: when the master is gone, so is this process. */
+void	 backstage_follow(const struct backstage *);
+/*
+ * Ask, and wait for the answer: fd -1, or a descriptor that goes with it. bytes (the caller's
+ * to free, NULL if nothing came) may be NULL. SP_OK, SP_EINVAL: the answer is no; SP_ECLOSED.
+ */
+int	 backstage_ask(struct backstage *, unsigned type, int fd, char **bytes, size_t *n);
+/* Ask for an open file: the caller's, or -1 with errno. */
+int	 backstage_ask_file(struct backstage *, unsigned type);
+/* It serves, or has done what it was told: the service manager hears of it. */
+void	 backstage_ready(struct backstage *);
+/* Whoever may has asked for the end: it comes to the proxy as DAEMON_STOP, by way of the master. */
+void	 backstage_stop(struct backstage *);
+/* DAEMON_REOPEN: the master opens the log, this process takes it. SP_OK or SP_EIO. */
+int	 backstage_reopen_log(struct backstage *);
+/* DAEMON_CHILD: what the master has sent unasked is taken: keys' channels are replaced where they are. */
+void	 backstage_look(struct backstage *);
+
+#endif

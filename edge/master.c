@@ -1,0 +1,298 @@
+/*
+ * edge/master.c - what the edge's master does: it opens the doors, reads files, and answers the proxy.
+ */
+#include "edge/master.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "admin/daemon.h"
+#include "common/chan.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/mem.h"
+
+#define LIST_MAX	(4u << 20)	/* bytes of the list of certificates that peers have shown */
+#define STOP_MS		30000	/* longer than it may drain, and then it is killed */
+
+/* ---- doors ---- */
+
+static const char *
+door_advice(int error)
+{
+	switch (error) {
+	case EADDRINUSE:
+		return "; another program listens there";
+	case EADDRNOTAVAIL:
+		return "; no interface of this machine has that address";
+	case EACCES:
+		return "; a port below 1024 can be opened by root only";
+	default:
+		return "";
+	}
+}
+
+static int
+open_doors(struct edge *e)
+{
+	for (size_t i = 0; i <= EDGE_INNER(e->config); i++) {
+		const struct edge_door_conf *d = i == EDGE_INNER(e->config) ? &e->config->inner : edge_outer(e->config, i);
+
+		if (net_door_bind(&d->addr, e->nworkers, e->fds[i]) != SP_OK) {
+			log_say(SP_LOG_ERROR, "door", "%s: %s%s", d->listen, strerror(errno), door_advice(errno));
+			return EX_OSERR;
+		}
+		log_say(SP_LOG_NOTICE, "door", "%s is open as %s, %s", d->listen, d->name,
+		    i == EDGE_INNER(e->config) ? "inner side" : d->users && d->partners ? "for users and partners" :
+		    d->users ? "for users" : "for partners");
+	}
+	return 0;
+}
+
+static void
+close_doors(void *owner)
+{
+	struct edge *e = owner;
+
+	for (size_t i = 0; i < EDGE_DOORS_MAX + 1; i++)
+		for (size_t k = 0; k < NET_WORKERS_MAX; k++) {
+			if (e->fds[i][k] != -1)
+				close(e->fds[i][k]);
+			e->fds[i][k] = -1;
+		}
+}
+
+/* ---- what is in force ---- */
+
+/* From now on changes of the files are noticed, and the keys of no others are kept. */
+static void
+watch(struct edge *e, const struct edge_config *c)
+{
+	uint64_t keys[EDGE_IDENTITIES];
+	size_t n = 0;
+
+	for (size_t i = 0; i < EDGE_IDENTITIES; i++) {
+		struct net_tls_files files;
+		char label[48] = "";
+		bool there = edge_identity_files(c, i, &files, label);
+
+		files.keyd = e->keyd;
+		renew_watch(e->renew, i, label, there ? &files : NULL, e->material[i]);
+		if (e->material[i] != NULL)
+			keys[n++] = net_tls_material_key(e->material[i]);
+	}
+	net_keyd_keep(e->keyd, keys, n);
+}
+
+static void
+keep_keys(struct edge *e)
+{
+	uint64_t keys[EDGE_IDENTITIES];
+	size_t n = 0;
+
+	for (size_t i = 0; i < EDGE_IDENTITIES; i++)
+		if (e->material[i] != NULL)
+			keys[n++] = net_tls_material_key(e->material[i]);
+	net_keyd_keep(e->keyd, keys, n);
+}
+
+/* What was loaded is in force from now on, here. */
+static void
+take(struct edge *e, struct edge_loaded *l)
+{
+	struct policy_rules *rules = e->rules;
+
+	e->rules = l->rules;
+	l->rules = rules;
+	for (size_t i = 0; i < EDGE_IDENTITIES; i++) {
+		struct net_tls_material *m = e->material[i];
+
+		e->material[i] = l->material[i];
+		l->material[i] = m;
+	}
+	watch(e, l->config);
+	log_set_level((enum log_level)(l->config->log_level + SP_LOG_ERROR));
+}
+
+/* Read everything. False: errs says why, and what is in force stays. */
+static bool
+load(struct edge *e, struct edge_loaded *l, struct conf_errors *errs)
+{
+	bool good = edge_load(e, e->config->file, l, errs, false);
+
+	if (good && l->config->outer.n != e->config->outer.n) {
+		conf_error(errs, e->config->file, 0, "doors were added or taken away, which needs a restart");
+		good = false;
+	}
+	return good;
+}
+
+/* ---- answers ---- */
+
+static void
+pack_material(struct net_tls_material *const *m, FILE *f)
+{
+	for (size_t i = 0; i < EDGE_IDENTITIES; i++) {
+		putc(m[i] != NULL, f);
+		if (m[i] != NULL)
+			net_tls_material_pack(m[i], f);
+	}
+}
+
+static void
+answer_load(void *owner, int fd, struct master_answer *a)
+{
+	struct conf_errors *errs = conf_errors_new();
+	struct edge *e = owner;
+	struct edge_loaded l;
+
+	(void)fd;
+	if ((a->ok = load(e, &l, errs))) {
+		putc(l.config->log_level, a->file);
+		fwrite(l.rows, 1, l.rows_n, a->file);
+		pack_material(l.material, a->file);
+		take(e, &l);
+	} else {
+		for (size_t i = 0; i < conf_errors_count(errs); i++)
+			fprintf(a->file, "%s%c", conf_errors_get(errs, i), '\0');
+	}
+	edge_loaded_fini(&l);
+	conf_errors_free(errs);
+}
+
+static void
+answer_renew(void *owner, int fd, struct master_answer *a)
+{
+	struct net_tls_material *material[EDGE_IDENTITIES];
+	struct edge *e = owner;
+
+	(void)fd;
+	a->ok = true;
+	if (renew_look(e->renew, material) != 0) {
+		pack_material(material, a->file);
+		for (size_t i = 0; i < EDGE_IDENTITIES; i++) {
+			if (material[i] == NULL)
+				continue;
+			net_tls_material_unref(e->material[i]);
+			e->material[i] = net_tls_material_ref(material[i]);
+		}
+		keep_keys(e);
+	}
+	edge_unref_material(material);
+}
+
+static void
+answer_list(void *owner, int fd, struct master_answer *a)
+{
+	struct edge *e = owner;
+	const char *path = e->config->peer_certificates, *user = e->config->user;
+	const struct passwd *pw = geteuid() == 0 && user != NULL ? getpwnam(user) : NULL;
+	size_t n = 0;
+	char *list = path != NULL ? chan_file_read(fd, LIST_MAX, &n) : NULL;
+
+	a->ok = list != NULL && seen_store(path, span_of(list, n), pw != NULL ? pw->pw_uid : (uid_t)-1,
+	    pw != NULL ? pw->pw_gid : (gid_t)-1) == SP_OK;
+	if (!a->ok)
+		fprintf(a->file, "%s", list != NULL ? strerror(errno) : "there is no list");
+	free(list);
+}
+
+/* As the account of the proxy, so that whoever reads it there may. */
+static void
+answer_sessions(void *owner, int fd, struct master_answer *a)
+{
+	struct edge *e = owner;
+	const char *path = e->config->session_file, *user = e->config->user;
+	const struct passwd *pw = geteuid() == 0 && user != NULL ? getpwnam(user) : NULL;
+
+	(void)fd;
+	if (path == NULL || *path == '\0')
+		return;
+	a->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+	if (a->fd != -1 && pw != NULL)
+		(void)!fchown(a->fd, pw->pw_uid, pw->pw_gid);
+	if (a->fd == -1)
+		log_say(SP_LOG_ERROR, "session-log", "%s: %s", path, strerror(errno));
+	a->ok = a->fd != -1;
+}
+
+static void
+answer_sessions_anew(void *owner, int fd, struct master_answer *a)
+{
+	struct edge *e = owner;
+	const char *path = e->config->session_file;
+	char old[4096];
+
+	if (path == NULL || (size_t)snprintf(old, sizeof(old), "%s.1", path) >= sizeof(old) || rename(path, old) == -1)
+		return;
+	answer_sessions(owner, fd, a);
+}
+
+/* After a crash: what the new proxy begins with. */
+static void
+refresh(void *owner)
+{
+	struct conf_errors *errs = conf_errors_new();
+	struct edge *e = owner;
+	struct edge_loaded l;
+
+	if (load(e, &l, errs))
+		take(e, &l);
+	else
+		log_say(SP_LOG_ERROR, "reload-refused", "%s; what was in force stays", conf_errors_count(errs) > 0 ?
+		    conf_errors_get(errs, 0) : "the files cannot be read");
+	edge_loaded_fini(&l);
+	conf_errors_free(errs);
+}
+
+static const struct master_question questions[] = {
+	{ EDGE_ASK_LOAD, false, answer_load },
+	{ EDGE_ASK_RENEW, false, answer_renew },
+	{ EDGE_ASK_LIST, true, answer_list },
+	{ EDGE_ASK_SESSIONS, false, answer_sessions },
+	{ EDGE_ASK_SESSIONS_ANEW, false, answer_sessions_anew },
+	{ 0, false, NULL }
+};
+
+static int
+proxy(void *owner, struct backstage *b)
+{
+	struct edge *e = owner;
+	int rc;
+
+	e->stage = b;
+	e->keyd = NULL;		/* the master's, and not to be reached from here */
+	renew_free(e->renew);
+	e->renew = NULL;
+	rc = edge_proxy(e);
+	edge_unload(e);
+	return rc;
+}
+
+int
+edge_master(struct edge *e)
+{
+	const struct master_spec spec = {
+		.owner = e, .keyd = e->keyd, .nworkers = e->nworkers, .questions = questions, .doors = &e->fds[0][0],
+		.ndoors = sizeof(e->fds) / sizeof(int), .proxy = proxy, .refresh = refresh, .close_doors = close_doors,
+		.stop_ms = STOP_MS + (unsigned)e->config->limits.drain * 1000
+	};
+	int rc;
+
+	memset(e->fds, -1, sizeof(e->fds));
+	proc_harden();
+	daemon_signals();
+	if ((rc = edge_load_flow_keys(e)) != 0 || (rc = open_doors(e)) != 0)
+		return rc;
+	e->renew = renew_new(EDGE_IDENTITIES);
+	watch(e, e->config);
+	net_keyd_log(e->keyd, log_descriptor());
+	rc = master_run(&spec);
+	close_doors(e);
+	return rc;
+}

@@ -1,0 +1,33 @@
+/*
+ * edge/master.h - the edge's two processes: who asks what of whom (admin/master.h).
+ */
+#ifndef SALLYPORT_EDGE_MASTER_H
+#define SALLYPORT_EDGE_MASTER_H
+
+#include "admin/master.h"
+#include "edge/edge.h"
+
+/* What the proxy asks of the master. */
+enum {
+	/*
+	 * Read configuration, policy and certificates again. Yes: the log's level (a byte), the policy
+	 * (policyfile_unpack()), and for each identity a byte whether it is there, and it.
+	 * No: what is wrong, sentences that end in NUL.
+	 */
+	EDGE_ASK_LOAD = MASTER_OWN,
+	/* Has a certificate changed? Yes; what has changed, as above, or nothing. */
+	EDGE_ASK_RENEW,
+	/* Write this list of certificates that peers have shown. No: why. */
+	EDGE_ASK_LIST,
+	/* The session log, opened; or put aside (its name gets a ".1") and begun anew. Yes: the file. */
+	EDGE_ASK_SESSIONS,
+	EDGE_ASK_SESSIONS_ANEW
+};
+
+/* Open the doors, start the others, and be the master until the end. What the daemon exits with. */
+int	edge_master(struct edge *);
+/* Be the proxy, in its process; e->stage leads to the master (edge/main.c). */
+int	edge_proxy(struct edge *);
+void	edge_unload(struct edge *);
+
+#endif
