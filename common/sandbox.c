@@ -201,7 +201,7 @@ static const int calls_fork[] = {
 };
 /* The leak checker stops the threads from a tracer that it makes; reports read what is mapped. */
 static const int calls_sanitizer[] = {
-	CALL(stat), CALL(lstat), CALL(newfstatat), CALL(access), CALL(readlink), CALL(readlinkat), CALL(getdents64),
+	CALL(stat), CALL(lstat), CALL(newfstatat), CALL(access), CALL(readlink), CALL(readlinkat), CALL(getdents64), CALL(getdents),
 	CALL(getcwd), CALL(ptrace), CALL(wait4), CALL(kill), CALL(tgkill), CALL(clone), CALL(mmap), CALL(mprotect),
 	CALL(prctl), CALL(getrlimit), CALL(prlimit64), CALL(setrlimit), CALL(pipe2), CALL(ioctl),
 	CALL(process_vm_readv), CALL(mincore), CALL(set_robust_list), CALL(rseq), CALL(sched_getparam),

@@ -243,7 +243,7 @@ edge_unload(struct edge *e)
 	edge_shadow_unref(e->shadow);
 	policy_rules_unref(e->rules);
 	edge_config_free(e->config);
-	net_keyd_stop(e->keyd);
+	(void)net_keyd_stop(e->keyd);
 }
 
 /* The session log's file is the master's to open and to begin anew. */

@@ -294,5 +294,8 @@ edge_master(struct edge *e)
 	net_keyd_log(e->keyd, log_descriptor());
 	rc = master_run(&spec);
 	close_doors(e);
+	if (!net_keyd_stop(e->keyd) && rc == 0)
+		rc = EX_SOFTWARE;
+	e->keyd = NULL;
 	return rc;
 }

@@ -472,14 +472,15 @@ net_keyd_main(int control, const char *run_as)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)prctl(PR_SET_NAME, "keyd");
-	proc_harden();
 	OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	/* what OpenSSL and the C library load and look up once, they do before the fence is there */
 	net_keyd_warm();
 	if (run_as != NULL && *run_as != '\0' && geteuid() == 0 && proc_drop_to(run_as) != SP_OK) {
 		log_say(SP_LOG_ERROR, "keyd", "cannot become \"%s\": %s", run_as, strerror(errno));
-		rc = EX_NOUSER;
-	} else if (sandbox_files(SANDBOX_KEYD, NULL, 0) != SP_OK || sandbox_calls(SANDBOX_KEYD) != SP_OK) {
+		exit(EX_NOUSER);
+	}
+	proc_harden();		/* after a change of accounts, which undoes a part of it */
+	if (sandbox_files(SANDBOX_KEYD, NULL, 0) != SP_OK || sandbox_calls(SANDBOX_KEYD) != SP_OK) {
 		rc = EX_OSERR;
 	} else {
 		d.control = control;

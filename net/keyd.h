@@ -36,8 +36,8 @@ struct net_keyd;
  * it. NULL: it did not start (logged). Call it while the process has one thread.
  */
 struct net_keyd *net_keyd_start(const char *run_as, unsigned nworkers);
-/* Close its channels, which ends it, and wait. NULL: nothing. */
-void	 net_keyd_stop(struct net_keyd *);
+/* Close its channels, which ends it, and wait. False: it did not end in order. NULL: nothing. */
+bool	 net_keyd_stop(struct net_keyd *);
 pid_t	 net_keyd_pid(const struct net_keyd *);
 /*
  * It has ended: start another, with all keys of net_keyd_keep() that can be read

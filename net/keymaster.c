@@ -109,7 +109,7 @@ net_keyd_start(const char *run_as, unsigned nworkers)
 	k->nworkers = nworkers;
 	k->run_as = run_as != NULL ? xstrdup(run_as) : NULL;
 	if (launch(k) != SP_OK || tell(k, NET_KEYD_KEEP, NULL, NULL, 0) != SP_OK) {
-		net_keyd_stop(k);
+		(void)net_keyd_stop(k);
 		return NULL;
 	}
 	return k;
@@ -128,17 +128,19 @@ net_keyd_leave(struct net_keyd *k)
 	free(k);
 }
 
-void
+bool
 net_keyd_stop(struct net_keyd *k)
 {
+	int status = 0;
 	pid_t pid;
 
 	if (k == NULL)
-		return;
+		return true;
 	pid = k->pid;
 	net_keyd_leave(k);
-	while (pid > 0 && waitpid(pid, NULL, 0) == -1 && errno == EINTR)
+	while (pid > 0 && waitpid(pid, &status, 0) == -1 && errno == EINTR)
 		;
+	return status == 0;
 }
 
 pid_t

@@ -201,7 +201,7 @@ class Edge:
 
     running = []
 
-    def __init__(self, name, config, policy, control=""):
+    def __init__(self, name, config, policy, control="", program="sallyport-edge"):
         self.dir = os.path.join(RUN, name)
         os.makedirs(self.dir, exist_ok=True)
         self.write("policy.conf", policy)
@@ -209,7 +209,7 @@ class Edge:
                    (self.dir, self.dir, control) + config)
         self.log_path = os.path.join(self.dir, "log")
         self.log_file = open(self.log_path, "wb")
-        self.proc = subprocess.Popen([os.path.join(BUILD, "sallyport-edge"), "-f", os.path.join(self.dir, "edge.conf")],
+        self.proc = subprocess.Popen([os.path.join(BUILD, program), "-f", os.path.join(self.dir, "edge.conf")],
                                      stderr=self.log_file, stdout=self.log_file)
         Edge.running.append(self)
         if not self.logged("event=ready"):

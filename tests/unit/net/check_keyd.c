@@ -73,7 +73,7 @@ begin(void)
 static void
 end(void)
 {
-	net_keyd_stop(keyd);
+	(void)net_keyd_stop(keyd);
 	close(channel);
 	pki_fini();
 }

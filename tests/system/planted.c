@@ -1,0 +1,252 @@
+/*
+ * tests/system/planted.c - what an intruder who runs code in a worker would try.
+ *
+ * A hole made on purpose, in a program that is linked for the tests alone: the linker puts
+ * these functions before two of the edge's own, so that the edge itself knows nothing of them.
+ * "X-Planted: what argument" in a stranger's message, and a worker does it, and logs
+ * how it went (event=planted).
+ */
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "sip/check.h"
+#include "sip/message.h"
+
+#define MASK	0x5a	/* what is looked for is masked, so that it is not found in the question */
+
+static int maps = -1, memory = -1;
+
+int	__real_proc_drop_to(const char *user);
+int	__wrap_proc_drop_to(const char *user);
+enum sip_check __real_sip_check_message(struct sip_message *);
+enum sip_check __wrap_sip_check_message(struct sip_message *);
+
+/* With all rights still, the proxy and keyd open what an intruder would be lucky to find open. */
+int
+__wrap_proc_drop_to(const char *user)
+{
+	maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	return __real_proc_drop_to(user);
+}
+
+static void
+tell(const char *what, bool done)
+{
+	struct logrec r;
+	int error = done ? 0 : errno;
+
+	r = log_begin(SP_LOG_ERROR, "planted");
+	log_word(&r, "what", what);
+	log_word(&r, "done", done ? "yes" : "no");
+	log_text(&r, "error", strerror(error));
+	log_end(&r);
+}
+
+static bool
+read_of(const char *path)
+{
+	char byte;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd != -1 && read(fd, &byte, 1) == 1;
+}
+
+static bool
+run_shell(const char *argument)
+{
+	(void)argument;
+	return execl("/bin/sh", "sh", "-c", "true", (char *)NULL) != -1;
+}
+
+static bool
+write_to(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	return fd != -1 && write(fd, "x", 1) == 1;
+}
+
+static bool
+make_process(const char *argument)
+{
+	pid_t pid = fork();
+
+	(void)argument;
+	if (pid == 0)
+		_exit(0);
+	return pid != -1;
+}
+
+static bool
+trace(const char *pid)
+{
+	return ptrace(PTRACE_ATTACH, atoi(pid), NULL, NULL) == 0;
+}
+
+static bool
+read_other(const char *pid)
+{
+	char byte;
+	struct iovec to = { &byte, 1 }, from = { &maps, 1 };
+
+	return process_vm_readv(atoi(pid), &to, 1, &from, 1, 0) != -1;
+}
+
+static bool
+signal_other(const char *pid)
+{
+	return kill(atoi(pid), SIGTERM) == 0;
+}
+
+static bool
+call_unix(const char *path)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
+	return fd != -1 && connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0;
+}
+
+static bool
+run_memory(const char *argument)
+{
+	(void)argument;
+	return mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED;
+}
+
+static bool
+unhook(const char *argument)
+{
+	(void)argument;
+	return signal(SIGSYS, SIG_IGN) != SIG_ERR;
+}
+
+/* Everything that is open, read from its beginning: is there a key file among it? */
+static bool
+read_open_files(const char *argument)
+{
+	char bytes[4096];
+
+	(void)argument;
+	for (int fd = 3; fd < 1024; fd++) {
+		ssize_t n = fd != memory && fd != maps ? pread(fd, bytes, sizeof(bytes), 0) : -1;
+
+		if (n > 0 && memmem(bytes, (size_t)n, "PRIVATE KEY", 11) != NULL)
+			return true;
+	}
+	errno = ENOENT;
+	return false;
+}
+
+static unsigned char wanted[256];
+static size_t nwanted;
+
+static bool
+has_wanted(const unsigned char *p, size_t n)
+{
+	for (; n >= nwanted; p++, n--) {
+		size_t i = 0;
+
+		while (i < nwanted && (p[i] ^ MASK) == wanted[i])
+			i++;
+		if (i == nwanted)
+			return true;
+	}
+	return false;
+}
+
+/* Own memory, all of it: the argument in hexadecimal, masked. */
+static bool
+scan(const char *hex)
+{
+	static unsigned char piece[1 << 20];
+	static char list[1 << 20];
+	ssize_t n, got = 0;
+	unsigned long from, to;
+	char rights[8];
+
+	for (nwanted = 0; nwanted < sizeof(wanted) && sscanf(hex + 2 * nwanted, "%2hhx", &wanted[nwanted]) == 1; nwanted++)
+		;
+	errno = EINVAL;
+	while (nwanted >= 8 && (n = pread(maps, list + got, sizeof(list) - 1 - (size_t)got, got)) > 0)
+		got += n;
+	list[got] = '\0';
+	errno = ENOENT;
+	for (char *line = list; line != NULL && *line != '\0'; line = strchr(line, '\n'), line += line != NULL) {
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) != 3 || rights[0] != 'r')
+			continue;
+		/* pieces overlap, so that nothing hides between two */
+		for (; from < to; from += sizeof(piece) - sizeof(wanted)) {
+			size_t want = to - from < sizeof(piece) ? to - from : sizeof(piece);
+
+			if ((n = pread(memory, piece, want, (off_t)from)) > 0 && has_wanted(piece, (size_t)n))
+				return true;
+		}
+	}
+	errno = got > 4096 ? ENOENT : EIO;
+	return false;
+}
+
+static bool
+crash(const char *argument)
+{
+	(void)argument;
+	raise(SIGSEGV);
+	return false;
+}
+
+static const struct {
+	const char	*what;
+	bool		(*try)(const char *argument);
+} attempts[] = {
+	{ "read", read_of }, { "write", write_to }, { "exec", run_shell }, { "fork", make_process }, { "ptrace", trace },
+	{ "vmread", read_other }, { "kill", signal_other }, { "unix", call_unix }, { "code", run_memory },
+	{ "unhook", unhook }, { "files", read_open_files }, { "scan", scan }, { "crash", crash }
+};
+
+static void
+planted(const struct sip_message *m)
+{
+	static char text[1024];
+	char *argument;
+
+	for (size_t i = 0; i < m->nheaders; i++) {
+		struct span name = sip_header_name(m, (int)i), value = sip_header_value(m, (int)i);
+
+		if (!span_iis(name, "X-Planted") || value.n >= sizeof(text))
+			continue;
+		memcpy(text, value.p, value.n);
+		text[value.n] = '\0';
+		argument = text + strcspn(text, " ");
+		if (*argument != '\0')
+			*argument++ = '\0';
+		for (size_t k = 0; k < sizeof(attempts) / sizeof(attempts[0]); k++) {
+			if (strcmp(text, attempts[k].what) == 0) {
+				bool done = attempts[k].try(argument);
+
+				tell(text, done);
+			}
+		}
+	}
+}
+
+enum sip_check
+__wrap_sip_check_message(struct sip_message *m)
+{
+	planted(m);
+	return __real_sip_check_message(m);
+}
