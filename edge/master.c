@@ -280,7 +280,7 @@ edge_master(struct edge *e)
 	const struct master_spec spec = {
 		.owner = e, .keyd = e->keyd, .nworkers = e->nworkers, .questions = questions, .doors = &e->fds[0][0],
 		.ndoors = sizeof(e->fds) / sizeof(int), .proxy = proxy, .refresh = refresh, .close_doors = close_doors,
-		.stop_ms = STOP_MS + (unsigned)e->config->limits.drain * 1000
+		.stop_ms = STOP_MS + (unsigned)e->config->drain * 1000
 	};
 	int rc;
 
