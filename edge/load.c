@@ -127,6 +127,9 @@ edge_load(struct edge *e, const char *file, struct edge_loaded *l, struct conf_e
 	l->rules = policyfile_pack(c->policy, errs, rows);
 	if (rows != NULL)
 		fclose(rows);
+	if (l->rules != NULL && !edge_has_inside(c) && !policy_only_relays(l->rules))
+		conf_error(errs, c->file, 0, "inner: is missing and has no default: only a clearing house without domains and "
+		    "branches of its own (see %s) has no inside", c->policy);
 	return conf_errors_count(errs) == before && (check || e->keyd != NULL);
 }
 

@@ -40,7 +40,7 @@ door_advice(int error)
 static int
 open_doors(struct edge *e)
 {
-	for (size_t i = 0; i <= EDGE_INNER(e->config); i++) {
+	for (size_t i = 0; i < EDGE_FACES(e->config); i++) {
 		const struct edge_door_conf *d = i == EDGE_INNER(e->config) ? &e->config->inner : edge_outer(e->config, i);
 
 		if (net_door_bind(&d->addr, e->nworkers, e->fds[i]) != SP_OK) {
