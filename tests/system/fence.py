@@ -263,19 +263,18 @@ def keyd():
 
 
 def reloads():
-    count = edge.log().count("event=reloaded")
+    count, before = edge.log().count("event=reloaded"), serial()
     for kind in (".pem", ".key"):
         os.unlink(os.path.join(PKI, "edge-outer" + kind))
     pki()
-    before = serial()
     edge.hup()
     T.check("a key that is root's alone is read at a reload", edge.logged("event=reloaded", count=count + 1))
     T.check("and shown", until(lambda: serial() != before))
+    count, before = edge.log().count("event=certificate-renewed"), serial()
     for kind in (".pem", ".key"):
         os.unlink(os.path.join(PKI, "edge-outer" + kind))
-    before = serial()
     pki()
-    T.check("a renewed one is noticed without", edge.logged("event=certificate-renewed", timeout=20))
+    T.check("a renewed one is noticed without", edge.logged("event=certificate-renewed", count=count + 1, timeout=20))
     T.check("and shown, too", until(lambda: serial() != before))
 
 
