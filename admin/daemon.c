@@ -85,10 +85,20 @@ event_set(sigset_t *set)
 	sigaddset(set, SIGCHLD);
 }
 
+static pid_t pid_of_daemon;
+
+pid_t
+daemon_pid(void)
+{
+	return pid_of_daemon;
+}
+
 void
 daemon_signals(void)
 {
 	sigset_t set;
+
+	pid_of_daemon = getpid();
 
 	signal(SIGPIPE, SIG_IGN);
 	event_set(&set);

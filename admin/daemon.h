@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 struct daemon_args {
 	const char	*config;	/* -f FILE */
@@ -32,6 +33,8 @@ enum daemon_event {
 
 /* Block those signals, before the first thread, so that only daemon_wait() sees them. SIGPIPE is ignored. */
 void	daemon_signals(void);
+/* Whom the administrator sends them to: the process that called daemon_signals(), also in its children. */
+pid_t	daemon_pid(void);
 /* The next of them; waits, at most tick_ms and then it is DAEMON_TICK (0: without end). */
 enum daemon_event daemon_wait(unsigned tick_ms);
 /* From any thread: the one that waits in daemon_wait() gets DAEMON_ASKED, once at least after this. */

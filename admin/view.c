@@ -8,6 +8,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "admin/daemon.h"
 #include "common/mem.h"
 #include "policy/reason.h"
 
@@ -165,7 +166,7 @@ view_begin_daemon(struct record_writer *w, unsigned char *storage, size_t size, 
 	record_begin(w, storage, size, "daemon");
 	record_str(w, "program", program);
 	record_str(w, "version", PACKAGE_VERSION);
-	record_int(w, "pid", getpid());
+	record_int(w, "pid", daemon_pid());
 	record_time(w, "since", since);
 }
 
