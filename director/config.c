@@ -108,6 +108,11 @@ static const struct conf_item items[] = {
 	    "File with a line for the end of each request; without it, there is none."),
 	INT("session_log.size", session_size, 0, 100, 0, 1000000,
 	    "MiB after which that file is renamed to FILE.1 and begun anew; 0: no bound."),
+	STR("hep.server", hep_server, CONF_OPTIONAL, NULL,
+	    "Address and UDP port of a Homer server that gets a copy of each message (HEP 3); without it, none."),
+	INT("hep.id", hep_id, 0, 2002, 0, 0x7fffffff, "Number of this capture agent."),
+	STR("hep.password", hep_password, CONF_OPTIONAL, NULL, "Password of the Homer server; it goes there in clear."),
+	BOOL("hep.bodies", hep_bodies, 0, false, "Whether bodies go along; otherwise as many x."),
 	STR("control.socket", control_socket, 0, RUNDIR "/director.sock",
 	    "The socket on which sallyportctl asks this daemon; \"\" for none."),
 	STR("control.group", control_group, CONF_OPTIONAL, NULL,
@@ -760,7 +765,9 @@ director_config_same_frame(const struct director_config *a, const struct directo
 	    a->workers != b->workers ? "workers" : !same(a->log_file, b->log_file) ? "log.file" :
 	    !same(a->log_journal, b->log_journal) ? "log.journal" : !same(a->auth_user, b->auth_user) ? "auth.user" :
 	    !same(a->session_file, b->session_file) ? "session_log.file" :
-	    a->session_size != b->session_size ? "session_log.size" :
+	    a->session_size != b->session_size ? "session_log.size" : !same(a->hep_server, b->hep_server) ? "hep.server" :
+	    !same(a->hep_password, b->hep_password) ? "hep.password" : a->hep_id != b->hep_id ? "hep.id" :
+	    a->hep_bodies != b->hep_bodies ? "hep.bodies" :
 	    a->auth_replay_entries != b->auth_replay_entries ? "auth.replay_entries" :
 	    a->sipae_lifetime != b->sipae_lifetime ? "sipae.lifetime" : a->sipae_idle != b->sipae_idle ? "sipae.idle" :
 	    a->sipae_associations != b->sipae_associations ? "sipae.associations" :

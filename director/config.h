@@ -80,6 +80,9 @@ struct director_config {
 	int		 log_refusals, log_window;	/* lines; seconds */
 	char		*session_file;
 	int		 session_size;	/* MiB */
+	char		*hep_server, *hep_password;
+	int		 hep_id;
+	bool		 hep_bodies;
 	char		*control_socket, *control_group, *control_operators;
 	char		*certificate, *key, *trust, *crl;
 	struct conf_groups doors, edges, pools, routes;

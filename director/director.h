@@ -74,6 +74,7 @@ struct director_worker {
 	struct net_timer	 sweep;		/* of the associations; the first worker's */
 	atomic_bool		 busy;		/* draining, and something is still in flight; read by the control thread */
 	struct sip_refusals	*refusals;	/* their log lines */
+	struct sip_hep		*hep;		/* NULL: none */
 };
 
 /* Start and end of a worker (net_crew_start()); arg is the struct director. */

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "director/director.h"
+#include "sip/hep.h"
 #include "sip/refusals.h"
 #include "sip/sessions.h"
 #include "director/srvs.h"
@@ -179,6 +180,8 @@ director_worker_start(struct net_worker *worker, void *arg)
 	sip_relay_join(w->relay, d->relays);
 	sip_relay_take_pen(w->relay, sip_sessions_pen(d->sessions, worker->id));
 	sip_relay_add_tap(w->relay, trace_tap(d->trace));
+	if ((w->hep = sip_hep_start(d->config->hep_server, (uint32_t)d->config->hep_id, d->config->hep_password, d->config->hep_bodies)) != NULL)
+		sip_relay_add_tap(w->relay, sip_hep_tap(w->hep));
 	w->ask = ask_new(worker->loop, d->authd.worker[worker->id], (uint32_t)d->config->max_questions);
 	w->sweep.fire = sweep;
 	if (worker->id == 0)
@@ -216,6 +219,7 @@ director_worker_stop(struct net_worker *worker, void *arg)
 	srvs_free(w->srvs, director_forget);
 	sip_relay_free(w->relay);
 	sip_refusals_free(w->refusals);
+	sip_hep_free(w->hep);
 	for (size_t i = 0; i < w->nfaces; i++) {
 		net_tls_ctx_unref(w->face[i].server);
 		net_tls_ctx_unref(w->face[i].client);

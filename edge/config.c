@@ -87,6 +87,14 @@ static const struct conf_item items[] = {
 	    .help = "File with a line for the end of each request; without it, there is none." },
 	{ .path = "session_log.size", .type = CONF_INT, .at = AT(session_size), .dflt = 100, .min = 0, .max = 1000000,
 	    .help = "MiB after which that file is renamed to FILE.1 and begun anew; 0: no bound." },
+	{ .path = "hep.server", .type = CONF_STR, .at = AT(hep_server), .flags = CONF_OPTIONAL,
+	    .help = "Address and UDP port of a Homer server that gets a copy of each message (HEP 3); without it, none." },
+	{ .path = "hep.id", .type = CONF_INT, .at = AT(hep_id), .dflt = 2001, .min = 0, .max = 0x7fffffff,
+	    .help = "Number of this capture agent." },
+	{ .path = "hep.password", .type = CONF_STR, .at = AT(hep_password), .flags = CONF_OPTIONAL,
+	    .help = "Password of the Homer server; it goes there in clear." },
+	{ .path = "hep.bodies", .type = CONF_BOOL, .at = AT(hep_bodies),
+	    .help = "Whether bodies go along; otherwise as many x." },
 	{ .path = "control.socket", .type = CONF_STR, .at = AT(control_socket), .text = RUNDIR "/edge.sock",
 	    .help = "The socket on which sallyportctl asks this daemon; \"\" for none." },
 	{ .path = "control.group", .type = CONF_STR, .at = AT(control_group), .flags = CONF_OPTIONAL,
@@ -326,6 +334,8 @@ check_networks(struct edge_config *c, struct conf_errors *errs)
 			conf_error(errs, c->file, c->discovery_networks.v[i].line,
 			    "discovery.networks: expects a network as address/bits, like 10.0.0.0/8");
 	net_guard_free(g);
+	if (c->hep_server != NULL && net_addr_parse(&(struct net_addr){ .len = 0 }, span_str(c->hep_server), 0) != SP_OK)
+		conf_error(errs, c->file, conf_line_of(errs, "hep.server"), "hep.server: expects an IP address and a port");
 	if (c->dns_ttl_min > c->dns_ttl_max)
 		conf_error(errs, c->file, conf_line_of(errs, "dns.ttl_min"), "dns.ttl_min: is more than dns.ttl_max");
 }

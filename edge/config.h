@@ -62,6 +62,9 @@ struct edge_config {
 	int			 log_refusals, log_window;	/* lines; seconds */
 	char			*session_file;
 	int			 session_size;	/* MiB */
+	char			*hep_server, *hep_password;
+	int			 hep_id;
+	bool			 hep_bodies;
 	char			*control_socket, *control_group, *control_operators;
 	struct conf_groups	 outer;		/* of struct edge_door_conf */
 	struct edge_door_conf	 inner;

@@ -85,6 +85,7 @@ struct edge_worker {
 	struct sip_face		*partner_face;	/* how partners see us when we dial */
 	unsigned		 decisions;	/* one of 64 is timed */
 	struct sip_refusals	*refusals;	/* their log lines */
+	struct sip_hep		*hep;		/* NULL: none */
 };
 
 /* ---- edge/load.c: what comes out of files; for the master, and for -n ---- */

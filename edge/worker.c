@@ -9,6 +9,7 @@
 #include "admin/master.h"
 #include "edge/edge.h"
 #include "edge/gauges.h"
+#include "sip/hep.h"
 #include "sip/refusals.h"
 #include "sip/sessions.h"
 
@@ -191,6 +192,8 @@ edge_worker_start(struct net_worker *worker, void *arg)
 	sip_relay_join(w->relay, e->relays);
 	sip_relay_take_pen(w->relay, sip_sessions_pen(e->sessions, worker->id));
 	sip_relay_add_tap(w->relay, trace_tap(e->trace));
+	if ((w->hep = sip_hep_start(e->config->hep_server, (uint32_t)e->config->hep_id, e->config->hep_password, e->config->hep_bodies)) != NULL)
+		sip_relay_add_tap(w->relay, sip_hep_tap(w->hep));
 	w->door_arg = xcalloc(n, sizeof(*w->door_arg));
 	for (size_t i = 0; i < EDGE_IDENTITIES; i++)
 		if (e->material[i] != NULL)
@@ -231,6 +234,7 @@ edge_worker_stop(struct net_worker *worker, void *arg)
 	edge_discovery_free(w->discovery, edge_drop_held);
 	sip_relay_free(w->relay);
 	sip_refusals_free(w->refusals);
+	sip_hep_free(w->hep);
 	for (size_t i = 0; i < EDGE_FACES(w->edge->config); i++) {
 		net_tls_ctx_unref(w->face[i].server);
 		net_tls_ctx_unref(w->face[i].client);

@@ -525,12 +525,43 @@ def strict():
     door.close()
 
 
+def copies(homer):
+    """What a Homer server gets: each packet is taken apart, chunk by chunk."""
+    packets = []
+    while len(packets) < 2:
+        data = homer.recv(65536)
+        chunks, at = {}, 6
+        T.check("a packet of HEP 3 is as long as it says", data[:4] == b"HEP3" and struct.unpack("!H", data[4:6])[0] == len(data))
+        while at < len(data):
+            vendor, kind, n = struct.unpack("!HHH", data[at:at + 6])
+            if vendor or n < 6 or at + n > len(data) or kind in chunks:
+                T.check("each of its chunks too", False, (vendor, kind, n))
+                return
+            chunks[kind] = data[at + 6:at + n]
+            at += n
+        packets.append(chunks)
+    ask, answer = packets
+    T.check("the request came from outside to our port 443", ask[4] == socket.inet_aton(OUT) and ask[8] == struct.pack("!H", 443) and
+            answer[3] == ask[4] and answer[7] == ask[8] and answer[4] == ask[3])
+    T.check("with agent, password and Call-ID", struct.unpack("!I", ask[12])[0] == 77 and ask[14] == b"homer" and
+            ask[17].startswith(b"call-") and ask[17] == answer[17])
+    T.check("credentials and body are not in it", b"5ecre7" not in ask[15] and b"Digest ***" in ask[15] and
+            ask[15].endswith(b"\r\n\r\nxxxx"), ask[15])
+    T.check("the answer follows", answer[15].startswith(b"SIP/2.0 403 "), answer[15])
+
+
 def closed_policy():
+    homer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    homer.bind((DNS, 9060))
+    homer.settimeout(10)
     door = Door(DIR + ":5061", "director")
     edge, world = start("closed", """internal_domains = [ "example.com" ]; internal_servers = [ "director.int.example.com" ];
         federation = false; remote_users = false;
-        partners = ( { name = "Contoso"; server = "sip.contoso.example"; domains = [ "contoso.example" ]; } );""")
-    world.provoke("remote-users-off")(lambda: status_of(dial(USERS), request()))
+        partners = ( { name = "Contoso"; server = "sip.contoso.example"; domains = [ "contoso.example" ]; } );""",
+                        extra='hep = { server = "%s:9060"; id = 77; password = "homer"; };' % DNS)
+    world.provoke("remote-users-off")(lambda: status_of(dial(USERS), request(
+        headers=['Authorization: Digest username="a", response="5ecre7"'], body=b"evil")))
+    copies(homer)
     world.provoke("federation-off")(lambda: status_of(dial(PARTNERS, cert="partner-edge-outer"), request(sender=CAROL)))
     T.check("the edge ends in order", edge.stop() == 0)
     door.close()
