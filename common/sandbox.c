@@ -39,7 +39,8 @@ enum {
 	MAY_READ	= 1 << 4,	/* open files for reading; Landlock says which */
 	MAY_WRITE	= 1 << 5,	/* and for writing */
 	MAY_FORK	= 1 << 6,	/* make processes, wait for them and end them; the filter goes with them */
-	MAY_MEMFD	= 1 << 7	/* make files that are memory, to hand over */
+	MAY_MEMFD	= 1 << 7,	/* make files that are memory, to hand over */
+	MAY_ACCEPT	= 1 << 8	/* take connections on a socket that is there, and make none to elsewhere */
 };
 
 static const struct {
@@ -51,7 +52,8 @@ static const struct {
 	[SANDBOX_PROXY] = { "proxy", MAY_THREADS | MAY_POLL | MAY_INET | MAY_MEMFD },
 	[SANDBOX_AUTHD] = { "authd", MAY_READ | MAY_WRITE | MAY_UNIX | MAY_POLL },
 	[SANDBOX_LDAPD] = { "ldapd", MAY_READ | MAY_INET | MAY_UNIX | MAY_POLL | MAY_THREADS },
-	[SANDBOX_WBD] = { "wbd", MAY_READ | MAY_WRITE | MAY_UNIX | MAY_POLL | MAY_THREADS }
+	[SANDBOX_WBD] = { "wbd", MAY_READ | MAY_WRITE | MAY_UNIX | MAY_POLL | MAY_THREADS },
+	[SANDBOX_ADMIN] = { "admin", MAY_READ | MAY_WRITE | MAY_ACCEPT | MAY_UNIX | MAY_POLL | MAY_THREADS | MAY_MEMFD }
 };
 
 const char *
@@ -359,8 +361,9 @@ allow_role(struct filter *f, unsigned may)
 		allow_ioctl(f, FIONBIO);
 		allow_ioctl(f, FIONREAD);
 	}
-	if (may & MAY_INET) {
+	if (may & (MAY_INET | MAY_ACCEPT))
 		ALLOW(f, calls_inet);
+	if (may & MAY_INET) {
 		allow_if(f, CALL(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET));
 		allow_if(f, CALL(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET6));
 		/* the C library looks for interfaces to sort addresses by, and does without */

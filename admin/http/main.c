@@ -16,11 +16,13 @@
 #include "admin/http/routes.h"
 #include "admin/http/sample.h"
 #include "admin/http/server.h"
+#include "admin/policystore.h"
 #include "common/err.h"
 #include "common/hash.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/proc.h"
+#include "common/sandbox.h"
 
 #define TICK_MS	1000
 
@@ -139,6 +141,79 @@ serve(struct admin *a)
 	}
 }
 
+/* ---- the fences ---- */
+
+#define FENCE_PATHS	16
+#define FENCE_TEXT	1024
+
+struct fence {
+	struct sandbox_path	 v[FENCE_PATHS];
+	char			 text[FENCE_PATHS][FENCE_TEXT];
+	size_t			 n;
+};
+
+static void
+allow(struct fence *f, const char *path, bool write)
+{
+	if (f->n < FENCE_PATHS)
+		f->v[f->n++] = (struct sandbox_path){ path, write };
+}
+
+/* The directory that holds path; files are replaced by others beside them, so the directory is what counts. */
+static void
+allow_beside(struct fence *f, const char *path, bool write)
+{
+	const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+
+	if (path == NULL || path[0] == '\0' || f->n == FENCE_PATHS)
+		return;
+	snprintf(f->text[f->n], FENCE_TEXT, "%.*s", slash == NULL || slash == path ? 1 : (int)(slash - path),
+	    slash == NULL ? "." : path);
+	allow(f, f->text[f->n], write);
+}
+
+/* The store is made if it is not there, since it could not be later on. */
+static void
+make_store(const struct siteconf *c)
+{
+	struct conf_errors *errs = conf_errors_new();
+	struct policystore *store = NULL;
+
+	policystore_open(&store, c->store, c->policy, errs);
+	for (size_t i = 0; i < conf_errors_count(errs); i++)
+		log_say(SP_LOG_ERROR, "store", "%s", conf_errors_get(errs, i));
+	policystore_close(store);
+	conf_errors_free(errs);
+}
+
+/* From here on: its own files, the control sockets, and connections that others make. */
+static bool
+fence_in(const struct siteconf *c)
+{
+	static struct fence f;
+	char *policy = realpath(c->policy, NULL);
+	bool good;
+
+	make_store(c);
+	f.n = 0;
+	allow_beside(&f, c->policy, true);
+	allow_beside(&f, policy, true);		/* it may be a link */
+	allow(&f, c->store, true);
+	allow_beside(&f, c->charts, true);
+	allow_beside(&f, c->log_file, true);
+	allow_beside(&f, c->accounts, false);
+	allow_beside(&f, c->file, false);
+	allow_beside(&f, c->certificate, false);
+	allow_beside(&f, c->key, false);
+	allow_beside(&f, c->edge_socket, false);
+	allow_beside(&f, c->director_socket, false);
+	allow(&f, "/etc/ssl", false);
+	allow(&f, "/etc/gnutls", false);
+	good = sandbox_files(SANDBOX_ADMIN, f.v, f.n) == SP_OK && sandbox_calls(SANDBOX_ADMIN) == SP_OK;
+	free(policy);
+	return good;
+}
+
 /* The address is taken and the key is read, root is given up, and then the first request may come. */
 static int
 run(struct siteconf *c)
@@ -170,6 +245,12 @@ run(struct siteconf *c)
 	}
 	/* nothing below this line is privileged */
 	daemon_signals();
+	if (!fence_in(c)) {
+		close(fd);
+		server_tls_wipe(&tls);
+		siteconf_free(c);
+		return EX_OSERR;
+	}
 	a.certificate_time = changed_at(c->certificate);
 	a.key_time = changed_at(c->key);
 	a.site = site_new(c);

@@ -815,12 +815,33 @@ def guessing():
     T.run("and the right person is let in again by and by", afterwards)
 
 
+def hang(pid):
+    """Stop a process, with its children and all its threads, and wait until each of them stands."""
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+        pids = [pid] + [int(x) for x in f.read().split()]
+    for p in pids:
+        os.kill(p, signal.SIGSTOP)
+    end = time.monotonic() + 10
+    for p in pids:
+        for task in os.listdir("/proc/%d/task" % p):
+            while " T " not in open("/proc/%d/task/%s/stat" % (p, task)).read().rsplit(")", 1)[1][:4]:
+                if time.monotonic() > end:
+                    raise RuntimeError("process %d does not stop" % p)
+                time.sleep(0.01)
+    return pids
+
+
+def go_on(pids):
+    for p in pids:
+        os.kill(p, signal.SIGCONT)
+
+
 def trouble(b, edge, admin, wire):
     c = Client()
     c.login()
 
     def hung_edge():
-        os.kill(edge.proc.pid, signal.SIGSTOP)
+        pids = hang(edge.proc.pid)
         try:
             begin = time.monotonic()
             r = c.ask("GET", "/")
@@ -828,15 +849,15 @@ def trouble(b, edge, admin, wire):
             healthy = Client().ask("GET", "/healthz").status
             return r.status == 200 and "did not answer in time" in r.text and took < 10 and healthy == 200 or (took, r.text[:500])
         finally:
-            os.kill(edge.proc.pid, signal.SIGCONT)
+            go_on(pids)
     T.run("while the edge hangs the page says so, and is there", hung_edge)
 
     def hung_page():
-        os.kill(admin.proc.pid, signal.SIGSTOP)
+        pids = hang(admin.proc.pid)
         try:
             return wire.status("sip:x@fabrikam.example") == 403
         finally:
-            os.kill(admin.proc.pid, signal.SIGCONT)
+            go_on(pids)
     T.run("while the page hangs SIP goes on", hung_page)
 
     def dead_page():

@@ -192,6 +192,7 @@ START_TEST(nobody_runs_programs)
 	DIES(SANDBOX_PROXY, execs, "execve");
 	DIES(SANDBOX_KEYD, execs, "execve");
 	DIES(SANDBOX_AUTHD, execs, "execve");
+	DIES(SANDBOX_ADMIN, execs, "execve");
 }
 END_TEST
 
@@ -208,6 +209,7 @@ START_TEST(proxy_stays_itself)
 	DIES(SANDBOX_PROXY, packets, "socket");
 	DIES(SANDBOX_KEYD, calls_inet, "socket");
 	DIES(SANDBOX_AUTHD, calls_inet, "socket");
+	DIES(SANDBOX_ADMIN, calls_inet, "socket");
 	DIES(SANDBOX_NOTHING, calls_unix, "socket");
 }
 END_TEST
