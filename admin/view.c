@@ -8,12 +8,15 @@
 #include <sysexits.h>
 
 #include "admin/daemon.h"
+#include "common/clock.h"
 #include "common/mem.h"
 #include "policy/reason.h"
 
 #include "config.h"
 
 #define NAMES_SHOWN	8	/* of one certificate */
+#define DAY		86400
+#define SOON_DAYS	30	/* what expires within them is in the forecast */
 
 /* ---- in the worker ---- */
 
@@ -291,4 +294,68 @@ view_end(struct control_request *r, struct control_answer *const *answer, unsign
 		control_end(r, EX_OK, NULL);
 	else
 		control_end(r, EX_TEMPFAIL, "%u of %u workers did not answer in time", missing, n);
+}
+
+/* ---- certificates, in any thread ---- */
+
+int64_t
+view_days_left(time_t not_after)
+{
+	return (int64_t)((not_after - clock_wall()) / DAY);
+}
+
+void
+view_usage(struct record_writer *w, unsigned usage)
+{
+	if ((usage & NET_USAGE_SERVER) != 0)
+		record_item(w, "usage", SPAN_LIT("server"));
+	if ((usage & NET_USAGE_CLIENT) != 0)
+		record_item(w, "usage", SPAN_LIT("client"));
+}
+
+/* What will change, or has: an item of "forecast" for each. */
+void
+view_forecast(struct record_writer *w, time_t not_after, unsigned usage)
+{
+	int64_t days = view_days_left(not_after);
+	char text[64];
+
+	if (not_after <= clock_wall()) {
+		record_item(w, "forecast", SPAN_LIT("has expired"));
+	} else if (days < SOON_DAYS) {
+		snprintf(text, sizeof(text), "expires in %lld days", (long long)days);
+		record_item(w, "forecast", span_str(text));
+	}
+	if ((usage & NET_USAGE_CLIENT) == 0)
+		record_item(w, "forecast", SPAN_LIT("not for clients: servers that insist on that usage refuse it"));
+	if ((usage & NET_USAGE_SERVER) == 0)
+		record_item(w, "forecast", SPAN_LIT("not for servers: whoever connects to it refuses it"));
+}
+
+bool
+view_own(struct record_writer *w, unsigned char *storage, size_t size, const char *door, bool dials, const char *name,
+    const struct net_tls_material *m)
+{
+	struct net_peer leaf;
+	char text[512];
+
+	if (!net_tls_material_leaf(m, &leaf))
+		return false;
+	record_begin(w, storage, size, "own");
+	record_str(w, "door", door);
+	record_str(w, "use", dials ? "dial" : "door");
+	record_int(w, "days_left", view_days_left(leaf.not_after));
+	record_time(w, "not_after", leaf.not_after);
+	record_str(w, "subject", leaf.subject);
+	record_str(w, "issuer", leaf.issuer);
+	for (unsigned k = 0; k < leaf.nnames && k < 16; k++)
+		record_item(w, "names", leaf.names[k]);
+	view_usage(w, leaf.usage);
+	view_forecast(w, leaf.not_after, leaf.usage);
+	if (name != NULL && !net_tls_material_proves(m, name)) {
+		snprintf(text, sizeof(text), "does not hold the name %s", name);
+		record_item(w, "forecast", span_str(text));
+	}
+	net_peer_fini(&leaf);
+	return true;
 }

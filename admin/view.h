@@ -77,4 +77,19 @@ unsigned view_missing(struct control_answer *const *answer, unsigned n);
 /* End it, with EX_TEMPFAIL if workers are missing. */
 void	view_end(struct control_request *, struct control_answer *const *answer, unsigned n);
 
+/* ---- certificates, in any thread ---- */
+
+/* Whole days from now on; negative: over. */
+int64_t	view_days_left(time_t not_after);
+/* NET_USAGE_* as items of "usage". */
+void	view_usage(struct record_writer *, unsigned usage);
+/* What will change, or has: an item of "forecast" for each. */
+void	view_forecast(struct record_writer *, time_t not_after, unsigned usage);
+/*
+ * An identity of ours as a record "own". name: must be in it, else the forecast says so; NULL: whatever. dials:
+ * it is shown where we connect. False: it cannot be read.
+ */
+bool	view_own(struct record_writer *, unsigned char *storage, size_t size, const char *door, bool dials, const char *name,
+	    const struct net_tls_material *);
+
 #endif

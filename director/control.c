@@ -249,6 +249,33 @@ run_reopen(struct control_request *r)
 	control_ask_main(r, &(struct control_asked){ .fn = do_reopen });
 }
 
+/* ---- certs ---- */
+
+/* In the main thread, whose the newest identities are. */
+static void
+look_at_certs(void *who, struct control_answer *a)
+{
+	const struct director *d = who;
+
+	for (size_t i = 0; i < d->config->doors.n && i < DIRECTOR_DOORS_MAX; i++) {
+		unsigned char room[2 * RECORD_SMALL];
+		struct record_writer w;
+
+		if (d->material[i] != NULL && view_own(&w, room, sizeof(room), director_door(d->config, i)->listen, false,
+		    d->config->name, d->material[i]))
+			control_answer_put(a, &w);
+	}
+}
+
+static void
+run_certs(struct control_request *r)
+{
+	if (control_int(r, "all", 0) != 0)
+		control_end(r, EX_USAGE, "a Director keeps no list of what others have shown");
+	else
+		control_ask_main(r, &(struct control_asked){ .fn = look_at_certs });
+}
+
 /* ---- trace ---- */
 
 static const char *
@@ -323,6 +350,7 @@ run_signed_in(struct control_request *r)
 static const struct control_arg filter_args[] = { VIEW_FILTER_ARGS, { NULL, 0, false } };
 
 static const struct control_arg trace_args[] = { TRACE_ARGS, { NULL, 0, false } };
+static const struct control_arg certs_args[] = { { "all", RECORD_BOOL, false }, { NULL, 0, false } };
 static const struct control_arg signed_in_args[] = { { "user", RECORD_TEXT, false }, { "count", RECORD_BOOL, false },
 	{ NULL, 0, false } };
 
@@ -331,6 +359,7 @@ static const struct control_verb verbs[] = {
 	{ .name = "connections", .right = CONTROL_READ, .args = filter_args, .run = run_connections },
 	{ .name = "trace", .right = CONTROL_READ, .args = trace_args, .run = run_trace },
 	{ .name = "signed-in", .right = CONTROL_READ, .args = signed_in_args, .run = run_signed_in },
+	{ .name = "certs", .right = CONTROL_READ, .args = certs_args, .run = run_certs },
 	{ .name = "pools", .right = CONTROL_READ, .run = run_pools },
 	{ .name = "reload", .right = CONTROL_CHANGE, .run = run_reload },
 	{ .name = "drain", .right = CONTROL_CHANGE, .run = run_drain },

@@ -15,8 +15,6 @@
 #include "edge/controls.h"
 #include "sip/state.h"
 
-#define DAY		86400
-#define SOON_DAYS	30	/* what expires within them is in the forecast */
 #define TEST_EVERY_MS	50
 #define TEST_MS		15000	/* more than limits.connect's default and DNS together */
 
@@ -284,40 +282,6 @@ verdict(const struct partner_state *s)
 	return s->state != NULL ? s->state : "idle";
 }
 
-static int64_t
-days_left(time_t not_after)
-{
-	return (int64_t)((not_after - clock_wall()) / DAY);
-}
-
-static void
-put_usage(struct record_writer *w, unsigned usage)
-{
-	if ((usage & NET_USAGE_SERVER) != 0)
-		record_item(w, "usage", SPAN_LIT("server"));
-	if ((usage & NET_USAGE_CLIENT) != 0)
-		record_item(w, "usage", SPAN_LIT("client"));
-}
-
-/* What will change, or has: an item of "forecast" for each. */
-static void
-put_forecast(struct record_writer *w, time_t not_after, unsigned usage)
-{
-	int64_t days = days_left(not_after);
-	char text[64];
-
-	if (not_after <= clock_wall()) {
-		record_item(w, "forecast", SPAN_LIT("has expired"));
-	} else if (days < SOON_DAYS) {
-		snprintf(text, sizeof(text), "expires in %lld days", (long long)days);
-		record_item(w, "forecast", span_str(text));
-	}
-	if ((usage & NET_USAGE_CLIENT) == 0)
-		record_item(w, "forecast", SPAN_LIT("not for clients: servers that insist on that usage refuse it"));
-	if ((usage & NET_USAGE_SERVER) == 0)
-		record_item(w, "forecast", SPAN_LIT("not for servers: whoever connects to it refuses it"));
-}
-
 /* ---- partner list, partner show ---- */
 
 static void
@@ -339,7 +303,7 @@ put_row(struct control_request *r, const struct partners *ps, size_t i)
 	record_time(&w, "last_success", s->up_at > seen->accepted_at ? s->up_at : seen->accepted_at);
 	record_time(&w, "last_failure", s->failed_at > seen->refused_at ? s->failed_at : seen->refused_at);
 	if (seen->accepted || seen->refused)
-		record_int(&w, "days_left", days_left(seen->not_after));
+		record_int(&w, "days_left", view_days_left(seen->not_after));
 	control_put(r, &w);
 }
 
@@ -375,10 +339,10 @@ put_card(struct control_request *r, const struct partners *ps, size_t i)
 		record_str(&w, "issuer", seen->issuer);
 		record_str(&w, "names", seen->names);
 		record_time(&w, "not_after", seen->not_after);
-		record_int(&w, "days_left", days_left(seen->not_after));
-		put_usage(&w, seen->usage);
+		record_int(&w, "days_left", view_days_left(seen->not_after));
+		view_usage(&w, seen->usage);
 		record_str(&w, "fingerprint", seen->fingerprint);
-		put_forecast(&w, seen->not_after, seen->usage);
+		view_forecast(&w, seen->not_after, seen->usage);
 	}
 	record_bool(&w, "accept_cn", p->accept_cn);
 	control_put(r, &w);
@@ -600,32 +564,13 @@ put_own(struct control_request *r, const struct edge_config *c, size_t i, const 
 	size_t door = i % EDGE_DIAL(0);
 	const struct edge_door_conf *d = door == EDGE_INNER(c) ? &c->inner : edge_outer(c, door);
 	unsigned char room[2 * RECORD_SMALL];
-	struct net_peer leaf;
 	struct record_writer w;
-	char text[512];
+	char label[32] = "inner";
 
-	if (!net_tls_material_leaf(m, &leaf))
-		return;
-	record_begin(&w, room, sizeof(room), "own");
-	if (door == EDGE_INNER(c))
-		record_str(&w, "door", "inner");
-	else
-		record_printf(&w, "door", "outer[%zu]", door);
-	record_str(&w, "use", i >= EDGE_DIAL(0) ? "dial" : "door");
-	record_int(&w, "days_left", days_left(leaf.not_after));
-	record_time(&w, "not_after", leaf.not_after);
-	record_str(&w, "subject", leaf.subject);
-	record_str(&w, "issuer", leaf.issuer);
-	for (unsigned k = 0; k < leaf.nnames && k < 16; k++)
-		record_item(&w, "names", leaf.names[k]);
-	put_usage(&w, leaf.usage);
-	put_forecast(&w, leaf.not_after, leaf.usage);
-	if (i < EDGE_DIAL(0) && !net_tls_material_proves(m, d->name)) {
-		snprintf(text, sizeof(text), "does not hold the name %s", d->name);
-		record_item(&w, "forecast", span_str(text));
-	}
-	control_put(r, &w);
-	net_peer_fini(&leaf);
+	if (door != EDGE_INNER(c))
+		snprintf(label, sizeof(label), "outer[%zu]", door);
+	if (view_own(&w, room, sizeof(room), label, i >= EDGE_DIAL(0), i < EDGE_DIAL(0) ? d->name : NULL, m))
+		control_put(r, &w);
 }
 
 /* Configured partners: what they have shown, and whether it will do tomorrow. */
@@ -644,12 +589,12 @@ put_partners(struct control_request *r, const struct partners *ps)
 		record_str(&w, "name", p->name);
 		record_str(&w, "server", p->server);
 		record_str(&w, "verdict", s->accepted_at >= s->refused_at ? "accepted" : policy_reason_name(s->why));
-		record_int(&w, "days_left", days_left(s->not_after));
+		record_int(&w, "days_left", view_days_left(s->not_after));
 		record_time(&w, "not_after", s->not_after);
 		record_time(&w, "seen", s->accepted_at > s->refused_at ? s->accepted_at : s->refused_at);
 		record_str(&w, "issuer", s->issuer);
-		put_usage(&w, s->usage);
-		put_forecast(&w, s->not_after, s->usage);
+		view_usage(&w, s->usage);
+		view_forecast(&w, s->not_after, s->usage);
 		if (s->refused_at > s->accepted_at && s->accepted)
 			record_item(&w, "forecast", SPAN_LIT("what it shows now is refused"));
 		control_put(r, &w);
@@ -669,14 +614,14 @@ put_other(void *arg, const struct seen_state *s)
 	strbuf_hex(&sb, s->fingerprint, 32, false);
 	record_begin(&w, room, sizeof(room), "seen");
 	record_str(&w, "verdict", s->why == POLICY_REASON_ALLOWED ? "accepted" : policy_reason_name(s->why));
-	record_int(&w, "days_left", days_left(s->not_after));
+	record_int(&w, "days_left", view_days_left(s->not_after));
 	record_time(&w, "last", s->last);
 	record_int(&w, "times", (int64_t)s->times);
 	record_str(&w, "direction", s->inbound ? "in" : "out");
 	record_str(&w, "peer", s->from);
 	record_str(&w, "names", s->names);
 	record_str(&w, "issuer", s->issuer);
-	put_usage(&w, s->usage);
+	view_usage(&w, s->usage);
 	record_str(&w, "fingerprint", hex);
 	control_put(r, &w);
 }

@@ -448,6 +448,8 @@ def a_director():
             T.run("Director: pools", lambda: [r for r in ctl.records("hop", "pools") if r["what"] == "pool" and
                                                r["state"] in ("up", "partly up")] != [])
             T.run("Director: connections by class", lambda: len(ctl.records("connection", "connections", "--class", "edge")) >= 1)
+            T.run("Director: certs", lambda: (lambda r: len(r) == 2 and r[0]["days_left"] == 29 and "director.int.example.com" in r[0]["names"] or
+                                              r)(ctl.records("own", "certs")))
             T.run("Director: a request that only an edge knows", lambda: ctl.run("discovered", "list")[0] == 69)
             T.run("Director: reload", lambda: ctl.run("reload")[0] == 0)
 
@@ -472,6 +474,9 @@ def main():
             part()
         except Exception as e:  # the test's result
             T.check("%s came to its end" % name, False, "(%s: %s)" % (type(e).__name__, e))
+    for name in ("edge", "director"):
+        log = open(os.path.join(RUN, name, "log"), errors="replace").read()
+        T.check("%s: no sanitizer complained" % name, "Sanitizer" not in log and "runtime error" not in log)
     raise SystemExit(1 if T.failed else 0)
 
 
