@@ -856,6 +856,7 @@ control_new(const struct control_setup *s)
 	c->owner = s->owner;
 	c->crew = s->crew;
 	c->verbs = s->verbs;
+	c->leaves_file = s->leaves_file;
 	c->uid = geteuid();
 	c->ms[DEADLINE_IDLE] = s->idle_ms != 0 ? s->idle_ms : CONTROL_IDLE_MS;
 	c->ms[DEADLINE_HALF] = s->half_ms != 0 ? s->half_ms : CONTROL_HALF_MS;
@@ -964,7 +965,7 @@ control_free(struct control *c)
 	if (c->door.fd != -1) {
 		close(c->door.fd);
 		/* of a later daemon's socket we keep our hands off */
-		if (lstat(c->path, &st) == 0 && st.st_dev == c->dev && st.st_ino == c->ino)
+		if (!c->leaves_file && lstat(c->path, &st) == 0 && st.st_dev == c->dev && st.st_ino == c->ino)
 			(void)unlink(c->path);
 	}
 	net_worker_solo_free(c->worker);

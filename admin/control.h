@@ -73,6 +73,7 @@ struct control_setup {
 	const struct control_verb *const *verbs;	/* NULL-ended list of tables, borrowed for good */
 	void		*owner;		/* the daemon */
 	struct net_crew	*crew;		/* who is asked; a worker without an owner has nothing to say */
+	bool		 leaves_file;	/* whoever ends may remove no files by then: the next start replaces the socket */
 	unsigned	 half_ms, idle_ms, slow_ms, answer_ms;	/* 0: as above */
 };
 
@@ -88,7 +89,7 @@ struct control *control_new(const struct control_setup *);
 void	control_start(struct control *);
 /* Ends the thread and closes all clients; before net_crew_stop(). */
 void	control_stop(struct control *);
-/* After net_crew_stop(). Removes the socket's file if it is still ours and may be. NULL: nothing. */
+/* After net_crew_stop(). Removes the socket's file, if it is still ours and not to be left. NULL: nothing. */
 void	control_free(struct control *);
 /* The main thread: DAEMON_ASKED has come, so run what control_ask_main() has left for it. */
 void	control_run_main(struct control *);

@@ -69,6 +69,7 @@ struct control {
 	bool			 running;
 	struct net_io		 door;
 	struct net_timer	 starved;
+	bool			 leaves_file;
 	dev_t			 dev;
 	ino_t			 ino;
 	uid_t			 uid;		/* the daemon's account */

@@ -375,7 +375,7 @@ director_control_new(struct director *d)
 {
 	struct control_setup setup = {
 		.path = d->config->control_socket, .group = d->config->control_group,
-		.operators = d->config->control_operators, .user = d->config->user, .verbs = tables, .owner = d,
+		.operators = d->config->control_operators, .user = d->config->user, .leaves_file = true, .verbs = tables, .owner = d,
 		.crew = d->crew
 	};
 

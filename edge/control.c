@@ -310,7 +310,7 @@ edge_control_new(struct edge *e)
 {
 	struct control_setup setup = {
 		.path = e->config->control_socket, .group = e->config->control_group,
-		.operators = e->config->control_operators, .user = e->config->user, .verbs = tables, .owner = e,
+		.operators = e->config->control_operators, .user = e->config->user, .leaves_file = true, .verbs = tables, .owner = e,
 		.crew = e->crew
 	};
 
