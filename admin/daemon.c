@@ -7,6 +7,7 @@
 #include <sys/un.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stddef.h>
@@ -138,6 +139,24 @@ void
 daemon_ask(pthread_t waits)
 {
 	(void)pthread_kill(waits, SIGUSR2);
+}
+
+size_t
+daemon_sockets(int *fds, size_t max)
+{
+	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+	long n = pid != NULL && count != NULL && strtol(pid, NULL, 10) == (long)getpid() ? strtol(count, NULL, 10) : 0;
+	size_t got = 0;
+
+	for (int fd = 3; n > 0 && fd < 3 + n; fd++) {
+		if (got == max || fcntl(fd, F_SETFD, FD_CLOEXEC) == -1)
+			break;
+		fds[got++] = fd;
+	}
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
+	return got;
 }
 
 void

@@ -40,6 +40,11 @@ enum daemon_event daemon_wait(unsigned tick_ms);
 /* From any thread: the one that waits in daemon_wait() gets DAEMON_ASKED, once at least after this. */
 void	daemon_ask(pthread_t waits);
 
+/*
+ * Listening sockets that we were started with (sd_listen_fds protocol: LISTEN_PID, LISTEN_FDS): how
+ * many, at most max, into fds[], close-on-exec from now on. The variables are taken away.
+ */
+size_t	daemon_sockets(int *fds, size_t max);
 /* Tell the service manager (sd_notify protocol, NOTIFY_SOCKET); nothing happens without one. "READY=1", "STOPPING=1" … */
 void	daemon_notify(const char *state);
 

@@ -45,6 +45,8 @@ struct master {
 	bool		 stopping;
 	uint64_t	 kill_at;	/* the proxy has not ended by then: it is killed */
 	unsigned	 crashes;
+	pid_t		 old_proxy, old_keyd;	/* of the program before this one; 0: none */
+	int		 old_control;	/* what keeps its keyd alive; -1: nothing */
 	bool		 done;
 	int		 status;
 };
@@ -296,6 +298,8 @@ answer(struct master *m, const struct chan_msg *msg)
 	if (msg->f.len != 0) {
 		die_of(m, "a question that is too long", msg->f.type);
 	} else if (msg->f.type == MASTER_READY && msg->nfds == 0) {
+		if (!m->served && m->old_proxy != 0)
+			kill(m->old_proxy, SIGTERM);
 		m->served = true;
 		daemon_notify("READY=1");
 	} else if (msg->f.type == MASTER_STOP && msg->nfds == 0) {
@@ -329,6 +333,117 @@ asked(struct master *m)
 	free(msg);
 }
 
+/* ---- a new version of the program ---- */
+
+#define BEFORE	"SALLYPORT_BEFORE"	/* who is to drain: proxy, keyd, and the channel to that */
+
+/* Is the program, as it is now, content with its configuration? */
+static bool
+is_content(const struct master *m)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		sigset_t none;
+
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		execv(m->spec->check[0], m->spec->check);
+		_exit(EX_UNAVAILABLE);
+	}
+	while (pid > 0 && waitpid(pid, &status, 0) == -1 && errno == EINTR)
+		;
+	return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* Numbers that no door will get. */
+static int
+above_doors(const struct master *m)
+{
+	int n = 3;
+
+	for (size_t i = 0; i < m->spec->ndoors; i++)
+		n += m->spec->doors[i] != -1;
+	return n;
+}
+
+/* The doors to the numbers from 3 on, open over exec; how many. */
+static int
+hold_doors(const struct master *m)
+{
+	int *high = xreallocarray(NULL, m->spec->ndoors + 1, sizeof(*high));
+	int n = 0;
+
+	/* first out of the way, then in their places */
+	for (size_t i = 0; i < m->spec->ndoors; i++)
+		if (m->spec->doors[i] != -1 && (high[n] = fcntl(m->spec->doors[i], F_DUPFD_CLOEXEC, above_doors(m))) != -1)
+			n++;
+	for (int i = 0; i < n; i++)
+		(void)dup2(high[i], 3 + i);
+	free(high);
+	return n;
+}
+
+static void
+become_again(struct master *m)
+{
+	char text[64];
+	int control = net_keyd_control(m->spec->keyd), n;
+
+	if (m->spec->again == NULL || m->proxy.pid == 0 || m->stopping || m->old_proxy != 0)
+		return;
+	if (!is_content(m)) {
+		log_say(SP_LOG_ERROR, "upgrade-refused", "%s -n does not find the configuration good; nothing has changed",
+		    m->spec->check[0]);
+		return;
+	}
+	log_say(SP_LOG_NOTICE, "upgrade", "%s takes over, with the doors open", m->spec->again[0]);
+	daemon_notify("RELOADING=1");
+	/* above where the doors will be */
+	control = fcntl(control, F_DUPFD, above_doors(m));
+	snprintf(text, sizeof(text), "%ld %ld %d", (long)m->proxy.pid, (long)m->keyd.pid, control);
+	setenv(BEFORE, text, 1);
+	n = hold_doors(m);
+	snprintf(text, sizeof(text), "%d", n);
+	setenv("LISTEN_FDS", text, 1);
+	snprintf(text, sizeof(text), "%ld", (long)getpid());
+	setenv("LISTEN_PID", text, 1);
+	execv(m->spec->again[0], m->spec->again);
+	/* our own descriptors are overwritten by now: there is no way back but to end */
+	fprintf(stderr, "%s: %s\n", m->spec->again[0], strerror(errno));
+	kill(m->proxy.pid, SIGTERM);
+	_exit(EX_OSERR);
+}
+
+static void
+remember_before(struct master *m)
+{
+	const char *text = getenv(BEFORE);
+	long proxy, keyd;
+	int control;
+
+	m->old_control = -1;
+	if (text == NULL)
+		return;
+	if (sscanf(text, "%ld %ld %d", &proxy, &keyd, &control) == 3 && fcntl(control, F_SETFD, FD_CLOEXEC) == 0) {
+		m->old_proxy = (pid_t)proxy;
+		m->old_keyd = (pid_t)keyd;
+		m->old_control = control;
+	}
+	unsetenv(BEFORE);
+}
+
+static void
+old_ended(struct master *m, int status)
+{
+	log_say(SP_LOG_NOTICE, "upgraded", "the proxy of the program before has ended (%s %d)", how(status), with_what(status));
+	m->old_proxy = 0;
+	if (m->old_control != -1)
+		close(m->old_control);
+	m->old_control = -1;
+}
+
 /* ---- signals, time, and all together ---- */
 
 static void
@@ -342,6 +457,8 @@ reap(struct master *m)
 			proxy_ended(m, status);
 		else if (pid == m->keyd.pid)
 			keyd_ended(m, status);
+		else if (pid == m->old_proxy)
+			old_ended(m, status);
 	}
 }
 
@@ -364,6 +481,9 @@ signalled(struct master *m)
 	case SIGUSR1:
 		if (m->proxy.pid != 0)
 			kill(m->proxy.pid, SIGUSR1);
+		break;
+	case SIGUSR2:
+		become_again(m);
 		break;
 	default:
 		stop(m);
@@ -415,7 +535,9 @@ master_run(const struct master_spec *spec)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
 	sigaddset(&set, SIGCHLD);
+	remember_before(&m);
 	if ((m.signals = signalfd(-1, &set, SFD_CLOEXEC)) == -1 || start_proxy(&m) != SP_OK)
 		return EX_OSERR;
 	began(&m.keyd, net_keyd_pid(spec->keyd));
@@ -433,6 +555,11 @@ master_run(const struct master_spec *spec)
 	}
 	close(m.signals);
 	close_channels(&m);
+	/* who is draining still, ends with us */
+	if (m.old_proxy != 0)
+		kill(m.old_proxy, SIGKILL);
+	if (m.old_control != -1)
+		close(m.old_control);
 	return m.status;
 }
 

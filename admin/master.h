@@ -11,6 +11,10 @@
  * end is the master's; HUP and USR1 go on to the proxy, which asks for what it needs. A
  * proxy that crashes is logged and replaced at once, at most MASTER_PAUSE_MS later if that happens
  * again and again; the doors stay open all the while, so nobody is turned away. So is keyd.
+ *
+ * USR2 is for a new version of the program: if it finds its configuration good (-n), the
+ * master becomes it, in the same process, with the doors open. As soon as the new proxy is ready, the
+ * old one drains, with its keyd, and ends.
  */
 #ifndef SALLYPORT_ADMIN_MASTER_H
 #define SALLYPORT_ADMIN_MASTER_H
@@ -67,6 +71,8 @@ struct master_spec {
 	void	(*refresh)(void *owner);
 	/* Close the doors: nobody serves any more. */
 	void	(*close_doors)(void *owner);
+	/* The program and its arguments, and how they are checked, for USR2; each ends in NULL. */
+	char *const			*again, *const *check;
 	unsigned			 stop_ms;	/* how long a proxy may take to end before it is killed */
 };
 

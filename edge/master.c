@@ -5,7 +5,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pwd.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -40,16 +42,26 @@ door_advice(int error)
 static int
 open_doors(struct edge *e)
 {
+	int held[EDGE_DOORS_MAX * NET_WORKERS_MAX];
+	size_t nheld = daemon_sockets(held, sizeof(held) / sizeof(held[0]));
+
 	for (size_t i = 0; i < EDGE_FACES(e->config); i++) {
 		const struct edge_door_conf *d = i == EDGE_INNER(e->config) ? &e->config->inner : edge_outer(e->config, i);
 
-		if (net_door_bind(&d->addr, e->nworkers, e->fds[i]) != SP_OK) {
+		if (net_door_adopt(&d->addr, e->nworkers, e->fds[i], held, nheld) != SP_OK &&
+		    net_door_bind(&d->addr, e->nworkers, e->fds[i]) != SP_OK) {
 			log_say(SP_LOG_ERROR, "door", "%s: %s%s", d->listen, strerror(errno), door_advice(errno));
 			return EX_OSERR;
 		}
 		log_say(SP_LOG_NOTICE, "door", "%s is open as %s, %s", d->listen, d->name,
 		    i == EDGE_INNER(e->config) ? "inner side" : d->users && d->partners ? "for users and partners" :
 		    d->users ? "for users" : "for partners");
+	}
+	for (size_t i = 0; i < nheld; i++) {
+		if (held[i] == -1)
+			continue;
+		log_say(SP_LOG_WARNING, "door", "a socket that we were started with is no door of this configuration");
+		close(held[i]);
 	}
 	return 0;
 }
@@ -277,18 +289,25 @@ proxy(void *owner, struct backstage *b)
 int
 edge_master(struct edge *e)
 {
+	char self[PATH_MAX], *again[] = { self, (char *)(uintptr_t)"-f", e->config->file, NULL };
+	char *check[] = { self, (char *)(uintptr_t)"-n", (char *)(uintptr_t)"-f", e->config->file, NULL };
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	const struct master_spec spec = {
-		.owner = e, .keyd = e->keyd, .nworkers = e->nworkers, .questions = questions, .doors = &e->fds[0][0],
+		.owner = e, .again = n > 0 ? again : NULL, .check = check, .keyd = e->keyd, .nworkers = e->nworkers, .questions = questions, .doors = &e->fds[0][0],
 		.ndoors = sizeof(e->fds) / sizeof(int), .proxy = proxy, .refresh = refresh, .close_doors = close_doors,
 		.stop_ms = STOP_MS + (unsigned)e->config->drain * 1000
 	};
 	int rc;
 
+	self[n > 0 ? n : 0] = '\0';
 	memset(e->fds, -1, sizeof(e->fds));
 	proc_harden();
 	daemon_signals();
 	if ((rc = edge_load_flow_keys(e)) != 0 || (rc = open_doors(e)) != 0)
 		return rc;
+	/* the program before this one has one still, and so nobody else would get it */
+	if (getenv("SALLYPORT_BEFORE") != NULL && e->config->control_socket != NULL && *e->config->control_socket != '\0')
+		(void)unlink(e->config->control_socket);
 	e->renew = renew_new(EDGE_IDENTITIES);
 	watch(e, e->config);
 	net_keyd_log(e->keyd, log_descriptor());

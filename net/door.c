@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +98,43 @@ net_door_bind(const struct net_addr *addr, unsigned n, int *fds)
 	}
 	errno = e;
 	return SP_EIO;
+}
+
+static bool
+listens_on(int fd, const struct net_addr *addr)
+{
+	struct net_addr at = { .len = sizeof(at.ss) };
+	int listening = 0;
+	socklen_t n = sizeof(listening);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &n) == 0 && listening != 0 &&
+	    getsockname(fd, (struct sockaddr *)&at.ss, &at.len) == 0 && net_addr_same_host(&at, addr) &&
+	    net_addr_port(&at) == net_addr_port(addr);
+}
+
+int
+net_door_adopt(const struct net_addr *addr, unsigned n, int *fds, int *held, size_t nheld)
+{
+	const int on = 1;
+	unsigned have = 0;
+
+	for (size_t i = 0; i < nheld; i++) {
+		if (held[i] == -1 || !listens_on(held[i], addr))
+			continue;
+		if (have < n) {
+			(void)fcntl(held[i], F_SETFL, O_NONBLOCK);
+			(void)setsockopt(held[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+			fds[have++] = held[i];
+		} else {
+			close(held[i]);
+		}
+		held[i] = -1;
+	}
+	if (have == 0)
+		return SP_ENOENT;
+	for (unsigned i = have; i < n; i++)
+		fds[i] = fcntl(fds[i % have], F_DUPFD_CLOEXEC, 3);
+	return SP_OK;
 }
 
 /* --- accepting --- */

@@ -8,6 +8,8 @@
 #ifndef SALLYPORT_NET_DOOR_H
 #define SALLYPORT_NET_DOOR_H
 
+#include <stddef.h>
+
 #include "net/addr.h"
 #include "net/loop.h"
 
@@ -31,6 +33,13 @@ struct net_door_ops {
  * anybody else listens there); after an error all of fds[] is -1.
  */
 int	 net_door_bind(const struct net_addr *addr, unsigned n, int *fds);
+/*
+ * The same with sockets that somebody has bound already (socket activation, or the process before
+ * this one): those of held[0..nheld) that listen on addr are taken, and set to -1 there. Where there are
+ * fewer than n, several workers accept on one; where there are more, the rest is closed. SP_ENOENT: there
+ * is none.
+ */
+int	 net_door_adopt(const struct net_addr *addr, unsigned n, int *fds, int *held, size_t nheld);
 /* Accept on fd (taken over) in this loop; ops is borrowed while the door is open. NULL: fd cannot be watched (errno). */
 struct net_door *net_door_open(struct net_loop *, int fd, const struct net_door_ops *, void *arg);
 /* Stop accepting and close the socket; also from accepted() and starved(). NULL: nothing. */

@@ -39,6 +39,8 @@ struct net_keyd *net_keyd_start(const char *run_as, unsigned nworkers);
 /* Close its channels, which ends it, and wait. False: it did not end in order. NULL: nothing. */
 bool	 net_keyd_stop(struct net_keyd *);
 pid_t	 net_keyd_pid(const struct net_keyd *);
+/* The channel whose end is its end. */
+int	 net_keyd_control(const struct net_keyd *);
 /*
  * It has ended: start another, with all keys of net_keyd_keep() that can be read
  * again. The channels are new ones, see net_keyd_channels(). SP_OK or SP_EIO (logged).

@@ -149,6 +149,12 @@ net_keyd_pid(const struct net_keyd *k)
 	return k->pid;
 }
 
+int
+net_keyd_control(const struct net_keyd *k)
+{
+	return k->control;
+}
+
 static int
 load(struct net_keyd *k, int fd, struct chan_msg *m)
 {
