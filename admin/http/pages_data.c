@@ -16,6 +16,7 @@
 #include "common/err.h"
 
 #define CARDS_MAX	40	/* partners that are asked about one by one */
+#define PAUSED_MAX	256
 #define REFUSALS_SHOWN	200
 #define CHANGES_SHOWN	200
 #define CERTIFICATE_WARN 30	/* days */
@@ -55,8 +56,45 @@ pause_form(const struct http_request *q, struct text *t, const char *name, bool 
 	    name, paused ? "resume" : "pause", paused ? "Resume" : "Pause", name, paused ? "Resume" : "Pause");
 }
 
+/* Whom the policy in force has paused. */
+struct paused {
+	char	names[PAUSED_MAX][128];
+	size_t	n;
+};
+
 static void
-partner_card(struct site *s, const struct http_request *q, struct text *t, const struct record *p, bool ask_more)
+note_paused(void *arg, const char *group, const char *value)
+{
+	struct paused *p = arg;
+
+	if (group != NULL && strcmp(value, "true") == 0 && p->n < PAUSED_MAX)
+		snprintf(p->names[p->n++], sizeof(p->names[0]), "%s", group);
+}
+
+static void
+find_paused(struct site *s, const struct http_request *q, struct paused *p)
+{
+	struct policystore_text now = { .text = NULL };
+	struct policy_use u;
+
+	p->n = 0;
+	if (policy_begin(&u, s, q, SPAN_NONE) == SP_OK && policystore_current(u.store, &now, u.errs) == SP_OK)
+		policy_each(&u, policystore_span(&now), "paused", note_paused, p);
+	policystore_text_fini(&now);
+	policy_end(&u);
+}
+
+static bool
+is_paused(const struct paused *p, const char *name)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (strcmp(p->names[i], name) == 0)
+			return true;
+	return false;
+}
+
+static void
+partner_card(struct site *s, const struct http_request *q, struct text *t, const struct record *p, bool ask_more, bool paused)
 {
 	static const char *const skip[] = { "name", "state", "class", NULL };
 	struct ask_arg args[] = { { .name = "name", .text = record_get_text(p, "name") }, { .name = NULL } };
@@ -70,13 +108,15 @@ partner_card(struct site *s, const struct http_request *q, struct text *t, const
 			card = answer_first(&more, "partner");
 	}
 	show_text(p, "name", name, sizeof(name));
-	show_text(p, "state", state, sizeof(state));
+	snprintf(state, sizeof(state), "paused");
+	if (!paused)
+		show_text(p, "state", state, sizeof(state));
 	html(t, "<article class=\"card\"><div class=\"head\"><h2>%s</h2>", name);
 	page_badge(t, state_tone(state), state);
 	html(t, "<span class=\"badge\">%s</span>", show_text(p, "class", class, sizeof(class)));
 	if (page_may_change(q)) {
 		html(t, "<span class=\"end\">");
-		pause_form(q, t, name, strcmp(state, "paused") == 0 || record_get_int(card, "paused", 0) != 0);
+		pause_form(q, t, name, paused);
 		html(t, "</span>");
 	}
 	html(t, "</div>");
@@ -97,8 +137,11 @@ page_partners(struct site *s, struct http_request *q, struct http_reply *r)
 {
 	struct text *t = &r->body;
 	struct answer a, found;
+	static _Thread_local struct paused paused;
+	char name[256];
 	size_t n;
 
+	find_paused(s, q, &paused);
 	ask(s, ASK_EDGE, "partner-list", NULL, &a);
 	page_begin(s, q, r, "Partners");
 	if (show_state(t, &a, ASK_EDGE)) {
@@ -108,7 +151,8 @@ page_partners(struct site *s, struct http_request *q, struct http_reply *r)
 		html(t, "<div class=\"grid\">");
 		for (size_t i = 0; i < a.n; i++)
 			if (span_is(a.v[i].kind, "partner"))
-				partner_card(s, q, t, &a.v[i], n <= CARDS_MAX);
+				partner_card(s, q, t, &a.v[i], n <= CARDS_MAX, is_paused(&paused,
+				    show_text(&a.v[i], "name", name, sizeof(name))));
 		html(t, "</div>\n");
 		ask(s, ASK_EDGE, "discovered-list", NULL, &found);
 		html(t, "<section class=\"card\" aria-labelledby=\"h-found\"><h2 id=\"h-found\">Found by DNS</h2>");

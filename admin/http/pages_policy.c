@@ -15,6 +15,7 @@
 #include "common/mem.h"
 
 #define HISTORY_SHOWN	25
+#define BLOCKS_SHOWN	200
 #define DOMAIN_MAX	254
 
 /* ---- pieces ---- */
@@ -96,6 +97,32 @@ list_candidate(void *arg, const char *name, const struct policy_change *c)
 	html(l->t, "</li>");
 }
 
+static void
+list_block(void *arg, const char *group, const char *domain)
+{
+	struct listing *l = arg;
+
+	if (group != NULL)
+		return;
+	if (l->n++ < BLOCKS_SHOWN)
+		html(l->t, "<li><code>%s</code></li>", domain);
+}
+
+static void
+show_blocks(struct policy_use *u, struct text *t, struct span policy)
+{
+	struct listing l = { t, 0, 0, NULL };
+
+	html(t, "<section class=\"card\" aria-labelledby=\"h-blocked\"><h2 id=\"h-blocked\">Blocked domains</h2><ul class=\"columns\">");
+	policy_each(u, policy, "blocked", list_block, &l);
+	if (l.n == 0)
+		html(t, "<li>None.</li>");
+	html(t, "</ul>");
+	if (l.n > BLOCKS_SHOWN)
+		html(t, "<p class=\"hint\">And %zu more.</p>", l.n - BLOCKS_SHOWN);
+	html(t, "</section>\n");
+}
+
 void
 page_policy(struct site *s, struct http_request *q, struct http_reply *r)
 {
@@ -129,6 +156,7 @@ page_policy(struct site *s, struct http_request *q, struct http_reply *r)
 	html(t, "</section></div>\n");
 	if (page_may_change(q))
 		page_block_form(q, t);
+	show_blocks(&u, t, policystore_span(&now));
 	html(t, "<section class=\"card\" aria-labelledby=\"h-hist\"><h2 id=\"h-hist\">Versions</h2><div class=\"scroll\" tabindex=\"0\" "
 	    "role=\"region\" aria-label=\"List of versions\"><table><thead><tr><th scope=\"col\" class=\"num\">Version</th><th scope=\"col\">Time</th>"
 	    "<th scope=\"col\">Author</th><th scope=\"col\">By way of</th><th scope=\"col\">Note</th><th scope=\"col\">State</th></tr></thead><tbody>\n");

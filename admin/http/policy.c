@@ -9,6 +9,7 @@
 
 #include "admin/policyedit.h"
 #include "admin/policyfile.h"
+#include "common/conf.h"
 #include "common/err.h"
 #include "policy/rules.h"
 
@@ -107,6 +108,34 @@ bool
 policy_note_ok(struct span s)
 {
 	return s.n <= POLICY_CHANGE_NOTE && policy_change_note_ok(s);
+}
+
+struct walk {
+	const char	*option;
+	void		(*each)(void *, const char *, const char *);
+	void		*arg;
+};
+
+static void
+pick(void *arg, const char *list, const char *group, const char *option, bool element, const char *value)
+{
+	const struct walk *w = arg;
+
+	(void)list;
+	(void)element;
+	if (strcmp(option, w->option) == 0)
+		w->each(w->arg, group, value);
+}
+
+void
+policy_each(struct policy_use *u, struct span text, const char *option, void (*each)(void *arg, const char *group,
+    const char *value), void *arg)
+{
+	struct walk w = { option, each, arg };
+	struct conf_errors *errs = conf_errors_new();
+
+	(void)policyfile_walk("policy", text, u->dir, pick, &w, errs);	/* what cannot be read has nothing to tell */
+	conf_errors_free(errs);
 }
 
 /* ---- changes in one step ---- */

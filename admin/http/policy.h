@@ -46,4 +46,8 @@ void	policy_show_diff(struct text *, struct policy_use *, struct span was, struc
 /* Browsers end lines with CR LF; policies end them with LF. xmalloc'ed. */
 char	*policy_unix_lines(struct span, size_t *n);
 
+/* Values of one option in a text: policy_each("blocked") for a list at the top, or of each group (group is then its name). */
+void	policy_each(struct policy_use *, struct span text, const char *option, void (*each)(void *arg, const char *group,
+	    const char *value), void *arg);
+
 #endif

@@ -297,10 +297,17 @@ find_route(enum http_method method, const char *path, struct span param[2], int 
 	return NULL;
 }
 
+/* Bytes of a body; the configuration is held. */
+static size_t
+limit_of(const struct site *s, const struct route *r)
+{
+	return (size_t)((r->flags & ROUTE_POLICY) != 0 ? s->conf->limits.policy : s->conf->limits.body) << 10;
+}
+
 size_t
 site_body_limit(struct site *s, enum http_method method, const char *target)
 {
-	size_t limit;
+	size_t limit = 0;
 	struct http_request q = { .method = method, .target = target };
 	const struct route *r = NULL;
 	char allow[64];
@@ -312,9 +319,10 @@ site_body_limit(struct site *s, enum http_method method, const char *target)
 		r = find_route(method, q.path, q.param, &status, allow);
 	form_fini(&q.query);
 	pthread_rwlock_rdlock(&s->conf_lock);
-	limit = (size_t)(r != NULL && (r->flags & ROUTE_POLICY) != 0 ? s->conf->limits.policy : s->conf->limits.body) << 10;
+	if (r != NULL)
+		limit = limit_of(s, r);
 	pthread_rwlock_unlock(&s->conf_lock);
-	return r != NULL ? limit : 0;
+	return limit;
 }
 
 const char *
@@ -397,7 +405,7 @@ take_body(struct site *s, struct http_request *q, struct http_reply *r)
 
 	if (q->body_too_large) {
 		reply_problem(s, q, r, 413, NULL, "The body of the request is larger than %zu bytes.",
-		    site_body_limit(s, q->method, q->target));
+		    limit_of(s, q->route));
 		return false;
 	}
 	if (q->method != HTTP_POST && q->method != HTTP_PUT)

@@ -242,6 +242,15 @@ def looking(b, edge, axe):
         return "Contoso" in b.text() and "sip.contoso.example" in b.text() or b.text()
     T.run("partners have a card each", partners)
 
+    def pause():
+        b.press("button[value=pause]")
+        b.go("/partners")
+        paused = b.text("article .badge")
+        b.press("button[value=resume]")
+        b.go("/partners")
+        return paused == "paused" and b.text("article .badge") != "paused" or paused
+    T.run("a partner is paused and resumed in one step", pause)
+
     def certificates():
         b.go("/certificates")
         return "days left" in b.text() and "inner" in b.text() or b.text()
@@ -298,7 +307,7 @@ def blocking(b, edge, wire):
         b.type("#domain", "spam.example")
         b.type("#block-note", "sends advertisements")
         b.press(b.button("Block", "form[action='/block']"))
-        return "The domain is blocked" in b.text() or b.text()
+        return "The domain is blocked" in b.text() and "spam.example" in b.text("#h-blocked ~ ul") or b.text()
     T.run("a domain is blocked in one step", block)
     T.check("the next message is refused", wire.status("sip:x@spam.example") == 403)
     T.check("and one below the domain", wire.status("sip:x@sub.spam.example") == 403)
