@@ -962,58 +962,83 @@ def tls(edge_dir):
         return r.returncode == 78 and "certificate and key are needed" in r.stderr or r
     T.run("without TLS it listens on this machine only", refused)
 
+    a = Admin("tls", edge_dir, "", "%s:%d" % (PAGE, PORT + 2))
+    with open(a.conf, "a") as f:
+        f.write('certificate = "%s/page.pem"; key = "%s/page.key"; names = [ "edge.int.example.com" ];' % (a.dir, a.dir))
+    a.user("add", "alice", password=PASSWORD)
+
+    def use(name):
+        for end in ("pem", "key"):
+            new = os.path.join(a.dir, "new." + end)
+            shutil.copy(os.path.join(PKI, name + "." + end), new)
+            os.chown(new, pwd.getpwnam("nobody").pw_uid, -1)
+            os.rename(new, os.path.join(a.dir, "page." + end))
+
+    def shown():
+        return ssl.get_server_certificate((PAGE, PORT + 2))
+
+    use("edge-inner")
+    a.start()
+
     def secure():
-        a = Admin("tls", edge_dir, 'certificate = "%s/edge-inner.pem"; key = "%s/edge-inner.key"; names = [ "edge.int.example.com" ];'
-                  % (PKI, PKI), "%s:%d" % (PAGE, PORT + 2))
-        a.user("add", "alice", password=PASSWORD)
-        a.start()
+        ctx = ssl.create_default_context(cafile=os.path.join(PKI, "ca.pem"))
+        ctx.check_hostname = False
+        c = Client(PAGE, PORT + 2, ctx)
+        r = c.login()
+        cookie = [x for x in r.headers.get_all("Set-Cookie") if x.startswith("__Host-sallyport=")]
+        named = c.ask("GET", "/", headers={"Host": "edge.int.example.com"}).status
+        old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+        old.set_ciphers("ALL:@SECLEVEL=0")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
         try:
-            ctx = ssl.create_default_context(cafile=os.path.join(PKI, "ca.pem"))
-            ctx.check_hostname = False
-            c = Client(PAGE, PORT + 2, ctx)
-            r = c.login()
-            cookie = [x for x in r.headers.get_all("Set-Cookie") if x.startswith("__Host-sallyport=")]
-            named = c.ask("GET", "/", headers={"Host": "edge.int.example.com"}).status
-            old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
-            old.set_ciphers("ALL:@SECLEVEL=0")
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
-            try:
-                Client(PAGE, PORT + 2, old).ask("GET", "/login")
-                return "TLS 1.1 is taken"
-            except (ssl.SSLError, OSError):
-                pass
-            return (r.status == 303 and cookie and "Secure" in cookie[0] and r.headers["Strict-Transport-Security"] and
-                    named == 200) or (r.status, cookie, named)
-        finally:
-            a.stop()
+            Client(PAGE, PORT + 2, old).ask("GET", "/login")
+            return "TLS 1.1 is taken"
+        except (ssl.SSLError, OSError):
+            pass
+        return (r.status == 303 and cookie and "Secure" in cookie[0] and r.headers["Strict-Transport-Security"] and
+                named == 200) or (r.status, cookie, named)
     T.run("with TLS: 1.2 or later, a __Host- cookie, and names from the configuration", secure)
+
+    def renewed():
+        old = shown()
+        use("edge-outer")
+        if not a.logged("event=certificate", "is in force"):
+            return a.log()[-500:]
+        fresh = shown()
+        if fresh == old:
+            return "the old one is shown"
+        shutil.copy(os.path.join(PKI, "edge-inner.pem"), os.path.join(a.dir, "page.pem"))   # not of that key
+        a.proc.send_signal(signal.SIGHUP)
+        return a.logged("event=certificate", "stay in force") and shown() == fresh or a.log()[-500:]
+    T.run("a renewed certificate is taken over while it runs, a bad one is not", renewed)
+    T.check("it ends in order", a.stop() == 0)
 
 
 def main():
     shutil.rmtree(PKI, ignore_errors=True)
     os.makedirs(RUN, exist_ok=True)
     pki()
-    axe = axe_source()
-    edge = start_edge()
-    admin = Admin("page", edge.dir, "limits = { request = 3; control = 1000; }; login = { tries = 6; every = 4; };")
-    admin.user("add", "alice", "--role", "operator", password=PASSWORD)
-    admin.user("add", "vera", password=PASSWORD)
-    admin.start()
-    wire = Wire()
-    b = Browser(BASE)
-    steps = [
-        ("logging in", lambda: logging_in(b, admin)), ("blocking", lambda: blocking(b, edge, wire)),
-        ("change", lambda: life_of_a_change(b, edge, wire, axe)), ("hostile", lambda: hostile(b, wire)),
-        ("looking", lambda: looking(b, edge, axe)), ("zoom", lambda: zoom(b)), ("other sites", lambda: other_sites(b)),
-        ("keyboard", keyboard), ("scripts", without_scripts), ("viewer", viewer), ("bad input", bad_input),
-        ("api", lambda: api(admin)), ("guessing", guessing), ("charts", lambda: charts(edge, admin)),
-        ("expiry", lambda: expiry(edge.dir)), ("tls", lambda: tls(edge.dir)),
-        ("trouble", lambda: trouble(b, edge, admin, wire)),
-    ]
     try:
+        axe = axe_source()
+        edge = start_edge()
+        admin = Admin("page", edge.dir, "limits = { request = 3; control = 1000; }; login = { tries = 6; every = 4; };")
+        admin.user("add", "alice", "--role", "operator", password=PASSWORD)
+        admin.user("add", "vera", password=PASSWORD)
+        admin.start()
+        wire = Wire()
+        b = Browser(BASE)
+        steps = [
+            ("logging in", lambda: logging_in(b, admin)), ("blocking", lambda: blocking(b, edge, wire)),
+            ("change", lambda: life_of_a_change(b, edge, wire, axe)), ("hostile", lambda: hostile(b, wire)),
+            ("looking", lambda: looking(b, edge, axe)), ("zoom", lambda: zoom(b)), ("other sites", lambda: other_sites(b)),
+            ("keyboard", keyboard), ("scripts", without_scripts), ("viewer", viewer), ("bad input", bad_input),
+            ("api", lambda: api(admin)), ("guessing", guessing), ("charts", lambda: charts(edge, admin)),
+            ("expiry", lambda: expiry(edge.dir)), ("tls", lambda: tls(edge.dir)),
+            ("trouble", lambda: trouble(b, edge, admin, wire)),
+        ]
         for name, step in steps:
             if len(sys.argv) > 1 and name not in sys.argv[1:] + ["logging in"]:
                 continue
