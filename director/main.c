@@ -356,8 +356,11 @@ drain(struct director *d)
 	daemon_notify("STOPPING=1");
 	log_say(SP_LOG_NOTICE, "stopping", "no new requests; those in flight have %d seconds", d->config->drain_time);
 	director_workers_drain(d);
-	while (director_workers_busy(d) && clock_ms() < until)
+	while (director_workers_busy(d) && clock_ms() < until) {
+		/* whoever asks on the control socket is answered up to the end */
+		control_run_main(d->control);
 		usleep(20 * 1000);
+	}
 }
 
 /* Has authd ended? Then nobody can be authenticated, and what it knew is gone with it. */

@@ -64,6 +64,9 @@ edge_drain(struct edge *e)
 		m->deliver = deliver_drain;
 		net_worker_post(worker, m);
 	}
-	while (is_busy(e) && clock_ms() < until)
+	while (is_busy(e) && clock_ms() < until) {
+		/* whoever asks on the control socket is answered up to the end */
+		control_run_main(e->control);
 		usleep(LOOK_MS * 1000);
+	}
 }
