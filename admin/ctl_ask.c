@@ -12,6 +12,7 @@
 
 #include "admin/ctl.h"
 #include "common/err.h"
+#include "common/mem.h"
 #include "common/span.h"
 
 #define OPTIONS_MAX	24
@@ -287,6 +288,31 @@ print_record(struct printer *p, const struct record *r)
 		fflush(stdout);
 }
 
+/* As it came; or with what this machine has to add. */
+static void
+print_enriched(struct printer *p, const struct record *r)
+{
+	unsigned char *room;
+	struct record_writer w;
+	struct record_field f;
+	struct record more;
+	char kind[RECORD_NAME_MAX + 1];
+	size_t at = 0;
+
+	if (p->q->enrich == NULL) {
+		print_record(p, r);
+		return;
+	}
+	room = xmalloc(RECORD_MAX);
+	snprintf(kind, sizeof(kind), "%.*s", SPAN_FMT(r->kind));
+	record_begin(&w, room, RECORD_MAX, kind);
+	while (record_next(r, &at, &f))
+		record_field(&w, &f);
+	p->q->enrich(r, &w);
+	print_record(p, record_ok(&w) && record_parse(&more, record_written(&w)) ? &more : r);
+	free(room);
+}
+
 static void
 print_errors(const struct record *r)
 {
@@ -335,7 +361,7 @@ print_answer(struct printer *p, struct ctlclient *c)
 		if (!p->json && span_is(r.kind, "error"))
 			print_errors(&r);
 		else
-			print_record(p, &r);
+			print_enriched(p, &r);
 	status = rc == 0 ? ctlclient_status(c) : EX_PROTOCOL;
 	print_groups(p);
 	if (rc < 0)

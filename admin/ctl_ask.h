@@ -28,6 +28,8 @@ struct ctl_question {
 	const char	*none;		/* printed when there is no record and all is well; NULL: nothing */
 	const char	*help;		/* sentences */
 	bool		 stream;	/* it goes on until it is interrupted: a line each, JSON too */
+	/* Adds what this machine knows of it to a record, which is copied into w already. NULL: nothing. */
+	void		(*enrich)(const struct record *, struct record_writer *w);
 	/* Whatever else is needed before sending: a file to pass, say. EX_OK, or it has complained. NULL: nothing. */
 	int		(*prepare)(struct ctlclient *, int *fd);
 };

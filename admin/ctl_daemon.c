@@ -2,6 +2,7 @@
  * admin/ctl_daemon.c - sallyportctl: questions to a running edge or Director.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -9,13 +10,49 @@
 #include "admin/ctl_ask.h"
 #include "admin/ctl_store.h"
 #include "admin/metrics.h"
+#include "common/err.h"
+#include "common/mem.h"
+
+/* Which version of the store on this machine the edge obeys, and whether that is still the file. */
+static void
+add_version(const struct record *r, struct record_writer *w)
+{
+	struct span file = record_get_text(r, "policy"), sha256 = record_get_text(r, "policy_sha256");
+	struct conf_errors *errs;
+	struct policystore *store = NULL;
+	struct policy_change c;
+	struct record_field told;
+	char *path, hash[POLICY_HASH_TEXT], text[256];
+
+	if (!span_is(r->kind, "daemon") || file.n == 0 || file.p[0] != '/' || sha256.n != sizeof(hash) - 1)
+		return;
+	errs = conf_errors_new();
+	path = xmemdup(file.p, file.n);
+	snprintf(hash, sizeof(hash), "%.*s", SPAN_FMT(sha256));
+	if (policystore_open(&store, NULL, path, errs) == SP_OK) {
+		if (!record_find(r, "policy_version", &told) && policystore_which(store, hash, &c) == SP_OK) {
+			record_int(w, "policy_version", (int64_t)c.version);
+			record_str(w, "policy_author", c.author);
+			record_time(w, "policy_made", c.time);
+		} else if (policystore_which(store, hash, &c) == SP_OK) {
+			record_time(w, "policy_made", c.time);
+		}
+		if (policytell_differs(store, hash, text, sizeof(text)))
+			record_str(w, "policy_stale", text);
+	}
+	policystore_close(store);
+	free(path);
+	conf_errors_free(errs);
+}
 
 int
 ctl_status(int argc, char **argv)
 {
 	static const struct ctl_question q = { .command = "status", .verb = "status", .card = "daemon",
+	    .enrich = add_version,
 	    .help = "Shows how the daemon is: since when it runs, its doors, the servers inside and\n"
-	    "whether they are reached, how long its certificates last, and its workers." };
+	    "whether they are reached, how long its certificates last, and its workers. Of an\n"
+	    "edge also which policy it obeys, and whether that is still what the file says." };
 
 	return ctl_ask(&q, argc, argv);
 }

@@ -97,6 +97,33 @@ list_change(void *arg, const struct policy_change *c)
 	l->n++;
 }
 
+/* What a running edge obeys: somebody may have been interrupted before it was told. */
+static void
+tell_obeyed(struct ctl_store *s)
+{
+	struct policytell_obeyed o;
+	struct policy_change c;
+	char text[256];
+	bool differs;
+
+	if (s->no_edge || policytell_ask(&s->tell, &o) != SP_OK || o.sha256[0] == '\0') {
+		if (s->json)
+			fputs(", \"edge\": null", stdout);
+		return;
+	}
+	differs = policytell_differs(s->store, o.sha256, text, sizeof(text));
+	if (s->json) {
+		printf(", \"edge\": {\"sha256\": \"%s\", \"version\": ", o.sha256);
+		if (policystore_which(s->store, o.sha256, &c) == SP_OK)
+			printf("%" PRIu64, c.version);
+		else
+			fputs("null", stdout);
+		printf(", \"current\": %s}", differs ? "false" : "true");
+	}
+	if (differs)
+		fprintf(stderr, "sallyportctl: %s\n", text);
+}
+
 int
 ctl_policy_history(int argc, char **argv)
 {
@@ -113,7 +140,10 @@ ctl_policy_history(int argc, char **argv)
 		fputs("{\"versions\": [", stdout);
 	err = policystore_history(s.store, s.base, s.max, list_change, &l, s.errs);
 	if (s.json)
-		puts("\n]}");
+		fputs("\n]", stdout);
+	tell_obeyed(&s);
+	if (s.json)
+		puts("}");
 	return ctl_store_end(&s, err, EX_DATAERR);
 }
 

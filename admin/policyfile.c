@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "admin/policystore.h"
 #include "common/conf.h"
 #include "common/err.h"
 #include "common/mem.h"
@@ -675,16 +677,56 @@ judge(const char *file, struct policy_conf *c, int err, size_t before, struct co
 struct policy_rules *
 policyfile_load(const char *file, struct conf_errors *errs)
 {
-	return policyfile_pack(file, errs, NULL);
-}
-
-struct policy_rules *
-policyfile_pack(const char *file, struct conf_errors *errs, FILE *rows)
-{
 	struct policy_conf c = { .remote_users = false };
 	size_t before = conf_errors_count(errs);
 
-	return judge(file, &c, conf_load(file, policy_items, &c, errs), before, errs, rows);
+	return judge(file, &c, conf_load(file, policy_items, &c, errs), before, errs, NULL);
+}
+
+/* The whole of a plain file, the caller's to free; NULL: it is none, or too long, or cannot be read. */
+static char *
+read_plain(const char *file, size_t *n)
+{
+	FILE *f = fopen(file, "re");
+	char *text = NULL;
+	struct stat st;
+
+	if (f != NULL && fstat(fileno(f), &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= POLICYSTORE_TEXT_MAX) {
+		/* one byte more: whether it has grown meanwhile */
+		text = xmalloc((size_t)st.st_size + 1);
+		*n = fread(text, 1, (size_t)st.st_size + 1, f);
+		if (ferror(f) || *n > (size_t)st.st_size) {
+			free(text);
+			text = NULL;
+		}
+	}
+	if (f != NULL)
+		fclose(f);
+	return text;
+}
+
+struct policy_rules *
+policyfile_pack(const char *file, struct conf_errors *errs, FILE *rows, char sha256[POLICY_HASH_TEXT])
+{
+	const char *slash = strrchr(file, '/');
+	struct policy_conf c = { .remote_users = false };
+	size_t before = conf_errors_count(errs), n = 0;
+	char *text = read_plain(file, &n), *dir = NULL;
+	int err;
+
+	sha256[0] = '\0';
+	if (text != NULL) {
+		/* hashed and obeyed are the same bytes, whoever writes the file meanwhile */
+		policy_hash(span_of(text, n), sha256);
+		dir = slash != NULL ? xmemdup(file, slash == file ? 1 : (size_t)(slash - file)) : NULL;
+		err = conf_load_text(file, span_of(text, n), dir, policy_items, &c, errs);
+	} else {
+		/* says why */
+		err = conf_load(file, policy_items, &c, errs);
+	}
+	free(dir);
+	free(text);
+	return judge(file, &c, err, before, errs, rows);
 }
 
 struct policy_rules *

@@ -332,6 +332,56 @@ store_say_version(struct conf_errors *errs, const char *before, const struct pol
 	    policy_action_name(c->action), c->author, when, c->note[0] != '\0' ? ": " : "", c->note);
 }
 
+/* Its first line only. */
+static bool
+read_change(const char *path, struct policy_change *out)
+{
+	char line[POLICY_CHANGE_LINE + 16];
+	FILE *f = fopen(path, "re");
+	size_t head = strlen(HEAD_LINE), n;
+	bool good;
+
+	if (f == NULL)
+		return false;
+	good = fgets(line, sizeof(line), f) != NULL && (n = strlen(line)) > head && line[n - 1] == '\n' &&
+	    strncmp(line, HEAD_LINE, head) == 0 && policy_change_parse(span_of(line + head, n - head - 1), out) == SP_OK;
+	fclose(f);
+	return good;
+}
+
+int
+policystore_which(struct policystore *ps, const char *sha256, struct policy_change *out)
+{
+	struct conf_errors *errs = conf_errors_new();
+	bool found = false;
+
+	if (store_list(ps, errs) == SP_OK)
+		for (size_t i = ps->nnumbers; i-- > 0 && !found;) {
+			char *path = store_version_path(ps, ps->numbers[i]);
+
+			found = read_change(path, out) && strcmp(out->sha256, sha256) == 0;
+			free(path);
+		}
+	store_end(ps);
+	conf_errors_free(errs);
+	return found ? SP_OK : SP_ENOENT;
+}
+
+int
+policystore_hash_file(const struct policystore *ps, char sha256[POLICY_HASH_TEXT])
+{
+	struct conf_errors *errs = conf_errors_new();
+	char *text = NULL;
+	size_t n = 0;
+	int err = disk_read(ps->named, POLICYSTORE_TEXT_MAX, &text, &n, errs);
+
+	if (err == SP_OK)
+		policy_hash(span_of(text, n), sha256);
+	free(text);
+	conf_errors_free(errs);
+	return err == SP_OK ? SP_OK : SP_EIO;
+}
+
 /* ---- what was interrupted, and what was done by hand ---- */
 
 /* The policy file as it is. */

@@ -107,6 +107,15 @@ int	policystore_version(struct policystore *, uint64_t number, struct policystor
 int	policystore_history(struct policystore *, uint64_t before, size_t max,
 	    void (*each)(void *arg, const struct policy_change *), void *arg, struct conf_errors *errs);
 
+/*
+ * The newest version whose text has that SHA-256, by its first line alone: nothing is locked, made or noticed,
+ * so that whoever may read the store may ask. SP_OK; SP_ENOENT: none, or the store cannot be read.
+ */
+int	policystore_which(struct policystore *, const char *sha256, struct policy_change *out);
+
+/* The SHA-256 of the policy file as it is now, as easily. SP_OK, or it cannot be read: SP_EIO. */
+int	policystore_hash_file(const struct policystore *, char sha256[POLICY_HASH_TEXT]);
+
 /* ---- candidates: each editing has its own, by name; a person's is usually their login ---- */
 
 int	policystore_candidate(struct policystore *, const char *name, struct policystore_text *out, struct conf_errors *errs);

@@ -4,15 +4,20 @@
 #include "admin/policytell.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "admin/ctlclient.h"
+#include "admin/policystore.h"
 #include "common/conf.h"
 #include "common/err.h"
 #include "common/mem.h"
+
+#define OBEYED_MS	5000	/* it only has to say a name */
 
 /* The text as a descriptor that can be read from its beginning; -1 with errno. */
 static int
@@ -129,4 +134,80 @@ policytell_shadow(struct policytell *t, const char *name, const struct policy_ch
 	if (err == SP_ENOENT)
 		conf_error(errs, NULL, 0, "no edge is running that could try it");
 	return err;
+}
+
+/* ---- what it obeys ---- */
+
+static bool
+is_same_file(struct span theirs, const char *ours)
+{
+	char *real = realpath(ours, NULL), *other = span_is(theirs, ours) ? NULL : xmemdup(theirs.p, theirs.n);
+	char *other_real = other != NULL ? realpath(other, NULL) : NULL;
+	bool same = other == NULL || (real != NULL && (strcmp(other, real) == 0 ||
+	    (other_real != NULL && strcmp(other_real, real) == 0)));
+
+	free(other_real);
+	free(other);
+	free(real);
+	return same;
+}
+
+int
+policytell_ask(const struct policytell *t, struct policytell_obeyed *out)
+{
+	struct ctlclient *c = ctlclient_new();
+	struct record r;
+	bool heard = false, ours = false;
+	int err;
+
+	memset(out, 0, sizeof(*out));
+	ctlclient_set_wait(c, OBEYED_MS);
+	err = ctlclient_open(c, t->socket != NULL ? t->socket : POLICYTELL_SOCKET);
+	if (err == SP_EIO && (errno == ENOENT || errno == ECONNREFUSED)) {
+		err = SP_ENOENT;
+	} else if (err == SP_OK) {
+		ctlclient_begin(c, "policy-obeyed");
+		err = ctlclient_send(c, -1);
+		while (err == SP_OK && ctlclient_next(c, &r) == 1) {
+			struct span sha256 = record_get_text(&r, "sha256");
+			int64_t version = record_get_int(&r, "version", 0);
+
+			if (!span_is(r.kind, "policy"))
+				continue;
+			heard = true;
+			ours = is_same_file(record_get_text(&r, "file"), t->policy);
+			snprintf(out->sha256, sizeof(out->sha256), "%.*s", SPAN_FMT(sha256));
+			out->version = version > 0 ? (uint64_t)version : 0;
+		}
+		err = !heard ? SP_ECLOSED : ours ? SP_OK : SP_EINVAL;
+	} else {
+		err = SP_ECLOSED;
+	}
+	ctlclient_free(c);
+	return err;
+}
+
+/* "version 7", or by its hash. */
+static void
+name_text(struct policystore *ps, const char *sha256, char *out, size_t size)
+{
+	struct policy_change c;
+
+	if (policystore_which(ps, sha256, &c) == SP_OK)
+		snprintf(out, size, "version %" PRIu64, c.version);
+	else
+		snprintf(out, size, "a text that is no version (SHA-256 %.12s...)", sha256);
+}
+
+bool
+policytell_differs(struct policystore *ps, const char *sha256, char *out, size_t size)
+{
+	char hash[POLICY_HASH_TEXT], theirs[96], ours[96];
+
+	if (sha256[0] == '\0' || policystore_hash_file(ps, hash) != SP_OK || strcmp(hash, sha256) == 0)
+		return false;
+	name_text(ps, sha256, theirs, sizeof(theirs));
+	name_text(ps, hash, ours, sizeof(ours));
+	snprintf(out, size, "the edge obeys %s, the file says %s: sallyportctl reload", theirs, ours);
+	return true;
 }

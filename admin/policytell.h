@@ -5,11 +5,14 @@
 #define SALLYPORT_ADMIN_POLICYTELL_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "admin/policychange.h"
 #include "common/span.h"
 
 struct conf_errors;
+struct policystore;
 
 #define POLICYTELL_SOCKET	RUNDIR "/edge.sock"
 
@@ -30,5 +33,18 @@ int	policytell_apply(void *tell, const struct policy_change *, struct span text,
  */
 int	policytell_shadow(struct policytell *, const char *name, const struct policy_change *, struct span text,
 	    struct conf_errors *errs);
+
+/* Which text the edge obeys. */
+struct policytell_obeyed {
+	char		 sha256[POLICY_HASH_TEXT];	/* "": it does not know */
+	uint64_t	 version;	/* as it was told; 0: it has it from the file */
+};
+/* SP_OK; SP_ENOENT: no edge is running there; SP_EINVAL: it has another policy file; SP_ECLOSED: no answer that we understand. */
+int	policytell_ask(const struct policytell *, struct policytell_obeyed *out);
+/*
+ * One sentence, when what the edge obeys (sha256, or "") is not what the file says, with the store's numbers of both;
+ * false: it is, or cannot be known. ps: of that file; not locked. out: at least 256 bytes.
+ */
+bool	policytell_differs(struct policystore *, const char *sha256, char *out, size_t size);
 
 #endif

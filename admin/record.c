@@ -100,6 +100,29 @@ record_printf(struct record_writer *r, const char *name, const char *fmt, ...)
 	record_str(r, name, text);
 }
 
+void
+record_field(struct record_writer *r, const struct record_field *f)
+{
+	char name[RECORD_NAME_MAX + 1];
+
+	snprintf(name, sizeof(name), "%.*s", SPAN_FMT(f->name));
+	switch (f->type) {
+	case RECORD_TEXT:
+	case RECORD_ITEM:
+		put_text(r, f->type, name, f->text);
+		break;
+	case RECORD_INT:
+		record_int(r, name, f->number);
+		break;
+	case RECORD_BOOL:
+		record_bool(r, name, f->number != 0);
+		break;
+	case RECORD_TIME:
+		record_time(r, name, (time_t)f->number);
+		break;
+	}
+}
+
 bool
 record_ok(const struct record_writer *r)
 {

@@ -47,6 +47,7 @@ enum record_type {
 
 /* ---- writing: over the caller's storage; what does not fit marks it as failed ---- */
 
+struct record_field;
 struct record_writer {
 	struct frame_writer	 w;
 	size_t			 count_at;	/* where the number of fields stands */
@@ -61,6 +62,7 @@ void	record_item(struct record_writer *, const char *name, struct span value);
 void	record_int(struct record_writer *, const char *name, int64_t);
 void	record_bool(struct record_writer *, const char *name, bool);
 void	record_time(struct record_writer *, const char *name, time_t);
+void	record_field(struct record_writer *, const struct record_field *);	/* of another record */
 void	record_printf(struct record_writer *, const char *name, const char *fmt, ...)	/* at most 1023 bytes */
 	    __attribute__((format(printf, 3, 4)));
 /* True: it is whole. The bytes are storage's, w.len of them. */

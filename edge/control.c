@@ -89,7 +89,7 @@ put_certificates(struct control_request *r, const struct edge_config *c, const s
 static void
 tell_status(struct control_request *r, const void *question, struct control_answer *const *answer, unsigned n)
 {
-	const struct edge *e = control_owner(r);
+	struct edge *e = control_owner(r);
 	const struct edge_view *first = NULL;
 	unsigned char room[RECORD_SMALL];
 	struct record_writer w;
@@ -106,6 +106,7 @@ tell_status(struct control_request *r, const void *question, struct control_answ
 	view_begin_daemon(&w, room, sizeof(room), "sallyport-edge", e->since);
 	record_str(&w, "configuration", e->config->file);
 	record_str(&w, "policy", e->config->policy);
+	edge_put_obeyed(e, &w, "policy_");
 	record_int(&w, "workers", n);
 	record_int(&w, "connections", (int64_t)links);
 	record_int(&w, "transactions", (int64_t)transactions);

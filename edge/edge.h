@@ -4,9 +4,11 @@
 #ifndef SALLYPORT_EDGE_EDGE_H
 #define SALLYPORT_EDGE_EDGE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "admin/control.h"
+#include "admin/policychange.h"
 #include "admin/renew.h"
 #include "admin/seen.h"
 #include "admin/trace.h"
@@ -32,10 +34,20 @@
 #define EDGE_DIAL(i)	(EDGE_DOORS_MAX + 1 + (i))
 #define EDGE_IDENTITIES	EDGE_DIAL(EDGE_DOORS_MAX + 1)
 
+/* Which text all workers obey, and who has put it in force, where that is known. */
+struct edge_obeyed {
+	pthread_mutex_t		 lock;		/* written by the main thread, read by the control thread */
+	char			 sha256[POLICY_HASH_TEXT];	/* "": not known */
+	uint64_t		 version;	/* of the store; 0: it came out of the file */
+	char			 author[POLICY_CHANGE_AUTHOR + 1];	/* of that version */
+	time_t			 since;
+};
+
 /* Of the process. Written by the control thread only while no worker runs. */
 struct edge {
 	struct edge_config	*config;
 	struct policy_rules	*rules;
+	struct edge_obeyed	 obeyed;
 	struct net_tls_material	*material[EDGE_IDENTITIES];	/* as loaded first; renewed ones are the workers' */
 	struct renew		*renew;		/* of the master alone */
 	struct seen		*seen;		/* any thread */
@@ -97,6 +109,7 @@ struct edge_loaded {
 	struct net_tls_material	*material[EDGE_IDENTITIES];
 	char			*rows;		/* the policy as policyfile_pack() writes it */
 	size_t			 rows_n;
+	char			 sha256[POLICY_HASH_TEXT];	/* of the policy's text */
 };
 
 /*
@@ -123,6 +136,9 @@ void	edge_worker_stop(struct net_worker *, void *edge);
  */
 void	edge_workers_update(struct edge *, struct policy_rules *, struct net_tls_material *const *material, bool whole);
 
+/* So many log lines about refusals from now on, by mail to every worker. */
+void	edge_workers_limit_lines(struct edge *, int lines, int window);
+
 /*
  * The main thread: new policy and new certificates, checked completely before they
  * count. What is bad leaves the old in force: it is logged, errs has it, and it is
@@ -142,6 +158,13 @@ extern const struct control_verb edge_policy_verbs[];
  * read from its place instead, as edge_reload() does.
  */
 bool	edge_take_policy(struct edge *, struct span text, struct conf_errors *errs);
+/*
+ * The main thread: that text is in force from now on. version 0: it came out of the file, so
+ * that version and author stay if the text does.
+ */
+void	edge_obey(struct edge *, const char *sha256, uint64_t version, const char *author);
+/* Any thread: what is known of it, as fields that begin with prefix ("sha256", "version", "author", "since"). */
+void	edge_put_obeyed(struct edge *, struct record_writer *, const char *prefix);
 /* The main thread: every worker tries s (a reference is taken), or nothing any more (NULL). */
 void	edge_workers_try(struct edge *, struct edge_shadow *s);
 

@@ -124,7 +124,7 @@ edge_load(struct edge *e, const char *file, struct edge_loaded *l, struct conf_e
 	conf_errors_sort(errs, before, file);
 	if (!check && (rows = open_memstream(&l->rows, &l->rows_n)) == NULL)
 		abort();		/* only when out of memory */
-	l->rules = policyfile_pack(c->policy, errs, rows);
+	l->rules = policyfile_pack(c->policy, errs, rows, l->sha256);
 	if (rows != NULL)
 		fclose(rows);
 	if (l->rules != NULL && !edge_has_inside(c) && !policy_only_relays(l->rules))

@@ -37,6 +37,7 @@ load_all(struct edge *e, const char *file, bool check)
 
 	e->config = l.config;
 	e->rules = l.rules;
+	memcpy(e->obeyed.sha256, l.sha256, sizeof(l.sha256));
 	memcpy(e->material, l.material, sizeof(e->material));
 	free(l.rows);
 	conf_errors_print(errs, stderr);
@@ -73,12 +74,15 @@ gauge_material(const struct edge *e, struct net_tls_material *const *material, b
 
 /* Policy and certificates are in force from now on. */
 static void
-put_in_force(struct edge *e, struct policy_rules *rules, struct net_tls_material *const *material, int level)
+put_in_force(struct edge *e, struct policy_rules *rules, struct net_tls_material *const *material,
+    const struct edge_loaded_head *head)
 {
 	edge_workers_update(e, rules, material, true);
+	edge_workers_limit_lines(e, head->log_refusals, head->log_window);
+	edge_obey(e, head->sha256, 0, NULL);
 	gauge_material(e, material, true);
-	log_set_level((enum log_level)(level + SP_LOG_ERROR));
-	log_say(SP_LOG_NOTICE, "reloaded", "policy, certificates and log level; doors, next hops and limits "
+	log_set_level((enum log_level)(head->log_level + SP_LOG_ERROR));
+	log_say(SP_LOG_NOTICE, "reloaded", "policy, certificates, log level and log.refusals; doors, next hops and limits "
 	    "change with a restart");
 }
 
@@ -91,11 +95,12 @@ edge_reload(struct edge *e, struct conf_errors *errs)
 	size_t n;
 	int err = backstage_ask(e->stage, EDGE_ASK_LOAD, -1, &bytes, &n);
 	struct span rest = span_of(bytes, n);
-	bool good = err == SP_OK && n > 0;
-	int level = good ? bytes[0] : 0;
+	struct edge_loaded_head head;
+	bool good = err == SP_OK && n > sizeof(head);
 
 	if (good) {
-		rest = span_of(bytes + 1, n - 1);
+		memcpy(&head, bytes, sizeof(head));
+		rest = span_of(bytes + sizeof(head), n - sizeof(head));
 		good = (rules = policyfile_unpack(&rest)) != NULL && unpack_material(&rest, material);
 	} else {
 		for (; rest.n > 0; rest = span_tail(rest, strlen(rest.p) + 1)) {
@@ -104,7 +109,7 @@ edge_reload(struct edge *e, struct conf_errors *errs)
 		}
 	}
 	if (good)
-		put_in_force(e, rules, material, level);
+		put_in_force(e, rules, material, &head);
 	else
 		log_say(SP_LOG_ERROR, "reload-refused", "the old configuration stays in force");
 	stats_reloaded(good);
@@ -310,6 +315,7 @@ edge_proxy(struct edge *e)
 	backstage_follow(e->stage);
 	e->discovered = edge_discovered_new(&limits);
 	e->reported_at = clock_ms();
+	edge_obey(e, e->obeyed.sha256, 0, NULL);
 	e->seen = seen_new(SEEN_ACCEPTED_MAX, SEEN_REFUSED_MAX);
 	edge_gauge_limits(e->config);
 	gauge_material(e, e->material, true);
@@ -337,7 +343,7 @@ edge_proxy(struct edge *e)
 int
 main(int argc, char **argv)
 {
-	static struct edge edge;
+	static struct edge edge = { .obeyed = { .lock = PTHREAD_MUTEX_INITIALIZER } };
 	struct daemon_args args;
 	int rc = daemon_args_parse(argc, argv, program,
 	    "The Access Proxy: remote users and partners outside, Directors inside.", SYSCONFDIR "/edge.conf", &args);

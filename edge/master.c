@@ -127,6 +127,10 @@ take(struct edge *e, struct edge_loaded *l)
 		e->material[i] = l->material[i];
 		l->material[i] = m;
 	}
+	memcpy(e->obeyed.sha256, l->sha256, sizeof(l->sha256));
+	/* what a proxy that takes the place of one that crashed begins with */
+	e->config->log_refusals = l->config->log_refusals;
+	e->config->log_window = l->config->log_window;
 	watch(e, l->config);
 	log_set_level((enum log_level)(l->config->log_level + SP_LOG_ERROR));
 }
@@ -157,6 +161,19 @@ pack_material(struct net_tls_material *const *m, FILE *f)
 }
 
 static void
+put_head(const struct edge_loaded *l, FILE *f)
+{
+	struct edge_loaded_head head;
+
+	memset(&head, 0, sizeof(head));
+	head.log_level = l->config->log_level;
+	head.log_refusals = l->config->log_refusals;
+	head.log_window = l->config->log_window;
+	memcpy(head.sha256, l->sha256, sizeof(head.sha256));
+	fwrite(&head, sizeof(head), 1, f);
+}
+
+static void
 answer_load(void *owner, int fd, struct master_answer *a)
 {
 	struct conf_errors *errs = conf_errors_new();
@@ -165,7 +182,7 @@ answer_load(void *owner, int fd, struct master_answer *a)
 
 	(void)fd;
 	if ((a->ok = load(e, &l, errs))) {
-		putc(l.config->log_level, a->file);
+		put_head(&l, a->file);
 		fwrite(l.rows, 1, l.rows_n, a->file);
 		pack_material(l.material, a->file);
 		take(e, &l);

@@ -10,7 +10,7 @@
 /* What the proxy asks of the master. */
 enum {
 	/*
-	 * Read configuration, policy and certificates again. Yes: the log's level (a byte), the policy
+	 * Read configuration, policy and certificates again. Yes: a struct edge_loaded_head, the policy
 	 * (policyfile_unpack()), and for each identity a byte whether it is there, and it.
 	 * No: what is wrong, sentences that end in NUL.
 	 */
@@ -22,6 +22,12 @@ enum {
 	/* The session log, opened; or put aside (its name gets a ".1") and begun anew. Yes: the file. */
 	EDGE_ASK_SESSIONS,
 	EDGE_ASK_SESSIONS_ANEW
+};
+
+/* What EDGE_ASK_LOAD's answer begins with. */
+struct edge_loaded_head {
+	int	log_level, log_refusals, log_window;	/* as in struct edge_config */
+	char	sha256[POLICY_HASH_TEXT];		/* of the policy's text */
 };
 
 /* Open the doors, start the others, and be the master until the end. What the daemon exits with. */

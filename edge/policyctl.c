@@ -17,6 +17,7 @@
 #include "admin/policyfile.h"
 #include "admin/policystore.h"
 #include "admin/view.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -66,6 +67,42 @@ static bool
 includes(struct span text)
 {
 	return text.n != 0 && memmem(text.p, text.n, "@include", 8) != NULL;
+}
+
+void
+edge_obey(struct edge *e, const char *sha256, uint64_t version, const char *author)
+{
+	struct edge_obeyed *o = &e->obeyed;
+	bool same = strcmp(o->sha256, sha256) == 0;
+
+	pthread_mutex_lock(&o->lock);
+	o->since = clock_wall();
+	if (version != 0 || !same) {
+		o->version = version;
+		snprintf(o->author, sizeof(o->author), "%s", author != NULL ? author : "");
+	}
+	if (!same)
+		snprintf(o->sha256, sizeof(o->sha256), "%s", sha256);
+	pthread_mutex_unlock(&o->lock);
+}
+
+void
+edge_put_obeyed(struct edge *e, struct record_writer *w, const char *prefix)
+{
+	char name[4][RECORD_NAME_MAX];
+	static const char *const fields[] = { "sha256", "version", "author", "since" };
+
+	for (size_t i = 0; i < 4; i++)
+		snprintf(name[i], sizeof(name[i]), "%s%s", prefix, fields[i]);
+	pthread_mutex_lock(&e->obeyed.lock);
+	if (e->obeyed.sha256[0] != '\0')
+		record_str(w, name[0], e->obeyed.sha256);
+	if (e->obeyed.version != 0) {
+		record_int(w, name[1], (int64_t)e->obeyed.version);
+		record_str(w, name[2], e->obeyed.author);
+	}
+	record_time(w, name[3], e->obeyed.since);
+	pthread_mutex_unlock(&e->obeyed.lock);
 }
 
 bool
@@ -148,6 +185,7 @@ take(void *who, struct control_answer *a)
 
 	if (!c->shadow) {
 		if (edge_take_policy(e, span_of(c->text, c->n), errs)) {
+			edge_obey(e, c->sha256, (uint64_t)c->version, c->author);
 			log_policy("policy-loaded", c);
 			if (e->shadow != NULL)
 				log_say(SP_LOG_NOTICE, "shadow-ended", "there is another policy in force");
@@ -345,6 +383,20 @@ run_shadow(struct control_request *r)
 }
 
 static void
+run_obeyed(struct control_request *r)
+{
+	struct edge *e = control_owner(r);
+	unsigned char room[RECORD_SMALL];
+	struct record_writer w;
+
+	record_begin(&w, room, sizeof(room), "policy");
+	record_str(&w, "file", e->config->policy);
+	edge_put_obeyed(e, &w, "");
+	control_put(r, &w);
+	control_end(r, EX_OK, NULL);
+}
+
+static void
 run_shadow_status(struct control_request *r)
 {
 	control_ask_main(r, &(struct control_asked){ .fn = tell_shadow });
@@ -362,6 +414,7 @@ static const struct control_arg load_args[] = {
 };
 
 const struct control_verb edge_policy_verbs[] = {
+	{ .name = "policy-obeyed", .right = CONTROL_READ, .run = run_obeyed },
 	{ .name = "policy-load", .right = CONTROL_CHANGE, .args = load_args, .takes_fd = true, .run = run_load },
 	{ .name = "policy-shadow", .right = CONTROL_CHANGE, .args = load_args, .takes_fd = true, .run = run_shadow },
 	{ .name = "policy-shadow-status", .right = CONTROL_READ, .run = run_shadow_status },

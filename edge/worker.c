@@ -313,6 +313,34 @@ deliver_update(struct net_worker *worker, struct net_mail *mail)
 	free(u);
 }
 
+struct lines {
+	struct net_mail			 mail;
+	struct sip_refusals_limits	 limits;
+};
+
+static void
+deliver_lines(struct net_worker *worker, struct net_mail *mail)
+{
+	struct lines *l = (struct lines *)mail;
+	struct edge_worker *w = worker->owner;
+
+	if (w != NULL)
+		sip_refusals_take_limits(w->refusals, &l->limits);
+	free(l);
+}
+
+void
+edge_workers_limit_lines(struct edge *e, int lines, int window)
+{
+	for (unsigned id = 0; id < net_crew_count(e->crew); id++) {
+		struct lines *l = xcalloc(1, sizeof(*l));
+
+		l->mail.deliver = deliver_lines;
+		l->limits = (struct sip_refusals_limits){ (unsigned)lines, (unsigned)window * 1000 };
+		net_worker_post(net_crew_worker(e->crew, id), &l->mail);
+	}
+}
+
 void
 edge_workers_update(struct edge *e, struct policy_rules *rules, struct net_tls_material *const *material, bool whole)
 {

@@ -2,6 +2,7 @@
 carry messages: what they say of themselves, what they let be changed, and that
 rude clients of the socket cost nobody else anything. Run by control.sh."""
 
+import hashlib
 import json
 import os
 import pwd
@@ -246,6 +247,62 @@ def mistakes(ctl, edge):
     T.run("and it is well again", lambda: ctl.run("reload")[0] == 0)
 
 
+def obeyed(ctl, edge):
+    """Which policy the edge obeys; and that it is told when the file says something else."""
+    store = ["--store", os.path.join(edge.dir, "store"), "--policy", os.path.join(edge.dir, "policy.conf")]
+    text = open(os.path.join(edge.dir, "policy.conf")).read()
+    sha = lambda: hashlib.sha256(open(os.path.join(edge.dir, "policy.conf"), "rb").read()).hexdigest()
+    of_edge = lambda: json.loads(ctl.run("policy", "history", "--json", *store)[1])["edge"]
+    daemon = lambda: ctl.records("daemon", "status")[0]
+
+    T.run("status has the hash of the policy that came from the file", lambda: (lambda d: d["policy_sha256"] == sha() and
+          "policy_version" not in d and "policy_stale" not in d and d["policy_since"] is not None or d)(daemon()))
+    T.run("policy history: the edge obeys the newest", lambda: (lambda e: e == {"sha256": sha(), "version": 1, "current": True} or
+          e)(of_edge()))
+
+    def told():
+        s, out, err = ctl.run("block", "spam.example", "--author", "carol", *store)
+        d = daemon()
+        return (s == 0 and d["policy_sha256"] == sha() and d["policy_version"] == 2 and d["policy_author"] == "carol" and
+                of_edge() == {"sha256": sha(), "version": 2, "current": True} and
+                ctl.run("policy", "history", *store)[2] == "") or (s, err, d, of_edge())
+    T.run("a change that it was told of: version and author", told)
+
+    def interrupted():
+        was = sha()
+        ctl.run("block", "spam.example.org", "--no-edge", *store)
+        s, out, err = ctl.run("policy", "history", *store)
+        d = daemon()
+        return (s == 0 and err == "sallyportctl: the edge obeys version 2, the file says version 3: sallyportctl reload\n" and
+                of_edge() == {"sha256": was, "version": 2, "current": False} and d["policy_sha256"] == was and
+                "the edge obeys" in d["policy_stale"] and d["policy_version"] == 2) or (s, err, d, of_edge())
+    T.run("a change that it was not told of is noticed, and said in one sentence", interrupted)
+    T.run("after a reload all is well", lambda: ctl.run("reload")[0] == 0 and of_edge()["current"] and
+          "policy_stale" not in daemon())
+    edge.write("policy.conf", text)
+    ctl.run("reload")
+
+
+def fewer_lines(ctl, edge):
+    """log.refusals changes with a reload."""
+    conf = open(os.path.join(edge.dir, "edge.conf")).read()
+    conn = dial(USERS)
+
+    def refuse(n):
+        for _ in range(n):
+            conn.send(request(mf=0))
+            conn.recv()
+        return sum("reason=too-many-hops" in line and "event=refused" in line for line in edge.log().split("\n"))
+    first = refuse(5)
+    edge.write("edge.conf", conf.replace('level = "info";', 'level = "info"; refusals = 1; window = 3600;'))
+    T.run("before, every refusal has its line", lambda: first == 5 or first)
+    T.run("log.refusals: a reload takes it", lambda: ctl.run("reload")[0] == 0)
+    T.run("and from then on there is no other line", lambda: refuse(5) <= 6 or edge.log())
+    edge.write("edge.conf", conf)
+    T.run("and back", lambda: ctl.run("reload")[0] == 0 and refuse(5) >= 10)
+    conn.close()
+
+
 def partners(ctl, edge):
     server = Answering(PARTNER + ":5061", "contoso")
     T.run("a partner that was never seen", lambda: (lambda r: r["state"] == "unused" and r["certificate"] == "never seen" and
@@ -405,6 +462,8 @@ def an_edge():
         until(lambda: [r for r in ctl.records("director", "status") if r["up"] == 2])
         looks(ctl, edge)
         mistakes(ctl, edge)
+        obeyed(ctl, edge)
+        fewer_lines(ctl, edge)
         partners(ctl, edge)
         discovered(ctl, edge)
         flood(ctl, edge)

@@ -161,6 +161,30 @@ START_TEST(what_must_be_there)
 }
 END_TEST
 
+/* The hash is that of the text alone, and there is none of what cannot be read. */
+START_TEST(hash_of_what_was_read)
+{
+	char path[] = "/tmp/check_policyfile.XXXXXX", want[POLICY_HASH_TEXT], got[POLICY_HASH_TEXT];
+	static const char text[] = "internal_domains = [ \"contoso.example\" ];\ninternal_servers = [ \"d.contoso.example\" ];\n";
+	struct conf_errors *errs = conf_errors_new();
+	struct policy_rules *rules;
+	int fd = mkstemp(path);
+
+	ck_assert_int_ne(fd, -1);
+	ck_assert_int_eq(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+	close(fd);
+	policy_hash(span_str(text), want);
+	ck_assert_ptr_nonnull(rules = policyfile_pack(path, errs, NULL, got));
+	ck_assert_str_eq(got, want);
+	policy_rules_unref(rules);
+	unlink(path);
+	ck_assert_ptr_null(policyfile_pack(path, errs, NULL, got));
+	ck_assert_str_eq(got, "");
+	ck_assert_uint_ne(conf_errors_count(errs), 0);
+	conf_errors_free(errs);
+}
+END_TEST
+
 START_TEST(options_are_listed)
 {
 	char *text = NULL;
@@ -189,6 +213,7 @@ main(void)
 	tcase_add_test(tc, all_errors_at_once);
 	tcase_add_test(tc, what_must_be_there);
 	tcase_add_test(tc, options_are_listed);
+	tcase_add_test(tc, hash_of_what_was_read);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);

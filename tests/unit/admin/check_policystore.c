@@ -554,12 +554,44 @@ START_TEST(a_line_has_one_form)
 }
 END_TEST
 
+/* Which version a text is, and what the file is now: by who only looks, so that no version comes of it. */
+START_TEST(which_text_it_is)
+{
+	struct policy_change c;
+	char hash[POLICY_HASH_TEXT];
+	struct place p;
+
+	begin(&p);
+	policy_hash(SPAN_LIT(BASE), hash);
+	ck_assert_int_eq(policystore_which(p.ps, hash, &c), SP_ENOENT);
+	ck_assert_int_ne(access(p.store, F_OK), 0);
+	set(&p, "alice", BASE "federation = true;\n");
+	ck_assert_uint_eq(commit(&p, "alice", &alice), 2);
+	ck_assert_int_eq(policystore_rollback(p.ps, 1, &bob, NULL, p.errs), SP_OK);
+	ck_assert_int_eq(policystore_which(p.ps, hash, &c), SP_OK);
+	ck_assert_uint_eq(c.version, 3);
+	ck_assert_str_eq(c.author, "bob");
+	policy_hash(SPAN_LIT(BASE "federation = true;\n"), hash);
+	ck_assert_int_eq(policystore_which(p.ps, hash, &c), SP_OK);
+	ck_assert_uint_eq(c.version, 2);
+	write_file(p.policy, BASE "federation = false;\n");
+	policy_hash(SPAN_LIT(BASE "federation = false;\n"), hash);
+	ck_assert_int_eq(policystore_which(p.ps, hash, &c), SP_ENOENT);
+	ck_assert_int_eq(policystore_hash_file(p.ps, hash), SP_OK);
+	ck_assert_int_eq(policystore_which(p.ps, hash, &c), SP_ENOENT);
+	ck_assert_int_eq(unlink(p.policy), 0);
+	ck_assert_int_eq(policystore_hash_file(p.ps, hash), SP_EIO);
+	end(&p);
+}
+END_TEST
+
 int
 main(void)
 {
 	const TTest *tests[] = { life_of_a_policy, two_at_once, one_candidate_twice, edits_by_hand, mistakes_change_nothing,
 		refused_by_the_edge, links_are_followed, every_byte_counts, lines_out_of_order, a_known_hash,
-		versions_are_in_the_log, half_a_line, somebody_has_the_lock, no_policy_file, a_line_has_one_form };
+		versions_are_in_the_log, half_a_line, somebody_has_the_lock, no_policy_file, a_line_has_one_form,
+		which_text_it_is };
 
 	return unit_run("policystore", tests, sizeof(tests) / sizeof(tests[0]));
 }

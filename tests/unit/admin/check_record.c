@@ -70,6 +70,25 @@ START_TEST(comes_back)
 }
 END_TEST
 
+/* Field by field into another record: the same. */
+START_TEST(copied_field_by_field)
+{
+	static unsigned char other[sizeof(room)];
+	struct record r = sample(), back;
+	struct record_field f;
+	struct record_writer w;
+	size_t at = 0;
+
+	record_begin(&w, other, sizeof(other), "partner");
+	while (record_next(&r, &at, &f))
+		record_field(&w, &f);
+	back = parsed(&w);
+	ck_assert_uint_eq(back.n, r.n);
+	ck_assert_uint_eq(back.len, r.len);
+	ck_assert_mem_eq(back.fields, r.fields, r.len);
+}
+END_TEST
+
 START_TEST(fails_once_full)
 {
 	unsigned char small[64];
@@ -234,7 +253,7 @@ END_TEST
 int
 main(void)
 {
-	const TTest *tests[] = { comes_back, fails_once_full, long_texts_are_cut, wrong_bytes_are_none, shown_as_a_card,
+	const TTest *tests[] = { comes_back, copied_field_by_field, fails_once_full, long_texts_are_cut, wrong_bytes_are_none, shown_as_a_card,
 	    shown_as_a_line, shown_as_json, json_text_is_utf8_or_replaced, shown_as_a_table };
 
 	return unit_run("record", tests, sizeof(tests) / sizeof(tests[0]));
