@@ -811,3 +811,57 @@ conf_unload(const struct conf_item *items, void *out)
 		}
 	}
 }
+
+static bool
+same_str(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool
+same_strs(const struct conf_strs *a, const struct conf_strs *b)
+{
+	bool same = a->n == b->n;
+
+	for (size_t i = 0; same && i < a->n; i++)
+		same = same_str(a->v[i].s, b->v[i].s);
+	return same;
+}
+
+static bool
+same_groups(const struct conf_item *it, const struct conf_groups *a, const struct conf_groups *b)
+{
+	bool same = a->n == b->n;
+
+	for (size_t i = 0; same && i < a->n; i++)
+		same = conf_differs(it->sub, (const char *)a->v + i * it->size, (const char *)b->v + i * it->size) == NULL;
+	return same;
+}
+
+static bool
+same_item(const struct conf_item *it, const void *a, const void *b)
+{
+	switch (it->type) {
+	case CONF_BOOL:
+		return *(const bool *)a == *(const bool *)b;
+	case CONF_INT:
+	case CONF_CHOICE:
+		return *(const int *)a == *(const int *)b;
+	case CONF_STR:
+		return same_str(*(char *const *)a, *(char *const *)b);
+	case CONF_STRS:
+		return same_strs(a, b);
+	case CONF_GROUPS:
+		return same_groups(it, a, b);
+	}
+	return false;
+}
+
+const char *
+conf_differs(const struct conf_item *items, const void *a, const void *b)
+{
+	for (const struct conf_item *it = items; it->path != NULL; it++)
+		if ((it->flags & CONF_RELOADS) == 0 && !same_item(it, (const char *)a + it->at, (const char *)b + it->at))
+			return it->path;
+	return NULL;
+}

@@ -94,6 +94,11 @@ int	 conf_load_text(const char *name, struct span text, const char *dir, const s
 	    struct conf_errors *errs);
 /* Free what conf_load() put into *out. Strings are wiped first: some are secrets. */
 void	 conf_unload(const struct conf_item *items, void *out);
+/*
+ * The path of an option that is not CONF_RELOADS and that differs between two loaded structs; of
+ * one in a group, that of the group. NULL: none does.
+ */
+const char *conf_differs(const struct conf_item *items, const void *a, const void *b);
 
 /*
  * The line where conf_load() saw an option, by its full path ("limits.users",

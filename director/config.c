@@ -159,8 +159,8 @@ static const struct conf_item items[] = {
 	    "Seconds for which a challenge may be used."),
 	INT("auth.replay_entries", auth_replay_entries, 0, 65536, 16, 4194304,
 	    "Challenges whose use is remembered; beyond it the oldest are declared stale."),
-	INT("auth.timeout", auth_timeout, CONF_RELOADS, 5000, 100, 60000,
-	    "Milliseconds that an answer about a user may take."),
+	INT("auth.timeout", auth_timeout, CONF_RELOADS, 8000, 100, 60000,
+	    "Milliseconds that an answer about a user may take, domain and directory included."),
 	INT("guessing.user_and_source", guesses_pair, CONF_RELOADS, 10, 0, 1000000,
 	    "Wrong passwords of one user from one address, after which further ones wait; 0: no limit."),
 	INT("guessing.source", guesses_source, CONF_RELOADS, 100, 0, 1000000, "The same from one address, whoever the users are."),
@@ -520,10 +520,25 @@ check_winbind(struct checking *k)
 			    "ntlm.domains: expects DOMAIN=sip-domain, as in \"CORP=example.com\"");
 	if (c->ntlm_accounts == NTLM_BY_WINBIND && c->ntlm_domains.n == 0 && c->directory.logins.n == 0)
 		COMPLAIN(k, "ntlm.accounts", "ntlm.domains: it or ldap.logins is needed, since ntlm.accounts is \"winbind\"");
-	if (c->ntlm_accounts == NTLM_BY_WINBIND && c->winbind.timeout >= c->auth_timeout)
-		COMPLAIN(k, "winbind.timeout", "winbind.timeout: must be less than auth.timeout, or nobody waits for its end");
 	if (c->ntlm_accounts == NTLM_BY_FILE && c->ntlm_domains.n != 0)
 		COMPLAIN(k, "ntlm.domains", "ntlm.domains: has no meaning while ntlm.accounts is \"file\"");
+}
+
+/* Who waits for authd must hear which of those that it asks has failed; it may ask them one after the other. */
+static void
+check_waiting(struct checking *k)
+{
+	const struct director_config *c = k->c;
+	int winbind = c->ntlm_accounts == NTLM_BY_WINBIND ? c->winbind.timeout : 0;
+	int directory = c->directory.homes != HOMES_FILE ? c->directory.timeout : 0;
+
+	if (winbind != 0 && winbind >= c->auth_timeout)
+		COMPLAIN(k, "winbind.timeout", "winbind.timeout: must be less than auth.timeout, or nobody waits for its end");
+	else if (directory != 0 && directory >= c->auth_timeout)
+		COMPLAIN(k, "directory.timeout", "directory.timeout: must be less than auth.timeout, or nobody waits for its end");
+	else if (winbind + directory != 0 && winbind + directory >= c->auth_timeout)
+		COMPLAIN(k, "auth.timeout", "auth.timeout: must be more than winbind.timeout and directory.timeout together, "
+		    "%d: one is waited for after the other", winbind + directory);
 }
 
 static void
@@ -559,6 +574,7 @@ check_auth(struct checking *k)
 	check_netbios(k, "ntlm.domain", c->ntlm_domain);
 	check_netbios(k, "ntlm.computer", c->ntlm_computer);
 	check_winbind(k);
+	check_waiting(k);
 	check_realms(k);
 }
 
@@ -737,57 +753,9 @@ director_server_of(const struct director_config *c, const struct span *names, un
 	return kind;
 }
 
-static bool
-same(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-static bool
-same_strs(const struct conf_strs *a, const struct conf_strs *b)
-{
-	bool yes = a->n == b->n;
-
-	for (size_t i = 0; yes && i < a->n; i++)
-		yes = same(a->v[i].s, b->v[i].s);
-	return yes;
-}
-
 bool
 director_config_same_frame(const struct director_config *a, const struct director_config *b, const char **option)
 {
-	bool doors = a->doors.n == b->doors.n;
-
-	for (size_t i = 0; doors && i < a->doors.n; i++)
-		doors = same(director_door(a, i)->listen, director_door(b, i)->listen) &&
-		    director_door(a, i)->admits == director_door(b, i)->admits;
-	*option = !doors ? "doors" : !same(a->name, b->name) ? "name" : !same(a->user, b->user) ? "user" :
-	    a->workers != b->workers ? "workers" : !same(a->log_file, b->log_file) ? "log.file" :
-	    !same(a->log_journal, b->log_journal) ? "log.journal" : !same(a->auth_user, b->auth_user) ? "auth.user" :
-	    !same(a->session_file, b->session_file) ? "session_log.file" :
-	    a->session_size != b->session_size ? "session_log.size" : !same(a->hep_server, b->hep_server) ? "hep.server" :
-	    !same(a->hep_password, b->hep_password) ? "hep.password" : a->hep_id != b->hep_id ? "hep.id" :
-	    a->hep_bodies != b->hep_bodies ? "hep.bodies" :
-	    a->auth_replay_entries != b->auth_replay_entries ? "auth.replay_entries" :
-	    a->sipae_lifetime != b->sipae_lifetime ? "sipae.lifetime" : a->sipae_idle != b->sipae_idle ? "sipae.idle" :
-	    a->sipae_associations != b->sipae_associations ? "sipae.associations" :
-	    a->sipae_per_user != b->sipae_per_user ? "sipae.per_user" :
-	    a->sipae_handshakes != b->sipae_handshakes ? "sipae.handshakes" :
-	    !same(a->ntlm_domain, b->ntlm_domain) ? "ntlm.domain" :
-	    a->ntlm_timestamp != b->ntlm_timestamp ? "ntlm.timestamp" :
-	    !same(a->ntlm_computer, b->ntlm_computer) ? "ntlm.computer" :
-	    a->ntlm_accounts != b->ntlm_accounts ? "ntlm.accounts" :
-	    !same_strs(&a->ntlm_domains, &b->ntlm_domains) ? "ntlm.domains" :
-	    a->winbind.connections != b->winbind.connections ? "winbind.connections" :
-	    a->winbind.timeout != b->winbind.timeout ? "winbind.timeout" :
-	    !same(a->winbind.user, b->winbind.user) ? "winbind.user" :
-	    a->max_connections != b->max_connections ? "limits.connections" :
-	    a->max_transactions != b->max_transactions ? "limits.transactions" :
-	    a->max_questions != b->max_questions ? "limits.questions" :
-	    a->max_message != b->max_message ? "limits.message" :
-	    a->max_credentials != b->max_credentials ? "limits.credentials" :
-	    a->connect_time != b->connect_time ? "timers.connect" :
-	    a->failover_time != b->failover_time ? "timers.failover" :
-	    a->request_time != b->request_time ? "timers.request" : a->max_queue != b->max_queue ? "limits.queue" : !same(a->flow_keys, b->flow_keys) ? "flow_keys" : NULL;
+	*option = conf_differs(items, a, b);
 	return *option == NULL;
 }

@@ -24,11 +24,14 @@
 #include "common/sandbox.h"
 
 #define THREADS_MAX	64
+#define LOOK_US		(50 * 1000)
 
 struct wbd {
 	int		 fd;
-	pthread_mutex_t	 lock;		/* of down */
+	pthread_mutex_t	 lock;		/* of what follows */
 	bool		 down;		/* the domain did not answer last time */
+	unsigned	 nthreads;
+	uint64_t	 until_ms[THREADS_MAX];	/* until when anybody waits for what a thread asks; 0: it asks nothing */
 };
 
 /* One line when it goes, and one when it comes back. */
@@ -143,7 +146,43 @@ die(const char *what)
 }
 
 static void
-answer(struct wbd *d, struct wbcContext *wbc, const struct frame *f)
+waits_until(struct wbd *d, unsigned thread, uint64_t ms)
+{
+	pthread_mutex_lock(&d->lock);
+	d->until_ms[thread] = ms;
+	pthread_mutex_unlock(&d->lock);
+}
+
+/*
+ * Winbind's library cannot be told to give up. When every thread waits for what nobody
+ * wants to hear any more, the process ends, and with it its connections; its successor
+ * asks what is new. So whoever signs in when the domain is back does not wait for those who did before.
+ */
+static void *
+look(void *arg)
+{
+	struct wbd *d = arg;
+
+	for (;;) {
+		uint64_t now = clock_ms();
+		unsigned stuck = 0;
+
+		pthread_mutex_lock(&d->lock);
+		for (unsigned i = 0; i < d->nthreads; i++)
+			stuck += d->until_ms[i] != 0 && d->until_ms[i] <= now;
+		if (stuck != 0 && stuck == d->nthreads) {
+			log_say(SP_LOG_WARNING, "winbind-stuck", "all %u questions wait for a domain that does not answer; "
+			    "they are given up", stuck);
+			_exit(EX_TEMPFAIL);
+		}
+		pthread_mutex_unlock(&d->lock);
+		usleep(LOOK_US);
+	}
+	return NULL;
+}
+
+static void
+answer(struct wbd *d, struct wbcContext *wbc, unsigned thread, const struct frame *f)
 {
 	unsigned char out[WINBIND_PACKET_MAX];
 	struct frame head = { .type = WINBIND_ANSWER, .tag = f->tag, .body = out + FRAME_HEAD };
@@ -156,7 +195,9 @@ answer(struct wbd *d, struct wbcContext *wbc, const struct frame *f)
 		die("a question that is malformed");
 	if (clock_ms() >= q.until_ms)
 		return;		/* it waited for us too long */
+	waits_until(d, thread, q.until_ms);
 	ask(d, wbc, &q, &a, &info);
+	waits_until(d, thread, 0);
 	frame_writer_init(&w, out + FRAME_HEAD, sizeof(out) - FRAME_HEAD);
 	winbind_put_answer(&w, &a);
 	mem_wipe(a.key, sizeof(a.key));
@@ -177,12 +218,14 @@ serve(void *arg)
 	struct wbd *d = arg;
 	struct wbcContext *wbc = wbcCtxCreate();
 	unsigned char in[WINBIND_PACKET_MAX];
+	unsigned thread;
 	struct frame f;
 
 	if (wbc == NULL)
 		_exit(EX_OSERR);
 	/* until the sandbox is there */
 	pthread_mutex_lock(&d->lock);
+	thread = d->nthreads++;
 	pthread_mutex_unlock(&d->lock);
 	for (;;) {
 		ssize_t n = recv(d->fd, in, sizeof(in), 0);
@@ -194,7 +237,7 @@ serve(void *arg)
 		if (frame_parse(in, (size_t)n, &f) != n)
 			die("a packet that is no frame");
 		if (f.type == WINBIND_QUESTION)
-			answer(d, wbc, &f);
+			answer(d, wbc, thread, &f);
 		else if (f.type == WINBIND_REOPEN)
 			log_reopen();
 		else
@@ -219,6 +262,8 @@ work(const struct winbind_conf *conf, const char *log_dir, int fd)
 	for (int i = 1; i < conf->connections && i < THREADS_MAX; i++)
 		if (pthread_create(&thread, NULL, serve, &d) != 0)
 			log_say(SP_LOG_ERROR, "winbind-ended", "a thread could not start");
+	if (pthread_create(&thread, NULL, look, &d) != 0)
+		_exit(EX_OSERR);
 	if (sandbox_calls(SANDBOX_WBD) != SP_OK)
 		_exit(EX_OSERR);
 	pthread_mutex_unlock(&d.lock);
@@ -254,6 +299,8 @@ wbd_keep(const struct winbind_conf *conf, const char *run_as, const char *log_di
 				;
 		if (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == EX_OK)
 			_exit(EX_OK);
+		if (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == EX_TEMPFAIL)
+			continue;	/* it has said why, and lived for as long as an answer may take */
 		log_say(SP_LOG_ERROR, "winbind-ended", "the process that asks winbind has ended (status %d); another "
 		    "takes its place", status);
 		sleep(1);

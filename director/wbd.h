@@ -4,8 +4,9 @@
  * Forked by authd before that has read the user file. It sees challenges and
  * responses, and session keys as winbind tells them, and has nothing to keep.
  * Some threads, each with a connection of its own: a domain controller that
- * hangs keeps a thread waiting and nobody else. A keeper forks it anew when it
- * dies. Frames are those of winbind.h, one in each packet.
+ * hangs keeps a thread waiting and nobody else. When all of them wait for longer
+ * than anybody waits for their answers, the process gives them up and ends. A keeper
+ * forks it anew. Frames are those of winbind.h, one in each packet.
  *
  * Winbind tells session keys to who can open its privileged pipe: root, or
  * members of the group winbindd_priv.

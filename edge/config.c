@@ -396,6 +396,12 @@ edge_config_free(struct edge_config *c)
 	free(c);
 }
 
+const char *
+edge_config_differs(const struct edge_config *a, const struct edge_config *b)
+{
+	return conf_differs(items, a, b);
+}
+
 void
 edge_config_print_options(FILE *f)
 {

@@ -91,6 +91,8 @@ bool	edge_has_inside(const struct edge_config *);
  * used to look for further errors. NULL: it could not be read to its end.
  */
 struct edge_config *edge_config_load(const char *file, struct conf_errors *errs);
+/* An option that differs and that a reload does not change; NULL: none. */
+const char *edge_config_differs(const struct edge_config *, const struct edge_config *);
 void	edge_config_free(struct edge_config *);
 void	edge_config_print_options(FILE *);
 

@@ -140,11 +140,14 @@ static bool
 load(struct edge *e, struct edge_loaded *l, struct conf_errors *errs)
 {
 	bool good = edge_load(e, e->config->file, l, errs, false);
+	const char *option;
 
 	if (good && l->config->outer.n != e->config->outer.n) {
 		conf_error(errs, e->config->file, 0, "doors were added or taken away, which needs a restart");
 		good = false;
 	}
+	if (good && (option = edge_config_differs(e->config, l->config)) != NULL)
+		log_say(SP_LOG_WARNING, "needs-restart", "%s has changed, which has no effect until a restart", option);
 	return good;
 }
 

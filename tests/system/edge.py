@@ -799,6 +799,17 @@ def reloads():
         return refused and serial() == before and served(user)
     T.run("a bad certificate leaves the old one in force", bad_certificate)
 
+    def needs_restart():
+        if "event=needs-restart" in edge.log():
+            return "told of what has not changed"
+        with open(os.path.join(edge.dir, "edge.conf")) as f:
+            was = f.read()
+        edge.write("edge.conf", was.replace("inner = {", "inner = { director_refuses = true;"))
+        edge.hup()
+        return edge.logged("event=needs-restart", "inner.director_refuses has changed") and \
+            edge.logged("event=reloaded", count=3)
+    T.run("what has changed and needs a restart is named", needs_restart)
+
     def revoked():
         subprocess.run([os.path.join(TOP, "certs-example", "make-pki"), PKI, "revoke", "partner-edge-outer"], check=True,
                        stdout=subprocess.DEVNULL)
@@ -806,7 +817,7 @@ def reloads():
         edge.write("edge.conf", 'policy = "%s/policy.conf";\n' % edge.dir +
                    config(two=False).replace('client_certificate = "required"', 'crl = "%s/example.crl.pem"; client_certificate = "required"' % PKI))
         edge.hup()
-        if not edge.logged("event=reloaded", count=3):
+        if not edge.logged("event=reloaded", count=4):
             return "not reloaded"
         try:
             c = dial(PARTNERS, cert="partner-edge-outer")

@@ -420,6 +420,57 @@ START_TEST(errors_have_places_or_none)
 }
 END_TEST
 
+static const struct conf_item reloading[] = {
+	{ .path = "on", .type = CONF_BOOL, .at = offsetof(struct settings, on), .help = "Is it on?" },
+	{ .path = "users", .type = CONF_INT, .at = offsetof(struct settings, users), .flags = CONF_RELOADS,
+	    .help = "Users at once." },
+	{ .path = "any", .type = CONF_INT, .at = offsetof(struct settings, any), .help = "Any number." },
+	{ .path = "title", .type = CONF_STR, .at = offsetof(struct settings, title), .flags = CONF_OPTIONAL,
+	    .help = "A title." },
+	{ .path = "domains", .type = CONF_STRS, .at = offsetof(struct settings, domains), .help = "Our domains." },
+	{ .path = "door", .type = CONF_GROUPS, .at = offsetof(struct settings, doors), .sub = door_items,
+	    .size = sizeof(struct door), .help = "The doors." },
+	{ .path = NULL }
+};
+
+START_TEST(changes_that_need_a_restart_are_found)
+{
+	static const char begin[] = "domains = [ \"a\", \"b\" ]; door = ( { address = \"x\"; names = ( { text = \"n\"; } ); } );";
+	static const struct { const char *text, *differs; } changed[] = {
+		{ begin, NULL },
+		{ "users = 99; domains = [ \"a\", \"b\" ]; door = ( { address = \"x\"; names = ( { text = \"n\"; } ); } );", NULL },
+		{ "on = true;", "on" },
+		{ "any = 1;", "any" },
+		{ "title = \"\";", "title" },
+		{ "domains = [ \"a\" ]; door = ( { address = \"x\"; names = ( { text = \"n\"; } ); } );", "domains" },
+		{ "domains = [ \"a\", \"c\" ]; door = ( { address = \"x\"; names = ( { text = \"n\"; } ); } );", "domains" },
+		{ "domains = [ \"a\", \"b\" ];", "door" },
+		{ "domains = [ \"a\", \"b\" ]; door = ( { address = \"x\"; port = 1; names = ( { text = \"n\"; } ); } );", "door" },
+		{ "domains = [ \"a\", \"b\" ]; door = ( { address = \"x\"; names = ( { text = \"m\"; } ); } );", "door" }
+	};
+	struct settings a, b;
+
+	errs = conf_errors_new();
+	memset(&a, 0, sizeof(a));
+	ck_assert_int_eq(conf_load_text("a", span_str(begin), NULL, reloading, &a, errs), SP_OK);
+	for (size_t i = 0; i < sizeof(changed) / sizeof(changed[0]); i++) {
+		const char *differs;
+
+		memset(&b, 0, sizeof(b));
+		ck_assert_int_eq(conf_load_text("b", span_str(changed[i].text), NULL, reloading, &b, errs), SP_OK);
+		differs = conf_differs(reloading, &a, &b);
+		if (changed[i].differs == NULL)
+			ck_assert_ptr_null(differs);
+		else
+			ck_assert_str_eq(differs, changed[i].differs);
+		conf_unload(reloading, &b);
+	}
+	conf_unload(reloading, &a);
+	conf_errors_free(errs);
+	errs = NULL;
+}
+END_TEST
+
 START_TEST(options_are_listed)
 {
 	char *text;
@@ -453,7 +504,7 @@ main(void)
 		refuses_numbers_at_the_edge, refuses_numbers_too_large, refuses_wrong_shapes, says_where_a_name_stands_twice,
 		common_slips_are_explained, syntax_error_has_its_line, what_is_not_closed_is_said_where_it_begins, included_files_have_places_of_their_own, unreadable_files_are_named,
 		a_file_that_includes_itself_ends, what_is_required_is_asked_for, errors_have_places_or_none,
-		options_are_listed };
+		changes_that_need_a_restart_are_found, options_are_listed };
 
 	return unit_run("conf", tests, sizeof(tests) / sizeof(tests[0]));
 }

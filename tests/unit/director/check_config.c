@@ -175,8 +175,14 @@ static const struct {
 	    "ntlm.domains: expects DOMAIN=sip-domain" },
 	{ NAMES TLS DOORS SERVERS "ntlm = { domains = [ \"CORP=a.b\" ]; };\n",
 	    "ntlm.domains: has no meaning" },
-	{ NAMES TLS DOORS SERVERS "ntlm = { accounts = \"winbind\"; domains = [ \"CORP=a.b\" ]; };\nwinbind = { timeout = 5000; };\n",
+	{ NAMES TLS DOORS SERVERS "ntlm = { accounts = \"winbind\"; domains = [ \"CORP=a.b\" ]; };\nwinbind = { timeout = 8000; };\n",
 	    "winbind.timeout: must be less than auth.timeout" },
+	{ NAMES TLS DOORS SERVERS "auth = { timeout = 6000; };\nntlm = { accounts = \"winbind\"; domains = [ \"CORP=a.b\" ]; };\n"
+	    "directory = { homes = \"ldap\"; };\nldap = { servers = [ \"ldaps://a\" ]; trust = \"b\"; bases = [ \"\" ]; };\n",
+	    ":7: auth.timeout: must be more than winbind.timeout and directory.timeout together, 6000" },
+	{ NAMES TLS DOORS SERVERS "directory = { homes = \"ldap\"; timeout = 8000; };\n"
+	    "ldap = { servers = [ \"ldaps://a\" ]; trust = \"b\"; bases = [ \"\" ]; };\n",
+	    ":7: directory.timeout: must be less than auth.timeout" },
 	{ NAMES TLS DOORS SERVERS "ntlm = { computer = \"a.b\"; };\n",
 	    "ntlm.computer: 'a.b' is not a NetBIOS name" },
 	{ NAMES TLS DOORS SERVERS "directory = { homes = \"ldap\"; };\nldap = { servers = [ \"ldap://a\" ]; bases = [ \"\" ]; trust = \"t\"; logins = [ \"CORP\" ]; };\n",
@@ -224,6 +230,14 @@ START_TEST(frame)
 	b = load(NAMES TLS DOORS SERVERS "ntlm = { accounts = \"winbind\"; domains = [ \"CORP=a.b\" ]; };\n");
 	ck_assert(!director_config_same_frame(a, b, &option));
 	ck_assert_str_eq(option, "ntlm.accounts");
+	director_config_unref(b);
+	b = load(NAMES TLS DOORS SERVERS "winbind = { timeout = 2999; };\n");
+	ck_assert(!director_config_same_frame(a, b, &option));
+	ck_assert_str_eq(option, "winbind.timeout");
+	director_config_unref(b);
+	b = load(NAMES TLS DOORS SERVERS "control = { group = \"wheel\"; };\n");
+	ck_assert(!director_config_same_frame(a, b, &option));
+	ck_assert_str_eq(option, "control.group");
 	director_config_unref(b);
 	director_config_unref(a);
 }
