@@ -14,12 +14,13 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/slots.h"
+#include "net/stats.h"
 
 #define QUEUE_MAX	(1u << 20)	/* bytes that wait for authd to read them */
 
 struct pending {
 	struct pending	 *next, **prev;	/* in the order in which they were asked */
-	uint64_t	  tag, until_ms;
+	uint64_t	  tag, asked_ms, until_ms;
 	enum authd_type	  wants;
 	ask_fn		  fn;
 	void		 *arg;
@@ -52,6 +53,11 @@ settle(struct ask *a, struct pending *p, const struct authd_answer *answer)
 	static const struct authd_answer nothing;
 	struct pending was = *p;
 
+	stats_move(AUTHD_QUESTIONS, 0, 0, -1);
+	if (answer != NULL)
+		stats_time(AUTHD_SECONDS, 0, (net_loop_now(a->loop) - p->asked_ms) * 1000);
+	else
+		stats_count(AUTHD_SILENT, 0, 0);
 	slots_remove(a->pending, p->tag);
 	*p->prev = p->next;
 	if (p->next != NULL)
@@ -221,6 +227,7 @@ ask_free(struct ask *a, void (*fn)(void *arg))
 	net_task_cancel(a->loop, &a->task);
 	while ((p = a->first) != NULL) {
 		a->first = p->next;
+		stats_move(AUTHD_QUESTIONS, 0, 0, -1);
 		if (fn != NULL)
 			fn(p->arg);
 		free(p);
@@ -266,7 +273,9 @@ send_question(struct ask *a, unsigned char *at, const struct frame_writer *w, en
 		free(p);
 		return false;
 	}
-	p->until_ms = net_loop_now(a->loop) + timeout_ms;
+	p->asked_ms = net_loop_now(a->loop);
+	p->until_ms = p->asked_ms + timeout_ms;
+	stats_move(AUTHD_QUESTIONS, 0, 0, 1);
 	p->wants = wants;
 	p->fn = fn;
 	p->arg = arg;

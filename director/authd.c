@@ -160,7 +160,7 @@ authd_decide(const struct users *us, struct replay_table *replay, struct guesses
 	found = strbuf_ok(&aor) ? users_find(us, user) : NULL;
 	if (guesses != NULL && (may = guesses_begin(guesses, user, q->source, clock_ms())) != GUESSES_MAY) {
 		authd_log_throttled("Digest", may, user, q->source);
-		return AUTHD_THROTTLED;
+		return AUTHD_THROTTLED + (may - GUESSES_PAIR);
 	}
 	verdict = decide(replay, q, found, who);
 	if (guesses != NULL && verdict != AUTHD_BAD)
@@ -358,6 +358,7 @@ login_came(void *arg, uint64_t tag, const struct authd_user *who)
 	struct frame_writer w;
 
 	enter(&e->answer, who);
+	e->answer.who.asked = true;
 	frame_writer_init(&w, body, sizeof(body));
 	authd_put_stepped(&w, &e->answer);
 	put_late(e->ch, AUTHD_STEPPED, tag, &w);
@@ -720,10 +721,12 @@ static void
 came_late(void *arg, uint64_t tag, const struct authd_user *who)
 {
 	unsigned char body[AUTHD_ANSWER_MAX];
+	struct authd_user now = *who;
 	struct frame_writer w;
 
+	now.asked = true;
 	frame_writer_init(&w, body, sizeof(body));
-	authd_put_answer(&w, AUTHD_BAD, who);
+	authd_put_answer(&w, AUTHD_BAD, &now);
 	put_late(arg, AUTHD_USER, tag, &w);
 }
 

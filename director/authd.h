@@ -57,6 +57,7 @@ enum { AUTHD_BY_WORKER = 1 << 0, AUTHD_BY_CONTROL = 1 << 1 };
 struct authd_user {
 	bool	 found, enabled;
 	bool	 homed;		/* all of it is what a look-up said. The asker's own; not in frames */
+	bool	 asked;		/* the directory was, just now: nothing fresh was remembered */
 	bool	 unavailable;	/* nobody knows: the directory did not answer. Never with found */
 	bool	 remote, federation, public_im, archive;
 	char	 aor[USER_AOR_MAX];
@@ -70,7 +71,9 @@ enum authd_verdict {
 	AUTHD_OK,
 	AUTHD_CONTINUE,		/* a handshake goes on: the token is for the client */
 	AUTHD_SKEWED,		/* the client's clock and ours, or the KDC's, differ too much */
-	AUTHD_THROTTLED,	/* too many wrong ones were tried; this one was not looked at */
+	AUTHD_THROTTLED,	/* too many wrong ones of this user from there were tried; this one was not looked at */
+	AUTHD_THROTTLED_SOURCE,	/* the same from there, of whomever; in the order of enum guesses_verdict */
+	AUTHD_THROTTLED_USER,	/* the same of this user, from wherever */
 	AUTHD_NO_DOMAIN,	/* nothing was decided: no domain controller said whether it is right */
 	AUTHD_NO_DIRECTORY,	/* right, but no LDAP server said whose address the account has */
 	AUTHD_FAILED,		/* nothing was decided: the fault is on our side, and the log of authd tells it */

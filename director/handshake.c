@@ -168,7 +168,7 @@ may_try(struct guesses *guesses, struct span counted, struct span source, struct
 	if (may == GUESSES_MAY)
 		return true;
 	authd_log_throttled("NTLM", may, counted, source);
-	a->verdict = AUTHD_THROTTLED;
+	a->verdict = AUTHD_THROTTLED + (may - GUESSES_PAIR);
 	return false;
 }
 

@@ -246,6 +246,33 @@ open_doors(struct director *d)
 	return 0;
 }
 
+/* What the metrics tell of the limits in force. */
+static void
+gauge_limits(const struct director_config *c)
+{
+	uint64_t workers = (uint64_t)c->workers;
+	const struct { enum stats_limit limit; uint64_t value; } table[] = {
+		{ STATS_LIMIT_CONNECTIONS, (uint64_t)c->max_connections * workers },
+		{ STATS_LIMIT_TRANSACTIONS, (uint64_t)c->max_transactions * workers },
+		{ STATS_LIMIT_HELD, (uint64_t)c->max_questions * workers },
+		{ STATS_LIMIT_HANDSHAKE_TIME, (uint64_t)c->handshake_time },
+		{ STATS_LIMIT_FIRST_MESSAGE_TIME, (uint64_t)c->first_message_time },
+		{ STATS_LIMIT_MESSAGE_TIME, (uint64_t)c->message_time },
+		{ STATS_LIMIT_SIGN_IN_TIME, (uint64_t)c->signin_time },
+		{ STATS_LIMIT_IDLE_TIME, (uint64_t)c->idle_time }, { STATS_LIMIT_MESSAGE_SIZE, (uint64_t)c->max_message },
+		{ STATS_LIMIT_WRITE_QUEUE, (uint64_t)c->max_queue * 1024 / 4 },
+		{ STATS_LIMIT_LINK_QUEUE, (uint64_t)c->max_queue * 4096 },
+		{ STATS_LIMIT_ASSOCIATIONS, (uint64_t)c->sipae_associations },
+		{ STATS_LIMIT_ASSOCIATIONS_USER, (uint64_t)c->sipae_per_user },
+		{ STATS_LIMIT_SIGN_INS, (uint64_t)c->sipae_handshakes },
+		{ STATS_LIMIT_SIGN_IN_RATE, (uint64_t)c->guesses_pair }, { STATS_LIMIT_ANSWERS, SIP_ANSWERS_MAX },
+		{ STATS_LIMIT_DNS_QUERIES, NET_DNS_FLIGHT_MAX }
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		stats_set(LIMIT, table[i].limit, 0, table[i].value);
+}
+
 bool
 director_reload(struct director *d, struct conf_errors *errs)
 {
@@ -279,6 +306,7 @@ director_reload(struct director *d, struct conf_errors *errs)
 		d->config = director_config_ref(c);
 		keep_material(d, material);
 		watch_material(d);
+		gauge_limits(d->config);
 		log_say(SP_LOG_NOTICE, "reloaded", "domains, edges, pools and authentication");
 		good = conf_errors_count(errs) == 0;
 	} else {
@@ -485,17 +513,6 @@ load_identities(struct director *d)
 	return rc;
 }
 
-/* What the metrics tell of the limits in force. */
-static void
-gauge_limits(const struct director_config *c)
-{
-	stats_set(LIMIT, STATS_LIMIT_CONNECTIONS, 0, (uint64_t)c->max_connections * (uint64_t)c->workers);
-	stats_set(LIMIT, STATS_LIMIT_ASSOCIATIONS, 0, (uint64_t)c->sipae_associations);
-	stats_set(LIMIT, STATS_LIMIT_ANSWERS, 0, SIP_ANSWERS_MAX);
-	stats_set(LIMIT, STATS_LIMIT_DNS_QUERIES, 0, NET_DNS_FLIGHT_MAX);
-	stats_set(STARTED, 0, 0, (uint64_t)clock_wall());
-}
-
 /* Doors are open, root is given up, workers run until a signal says otherwise. */
 static int
 run(struct director *d)
@@ -525,6 +542,7 @@ run(struct director *d)
 	warn_of_reloads(d);
 	d->renew = renew_new(DIRECTOR_DOORS_MAX);
 	gauge_limits(d->config);
+	stats_set(STARTED, 0, 0, (uint64_t)clock_wall());
 	watch_material(d);
 	if ((rc = sip_sessions_start(&d->sessions, d->config->session_file, (unsigned)d->config->session_size,
 	    net_crew_count(d->crew))) != SP_OK) {

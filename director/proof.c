@@ -199,6 +199,7 @@ verify(struct passage *p)
 	struct sa_view v;
 
 	if (!sa_get(sas, p->sipae.opaque, now, &v)) {
+		stats_count(SIGNATURES, STATS_SIGNATURE_EXPIRED, 0);
 		p->facts.proof = HOME_PROOF_EXPIRED;
 		return;
 	}
@@ -210,6 +211,9 @@ verify(struct passage *p)
 		p->facts.proof = HOME_PROOF_REPLAYED;
 	else
 		proved(p, v.opaque, v.endpoint, &v.user);
+	stats_count(SIGNATURES, p->facts.proof == HOME_PROOF_OK ? STATS_SIGNATURE_GOOD :
+	    p->facts.proof == HOME_PROOF_REPLAYED ? STATS_SIGNATURE_REPLAYED :
+	    p->facts.proof == HOME_PROOF_FORGED ? STATS_SIGNATURE_WRONG : STATS_SIGNATURE_EXPIRED, 0);
 	/* is the user still one? Signing goes on for hours, and what the directory says may change */
 	if (p->facts.proof == HOME_PROOF_OK && p->m->method_id != POLICY_METHOD_ACK &&
 	    now >= v.looked_ms + (uint64_t)p->w->config->sipae_refresh * 1000) {
@@ -417,7 +421,8 @@ proof_came(void *arg, bool answered, const struct authd_answer *a)
 	static const enum home_proof proofs[AUTHD_NVERDICTS] = {
 		[AUTHD_BAD] = HOME_PROOF_BAD, [AUTHD_STALE] = HOME_PROOF_STALE, [AUTHD_REPLAYED] = HOME_PROOF_REPLAYED,
 		[AUTHD_OK] = HOME_PROOF_OK, [AUTHD_CONTINUE] = HOME_PROOF_GOING_ON,
-		[AUTHD_THROTTLED] = HOME_PROOF_THROTTLED, [AUTHD_SKEWED] = HOME_PROOF_SKEWED,
+		[AUTHD_THROTTLED] = HOME_PROOF_THROTTLED, [AUTHD_THROTTLED_SOURCE] = HOME_PROOF_THROTTLED,
+		[AUTHD_THROTTLED_USER] = HOME_PROOF_THROTTLED, [AUTHD_SKEWED] = HOME_PROOF_SKEWED,
 		[AUTHD_NO_DOMAIN] = HOME_PROOF_NO_DOMAIN, [AUTHD_NO_DIRECTORY] = HOME_PROOF_NO_DIRECTORY,
 		[AUTHD_FAILED] = HOME_PROOF_FAILED
 	};
@@ -441,6 +446,13 @@ proof_came(void *arg, bool answered, const struct authd_answer *a)
 			q->proof = HOME_PROOF_FAILED;
 		}
 	}
+	if (q->proof == HOME_PROOF_THROTTLED) {
+		stats_count(THROTTLED, a->verdict - AUTHD_THROTTLED, 0);
+		stats_limit_hit(SIGN_IN_RATE);
+	}
+	if (answered && a->who.asked)
+		stats_count(DIRECTORY_ASKED, q->proof == HOME_PROOF_NO_DIRECTORY ? STATS_ANSWER_FAILED :
+		    a->who.found ? STATS_ANSWER_FOUND : STATS_ANSWER_NONE, 0);
 	if (q->proof != HOME_PROOF_GOING_ON)
 		stats_count(SIGN_INS, q->mechanism, q->proof == HOME_PROOF_OK ? STATS_OK : STATS_FAILED);
 	go_on(q);
@@ -449,8 +461,12 @@ proof_came(void *arg, bool answered, const struct authd_answer *a)
 static void
 count_lookup(bool answered, const struct authd_user *who)
 {
-	stats_count(LOOKUPS, !answered || who->unavailable ? STATS_ANSWER_FAILED :
-	    who->found ? STATS_ANSWER_FOUND : STATS_ANSWER_NONE, 0);
+	enum stats_answer answer = !answered || who->unavailable ? STATS_ANSWER_FAILED :
+	    who->found ? STATS_ANSWER_FOUND : STATS_ANSWER_NONE;
+
+	stats_count(LOOKUPS, answer, 0);
+	if (answered && who->asked)
+		stats_count(DIRECTORY_ASKED, answer, 0);
 }
 
 static enum home_entry

@@ -100,6 +100,7 @@ authd_put_answer(struct frame_writer *w, enum authd_verdict verdict, const struc
 	    (u->unavailable ? UNAVAILABLE : 0)));
 	put(w, span_str(u->aor));
 	put(w, span_str(u->pool));
+	frame_put_u8(w, u->asked);
 }
 
 static bool
@@ -112,19 +113,26 @@ copy(char *out, size_t size, struct span s)
 	return true;
 }
 
+static bool
+is_throttled(enum authd_verdict v)
+{
+	return v >= AUTHD_THROTTLED && v <= AUTHD_THROTTLED_USER;
+}
+
 /* What an answer begins with. False leaves *u and *verdict as they come. */
 static bool
 read_answer(struct frame_reader *r, enum authd_verdict *verdict, struct authd_user *u)
 {
 	struct span aor, pool;
-	uint8_t v, flags;
+	uint8_t v, flags, asked;
 
 	memset(u, 0, sizeof(*u));
 	v = frame_u8(r);
 	flags = frame_u8(r);
 	aor = get(r);
 	pool = get(r);
-	if (r->failed || v >= AUTHD_NVERDICTS || flags > ALL_FLAGS ||
+	asked = frame_u8(r);
+	if (r->failed || v >= AUTHD_NVERDICTS || flags > ALL_FLAGS || asked > 1 ||
 	    ((flags & UNAVAILABLE) != 0 && flags != UNAVAILABLE) || !copy(u->aor, sizeof(u->aor), aor) ||
 	    !copy(u->pool, sizeof(u->pool), pool))
 		return false;
@@ -136,6 +144,7 @@ read_answer(struct frame_reader *r, enum authd_verdict *verdict, struct authd_us
 	u->public_im = (flags & PUBLIC_IM) != 0;
 	u->archive = (flags & ARCHIVE) != 0;
 	u->unavailable = (flags & UNAVAILABLE) != 0;
+	u->asked = asked == 1;
 	return true;
 }
 
@@ -146,7 +155,7 @@ authd_get_answer(const struct frame *f, enum authd_verdict *verdict, struct auth
 
 	frame_reader_init(&r, f);
 	/* nothing but a handshake goes on, or comes to more than that */
-	if (read_answer(&r, verdict, u) && frame_done(&r) && (*verdict < AUTHD_CONTINUE || *verdict == AUTHD_THROTTLED))
+	if (read_answer(&r, verdict, u) && frame_done(&r) && (*verdict < AUTHD_CONTINUE || is_throttled(*verdict)))
 		return true;
 	memset(u, 0, sizeof(*u));
 	*verdict = AUTHD_BAD;
@@ -214,6 +223,8 @@ is_whole(const struct authd_answer *a, size_t key_n)
 	case AUTHD_REPLAYED:
 	case AUTHD_SKEWED:
 	case AUTHD_THROTTLED:
+	case AUTHD_THROTTLED_SOURCE:
+	case AUTHD_THROTTLED_USER:
 	case AUTHD_NO_DOMAIN:
 	case AUTHD_NO_DIRECTORY:
 	case AUTHD_FAILED:

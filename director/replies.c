@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "director/links.h"
 #include "director/passage.h"
+#include "net/stats.h"
 #include "sip/mark.h"
 #include "sip/refusals.h"
 
@@ -214,16 +215,19 @@ has_right_signature(struct director_worker *w, const struct sip_message *m, uint
 {
 	struct sipae_self self = passage_self(w);
 	struct sipae_credentials c;
+	bool good = false;
 
 	switch (sipae_find(&self, m, &c)) {
 	case SIGNIN_NONE:
 		return may_be_absent;
 	case SIGNIN_FOUND:
-		return is_signed_by(w, &c, m, endpoint);
+		good = is_signed_by(w, &c, m, endpoint);
+		break;
 	case SIGNIN_MALFORMED:
 		break;
 	}
-	return false;
+	stats_count(SIGNATURES, good ? STATS_SIGNATURE_GOOD : STATS_SIGNATURE_WRONG, 0);
+	return good;
 }
 
 /* A refusal of the edge's own, such as that the client's connection is gone: it says so in a mark that no client can write. */

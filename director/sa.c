@@ -150,6 +150,7 @@ drop(struct sa_table *t, struct part *p, struct sa *s)
 		stats_move(ASSOCIATIONS, 0, 0, -1);
 	} else {
 		p->begun--;
+		stats_move(SIGN_INS_OPEN, 0, 0, -1);
 	}
 	sa_keys_wipe(&s->keys);
 	mem_wipe_free(s, sizeof(*s));
@@ -303,6 +304,7 @@ add(struct sa_table *t, struct part *p, enum sa_scheme scheme, const struct sa_c
 		s->next->prev = &s->next;
 	p->first = s;
 	p->begun++;
+	stats_move(SIGN_INS_OPEN, 0, 0, 1);
 	return s;
 }
 
@@ -324,8 +326,10 @@ make_room(struct sa_table *t, struct part *p, uint64_t conn)
 	}
 	if (n >= BEGUN_PER_CONN)
 		drop(t, p, own);
-	else if (p->begun * PARTS >= t->limits.half_open && oldest != NULL)
+	else if (p->begun * PARTS >= t->limits.half_open && oldest != NULL) {
+		stats_limit_hit(SIGN_INS);
 		drop(t, p, oldest);
+	}
 }
 
 static bool
@@ -387,8 +391,10 @@ end_earlier(struct sa_table *t, struct part *p, const struct sa *fresh)
 		if (oldest == NULL || s->used_ms < oldest->used_ms)
 			oldest = s;
 	}
-	if (n >= t->limits.per_user && oldest != NULL)
+	if (n >= t->limits.per_user && oldest != NULL) {
+		stats_limit_hit(ASSOCIATIONS_USER);
 		drop(t, p, oldest);
+	}
 }
 
 uint32_t
@@ -417,6 +423,7 @@ sa_establish(struct sa_table *t, uint32_t opaque, const struct sa_claim *c, unsi
 	if (s != NULL) {
 		s->state = SA_READY;
 		p->begun--;
+		stats_move(SIGN_INS_OPEN, 0, 0, -1);
 		atomic_fetch_add_explicit(&t->established, 1, memory_order_relaxed);
 		stats_move(ASSOCIATIONS, 0, 0, 1);
 		s->version = version;

@@ -7,6 +7,7 @@
 
 #include "common/err.h"
 #include "common/mem.h"
+#include "net/stats.h"
 
 static const enum sip_header_id places[] = { SIP_H_AUTHORIZATION, SIP_H_PROXY_AUTHORIZATION };
 
@@ -374,5 +375,6 @@ sipae_sign(struct sipae_desk *d, const struct sipae_self *self, struct sa_table 
 	if ((ok = put_info(d, self, &pen, opaque, &sb)))
 		sip_edit_insert_span(m, (int)m->nheaders, strbuf_span_of(&sb));
 	sa_keys_wipe(&pen.keys);
+	stats_count(SIGNATURES, STATS_SIGNATURE_MADE, 0);
 	return ok && !m->edit_failed;
 }

@@ -203,6 +203,8 @@ value_name(enum stats_set set, unsigned i, char store[16])
 	    *const results[] = { "ok", "failed" }, *const ends[] = { "answered", "refused", "oneway" },
 	    *const timeouts[] = { "request", "target", "ring" }, *const answers[] = { "failed", "none", "found" },
 	    *const tokens[] = { "made", "good", "forged" },
+	    *const guesses[] = { "user-and-source", "source", "user" },
+	    *const signatures[] = { "made", "good", "wrong", "replayed", "expired" },
 	    *const mechanisms[] = { "none", "ntlm", "kerberos", "digest" },
 	    *const limits[] = {
 #define X(e, name, what) name,
@@ -225,6 +227,8 @@ value_name(enum stats_set set, unsigned i, char store[16])
 	case STATS_SET_ANSWER:	return answers[i];
 	case STATS_SET_TOKEN:	return tokens[i];
 	case STATS_SET_MECHANISM: return mechanisms[i];
+	case STATS_SET_GUESS:	return guesses[i];
+	case STATS_SET_SIGNATURE: return signatures[i];
 	case STATS_SET_LIMIT:	return limits[i];
 	case STATS_SET_IDENTITY:
 		if (i % STATS_IDENTITY_DIAL == STATS_IDENTITY_INNER)

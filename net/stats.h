@@ -75,6 +75,19 @@ enum stats_mechanism {
 	STATS_NMECHANISMS
 };
 
+/* Whose wrong passwords were too many (director/guesses.h). */
+enum stats_guess { STATS_GUESS_PAIR = 0, STATS_GUESS_SOURCE, STATS_GUESS_USER, STATS_NGUESSES };
+
+/* Signatures of messages (MS-SIPAE): of ours, and of clients'. */
+enum stats_signature {
+	STATS_SIGNATURE_MADE = 0,
+	STATS_SIGNATURE_GOOD,
+	STATS_SIGNATURE_WRONG,
+	STATS_SIGNATURE_REPLAYED,
+	STATS_SIGNATURE_EXPIRED,	/* of an association that is no more */
+	STATS_NSIGNATURES
+};
+
 /* Every limit that an outsider can reach (design 10): X(enumerator, label, what it bounds) */
 #define STATS_LIMITS(X) \
 	X(CONNECTIONS, "connections", "open connections") \
@@ -101,6 +114,8 @@ enum stats_mechanism {
 	X(DISCOVERED_RATE, "discovered-rate", "messages per second of one such partner") \
 	X(ADDRESSEES, "addressees", "users that one such partner addressed") \
 	X(ASSOCIATIONS, "associations", "security associations") \
+	X(ASSOCIATIONS_USER, "associations-user", "security associations of one user") \
+	X(SIGN_INS, "sign-ins", "sign-ins in progress") \
 	X(SIGN_IN_RATE, "sign-in-rate", "failed sign-ins of one user or source") \
 	X(REFUSAL_LINES, "refusal-lines", "refusals of one kind and peer that are written into the log") \
 	X(FILES, "files", "open files") \
@@ -139,6 +154,8 @@ enum stats_limit {
 	X(ANSWER, "answer", STATS_NANSWERS) \
 	X(TOKEN, "token", STATS_NTOKENS) \
 	X(MECHANISM, "mechanism", STATS_NMECHANISMS) \
+	X(GUESS, "guess", STATS_NGUESSES) \
+	X(SIGNATURE, "signature", STATS_NSIGNATURES) \
 	X(LIMIT, "limit", STATS_NLIMITS) \
 	X(IDENTITY, "identity", STATS_NIDENTITIES) \
 	X(BUCKETS, "le", STATS_CELLS_OF_HISTOGRAM)
@@ -209,6 +226,13 @@ enum {
 	X(HEP_PACKETS, "sallyport_hep_packets_total", COUNTER, RESULT, NONE, "Copies of messages sent to the HEP server, and lost.") \
 	X(ASSOCIATIONS, "sallyport_security_associations", GAUGE, NONE, NONE, "Users' devices that are signed in.") \
 	X(SIGN_INS, "sallyport_sign_ins_total", COUNTER, MECHANISM, RESULT, "Sign-ins by mechanism.") \
+	X(SIGN_INS_OPEN, "sallyport_sign_ins_in_progress", GAUGE, NONE, NONE, "Clients that were challenged and have not answered yet (NTLM).") \
+	X(THROTTLED, "sallyport_sign_ins_throttled_total", COUNTER, GUESS, NONE, "Sign-ins refused unseen, by whose wrong passwords were too many.") \
+	X(SIGNATURES, "sallyport_signatures_total", COUNTER, SIGNATURE, NONE, "Signatures of messages, made for clients and verified.") \
+	X(AUTHD_QUESTIONS, "sallyport_authd_questions", GAUGE, NONE, NONE, "Questions to authd without an answer yet.") \
+	X(AUTHD_SECONDS, "sallyport_authd_answer_duration_seconds", HISTOGRAM, NONE, BUCKETS, "Time of an answer of authd, domain and directory included.") \
+	X(AUTHD_SILENT, "sallyport_authd_unanswered_total", COUNTER, NONE, NONE, "Questions that authd did not answer in time.") \
+	X(DIRECTORY_ASKED, "sallyport_directory_asked_total", COUNTER, ANSWER, NONE, "Answers that LDAP was asked for, since nothing fresh was remembered.") \
 	X(LOOKUPS, "sallyport_directory_lookups_total", COUNTER, ANSWER, NONE, "Users looked up in the directory, by what came of it.") \
 	X(STARTED, "sallyport_start_timestamp_seconds", GAUGE, NONE, NONE, "When the process started, in seconds since 1970.")
 

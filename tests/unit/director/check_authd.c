@@ -231,6 +231,11 @@ START_TEST(frames)
 	ck_assert_int_eq(verdict, AUTHD_STALE);
 	ck_assert(v.found && !v.enabled && v.remote && !v.federation && !v.public_im && v.archive);
 	ck_assert_str_eq(v.aor, "a@b");
+	ck_assert(!v.asked);
+	body[w.len - 1] = 2;
+	ck_assert(!authd_get_answer(&f, &verdict, &v));
+	body[w.len - 1] = 1;
+	ck_assert(authd_get_answer(&f, &verdict, &v) && v.asked);
 	body[1] |= 0x80;
 	ck_assert(!authd_get_answer(&f, &verdict, &v));
 	body[1] = (unsigned char)((body[1] & 0x7f) | 0x40);	/* found, and nobody knows */
