@@ -214,7 +214,7 @@ static const int calls_refused[] = {
 	CALL(open), CALL(openat), CALL(stat), CALL(lstat), CALL(newfstatat), CALL(statx), CALL(access), CALL(faccessat),
 	CALL(faccessat2), CALL(readlink), CALL(readlinkat), CALL(getcwd), CALL(statfs), CALL(prctl), CALL(ioctl),
 	CALL(prlimit64), CALL(getrlimit), CALL(sched_setaffinity), CALL(mlock), CALL(mlock2), CALL(munlock),
-	CALL(getsockopt), CALL(setsockopt), CALL(getsockname), CALL(getpeername)
+	CALL(getsockopt), CALL(setsockopt), CALL(getsockname), CALL(getpeername), CALL(unlink), CALL(unlinkat)
 };
 
 /* For the log: a number is good enough for the rest. */

@@ -36,6 +36,7 @@
 struct key {
 	uint64_t	 id;
 	EVP_PKEY	*key;
+	EVP_PKEY_CTX	*ctx[NET_KEY_NSCHEMES][4];	/* ready to sign, by scheme and digest; NULL: not asked for yet */
 	uint64_t	 leaves;	/* when it goes; 0: it stays */
 };
 
@@ -99,9 +100,19 @@ digest_of(unsigned bits)
 }
 
 static void
+forget(struct key *k)
+{
+	for (size_t i = 0; i < NET_KEY_NSCHEMES; i++)
+		for (size_t j = 0; j < 4; j++)
+			EVP_PKEY_CTX_free(k->ctx[i][j]);
+	EVP_PKEY_free(k->key);
+	*k = (struct key){ 0 };
+}
+
+static void
 remove_key(struct keyd *d, size_t i)
 {
-	EVP_PKEY_free(d->keys[i].key);
+	forget(&d->keys[i]);
 	d->keys[i] = d->keys[--d->nkeys];
 	d->keys[d->nkeys] = (struct key){ 0 };
 }
@@ -205,10 +216,10 @@ answer_load(struct keyd *d, struct chan_msg *m, struct frame_writer *out)
 	}
 	id = net_key_id(spki, (size_t)n);
 	if ((have = find_key(d, id)) != NULL) {
-		EVP_PKEY_free(have->key);
-		*have = (struct key){ id, key, 0 };
+		forget(have);
+		*have = (struct key){ .id = id, .key = key };
 	} else if (make_room(d)) {
-		d->keys[d->nkeys++] = (struct key){ id, key, 0 };
+		d->keys[d->nkeys++] = (struct key){ .id = id, .key = key };
 	} else {
 		EVP_PKEY_free(key);
 		id = 0;
@@ -276,28 +287,42 @@ in_rate(struct keyd *d)
 	return false;
 }
 
-/* Bytes of the signature, 0 if it cannot be made. */
-static size_t
-sign(struct keyd *d, const struct net_key_question *q, unsigned char out[NET_KEY_SIGNATURE_MAX])
+/* What signs so with that key: made once, since OpenSSL looks for much when it is made. NULL: it cannot be. */
+static EVP_PKEY_CTX *
+signer_of(struct key *k, const struct net_key_question *q)
 {
-	struct key *k = find_key(d, q->id);
-	bool rsa = q->scheme != NET_KEY_ECDSA;
+	EVP_PKEY_CTX **at = &k->ctx[q->scheme][q->bits == 224 ? 0 : q->bits == 256 ? 1 : q->bits == 384 ? 2 : 3];
+	bool rsa = q->scheme != NET_KEY_ECDSA, ok;
 	EVP_PKEY_CTX *ctx;
-	size_t n = NET_KEY_SIGNATURE_MAX;
-	bool ok;
 
-	if (k == NULL || (EVP_PKEY_get_base_id(k->key) == EVP_PKEY_RSA) != rsa || !in_rate(d))
-		return 0;
+	if (*at != NULL)
+		return *at;
 	ctx = EVP_PKEY_CTX_new(k->key, NULL);
 	ok = ctx != NULL && EVP_PKEY_sign_init(ctx) == 1 && EVP_PKEY_CTX_set_signature_md(ctx, digest_of(q->bits)) == 1;
 	if (ok && rsa)
 		ok = EVP_PKEY_CTX_set_rsa_padding(ctx, q->scheme == NET_KEY_RSA_PSS ? RSA_PKCS1_PSS_PADDING : RSA_PKCS1_PADDING) == 1;
 	if (ok && q->scheme == NET_KEY_RSA_PSS)
 		ok = EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) == 1;
-	ok = ok && EVP_PKEY_sign(ctx, out, &n, (const unsigned char *)q->digest.p, q->digest.n) == 1;
+	if (ok)
+		return *at = ctx;
 	EVP_PKEY_CTX_free(ctx);
-	ERR_clear_error();
-	return ok ? n : 0;
+	return NULL;
+}
+
+/* Bytes of the signature, 0 if it cannot be made. */
+static size_t
+sign(struct keyd *d, const struct net_key_question *q, unsigned char out[NET_KEY_SIGNATURE_MAX])
+{
+	struct key *k = find_key(d, q->id);
+	size_t n = NET_KEY_SIGNATURE_MAX;
+	EVP_PKEY_CTX *ctx;
+
+	if (k == NULL || (EVP_PKEY_get_base_id(k->key) == EVP_PKEY_RSA) != (q->scheme != NET_KEY_ECDSA) || !in_rate(d) ||
+	    (ctx = signer_of(k, q)) == NULL || EVP_PKEY_sign(ctx, out, &n, (const unsigned char *)q->digest.p, q->digest.n) != 1) {
+		ERR_clear_error();
+		return 0;
+	}
+	return n;
 }
 
 static bool
@@ -497,7 +522,7 @@ net_keyd_warm(void)
 {
 	unsigned char out[NET_KEY_SIGNATURE_MAX], digest[32] = { 0 };
 	EVP_PKEY *k = EVP_EC_gen("P-256");
-	struct keyd d = { .nkeys = 1, .keys = { { 1, k, 0 } } };
+	struct keyd d = { .nkeys = 1, .keys = { { .id = 1, .key = k } } };
 	const struct net_key_question q = { 1, NET_KEY_ECDSA, 256, span_of((const char *)digest, sizeof(digest)) };
 	char *pem = NULL;
 	BIO *bio = BIO_new(BIO_s_mem());
@@ -507,6 +532,6 @@ net_keyd_warm(void)
 	if (bio != NULL && PEM_write_bio_PrivateKey(bio, k, NULL, NULL, 0, NULL, NULL) == 1 && (n = BIO_get_mem_data(bio, &pem)) > 0)
 		EVP_PKEY_free(PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL));
 	BIO_free(bio);
-	EVP_PKEY_free(k);
+	remove_key(&d, 0);
 	ERR_clear_error();
 }

@@ -90,6 +90,15 @@ def children(pid):
     return set(map(int, out.split()))
 
 
+def until(cond, seconds=10):
+    end = time.monotonic() + seconds
+    while not cond():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 def under_load():
     stop, far_stop = threading.Event(), threading.Event()
     door = Door(DIR1 + ":5061", "director")
@@ -115,7 +124,7 @@ def under_load():
         T.check("round %d: another takes over, in the same process" % (round_ + 1),
                 edge.logged("event=upgrade ", count=2 + round_) and edge.logged("event=ready", count=3 + round_, timeout=20) and edge.alive())
         T.check("the one before drains and ends", edge.logged("event=upgraded", "status 0", count=2 + round_, timeout=20) and
-                not before & children(edge.proc.pid), repr((before, children(edge.proc.pid))))
+                until(lambda: not before & children(edge.proc.pid)), repr((before, children(edge.proc.pid))))
         asked = sum(one.answered for one in load)
         while sum(one.answered for one in load) < asked + 40:
             time.sleep(0.01)
