@@ -23,6 +23,7 @@ bool
 route_pattern(struct strbuf *out, struct span w)
 {
 	bool tel = span_istarts(w, SPAN_LIT("tel:"));
+	size_t scheme_n;
 
 	for (size_t i = 0; i < w.n; i++)
 		if ((unsigned char)w.p[i] <= ' ' || (unsigned char)w.p[i] >= 0x7f)
@@ -34,22 +35,25 @@ route_pattern(struct strbuf *out, struct span w)
 	if (span_is_empty(w) || span_find(w, ':') < w.n)
 		return false;
 	strbuf_puts(out, tel ? "tel:" : span_find(w, '@') < w.n ? "sip:" : "sip:*@");
+	scheme_n = out->len;
 	(tel ? put_number : put_lower)(out, w);
-	return strbuf_ok(out);
+	/* of a number, nothing may be left */
+	return strbuf_ok(out) && out->len > scheme_n;
 }
 
 bool
 route_text(struct strbuf *out, const struct sip_uri *u, struct span aor)
 {
-	size_t at = span_find(aor, '@');
+	size_t at = span_find(aor, '@'), scheme_n;
 	struct span number;
 
 	if (u->scheme == SIP_SCHEME_TEL) {
 		number = span_tail(u->whole, 4);
 		number = span_head(number, span_find(number, ';'));
 		strbuf_puts(out, "tel:");
+		scheme_n = out->len;
 		put_number(out, number);
-		return strbuf_ok(out) && !span_is_empty(number);
+		return strbuf_ok(out) && out->len > scheme_n;
 	}
 	if ((u->scheme != SIP_SCHEME_SIP && u->scheme != SIP_SCHEME_SIPS) || at == aor.n)
 		return false;

@@ -15,6 +15,7 @@ START_TEST(patterns)
 		{ "sip:+1*@example.com", "sip:+1*@example.com" }, { "+1*@Example.COM", "sip:+1*@example.com" },
 		{ "SIPS:a@b", "sip:a@b" }, { "gw.example.com", "sip:*@gw.example.com" }, { "*.example", "sip:*@*.example" },
 		{ "tel:+44*", "tel:+44*" }, { "TEL:+44-20*", "tel:+4420*" }, { "", NULL }, { "sip:", NULL }, { "tel:", NULL },
+		{ "tel:-", NULL },
 		{ "a b@c", NULL }, { "http://x", NULL }, { "sip:a:b@c", NULL }, { "\xc3\xa4@x", NULL }
 	};
 	char text[ROUTE_TEXT_MAX];
@@ -36,7 +37,7 @@ START_TEST(texts)
 		{ "sips:a@b", "a@b", "sip:a@b" },
 		{ "sip:+1;phone-context=x@b;user=phone", "+1;phone-context=x@b", "sip:+1@b" },
 		{ "tel:+44-20-(7)9.1;ext=5", "", "tel:+442079" "1" },
-		{ "sip:example.com", "", NULL }
+		{ "tel:(-.)", "", NULL }, { "sip:example.com", "", NULL }
 	};
 	char text[ROUTE_TEXT_MAX];
 	struct strbuf sb;
