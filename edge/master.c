@@ -157,7 +157,7 @@ static void
 pack_material(struct net_tls_material *const *m, FILE *f)
 {
 	for (size_t i = 0; i < EDGE_IDENTITIES; i++) {
-		putc(m[i] != NULL, f);
+		putc(m[i] != NULL ? 1 : 0, f);
 		if (m[i] != NULL)
 			net_tls_material_pack(m[i], f);
 	}
@@ -234,7 +234,7 @@ answer_list(void *owner, int fd, struct master_answer *a)
 	free(list);
 }
 
-/* As the account of the proxy, so that whoever reads it there may. */
+/* As the account of the proxy, so that whoever reads it there may. No link is followed: the directory may be that account's. */
 static void
 answer_sessions(void *owner, int fd, struct master_answer *a)
 {
@@ -245,7 +245,7 @@ answer_sessions(void *owner, int fd, struct master_answer *a)
 	(void)fd;
 	if (path == NULL || *path == '\0')
 		return;
-	a->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+	a->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0640);
 	if (a->fd != -1 && pw != NULL)
 		(void)!fchown(a->fd, pw->pw_uid, pw->pw_gid);
 	if (a->fd == -1)
