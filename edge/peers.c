@@ -2,29 +2,18 @@
  * edge/peers.c - the certificates of the far ends: which are let in, at the
  * handshake and whenever something changes, and which the administrator gets to see.
  */
-#include <stdlib.h>
-#include <string.h>
-
-#include "common/mem.h"
 #include "edge/edge.h"
+#include "edge/reach.h"
 #include "policy/decision.h"
 #include "sip/facts.h"
 
 void
 edge_make_lists(struct edge_worker *w)
 {
-	size_t npins = policy_pin_count(w->rules), nrefused;
-	const unsigned char (*refused)[32] = policy_refused_certificates(w->rules, &nrefused);
-	unsigned char (*pins)[32] = npins != 0 ? xreallocarray(NULL, npins, sizeof(*pins)) : NULL;
-
-	for (size_t i = 0; i < npins; i++)
-		memcpy(pins[i], policy_pin_get(w->rules, i), sizeof(pins[i]));
 	net_tls_lists_unref(w->lists_outer);
 	net_tls_lists_unref(w->lists_inner);
-	w->lists_outer = net_tls_lists_new((const unsigned char (*)[32])pins, npins, refused, nrefused);
-	/* no key is pinned inside */
-	w->lists_inner = net_tls_lists_new(NULL, 0, refused, nrefused);
-	free(pins);
+	w->lists_outer = edge_lists_new(w->rules, true);
+	w->lists_inner = edge_lists_new(w->rules, false);	/* no key is pinned inside */
 }
 
 static enum policy_reason

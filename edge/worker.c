@@ -9,6 +9,7 @@
 #include "admin/master.h"
 #include "edge/edge.h"
 #include "edge/gauges.h"
+#include "edge/reach.h"
 #include "sip/hep.h"
 #include "sip/refusals.h"
 #include "sip/sessions.h"
@@ -90,45 +91,6 @@ make_face(struct edge_worker *w, size_t i)
 		.limits = d->users ? edge_client_limits(c) : edge_server_limits(c), .tag = (unsigned)i
 	};
 	w->faces[i] = &w->face[i];
-	if (d->partners && (w->partner_face == NULL || w->partner_face->limits.signin_ms != 0))
-		w->partner_face = &w->face[i];
-}
-
-static struct net_dns *
-make_dns(struct net_loop *loop, const struct edge_config *c)
-{
-	const char *servers[17] = { NULL };
-	struct net_dns_config dc = {
-		.timeout_ms = (unsigned)c->dns_timeout, .tries = (unsigned)c->dns_tries,
-		.ttl_min = (uint32_t)c->dns_ttl_min, .ttl_max = (uint32_t)c->dns_ttl_max,
-		.negative_ttl = (uint32_t)c->dns_negative_ttl, .cache_max = (uint32_t)c->dns_cache
-	};
-
-	for (size_t i = 0; i < c->dns_servers.n && i < 16; i++)
-		servers[i] = c->dns_servers.v[i].s;
-	dc.servers = c->dns_servers.n > 0 ? servers : NULL;
-	return net_dns_new(loop, &dc);
-}
-
-/* A name that strangers control leads to public addresses, to networks that are allowed, and never to us. */
-static struct net_guard *
-make_guard(const struct edge_config *c)
-{
-	struct net_guard *g = net_guard_new();
-
-	for (size_t i = 0; i < c->discovery_networks.n; i++)
-		(void)net_guard_allow(g, span_str(c->discovery_networks.v[i].s));	/* checked when it was read */
-	net_guard_refuse(g, &c->inner.addr);
-	for (size_t i = 0; i < c->outer.n; i++)
-		net_guard_refuse(g, &edge_outer(c, i)->addr);
-	for (size_t i = 0; i < c->directors.n; i++) {
-		const char *address = edge_director(c, i)->address;
-		struct net_addr a;
-
-		if (address != NULL && net_addr_parse(&a, span_str(address), 1) == SP_OK)
-			net_guard_refuse(g, &a);
-	}
-	return g;
 }
 
 #define WARM_MS	2000
@@ -181,8 +143,8 @@ edge_worker_start(struct net_worker *worker, void *arg)
 	w->partner_number = edge_partner_numbers(w->rules);
 	w->lib = net_tls_lib_new();
 	net_tls_lib_keys(w->lib, e->stage->keys[worker->id]);
-	w->dns = make_dns(worker->loop, e->config);
-	w->guard = make_guard(e->config);
+	w->dns = edge_dns_new(worker->loop, e->config);
+	w->guard = edge_guard_new(e->config);
 	w->discovery = edge_discovery_new(worker->loop, w->dns,
 	    &(struct edge_discovery_limits){ (unsigned)e->config->limits.held, (unsigned)e->config->limits.held_per_domain });
 	w->signer = sip_flow_signer_new(e->keys);
@@ -207,8 +169,7 @@ edge_worker_start(struct net_worker *worker, void *arg)
 	w->server_limits.first_message_ms = w->server_limits.signin_ms = 0;
 	edge_make_lists(w);
 	set_lists(w);
-	if (w->partner_face == NULL)
-		w->partner_face = &w->face[0];
+	w->partner_face = &w->face[edge_partner_door(e->config)];
 	make_directors(w);
 	for (size_t i = 0; i < n; i++) {
 		w->door_arg[i] = (struct edge_door){ w, &w->face[i] };
