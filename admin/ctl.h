@@ -25,6 +25,7 @@ int	ctl_admin_user(int argc, char **argv);
 int	ctl_group(const char *name, const char *about, const struct ctl_command *table, int argc, char **argv);
 
 int	ctl_certs(int argc, char **argv);
+int	ctl_check(int argc, char **argv);
 int	ctl_connections(int argc, char **argv);
 int	ctl_discovered(int argc, char **argv);
 int	ctl_drain(int argc, char **argv);

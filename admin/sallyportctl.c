@@ -23,6 +23,7 @@
 static const struct ctl_command commands[] = {
 	{ "admin-user", ctl_admin_user, "manage who may use the admin page" },
 	{ "user", ctl_user, "manage the accounts of the embedded user file" },
+	{ "check", ctl_check, "say what is wrong with configuration files" },
 	{ "policy", ctl_policy, "look at the policy, change it, and take a change back" },
 	{ "explain", ctl_explain, "tell what would become of a message, and why" },
 	{ "block", ctl_block, "block a domain" },

@@ -2,6 +2,7 @@
  * sallyport-director - authd first, then doors and workers, then a thread that waits for signals.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -30,7 +31,25 @@ struct complaint {
 	struct conf_errors	*errs;
 	const char		*file;
 	char			 option[64];
+	bool			 check;		/* -n: a person reads it now */
 };
+
+/* Not so bad that nothing could begin. */
+static void warn(const struct complaint *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void
+warn(const struct complaint *c, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (c->check)
+		fprintf(stderr, "%s:%d: %s: warning: %s\n", c->file, conf_line_of(c->errs, c->option), c->option, text);
+	else
+		log_say(SP_LOG_WARNING, "certificate", "%s", text);
+}
 
 static void
 report_material(void *arg, bool fatal, const char *text)
@@ -40,7 +59,7 @@ report_material(void *arg, bool fatal, const char *text)
 	if (fatal)
 		conf_error(c->errs, c->file, conf_line_of(c->errs, c->option), "%s: %s", c->option, text);
 	else
-		log_say(SP_LOG_WARNING, "certificate", "%s", text);
+		warn(c, "%s", text);
 }
 
 static bool
@@ -86,9 +105,9 @@ like_door(const struct director_config *c, size_t i)
 /* The identity of every door; what is wrong goes to errs. A door that has none is left out. */
 static void
 load_material(const struct director *d, const struct director_config *c, struct net_tls_material **out,
-    struct conf_errors *errs)
+    struct conf_errors *errs, bool check)
 {
-	struct complaint where = { .errs = errs, .file = d->file };
+	struct complaint where = { .errs = errs, .file = d->file, .check = check };
 
 	memset(out, 0, DIRECTOR_DOORS_MAX * sizeof(out[0]));
 	for (size_t i = 0; i < c->doors.n && i < DIRECTOR_DOORS_MAX; i++) {
@@ -106,8 +125,7 @@ load_material(const struct director *d, const struct director_config *c, struct 
 			continue;
 		if (net_tls_material_load(&out[i], &files, report_material, &where) == SP_OK && is_given(c->name) &&
 		    !net_tls_material_proves(out[i], c->name))
-			log_say(SP_LOG_WARNING, "certificate", "%s does not hold the name %s, so no edge and no pool will "
-			    "connect", files.certificate, c->name);
+			warn(&where, "%s does not hold the name %s, so no edge and no pool will connect", files.certificate, c->name);
 	}
 }
 
@@ -181,10 +199,12 @@ check(struct director *d, struct conf_errors *errs)
 {
 	struct complaint where = { .errs = errs, .file = d->config->auth_users };
 	struct users *us = NULL;
-	int err;
+	int err, line;
 
-	load_material(d, d->config, d->material, errs);
+	load_material(d, d->config, d->material, errs, true);
 	check_keytab(d->config, errs);
+	if (is_given(d->config->flow_keys) && (err = sip_flow_keys_check(d->config->flow_keys, &line)) != SP_OK)
+		conf_error(errs, d->config->flow_keys, line, "%s", sip_flow_keys_fault(err, line));
 	conf_errors_sort(errs, 0, d->file);
 	if (!is_given(where.file))
 		return;
@@ -192,7 +212,7 @@ check(struct director *d, struct conf_errors *errs)
 	if (err == SP_EIO)
 		conf_error(errs, where.file, 0, "%s", strerror(errno));
 	else if (err == SP_ENOENT)
-		log_say(SP_LOG_WARNING, "users-none", "%s: there is no such file, so there are no users", where.file);
+		fprintf(stderr, "%s: warning: there is no such file, so there are no users\n", where.file);
 	users_free(us);
 }
 
@@ -295,7 +315,7 @@ director_reload(struct director *d, struct conf_errors *errs)
 	} else if (authd_command(&d->authd, AUTHD_CONFIGURE) == SP_OK) {
 		asked = true;
 		/* a door whose new certificate does not do keeps the one it has, whatever else changes */
-		load_material(d, c, material, errs);
+		load_material(d, c, material, errs, false);
 		if (conf_errors_count(errs) != 0) {
 			log_errors(errs, "certificate");
 			log_say(SP_LOG_ERROR, "certificate-kept", "what could not be loaded stays as it was");
@@ -506,7 +526,7 @@ load_identities(struct director *d)
 	struct conf_errors *errs = conf_errors_new();
 	int rc;
 
-	load_material(d, d->config, d->material, errs);
+	load_material(d, d->config, d->material, errs, false);
 	log_errors(errs, "certificate");
 	rc = conf_errors_count(errs) == 0 ? 0 : EX_CONFIG;
 	conf_errors_free(errs);

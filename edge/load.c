@@ -106,6 +106,7 @@ edge_load(struct edge *e, const char *file, struct edge_loaded *l, struct conf_e
 	size_t before = conf_errors_count(errs);
 	struct edge_config *c = edge_config_load(file, errs);
 	FILE *rows = NULL;
+	int line, err;
 
 	memset(l, 0, sizeof(*l));
 	l->config = c;
@@ -127,6 +128,8 @@ edge_load(struct edge *e, const char *file, struct edge_loaded *l, struct conf_e
 	l->rules = policyfile_pack(c->policy, errs, rows, l->sha256);
 	if (rows != NULL)
 		fclose(rows);
+	if (check && is_given(c->flow_keys) && (err = sip_flow_keys_check(c->flow_keys, &line)) != SP_OK)
+		conf_error(errs, c->flow_keys, line, "%s", sip_flow_keys_fault(err, line));
 	if (l->rules != NULL && !edge_has_inside(c) && !policy_only_relays(l->rules))
 		conf_error(errs, c->file, 0, "inner: is missing and has no default: only a clearing house without domains and "
 		    "branches of its own (see %s) has no inside", c->policy);

@@ -547,6 +547,24 @@ policy_internal_server(const struct policy_rules *r, char out[256])
 }
 
 bool
+policy_next_internal_domain(const struct policy_rules *r, size_t *i, struct span *domain, bool *below)
+{
+	size_t n;
+	const struct name_rule *all = names_all(r->names, &n);
+
+	while (*i < n) {
+		const struct name_rule *rule = &all[(*i)++];
+
+		if (rule->kind != NAME_INTERNAL)
+			continue;
+		*domain = rule->name;
+		*below = rule->reach == REACH_BELOW;
+		return true;
+	}
+	return false;
+}
+
+bool
 policy_is_internal_domain(const struct policy_rules *r, const char *p, size_t n)
 {
 	struct name_match m;

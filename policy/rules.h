@@ -140,6 +140,8 @@ bool	policy_shows_diagnostics(const struct policy_rules *, bool to_partner);
 bool	policy_internal_server(const struct policy_rules *, char out[256]);
 /* Is it a clearing house's that has neither domains nor branches of its own: does nothing ever go inside? */
 bool	policy_only_relays(const struct policy_rules *);
+/* Our own domains, in no order: *i begins as 0; below: all domains below it, not itself. Borrowed. False: no more. */
+bool	policy_next_internal_domain(const struct policy_rules *, size_t *i, struct span *domain, bool *below);
 /* Is this one of our own domains? Lower-case A-label form. */
 bool	policy_is_internal_domain(const struct policy_rules *, const char *p, size_t n);
 /*

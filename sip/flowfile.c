@@ -99,3 +99,23 @@ sip_flow_keys_load(const char *file, struct sip_flow_keys **out, int *line)
 	fclose(f);
 	return err;
 }
+
+int
+sip_flow_keys_check(const char *file, int *line)
+{
+	struct sip_flow_keys *keys = NULL;
+	int err;
+
+	*line = 0;
+	if (access(file, F_OK) == -1 && errno == ENOENT)
+		return SP_OK;
+	err = sip_flow_keys_load(file, &keys, line);
+	sip_flow_keys_unref(keys);
+	return err;
+}
+
+const char *
+sip_flow_keys_fault(int err, int line)
+{
+	return err == SP_EIO ? strerror(errno) : line == 0 ? "others may read it; expects mode 0600" : "expects 64 hex digits";
+}

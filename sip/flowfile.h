@@ -12,5 +12,9 @@
  * with errno; SP_EINVAL with *line naming the bad one, or 0 for a file that others may read.
  */
 int	sip_flow_keys_load(const char *file, struct sip_flow_keys **out, int *line);
+/* The same, but nothing is made and nothing is kept. A file that is not there is good. */
+int	sip_flow_keys_check(const char *file, int *line);
+/* What was wrong, as a sentence after the file and line; errno counts when err is SP_EIO. */
+const char *sip_flow_keys_fault(int err, int line);
 
 #endif

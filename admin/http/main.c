@@ -12,6 +12,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "admin/accounts.h"
 #include "admin/daemon.h"
 #include "admin/http/routes.h"
 #include "admin/http/sample.h"
@@ -23,6 +24,7 @@
 #include "common/mem.h"
 #include "common/proc.h"
 #include "common/sandbox.h"
+#include "net/tls.h"
 
 #define TICK_MS	1000
 
@@ -268,6 +270,55 @@ run(struct siteconf *c)
 	return rc;
 }
 
+/* ---- -n ---- */
+
+struct complaint {
+	struct conf_errors	*errs;
+	const struct siteconf	*c;
+};
+
+static void
+report_certificate(void *arg, bool fatal, const char *text)
+{
+	const struct complaint *k = arg;
+	int line = conf_line_of(k->errs, "certificate");
+
+	if (fatal)
+		conf_error(k->errs, k->c->file, line, "certificate: %s", text);
+	else
+		fprintf(stderr, "%s:%d: certificate: warning: %s\n", k->c->file, line, text);
+}
+
+static void
+report_account(void *arg, int line, const char *text)
+{
+	const struct complaint *k = arg;
+
+	conf_error(k->errs, k->c->accounts, line, "%s", text);
+}
+
+/* Everything that a start, or the first log-in, would look at. */
+static void
+check_files(const struct siteconf *c, struct conf_errors *errs)
+{
+	struct complaint k = { errs, c };
+	struct net_tls_files files = { .certificate = c->certificate, .key = c->key };
+	struct net_tls_material *m = NULL;
+	struct accounts *accounts = NULL;
+	int err;
+
+	if (c->certificate != NULL && c->key != NULL && net_tls_material_load(&m, &files, report_certificate, &k) == SP_OK)
+		net_tls_material_unref(m);
+	err = accounts_load(&accounts, c->accounts, report_account, &k);
+	if (err == SP_OK)
+		accounts_free(accounts);
+	else if (err == SP_ENOENT)
+		fprintf(stderr, "%s: warning: there is no such file, so nobody can log in; see sallyportctl admin-user add\n",
+		    c->accounts);
+	else if (err == SP_EIO)
+		conf_error(errs, c->accounts, 0, "%s", strerror(errno));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -295,6 +346,8 @@ main(int argc, char **argv)
 	c = siteconf_load(args.config, errs);
 	if (c != NULL && geteuid() == 0 && c->user[0] != '\0' && !proc_knows_user(c->user))
 		conf_error(errs, c->file, conf_line_of(errs, "user"), "user: this machine has no account \"%s\"", c->user);
+	if (c != NULL && args.check)
+		check_files(c, errs);
 	good = c != NULL && conf_errors_count(errs) == 0;
 	conf_errors_print(errs, stderr);
 	conf_errors_free(errs);
