@@ -59,10 +59,11 @@ struct doctor {
 	struct net_tls_lists	*lists;
 	struct net_streams	*streams;
 	struct net_peer		 own;		/* what we show */
-	/* the last answer of DNS; what record it was about */
+	/* what DNS said of a record … */
 	char			 record[NET_DNS_NAME_MAX * 2];
 	struct net_dns_answer	 answer;
 	struct net_srv		 srv[NET_DNS_SRV_MAX];
+	struct net_dns_answer	 found;		/* … and about addresses */
 	struct net_addr		 addrs[NET_DNS_ADDRS_MAX];
 	/* what explain decided last */
 	struct {
@@ -71,7 +72,6 @@ struct doctor {
 	} decision;
 	struct target		 targets[TARGETS_MAX];
 	unsigned		 ntargets;
-	bool			 configured;	/* policy names its server: DNS is not asked for it */
 	/* whom the last call reached, for policy */
 	struct doctor_answer	 call;
 	char			 called[NET_DNS_NAME_MAX];
@@ -103,10 +103,18 @@ answered(void *arg, const struct net_dns_answer *a)
 	o->answer = *a;
 	if (a->nsrv != 0)
 		memcpy(o->srv, a->srv, a->nsrv * sizeof(a->srv[0]));
+	o->answer.srv = o->srv;
+	net_loop_stop(o->loop);
+}
+
+static void
+found(void *arg, const struct net_dns_answer *a)
+{
+	struct doctor *o = arg;
+
+	o->found = *a;
 	if (a->naddrs != 0)
 		memcpy(o->addrs, a->addrs, a->naddrs * sizeof(a->addrs[0]));
-	o->answer.srv = o->srv;
-	o->answer.addrs = o->addrs;
 	net_loop_stop(o->loop);
 }
 
@@ -159,7 +167,7 @@ called(void *arg, const char *name)
 static void
 decide(struct doctor *o, bool outward)
 {
-	char from[DOMAIN_MAX + 16], to[DOMAIN_MAX + 16];
+	char from[DOMAIN_MAX + 16], to[DOMAIN_MAX + 16], supposed[DOMAIN_MAX + 16];
 	struct explain_question q = {
 		.rules = o->l.rules, .side = outward ? POLICY_SIDE_INNER : POLICY_SIDE_OUTER, .from = from, .to = to,
 		.method = "MESSAGE", .inner_name = "edge.invalid", .door_partners = true,
@@ -171,14 +179,14 @@ decide(struct doctor *o, bool outward)
 	snprintf(to, sizeof(to), "sip:somebody@%s", outward ? o->domain : o->ours);
 	if (!outward && o->call.secured) {
 		q.peer = &o->call.peer;
-	} else if (!outward && o->c.server[0] != '\0') {
-		q.names[0] = span_str(o->c.server);
+	} else if (!outward) {	/* then one that it would have */
+		snprintf(supposed, sizeof(supposed), "sip.%s", o->domain);
+		q.names[0] = span_str(o->c.server[0] != '\0' ? o->c.server : supposed);
 		q.nnames = 1;
 	}
 	memset(&o->decision, 0, sizeof(o->decision));
 	o->decision.reason = POLICY_REASON_UNDECIDED;
-	(void)explain(&q, keep, o, &why);
-	if (why != NULL)
+	if (explain(&q, keep, o, &why) == EXPLAIN_NO_MESSAGE && why != NULL)
 		snprintf(o->decision.sentence, sizeof(o->decision.sentence), "%s", why);
 }
 
@@ -241,20 +249,29 @@ add_target(struct doctor *o, const char *server, uint16_t port, bool guarded)
 			t->accept_cn = policy_partner_get(o->l.rules, i)->accept_cn;
 }
 
-/* The server that policy names. */
-static void
+/* Does policy name its server? What is paused or blocked is named all the same. */
+static bool
 take_configured(struct doctor *o)
 {
 	char *colon = strrchr(o->decision.server, ':');
 	uint64_t port = 5061;
 
-	if (colon != NULL) {
+	if (strcmp(o->decision.hop, "partner") == 0 && colon != NULL) {
 		(void)span_uint(span_str(colon + 1), 65535, &port);
 		*colon = '\0';
+		add_target(o, o->decision.server, (uint16_t)port, false);
 	}
-	add_target(o, o->decision.server, (uint16_t)port, false);
-	o->configured = true;
-	ctl_step(&o->steps, CTL_OK, "dns-srv", NULL, "not needed: the policy names its server, %s port %u", o->decision.server, (unsigned)port);
+	for (size_t i = 0; o->ntargets == 0 && i < policy_partner_count(o->l.rules); i++) {
+		const struct policy_partner *p = policy_partner_get(o->l.rules, i);
+
+		if (policy_partner_class(o->l.rules, i) == POLICY_CLASS_DIRECT &&
+		    policy_may_vouch_for(o->l.rules, i, o->domain, strlen(o->domain)))
+			add_target(o, p->server, p->port, false);
+	}
+	if (o->ntargets != 0)
+		ctl_step(&o->steps, CTL_OK, "dns-srv", NULL, "not needed: the policy names its server, %s port %u", o->targets[0].server,
+		    o->targets[0].port);
+	return o->ntargets != 0;
 }
 
 static uint32_t
@@ -301,10 +318,8 @@ find_targets(struct doctor *o)
 
 	if (o->ours[0] != '\0')
 		decide(o, true);
-	if (strcmp(o->decision.hop, "partner") == 0) {
-		take_configured(o);
+	if (take_configured(o))
 		return;
-	}
 	snprintf(usual, sizeof(usual), "_sipfederationtls._tcp.%s", o->domain);
 	if (o->record[0] == '\0')	/* policy did not want to know */
 		(void)ask(o, usual);
@@ -326,17 +341,17 @@ find_addresses(struct doctor *o, const struct target *t, struct net_addr out[ADD
 {
 	unsigned n = 0;
 
-	(void)net_dns_addresses(o->dns, t->server, answered, o);
+	(void)net_dns_addresses(o->dns, t->server, found, o);
 	net_loop_run(o->loop);
-	if (o->answer.status != NET_DNS_FOUND || o->answer.naddrs == 0) {
-		snprintf(o->fix, sizeof(o->fix), o->answer.status == NET_DNS_FAILED ?
+	if (o->found.status != NET_DNS_FOUND || o->found.naddrs == 0) {
+		snprintf(o->fix, sizeof(o->fix), o->found.status == NET_DNS_FAILED ?
 		    "Look whether the resolvers (dns.servers of %s) answer, and whether the name servers of %s do." :
 		    "Ask for an A or AAAA record of that name (this machine asks the resolvers of %s); its domain is %s.", o->file, o->domain);
-		ctl_step(&o->steps, CTL_FAIL, "address", o->fix, "%s %s", t->server, o->answer.status == NET_DNS_FAILED ?
+		ctl_step(&o->steps, CTL_FAIL, "address", o->fix, "%s %s", t->server, o->found.status == NET_DNS_FAILED ?
 		    "could not be looked up" : "has no address");
 		return 0;
 	}
-	for (unsigned i = 0; i < o->answer.naddrs && n < ADDRESSES_MAX; i++) {
+	for (unsigned i = 0; i < o->found.naddrs && n < ADDRESSES_MAX; i++) {
 		const char *why = t->guarded ? net_guard_why(o->guard, &o->addrs[i]) : NULL;
 		char text[NET_ADDR_TEXT];
 
@@ -395,7 +410,7 @@ tell_tls(struct doctor *o, const struct doctor_answer *a)
 static void
 tell_answer(struct doctor *o, const struct doctor_answer *a)
 {
-	const char *fix = doctor_fix_status(&o->c, a->status, o->fix);
+	const char *fix = doctor_fix_status(&o->c, a, o->fix);
 
 	if (a->nonsense != NULL)
 		ctl_step(&o->steps, CTL_FAIL, "options", "What listens there is no SIP server, or a broken one: ask its administrator which "

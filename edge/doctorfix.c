@@ -125,6 +125,8 @@ doctor_fix_tls(const struct doctor_case *c, const struct doctor_answer *a, char 
 	if (strstr(detail, "not TLS") != NULL || strstr(detail, "HTTP") != NULL || strstr(detail, "protocol error") != NULL)
 		return say(out, "What listens there does not speak TLS: ask the administrator of %s which port is the edge's for partners.",
 		    c->domain);
+	if (a->secured)
+		return say(out, "It closed the connection when it had heard us: ask the administrator of %s what its log says of %s.", c->domain, d->name);
 	return say(out, "The handshake was not finished, as happens when %s does not know us: ask the administrator of %s what its log says "
 	    "of %s, and whether something between us inspects TLS.", c->server, c->domain, d->name);
 }
@@ -183,10 +185,19 @@ doctor_fix_policy(const struct doctor_case *c, enum policy_reason why, bool outw
 }
 
 const char *
-doctor_fix_status(const struct doctor_case *c, unsigned status, char out[DOCTOR_FIX_MAX])
+doctor_fix_status(const struct doctor_case *c, const struct doctor_answer *a, char out[DOCTOR_FIX_MAX])
 {
 	const char *us = edge_outer(c->config, c->door)->name;
+	unsigned status = a->status;
+	uint64_t id = 0;
 
+	(void)span_uint(span_head(span_str(a->diagnostics), span_find(span_str(a->diagnostics), ';')), 99999, &id);
+	if (id == 1008 || id == 1009)
+		return say(out, "It does not find our domain's server in DNS: publish what sallyportctl dns prints, and compare with "
+		    "sallyportctl dns --check; or ask the administrator of %s to name %s as our server.", c->domain, us);
+	if (id == 1010)
+		return say(out, "Our certificate does not prove the server that our domain has in DNS: see sallyportctl dns --check and "
+		    "sallyportctl certs, or ask the administrator of %s what it expects instead of %s.", c->domain, us);
 	switch (status) {
 	case 401:
 	case 407:

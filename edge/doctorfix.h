@@ -24,7 +24,7 @@ const char *doctor_fix_connect(const struct doctor_case *, const char *address, 
 const char *doctor_fix_tls(const struct doctor_case *, const struct doctor_answer *, char out[DOCTOR_FIX_MAX]);
 /* Policy refuses it; outward: from us to the domain. */
 const char *doctor_fix_policy(const struct doctor_case *, enum policy_reason, bool outward, char out[DOCTOR_FIX_MAX]);
-/* The server answers the OPTIONS with that status. NULL: there is nothing to be done. */
-const char *doctor_fix_status(const struct doctor_case *, unsigned status, char out[DOCTOR_FIX_MAX]);
+/* The server has answered the OPTIONS. NULL: there is nothing to be done. */
+const char *doctor_fix_status(const struct doctor_case *, const struct doctor_answer *, char out[DOCTOR_FIX_MAX]);
 
 #endif
