@@ -28,6 +28,7 @@ int	ctl_certs(int argc, char **argv);
 int	ctl_check(int argc, char **argv);
 int	ctl_connections(int argc, char **argv);
 int	ctl_discovered(int argc, char **argv);
+int	ctl_dns(int argc, char **argv);	/* likewise edge/ctl_dns.c */
 int	ctl_doctor(int argc, char **argv);	/* edge/ctl_doctor.c: it reads edge.conf */
 int	ctl_drain(int argc, char **argv);
 int	ctl_partner(int argc, char **argv);

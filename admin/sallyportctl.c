@@ -26,6 +26,7 @@ static const struct ctl_command commands[] = {
 	{ "check", ctl_check, "say what is wrong with configuration files" },
 	{ "policy", ctl_policy, "look at the policy, change it, and take a change back" },
 	{ "doctor", ctl_doctor, "find out why messages to and from a domain do not pass" },
+	{ "dns", ctl_dns, "print the DNS records by which others find us" },
 	{ "explain", ctl_explain, "tell what would become of a message, and why" },
 	{ "block", ctl_block, "block a domain" },
 	{ "unblock", ctl_unblock, "take a domain off the block list" },

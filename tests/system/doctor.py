@@ -79,6 +79,7 @@ def prepare():
     def cert(name, *args):
         subprocess.run([make, PKI, "cert", name, "--days", "90"] + list(args), check=True, stdout=subprocess.DEVNULL)
     cert("one", "--dns", "sip.one.example", "--dns", "sip.unlisted.example")
+    cert("users", "--dns", "sip.example.com", "--dns", "sipexternal.example.com", "--dns", "sip.other.example")
     cert("direct", "--dns", "sip.direct.example", "--dns", "sip.paused.example")
     cert("one-inner", "--dns", "edge.int.one.example")
     cert("one-director", "--dns", "director.int.one.example")
@@ -331,6 +332,105 @@ def partner_says_no(doctor, partner):
     partner.logged("event=reloaded", count=2)
 
 
+def zone_of(text):
+    """The lines that are no comments."""
+    return "\n".join(line for line in text.split("\n") if line and not line.startswith(";")) + "\n"
+
+
+def dns(conf, *args):
+    p = subprocess.run([CTL, "dns", "--config", conf, "--ttl", "1"] + list(args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    return p.returncode, p.stdout.decode(), p.stderr.decode()
+
+
+def checked(conf):
+    status, out, err = dns(conf, "--check", "--json")
+    return status, [(r["step"], r["result"]) for r in json.loads(out)["records"]]
+
+
+def published(doctor, knot, own):
+    """The records that dns prints are loaded by a real name server, and a partner's edge finds us by them."""
+    conf = doctor.conf
+    knot.change("example.com", "")
+    T.run("dns --check: nothing is published", lambda: checked(conf) == (1, [("SRV", "fail"), ("A", "fail")]) or checked(conf))
+
+    def found():
+        """Their inside writes to one of us; their edge has only DNS to find ours."""
+        conn = dial(PIN + ":5061", "edge.int.one.example", cert="one-director")
+        conn.send(request(uri="sip:bob@example.com", sender="sip:x@one.example", via_host="director.int.one.example:5061"))
+        m = conn.recv()
+        while 100 <= m.status < 200:
+            m = conn.recv()
+        conn.close()
+        return m.status
+    T.run("and so nobody finds us", lambda: found() == 504)
+    status, out, err = dns(conf)
+    T.check("dns prints a zone", status == 0 and "_sipfederationtls._tcp.example.com. 1 IN SRV 0 0 5061 sip.example.com." in out and
+            "\n; _sipinternaltls._tcp.example.com." in out, (status, out, err))
+    knot.change("example.com", zone_of(out))
+    us = Edge("us", ours(), POLICY)
+    inside = Answering(DIR + ":5061", "director")
+    try:
+        T.check("loaded by a name server, a second edge finds us by it", wait_for(lambda: found() == 200))
+        T.check("and messages came in", inside.seen > 0)
+        T.run("dns --check: all is published", lambda: checked(conf) == (0, [("SRV", "ok"), ("A", "warn")]) or checked(conf))
+    finally:
+        us.stop()
+        inside.close()
+
+    def differs(zone, wanted):
+        knot.change("example.com", zone)
+        return wait_for(lambda: checked(conf) == wanted) or checked(conf)
+    T.run("dns --check: another port, another address", lambda: differs(
+        discovery.srv((0, 0, 5062, "sip")) + "sip A 192.0.2.1", (1, [("SRV", "fail"), ("SRV", "warn"), ("A", "fail"), ("A", "warn")])))
+    T.run("dns --check: one record too many", lambda: differs(
+        zone_of(out) + discovery.srv((0, 0, 5061, "old")), (0, [("SRV", "ok"), ("SRV", "warn"), ("A", "warn")])))
+    knot.change("example.com", zone_of(out))
+
+
+def wait_for(what, patience=PATIENCE):
+    end = time.monotonic() + patience
+    while not what():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def many_domains(knot, own):
+    """Users and partners, several domains, a translator: what MS clients look for, as far as the certificate allows."""
+    conf = os.path.join(own, "many.conf")
+    with open(os.path.join(own, "many-policy.conf"), "w") as f:
+        f.write('internal_domains = [ "example.com", "other.example", ".below.example" ];\ninternal_servers = [ "d.int.example.com" ];\n')
+    with open(conf, "w") as f:
+        f.write('policy = "%s/many-policy.conf";\n' % own + ours().replace("outer = (", """outer = (
+            { listen = "%s:443"; name = "sip.example.com"; certificate = "%s/users.pem"; key = "%s/users.key"; users = true; },""" % (OUT, PKI, PKI)))
+    status, out, err = dns(conf, "--address", "192.0.2.10", "--address", "2001:db8::10", "--json")
+    records = json.loads(out)["records"]
+    rows = {(r["name"], r["type"], r["data"]): r["publish"] for r in records}
+    wanted = {
+        ("_sipfederationtls._tcp.example.com.", "SRV", "0 0 5061 sip.example.com."): True,
+        ("_sip._tls.example.com.", "SRV", "0 0 443 sip.example.com."): True,
+        ("sip.example.com.", "A", "192.0.2.10"): True, ("sip.example.com.", "AAAA", "2001:db8::10"): True,
+        ("sipexternal.example.com.", "CNAME", "sip.example.com."): True,
+        ("_sipfederationtls._tcp.other.example.", "SRV", "0 0 5061 sip.other.example."): False,
+        ("_sip._tls.other.example.", "SRV", "0 0 443 sip.other.example."): True,
+        ("sip.other.example.", "A", "192.0.2.10"): True, ("sip.other.example.", "AAAA", "2001:db8::10"): True,
+        ("sipexternal.other.example.", "CNAME", "sip.other.example."): False,
+    }
+    T.check("dns of two domains, two doors and two addresses", status == 0 and rows == wanted and len(records) == len(rows), (status, out, err))
+    status, out, err = dns(conf, "--address", "192.0.2.10")
+    T.check("what the certificate does not hold is a comment that says so", "\n; _sipfederationtls._tcp.other.example. " in out and
+            "does not hold sip.other.example" in out and "all sub-domains" in out, out)
+    status, steps = checked(conf)
+    T.check("and --check fails for it", status == 1 and ("SRV", "fail") in steps, steps)
+
+
+def dns_mistakes(conf):
+    for args, status in ((["x"], 64), (["--frogs"], 64), (["--address", "x"], 64), (["--address"], 64), (["--ttl", "-1"], 64), (["--help"], 0),
+                         (["--config", "/nowhere"], 78), (["--address", "0.0.0.0"], 64)):
+        T.run("dns %s ends with %d" % (" ".join(args), status), lambda: dns(conf, *args)[0] == status or dns(conf, *args))
+
+
 def mistakes(doctor):
     for args, status in (([], 64), (["a.example", "b.example"], 64), (["192.0.2.1"], 64), (["a b"], 64), (["-x"], 64), (["--wait", "0", "a.example"], 64),
                          (["--wait"], 64), (["--help"], 0), (["--config", "/nowhere/edge.conf", "one.example"], 78),
@@ -359,6 +459,9 @@ def main():
         broken(doctor)
         partner_says_no(doctor, partner)
         mistakes(doctor)
+        published(doctor, knot, own)
+        many_domains(knot, own)
+        dns_mistakes(doctor.conf)
     finally:
         partner.stop()
         knot.stop()
