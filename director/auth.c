@@ -52,15 +52,15 @@ read_hex(struct span s, uint64_t *out)
 /* --- nonces ---------------------------------------------------------------------- */
 
 static void
-nonce_mac(struct net_hmac *h, struct span realm, struct span id, unsigned char out[32])
+nonce_mac(struct net_hmac *h, struct span realm, uint64_t conn, struct span id, unsigned char out[32])
 {
-	struct span parts[3] = { id, SPAN_LIT(":"), realm };
+	struct span parts[4] = { id, { (const char *)&conn, sizeof(conn) }, SPAN_LIT(":"), realm };
 
-	net_hmac(h, parts, 3, out);
+	net_hmac(h, parts, 4, out);
 }
 
 void
-auth_nonce_make(struct net_hmac *h, struct span realm, const struct auth_nonce_id *id, char out[AUTH_NONCE_TEXT])
+auth_nonce_make(struct net_hmac *h, struct span realm, uint64_t conn, const struct auth_nonce_id *id, char out[AUTH_NONCE_TEXT])
 {
 	unsigned char mac[32];
 	struct strbuf sb;
@@ -68,7 +68,7 @@ auth_nonce_make(struct net_hmac *h, struct span realm, const struct auth_nonce_i
 	strbuf_init(&sb, out, AUTH_NONCE_TEXT);
 	strbuf_printf(&sb, "%012llx%016llx", (unsigned long long)(id->made_ms & 0xffffffffffffULL),
 	    (unsigned long long)id->random);
-	nonce_mac(h, realm, strbuf_span_of(&sb), mac);
+	nonce_mac(h, realm, conn, strbuf_span_of(&sb), mac);
 	strbuf_hex(&sb, mac, MAC_SIZE, false);
 }
 
@@ -82,7 +82,7 @@ auth_nonce_parts(struct span nonce, struct auth_nonce_id *id)
 }
 
 enum auth_nonce
-auth_nonce_check(struct net_hmac *h, struct span realm, struct span nonce, uint64_t now_ms, uint64_t lifetime_ms)
+auth_nonce_check(struct net_hmac *h, struct span realm, uint64_t conn, struct span nonce, uint64_t now_ms, uint64_t lifetime_ms)
 {
 	char want[AUTH_NONCE_TEXT];
 	struct auth_nonce_id id;
@@ -90,7 +90,7 @@ auth_nonce_check(struct net_hmac *h, struct span realm, struct span nonce, uint6
 	/* made again and compared as text: one nonce has one spelling */
 	if (auth_nonce_parts(nonce, &id) != SP_OK)
 		return AUTH_NONCE_FORGED;
-	auth_nonce_make(h, realm, &id, want);
+	auth_nonce_make(h, realm, conn, &id, want);
 	if (!mem_equal_secret(want, nonce.p, AUTH_NONCE_LEN))
 		return AUTH_NONCE_FORGED;
 	return id.made_ms > now_ms || now_ms - id.made_ms >= lifetime_ms ? AUTH_NONCE_STALE : AUTH_NONCE_GOOD;

@@ -3,7 +3,8 @@
  *
  * Digest as RFC 7616 and RFC 8760 have it: SHA-256 and MD5, qop=auth always, so
  * that every use of a challenge is counted. A nonce is made without keeping
- * anything: time, random bits, and a MAC that binds them to the realm. What is
+ * anything: time, random bits, and a MAC that binds them to the realm and to the
+ * connection of the client that it is for. What is
  * secret about a user is not here but in authd.
  */
 #ifndef SALLYPORT_DIRECTOR_AUTH_H
@@ -33,7 +34,7 @@ size_t	 auth_algorithm_size(enum auth_algorithm);	/* bytes: 32, 16 */
 #define AUTH_NONCE_TEXT	(AUTH_NONCE_LEN + 1)
 
 enum auth_nonce {
-	AUTH_NONCE_FORGED = 0,	/* not made with this key for this realm */
+	AUTH_NONCE_FORGED = 0,	/* not made with this key for this realm and connection */
 	AUTH_NONCE_STALE,	/* ours, too old (or from the future) */
 	AUTH_NONCE_GOOD
 };
@@ -44,8 +45,10 @@ struct auth_nonce_id {
 	uint64_t	 made_ms;
 };
 
-void	 auth_nonce_make(struct net_hmac *, struct span realm, const struct auth_nonce_id *, char out[AUTH_NONCE_TEXT]);
-enum auth_nonce auth_nonce_check(struct net_hmac *, struct span realm, struct span nonce, uint64_t now_ms,
+/* conn: a number for the client's connection. */
+void	 auth_nonce_make(struct net_hmac *, struct span realm, uint64_t conn, const struct auth_nonce_id *,
+	    char out[AUTH_NONCE_TEXT]);
+enum auth_nonce auth_nonce_check(struct net_hmac *, struct span realm, uint64_t conn, struct span nonce, uint64_t now_ms,
 	    uint64_t lifetime_ms);
 /* The parts alone, without looking at the MAC. SP_OK or SP_ESYNTAX. */
 int	 auth_nonce_parts(struct span nonce, struct auth_nonce_id *);

@@ -257,7 +257,7 @@ digest(struct passage *p)
 	}
 	p->facts.proof = HOME_PROOF_UNASKED;
 	p->asking = ASKING_DIGEST;
-	p->nonce_good = auth_nonce_check(p->w->nonces, p->realm, p->credentials.nonce,
+	p->nonce_good = auth_nonce_check(p->w->nonces, p->realm, proof_conn(p->from, p->m), p->credentials.nonce,
 	    net_loop_now(p->w->worker->loop), (uint64_t)p->w->config->auth_nonce_lifetime * 1000) == AUTH_NONCE_GOOD;
 }
 
@@ -377,7 +377,7 @@ proof_challenge(struct passage *p, enum policy_reason why)
 			return;
 		}
 		if ((offer & OFFER_DIGEST) != 0)
-			signin_challenge(p->w->config, p->w->nonces, p->realm, stale, &extra);
+			signin_challenge(p->w->config, p->w->nonces, p->realm, proof_conn(p->from, p->m), stale, &extra);
 	}
 	/* being asked for a password is no refusal; a wrong one is */
 	if (why == POLICY_REASON_UNAUTHENTICATED || why == POLICY_REASON_STALE_NONCE)

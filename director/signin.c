@@ -150,14 +150,14 @@ signin_date(struct strbuf *out)
 }
 
 void
-signin_challenge(const struct director_config *c, struct net_hmac *h, struct span realm, bool stale,
+signin_challenge(const struct director_config *c, struct net_hmac *h, struct span realm, uint64_t conn, bool stale,
     struct strbuf *out)
 {
 	struct auth_nonce_id id = { .made_ms = clock_ms() };
 	char nonce[AUTH_NONCE_TEXT];
 
 	mem_random(&id.random, sizeof(id.random));
-	auth_nonce_make(h, realm, &id, nonce);
+	auth_nonce_make(h, realm, conn, &id, nonce);
 	if (c->offer_sha256)
 		auth_challenge_write(out, AUTH_SHA256, realm, nonce, stale);
 	if (c->offer_md5)

@@ -35,8 +35,8 @@ enum signin signin_find(const struct director_config *, const struct sip_message
 void	signin_strip(struct sip_message *, struct span realm);
 /* The Date that a challenge has, so that a client can tell a wrong clock from a wrong password (MS 3.2). */
 void	signin_date(struct strbuf *out);
-/* One WWW-Authenticate for each Digest algorithm offered, with a fresh nonce. */
-void	signin_challenge(const struct director_config *, struct net_hmac *, struct span realm, bool stale,
+/* One WWW-Authenticate for each Digest algorithm offered, with a fresh nonce for that connection. */
+void	signin_challenge(const struct director_config *, struct net_hmac *, struct span realm, uint64_t conn, bool stale,
 	    struct strbuf *out);
 
 #endif

@@ -117,7 +117,7 @@
 	X(BAD_CREDENTIALS, "bad-credentials", 401, 1000, 0, "The user name or the password is wrong.") \
 	X(GUESSING, "guessing", 403, 0, 0, "Too many wrong passwords of this user or from this source; this one was not looked at.") \
 	X(CLOCK_SKEW, "clock-skew", 401, 1013, 0, "The client's clock differs too much from ours, or from that of who gave it its ticket.") \
-	X(STALE_NONCE, "stale-nonce", 401, 0, 0, "The nonce is too old; the client tries again by itself.") \
+	X(STALE_NONCE, "stale-nonce", 401, 0, 0, "The nonce is too old, or another connection's; the client tries again by itself.") \
 	X(REPLAYED, "replayed", 401, 0, 0, "The credentials were used before.") \
 	X(BAD_SIGNATURE, "bad-signature", 401, 0, 0, "The signature of the message is not that of the user who signed in.") \
 	X(SIGN_IN_AGAIN, "sign-in-again", 403, 0, 0, "The client goes on signing by a sign-in that has ended, and was told so before.") \

@@ -80,7 +80,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	assert(within(c.username, data, len) && within(c.realm, data, len) && within(c.nonce, data, len) &&
 	    within(c.uri, data, len) && within(c.cnonce, data, len) && within(c.response, data, len));
 	assert(c.algorithm < AUTH_NALGORITHMS && c.nc != 0 && c.nc_text.n == 8 && c.username.n != 0 && c.cnonce.n != 0);
-	assert(auth_nonce_check(key, c.realm, c.nonce, 1000, 1000) == AUTH_NONCE_FORGED);
+	assert(auth_nonce_check(key, c.realm, 1, c.nonce, 1000, 1000) == AUTH_NONCE_FORGED);
 	ask(&c, SPAN_LIT("REGISTER"));
 	return 0;
 }

@@ -105,6 +105,36 @@ def order(m, *names):
     return [n for n, _ in m.headers if n.lower() in low]
 
 
+def relayed():
+    """A challenge of connection A answered on B."""
+    uri = "sip:nobody@example.com"
+
+    def sent(on, credentials, cid):
+        mark = [USER, credentials]
+        on.send(request("MESSAGE", uri, headers=mark, via_host="192.0.2.7:5061;ms-received-port=5061;ms-received-cid=" + cid))
+        return on.recv()
+
+    a, b = dial(CLIENTS, NAME), dial(CLIENTS, NAME)
+    chal = challenge(a, mark=())
+    got = sent(b, digest(chal, "MESSAGE", uri), "1")
+    T.check("a challenge of one client's connection answered on another is refused", got.status == 401 and
+            "stale=true" in got.all("WWW-Authenticate")[0], got.start)
+    got = sent(a, digest(chal, "MESSAGE", uri), "1")
+    T.check("  and good on its own", got.status == 404, got.start)
+    a.close()
+    b.close()
+    conn, other = edge(), edge()
+    conn.send(request("REGISTER", "sip:example.com", "sip:x@example.com", headers=[USER],
+                      via_host="192.0.2.7:5061;ms-received-port=5061;ms-received-cid=A1"))
+    chal = conn.recv()
+    got = sent(conn, digest(chal, "MESSAGE", uri), "A2")
+    T.check("  through an edge, too", got.status == 401 and "stale=true" in got.all("WWW-Authenticate")[0], got.start)
+    got = sent(other, digest(chal, "MESSAGE", uri), "A1")
+    T.check("  where it is the client's connection that counts, not the edge's", got.status == 404, got.start)
+    conn.close()
+    other.close()
+
+
 # ---- what a request becomes ----
 
 def registration():
@@ -646,7 +676,7 @@ def accounts():
 prepare()
 try:
     director = Director("director")
-    for name, fn in (("registration", registration), ("dialog", dialog), ("a client inside", inside_client), ("ways", ways),
+    for name, fn in (("relayed challenges", relayed), ("registration", registration), ("dialog", dialog), ("a client inside", inside_client), ("ways", ways),
                      ("both", both_on_one_port), ("realm", one_realm), ("accounts", accounts),
                      ("other accounts", other_accounts)):
         T.run(name, fn)

@@ -278,6 +278,13 @@ def bad_answers():
         T.check("an instance that is not the epid's is refused", got.status == 400 and director.logged("reason=endpoint-mismatch"))
 
 
+def metric(line):
+    """The value of that line of the Director's metrics."""
+    text = subprocess.run([os.path.join(BUILD, "sallyportctl"), "--socket", os.path.join(director.dir, "director.sock"),
+                           "metrics"], check=True, capture_output=True, text=True).stdout
+    return [int(v) for name, _, v in (row.rpartition(" ") for row in text.split("\n")) if name == line]
+
+
 def guess(w, name, password, source, vias=""):
     """One sign-in of a remote user from that address; the status, and what is told of the challenge."""
     a = Client(w.edge, name=name, password=password, version=3)
@@ -320,6 +327,9 @@ def guessing():
         T.check("  what a client writes below its own Via does not", [
             guess(w, "user%d" % n, "guess", "192.0.2.50", via[len("192.0.2.50"):])[0] for n, via in enumerate(forged)] ==
                 [401] * 6 + [403] and director.logged('limit=source scheme=NTLM user="user6@example.com" source="192.0.2.10"'))
+    counted = [metric('sallyport_sign_ins_throttled_total{guess="%s"}' % g) for g in ("user-and-source", "source", "user")]
+    T.check("  each kind is counted", counted == [[2], [3], [1]] and
+            metric('sallyport_limit_hits_total{limit="sign-in-rate"}') == [6], counted)
     conn = dial(CLIENTS, NAME)
     statuses = []
     for _ in range(4):
@@ -351,6 +361,8 @@ def forgeries():
             T.check("a changed %s is seen" % what, got.status in (401, 403) and
                     director.logged("reason=bad-signature", count=before), got.start)
         T.check("nothing of it came to the pool", w.pool().quiet())
+        counted = [metric('sallyport_signatures_total{signature="%s"}' % s) for s in ("good", "wrong", "replayed")]
+        T.check("  and it is in the metrics", counted[0][0] > 0 and counted[1][0] >= 4 and counted[2] == [1], counted)
         a = Client(w.edge)
         a.sign_in(w.pool())
         got = a.ask(a.signed("MESSAGE", "sip:bob@example.com", sender="sip:bob@example.com"))

@@ -150,30 +150,31 @@ START_TEST(nonces)
 	struct span realm = SPAN_LIT("example.com"), nonce;
 	char text[AUTH_NONCE_TEXT];
 
-	auth_nonce_make(h, realm, &id, text);
+	auth_nonce_make(h, realm, 7, &id, text);
 	nonce = span_str(text);
 	ck_assert_uint_eq(nonce.n, AUTH_NONCE_LEN);
 	ck_assert_int_eq(auth_nonce_parts(nonce, &back), SP_OK);
 	ck_assert(back.random == id.random && back.made_ms == id.made_ms);
 	/* as long as it lives, and not a millisecond longer */
-	ck_assert_int_eq(auth_nonce_check(h, realm, nonce, 1000000, 5000), AUTH_NONCE_GOOD);
-	ck_assert_int_eq(auth_nonce_check(h, realm, nonce, 1004999, 5000), AUTH_NONCE_GOOD);
-	ck_assert_int_eq(auth_nonce_check(h, realm, nonce, 1005000, 5000), AUTH_NONCE_STALE);
-	ck_assert_int_eq(auth_nonce_check(h, realm, nonce, 999999, 5000), AUTH_NONCE_STALE);
-	ck_assert_int_eq(auth_nonce_check(h, SPAN_LIT("example.org"), nonce, 1000000, 5000), AUTH_NONCE_FORGED);
-	ck_assert_int_eq(auth_nonce_check(other, realm, nonce, 1000000, 5000), AUTH_NONCE_FORGED);
-	ck_assert_int_eq(auth_nonce_check(h, realm, SPAN_NONE, 1000000, 5000), AUTH_NONCE_FORGED);
-	ck_assert_int_eq(auth_nonce_check(h, realm, span_head(nonce, AUTH_NONCE_LEN - 1), 1000000, 5000),
+	ck_assert_int_eq(auth_nonce_check(h, realm, 7, nonce, 1000000, 5000), AUTH_NONCE_GOOD);
+	ck_assert_int_eq(auth_nonce_check(h, realm, 7, nonce, 1004999, 5000), AUTH_NONCE_GOOD);
+	ck_assert_int_eq(auth_nonce_check(h, realm, 7, nonce, 1005000, 5000), AUTH_NONCE_STALE);
+	ck_assert_int_eq(auth_nonce_check(h, realm, 7, nonce, 999999, 5000), AUTH_NONCE_STALE);
+	ck_assert_int_eq(auth_nonce_check(h, SPAN_LIT("example.org"), 7, nonce, 1000000, 5000), AUTH_NONCE_FORGED);
+	ck_assert_int_eq(auth_nonce_check(h, realm, 8, nonce, 1000000, 5000), AUTH_NONCE_FORGED);
+	ck_assert_int_eq(auth_nonce_check(other, realm, 7, nonce, 1000000, 5000), AUTH_NONCE_FORGED);
+	ck_assert_int_eq(auth_nonce_check(h, realm, 7, SPAN_NONE, 1000000, 5000), AUTH_NONCE_FORGED);
+	ck_assert_int_eq(auth_nonce_check(h, realm, 7, span_head(nonce, AUTH_NONCE_LEN - 1), 1000000, 5000),
 	    AUTH_NONCE_FORGED);
 	/* no byte can be changed, not even in spelling */
 	for (size_t i = 0; i < AUTH_NONCE_LEN; i++) {
 		char was = text[i];
 
 		text[i] = was == '0' ? '1' : '0';
-		ck_assert_msg(auth_nonce_check(h, realm, nonce, 1000000, 5000) == AUTH_NONCE_FORGED, "byte %zu", i);
+		ck_assert_msg(auth_nonce_check(h, realm, 7, nonce, 1000000, 5000) == AUTH_NONCE_FORGED, "byte %zu", i);
 		if (was >= 'a' && was <= 'f') {
 			text[i] = (char)(was - 'a' + 'A');
-			ck_assert_msg(auth_nonce_check(h, realm, nonce, 1000000, 5000) == AUTH_NONCE_FORGED, "case of %zu", i);
+			ck_assert_msg(auth_nonce_check(h, realm, 7, nonce, 1000000, 5000) == AUTH_NONCE_FORGED, "case of %zu", i);
 		}
 		text[i] = was;
 	}

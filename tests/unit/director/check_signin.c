@@ -168,14 +168,14 @@ START_TEST(challenges)
 
 	strbuf_init(&sb, text, sizeof(text));
 	signin_date(&sb);
-	signin_challenge(&c, h, span_str(domain), true, &sb);
+	signin_challenge(&c, h, span_str(domain), 7, true, &sb);
 	ck_assert(strbuf_ok(&sb));
 	ck_assert_int_eq(strncmp(text, "Date: ", 6), 0);
 	ck_assert_ptr_nonnull(strstr(text, "algorithm=SHA-256, qop=\"auth\", stale=true\r\n"));
 	ck_assert_ptr_nonnull(strstr(text, "algorithm=MD5, qop=\"auth\", stale=true\r\n"));
 	c.offer_md5 = false;
 	strbuf_reset(&sb);
-	signin_challenge(&c, h, span_str(domain), false, &sb);
+	signin_challenge(&c, h, span_str(domain), 7, false, &sb);
 	ck_assert_ptr_null(strstr(text, "MD5"));
 	ck_assert_ptr_null(strstr(text, "stale"));
 	net_hmac_free(h);
