@@ -116,7 +116,7 @@
 	X(UNAUTHENTICATED, "unauthenticated", 401, 0, 0, "Nobody has proved who sends this.") \
 	X(BAD_CREDENTIALS, "bad-credentials", 401, 1000, 0, "The user name or the password is wrong.") \
 	X(GUESSING, "guessing", 403, 0, 0, "Too many wrong passwords of this user or from this source; this one was not looked at.") \
-	X(CLOCK_SKEW, "clock-skew", 401, 1013, 0, "The client's clock differs too much from ours, or from that of who gave it its ticket.") \
+	X(CLOCK_SKEW, "clock-skew", 401, 1013, 1, "The client's clock differs too much from ours, or from that of who gave it its ticket.") \
 	X(STALE_NONCE, "stale-nonce", 401, 0, 0, "The nonce is too old, or another connection's; the client tries again by itself.") \
 	X(REPLAYED, "replayed", 401, 0, 0, "The credentials were used before.") \
 	X(BAD_SIGNATURE, "bad-signature", 401, 0, 0, "The signature of the message is not that of the user who signed in.") \

@@ -1,17 +1,21 @@
 #!/bin/sh
-# kdc.sh DIRECTORY ADDRESS PORT HOST - everything a Kerberos KDC of our own
+# kdc.sh DIRECTORY ADDRESS PORT HOST [PORT2] - everything a Kerberos KDC of our own
 # needs, wholly inside DIRECTORY: the realm EXAMPLE.COM with alice, bob, stranger, and
 # the services sip/HOST (sip.keytab), sip/old.HOST with RC4 alone (old.keytab)
-# and host/HOST (also in sip.keytab: a ticket for that is not one for us).
+# and host/HOST (also in sip.keytab: a ticket for that is not one for us). With
+# PORT2 there are two realms more, at that port and the next one, whose users
+# EXAMPLE.COM trusts: EXAMPLE.ORG with olga and alice, and EXAMPLE.NET with alice.
 #
 # To use it:   KRB5_CONFIG=DIRECTORY/krb5.conf
-# To start it: KRB5_KDC_PROFILE=DIRECTORY/kdc.conf krb5kdc -n
+# To start it: KRB5_KDC_PROFILE=DIRECTORY/kdc.conf krb5kdc -n [-r EXAMPLE.COM -r EXAMPLE.ORG -r EXAMPLE.NET]
 # in the foreground; whoever starts it ends it.
 set -eu
 umask 077
 mkdir -p "$1"
 chmod 755 "$1"
 d=$(cd "$1" && pwd) addr=$2 port=$3 host=$4
+others=
+[ -z "${5:-}" ] || others="EXAMPLE.ORG:$5 EXAMPLE.NET:$(($5 + 1))"
 PATH=$PATH:/usr/sbin:/sbin
 
 cat >"$d/krb5.conf" <<CONF
@@ -28,6 +32,9 @@ cat >"$d/krb5.conf" <<CONF
 	EXAMPLE.COM = {
 		kdc = $addr:$port
 	}
+$(for other in $others; do
+	printf '\t%s = {\n\t\tkdc = %s\n\t}\n' "${other%:*}" "$addr:${other#*:}"
+done)
 [domain_realm]
 	.example.com = EXAMPLE.COM
 	example.com = EXAMPLE.COM
@@ -45,6 +52,18 @@ cat >"$d/kdc.conf" <<CONF
 		max_life = 10h
 		supported_enctypes = aes256-cts:normal aes128-cts:normal
 	}
+$(for other in $others; do
+	cat <<REALM
+	${other%:*} = {
+		database_name = $d/${other%:*}
+		key_stash_file = $d/${other%:*}.stash
+		acl_file = $d/acl
+		kdc_listen = ""
+		kdc_tcp_listen = $addr:${other#*:}
+		supported_enctypes = aes256-cts:normal
+	}
+REALM
+done)
 [logging]
 	kdc = FILE:$d/kdc.log
 	admin_server = FILE:$d/kdc.log
@@ -68,4 +87,13 @@ ktadd -k $d/sip.keytab -norandkey sip/$host host/$host
 ktadd -k $d/old.keytab -norandkey sip/old.$host
 ktadd -k $d/other.keytab -norandkey host/$host
 COMMANDS
+for other in $others; do
+	realm=${other%:*}
+	rm -f "$d/$realm"*
+	kdb5_util -r "$realm" -P "not-a-secret" create -s >/dev/null
+	printf 'addprinc -pw Trust-1 -e aes256-cts:normal krbtgt/EXAMPLE.COM@%s\n' "$realm" >"$d/trust"
+	kadmin.local -r EXAMPLE.COM <"$d/trust" >>"$d/kadmin.log" 2>&1
+	printf 'addprinc -pw Olga-1 olga\naddprinc -pw Other-1 alice\n' >>"$d/trust"
+	kadmin.local -r "$realm" <"$d/trust" >>"$d/kadmin.log" 2>&1
+done
 [ -s "$d/sip.keytab" ] && [ -s "$d/old.keytab" ]

@@ -21,9 +21,9 @@ serial = [0]
 class Helper:
     """tests/lab/kerberos.c with somebody's tickets."""
 
-    def __init__(self, who):
+    def __init__(self, who, ahead=0):
         self.proc = subprocess.Popen([LAB + "/kerberos"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                     env=dict(os.environ, KRB5CCNAME="FILE:%s/kdc/%s" % (LAB, who)))
+                                     env=dict(os.environ, KRB5CCNAME="FILE:%s/kdc/%s" % (LAB, who), CLOCK_AHEAD=str(ahead)))
 
     def ask(self, *words):
         self.proc.stdin.write(" ".join(words) + "\n")
@@ -71,11 +71,11 @@ class Kerberos(msclient.Association):
 
 
 class Client:
-    def __init__(self, who="alice", name="alice", version=4, service=SERVICE):
+    def __init__(self, who="alice", name="alice", version=4, service=SERVICE, ahead=0):
         serial[0] += 1
         self.name, self.aor, self.epid = name, "sip:%s@example.com" % name, "f%07x" % serial[0]
         self.call, self.cseq = "kerberos-%d-%d" % (os.getpid(), serial[0]), 0
-        self.helper = Helper(who)
+        self.helper = Helper(who, ahead)
         self.token = bytes.fromhex(self.helper.ask("token", service))
         self.sa = Kerberos(self.helper, version)
         self.conn = dial(EDGE)
@@ -229,6 +229,31 @@ def another_name():
         assert got.status == 403, got.start
 
 
+def skewed():
+    """A client whose clock is wrong: it is told the time, and that this is the reason."""
+    with Client():
+        pass        # a ticket for us is in the cache from now on, so the KDC has no say
+    for ahead in (3600, -3600):
+        with Client(ahead=ahead) as c:
+            got = c.ask(c.registration())
+            refused(got)
+            assert got.get("Date"), got.raw
+            assert (got.get("ms-diagnostics-public") or got.get("ms-diagnostics") or "").startswith("1013;"), got.raw
+
+
+def other_realm():
+    """Two realms that are ours, and one that is trusted by the KDC and not by us."""
+    with Client("olga", "olga") as c:
+        c.sign_in()
+        got = c.ask(c.signed())
+        assert got.status == 200 and c.sa.is_right(got), got.raw
+    with Client("olga", "alice") as c:
+        got = c.ask(c.registration())
+        assert got.status == 403, got.start
+    with Client("other", "alice") as c:
+        refused(c.ask(c.registration()))
+
+
 def long_tickets():
     """A Windows domain writes the user's groups into a ticket: authd has to see it. What no header may hold is answered."""
     with Client() as c:
@@ -266,6 +291,8 @@ T.run("garbage for a ticket is refused", garbage)
 T.run("a ticket for another service is refused", wrong_service)
 T.run("a ticket of nobody we know is refused", stranger)
 T.run("a ticket for another name is refused", another_name)
+T.run("a clock that is wrong is the reason", skewed)
+T.run("users of two realms, and none of a third", other_realm)
 T.run("a ticket may be long", long_tickets)
 T.run("a keytab that is gone is our fault", no_keytab)
 sys.exit(0)

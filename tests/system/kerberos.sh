@@ -12,10 +12,11 @@ done
 "${CC:-cc}" -O1 -g -w -o "$LAB/kerberos" "$LAB_TOP/tests/lab/kerberos.c" $(pkg-config --cflags --libs krb5-gssapi)
 
 kdc=$LAB_NET.7.1
-"$LAB_TOP/tests/lab/kdc.sh" "$LAB/kdc" "$kdc" 10088 director.int.example.com
+"$LAB_TOP/tests/lab/kdc.sh" "$LAB/kdc" "$kdc" 10088 director.int.example.com 10089
 KRB5_CONFIG=$LAB/kdc/krb5.conf KRB5RCACHEDIR=$LAB/kdc
 export KRB5_CONFIG KRB5RCACHEDIR
-lab_start kdc env PATH="$PATH:/usr/sbin" KRB5_KDC_PROFILE="$LAB/kdc/kdc.conf" krb5kdc -n
+lab_start kdc env PATH="$PATH:/usr/sbin" KRB5_KDC_PROFILE="$LAB/kdc/kdc.conf" krb5kdc -n \
+    -r EXAMPLE.COM -r EXAMPLE.ORG -r EXAMPLE.NET
 lab_wait_port kdc "$kdc" 10088
 
 world_pki
@@ -23,9 +24,10 @@ lab_example_zones
 lab_dns_start
 lab_ms_clients=yes
 world_pool_start
-world_auth_extra="keytab = \"$LAB/kdc/sip.keytab\"; kerberos_realms = [ \"EXAMPLE.COM=example.com\" ];"
+world_auth_extra="keytab = \"$LAB/kdc/sip.keytab\"; kerberos_realms = [ \"EXAMPLE.COM=example.com\", \"EXAMPLE.ORG=example.com\" ];"
 world_director_start
 world_account dora@example.com Dora-1
+world_account olga@example.com Olga-1
 world_edge_start
 
 # Long-term secrets are authd's alone.
@@ -61,9 +63,14 @@ ok "and it says why" lab_saw other 'event=keytab-bad .*other\.keytab'
 
 printf 'Alice-1\n' | kinit -c "FILE:$LAB/kdc/alice" alice >/dev/null
 printf 'Stranger-1\n' | kinit -c "FILE:$LAB/kdc/stranger" stranger >/dev/null
+printf 'Olga-1\n' | kinit -c "FILE:$LAB/kdc/olga" olga@EXAMPLE.ORG >/dev/null
+printf 'Other-1\n' | kinit -c "FILE:$LAB/kdc/other" alice@EXAMPLE.NET >/dev/null
 LAB=$LAB EDGE=$edge_outer:443 python3 -B "$(dirname "$0")/kerberos.py" || failures=$((failures + 1))
 
 ok "the log says which part failed" lab_wait_line director 'event=ticket-unchecked .*sip\.keytab'
+ok "whose clock is wrong" lab_saw director 'event=bad-credentials why=clock-skew scheme=Kerberos'
+ok "  is told so" lab_saw director 'event=refused reason=clock-skew '
+ok "of which realm nobody is known" lab_saw director 'event=bad-credentials why=[a-z-]* scheme=Kerberos principal="?alice@EXAMPLE\.NET'
 ok "and why tickets were refused" lab_wait_line director 'event=bad-credentials why=replayed scheme=Kerberos'
 
 if ! pkg-config --exists purple libxml-2.0 2>/dev/null; then
