@@ -170,6 +170,8 @@ wrong_always(const struct combination *c, const struct policy_facts *f, const st
 		return "asks DNS, though no rule needs it";
 	if (f->side != POLICY_SIDE_UNKNOWN && d->reason == POLICY_REASON_UNDECIDED)
 		return "undecided";
+	if (f->side == POLICY_SIDE_UNKNOWN && d->reason != POLICY_REASON_UNDECIDED)
+		return "decided, though not even the door is known";
 	if (!allow && (d->hop != POLICY_HOP_NONE || d->mark_inward || d->mark_outward || d->mark_verifiable ||
 	    d->mark_archiving))
 		return "a refusal with a hop or a mark";
