@@ -33,7 +33,7 @@ struct entry_conf {
 	bool		 accept_cn, trusted, member, enabled, paused, public_network, replace_host;
 	char		*warning;
 	struct conf_strs classes, schemes, extensions;
-	int		 links, files, sealed, own_links, direction;
+	int		 links, files, sealed, bare_domains, own_links, direction;
 };
 
 struct policy_conf {
@@ -64,6 +64,7 @@ static const char *const certificate_rules[] = { "server-only", "strict", "pinne
 static const char *const link_words[] = { "allow", "warn", "block", NULL };
 static const char *const file_words[] = { "allow", "block-listed", "block", NULL };
 static const char *const sealed_words[] = { "block", "pass", NULL };
+static const char *const bare_words[] = { "with-path", "none", "all", NULL };
 static const char *const own_words[] = { "allow", "filter", NULL };
 static const char *const direction_words[] = { "both", "in", "out", NULL };
 
@@ -169,6 +170,8 @@ static const struct conf_item content_items[] = {
 	    .help = "Extensions that \"block-listed\" refuses; what Windows runs if left out." },
 	{ .path = "warning", .type = CONF_STR, .at = AT(warning), .flags = CONF_OPTIONAL | CONF_RELOADS,
 	    .help = "What \"warn\" puts before the text; empty: nothing." },
+	WORD("bare_domains", bare_domains, bare_words,
+	    "Whether a domain without a scheme or \"www.\" is a link: with a path behind it, never, or always."),
 	WORD("own_links", own_links, own_words, "Whether http links into our own domains pass in any case."),
 	WORD("sealed", sealed, sealed_words,
 	    "What becomes of bodies that cannot be looked into, or changed where they have to be: compressed, encrypted, signed."),
@@ -353,6 +356,7 @@ static const struct member content_members[] = {
 	{ "schemes", "content.scheme", AT(schemes), AS_LIST, NULL },
 	{ "extensions", "content.extension", AT(extensions), AS_LIST, NULL },
 	{ "warning", "content.warning", AT(warning), AS_TEXT, NULL },
+	{ "bare_domains", "content.bare-domains", AT(bare_domains), AS_WORD, bare_words },
 	{ "own_links", "content.own-links", AT(own_links), AS_WORD, own_words },
 	{ "sealed", "content.sealed", AT(sealed), AS_WORD, sealed_words },
 	{ "direction", "content.direction", AT(direction), AS_WORD, direction_words },

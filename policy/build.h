@@ -108,7 +108,7 @@ build_read build_read_refused_certificate, build_read_key_rule, build_read_pin;
 void	build_finish_keys(struct build *);
 
 /* policy/content.c: which is an enum content_key where the key has words to choose from. */
-enum content_key { CONTENT_LINKS = 0, CONTENT_FILES, CONTENT_SEALED, CONTENT_OWN, CONTENT_DIRECTION, CONTENT_WARNING,
+enum content_key { CONTENT_LINKS = 0, CONTENT_FILES, CONTENT_SEALED, CONTENT_OWN, CONTENT_BARE, CONTENT_DIRECTION, CONTENT_WARNING,
 	CONTENT_NKEYS };
 build_read build_read_content, build_read_content_class, build_read_content_choice, build_read_content_scheme,
     build_read_content_extension, build_read_content_warning;

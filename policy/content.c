@@ -79,6 +79,7 @@ build_read_content(struct build *b, struct place at, const char *key, const char
 	c->shown.file = at.file;
 	c->shown.line = at.line;
 	c->inward = c->outward = true;
+	c->shown.bare = POLICY_BARE_WITH_PATH;
 }
 
 /* The rule that is open; NULL after an error. */
@@ -127,6 +128,7 @@ static const char *const choices[CONTENT_NKEYS][4] = {
 	[CONTENT_FILES] = { "allow", "block-listed", "block", NULL },
 	[CONTENT_SEALED] = { "block", "pass", NULL },
 	[CONTENT_OWN] = { "allow", "filter", NULL },
+	[CONTENT_BARE] = { "with-path", "none", "all", NULL },
 	[CONTENT_DIRECTION] = { "both", "in", "out", NULL },
 };
 
@@ -135,6 +137,8 @@ set_word(struct content *c, int which, int word)
 {
 	static const enum policy_content_action links[] = { POLICY_CONTENT_ALLOW, POLICY_CONTENT_WARN, POLICY_CONTENT_BLOCK };
 	static const enum policy_content_action files[] = { POLICY_CONTENT_ALLOW, POLICY_CONTENT_LISTED, POLICY_CONTENT_BLOCK };
+
+	static const enum policy_content_bare bare[] = { POLICY_BARE_WITH_PATH, POLICY_BARE_NONE, POLICY_BARE_ALL };
 
 	switch (which) {
 	case CONTENT_LINKS:
@@ -145,6 +149,9 @@ set_word(struct content *c, int which, int word)
 		break;
 	case CONTENT_SEALED:
 		c->shown.pass_sealed = word == 1;
+		break;
+	case CONTENT_BARE:
+		c->shown.bare = bare[word];
 		break;
 	case CONTENT_OWN:
 		c->shown.pass_own = word == 0;

@@ -22,10 +22,18 @@ enum policy_content_action {
 	POLICY_CONTENT_BLOCK
 };
 
+/* A domain that stands alone, without a scheme and without "www.": is it a link? */
+enum policy_content_bare {
+	POLICY_BARE_NONE = 0,
+	POLICY_BARE_WITH_PATH,	/* evil.example/x: with a path, a port or a query behind it */
+	POLICY_BARE_ALL		/* evil.example too, and whatever looks like it */
+};
+
 struct policy_content {
 	enum policy_content_action	 links;		/* ALLOW, WARN, BLOCK */
 	enum policy_content_action	 files;		/* ALLOW, LISTED, BLOCK */
 	bool				 pass_sealed;	/* what cannot be looked into passes; else refused */
+	enum policy_content_bare	 bare;
 	bool				 pass_own;	/* http links into our own domains are none */
 	const struct span		*schemes;	/* lower-case; "http" is a URI's scheme, "www." how a host begins */
 	size_t				 nschemes;

@@ -351,6 +351,7 @@ static const struct {
 	{ "content.files", build_read_content_choice, CONTENT_FILES },
 	{ "content.sealed", build_read_content_choice, CONTENT_SEALED },
 	{ "content.own-links", build_read_content_choice, CONTENT_OWN },
+	{ "content.bare-domains", build_read_content_choice, CONTENT_BARE },
 	{ "content.direction", build_read_content_choice, CONTENT_DIRECTION },
 	{ "content.scheme", build_read_content_scheme, 0 },
 	{ "content.extension", build_read_content_extension, 0 },

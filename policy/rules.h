@@ -69,6 +69,7 @@
  *	content.scheme           what makes a link: "http" is a scheme, "www." how a host begins
  *	content.extension        a file name's last part that "block-listed" refuses
  *	content.warning          what "warn" puts before the text; one line
+ *	content.bare-domains     "with-path" (default): evil.example/x is a link | "all": evil.example too | "none"
  *	content.own-links        "allow" (default): links into our own domains are none | "filter"
  *	content.sealed           "block" (default) | "pass": what cannot be looked into or changed
  *	content.direction        "both" (default) | "in" | "out"

@@ -129,8 +129,8 @@ named(const struct view *v, unsigned n)
 	return 0;
 }
 
-/* What was gathered is over; end is where. */
-static void
+/* What was gathered is over; end is where. False: it was no entity, and is shown as it stands. */
+static bool
 entity_done(struct view *v, uint32_t end)
 {
 	unsigned n = v->nentity;
@@ -139,10 +139,11 @@ entity_done(struct view *v, uint32_t end)
 	v->nentity = 0;
 	if (c != 0) {
 		decoded(v, (struct sip_char){ c, v->entity[0].at, end, true });
-		return;
+		return true;
 	}
 	for (unsigned i = 0; i < n; i++)
 		decoded(v, v->entity[i]);
+	return false;
 }
 
 /* May c, in plain ASCII, go on an entity that is open? */
@@ -165,11 +166,8 @@ goes_on(const struct view *v, uint32_t c)
 static bool
 in_entity(struct view *v, struct sip_char ch)
 {
-	if (ch.c == ';') {
-		entity_done(v, ch.end);
-		if (v->nentity == 0)
-			return true;
-	}
+	if (ch.c == ';')
+		return entity_done(v, ch.end);
 	if (v->nentity < ENTITY_MAX && ch.c < 0x80 && goes_on(v, ch.c)) {
 		v->entity[v->nentity++] = ch;
 		return true;

@@ -273,6 +273,11 @@ sip_text_scan(struct sip_text *t)
 	t->has_start = t->format == SIP_TEXT_PLAIN || t->format == SIP_TEXT_HTML;
 	sip_urls_init(&v.main, t->rule, t->is_own, t->own_arg, found_in, &v);
 	sip_urls_init(&v.other, t->rule, t->is_own, t->own_arg, found_in, &v);
+	/* a bare name in an attribute is that of a file beside the page; of instructions most are no addresses */
+	if (t->format == SIP_TEXT_HTML)
+		v.other.bare = POLICY_BARE_NONE;
+	else if (v.other.bare == POLICY_BARE_ALL)
+		v.other.bare = POLICY_BARE_WITH_PATH;
 	v.uc[0] = 1;
 	if (t->transfer == SIP_TRANSFER_BASE64)
 		feed_base64(&v);

@@ -3,6 +3,8 @@
  */
 #include "sip/urls.h"
 
+#include <string.h>
+
 #define APART	UINT32_MAX
 #define NOWHERE	UINT32_MAX
 
@@ -87,6 +89,9 @@ sip_urls_init(struct sip_urls *u, const struct policy_content *rule, bool (*is_o
 	u->arg = arg;
 	u->nring = u->nheld = 0;
 	u->wants_word = u->wants_any = u->own = false;
+	u->bare = rule->bare;
+	u->linked = u->run = false;
+	u->run_wants = 0;
 }
 
 /* The i-th character before the last one; APART where there is none. */
@@ -172,6 +177,7 @@ begins(struct sip_urls *u, unsigned n, bool word, bool http)
 {
 	struct sip_char first = before(u, n - 1), prev = before(u, n);
 
+	u->linked = true;
 	/* an underscore that stands at it, and not one with something unseen between */
 	if (prev.c == '_' && !prev.odd && prev.end == first.at)
 		return;
@@ -247,6 +253,159 @@ look_for_host(struct sip_urls *u)
 	}
 }
 
+/* ---- bare domains ---- */
+
+/* Part of a label for some reader: not punctuation, and no picture. */
+static bool
+is_letter(uint32_t c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 0xc0 && c < 0x1f000 && c != 0xd7 && c != 0xf7 && !(c >= 0x2000 && c < 0x2c00) &&
+	    !(c >= 0x3000 && c < 0x3040) && !(c >= 0xff00 && c < 0xff66) && !is_space(c));
+}
+
+static bool
+is_label_char(uint32_t c)
+{
+	return is_letter(c) || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
+static void
+label_begins(struct sip_urls *u)
+{
+	u->nlabel = 0;
+	u->label_ok = true;
+	u->label_foreign = false;
+	u->label_ace = false;
+}
+
+static void
+run_begins(struct sip_urls *u, struct sip_char ch)
+{
+	struct sip_char prev = before(u, 0);
+
+	u->run = true;
+	u->run_dead = ch.c == '_' && !ch.odd;
+	u->run_in_path = prev.c == '/' || prev.c == '\\';
+	u->run_behind_at = prev.c == '@';
+	u->run_odd = u->run_dressed = u->run_dotted = false;
+	u->run_at = ch.at;
+	u->nrun = u->nlabels = 0;
+	label_begins(u);
+}
+
+static void
+run_char(struct sip_urls *u, struct sip_char ch)
+{
+	u->run_odd |= ch.odd || ch.c >= 0x80;
+	if (u->nrun < SIP_URLS_HOST)
+		u->run_host[u->nrun] = (char)ch.c;
+	u->nrun++;
+	if (ch.c == '.') {
+		u->run_dotted = true;
+		return;
+	}
+	if (u->run_dotted) {	/* a dot at the end ends no label for another */
+		u->run_dotted = false;
+		u->nlabels++;
+		u->run_dressed = before(u, 0).odd;
+		label_begins(u);
+	}
+	if (u->nlabel < 4)
+		u->label[u->nlabel] = (char)ch.c;
+	if (u->nlabel < SIP_URLS_HOST)
+		u->nlabel++;
+	if (u->nlabel == 4)
+		u->label_ace = memcmp(u->label, "xn--", 4) == 0;
+	u->label_ok &= is_letter(ch.c);
+	u->label_foreign |= ch.c >= 0x80;
+}
+
+/*
+ * Labels, and a last one that could be a domain's: two letters or more, as all
+ * of them have. Not of letters that are not ASCII behind a full stop that is not:
+ * that is how sentences of languages without spaces meet.
+ */
+static bool
+run_is_domain(const struct sip_urls *u)
+{
+	if (u->nlabels == 0 || u->run_in_path)
+		return false;
+	return (u->label_ace && u->nlabel > 4) ||
+	    (u->label_ok && u->nlabel >= 2 && u->nlabel <= 24 && !(u->label_foreign && u->run_dressed));
+}
+
+static bool
+run_is_own(const struct sip_urls *u)
+{
+	size_t n = u->nrun - (u->run_dotted ? 1 : 0);
+
+	return u->rule->pass_own && u->is_own != NULL && !u->run_odd && !u->run_behind_at && n <= SIP_URLS_HOST &&
+	    u->is_own(u->own_arg, span_of(u->run_host, n));
+}
+
+static void
+run_counts(struct sip_urls *u, uint32_t next)
+{
+	u->linked = true;	/* what follows is its path */
+	if (!u->run_dead && (next == '\\' || !run_is_own(u)))
+		u->found(u->arg, u->run_at);
+}
+
+static void
+run_ends(struct sip_urls *u, struct sip_char ch)
+{
+	u->run = false;
+	if (u->linked || u->bare == POLICY_BARE_NONE || !run_is_domain(u))
+		return;
+	if (ch.c == '/' || ch.c == '\\')
+		run_counts(u, ch.c);
+	else if (ch.c == ':' || ch.c == '?' || ch.c == '#')
+		u->run_wants = ch.c;
+	else if (u->bare == POLICY_BARE_ALL && !u->run_behind_at && ch.c != '@')
+		run_counts(u, ch.c);
+}
+
+static bool
+ends_word(uint32_t c)
+{
+	return is_space(c) || c == '"' || c == '<' || c == '>' || c == ',' || c == ';' || c == '(' || c == ')' || c == '|';
+}
+
+/* One more character; the ring does not have it yet. */
+static void
+bare_char(struct sip_urls *u, struct sip_char ch)
+{
+	if (u->run_wants != 0) {
+		bool path = u->run_wants == ':' ? ch.c >= '0' && ch.c <= '9' : is_alnum(ch.c);
+
+		if (!u->linked && (path || (u->bare == POLICY_BARE_ALL && !u->run_behind_at)))
+			run_counts(u, ch.c);
+		u->run_wants = 0;
+	}
+	if (ends_word(ch.c)) {
+		if (u->run)
+			run_ends(u, ch);
+		u->linked = false;
+		return;
+	}
+	/* an underscore makes what stands at it inert, and nothing behind a gap that some readers see; two dots are no domain's */
+	if (u->run && u->run_dead && u->nrun == 1 && before(u, 0).end != ch.at) {
+		u->run = false;
+		if (is_label_char(ch.c))
+			run_begins(u, ch);
+	} else if (u->run && ch.c == '.' && u->run_dotted) {
+		u->run = false;
+	}
+	if (u->run && !is_label_char(ch.c) && ch.c != '.')
+		run_ends(u, ch);
+	else if (u->run)
+		run_char(u, ch);
+	else if (is_label_char(ch.c) && !is_label_char(before(u, 0).c)) {
+		run_begins(u, ch);
+		run_char(u, ch);
+	}
+}
+
 /* One character in plain form. */
 static void
 plain_char(struct sip_urls *u, struct sip_char ch)
@@ -264,9 +423,13 @@ plain_char(struct sip_urls *u, struct sip_char ch)
 		if (u->wants_any)
 			u->nhost = 0;
 	}
+	if (u->wants_word && !wanted)
+		u->linked = false;
 	u->wants_any = u->wants_word = false;
 	if (u->own)
 		own_char(u, ch);
+	if (u->bare != POLICY_BARE_NONE)
+		bare_char(u, ch);
 	u->ring[u->nring % SIP_URLS_RING] = ch;
 	/* the count stays small, and the places the same */
 	if (++u->nring == 1u << 30)

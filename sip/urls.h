@@ -9,7 +9,9 @@
  *
  * A link is a scheme of the rule, a colon and no white space; or how a host
  * begins ("www.") with a word in front of neither, and a letter or digit behind
- * it. An underscore directly in front takes a link's life: that is how it is
+ * it. Or, as far as the rule says so, a bare domain: labels and dots, the last label two
+ * letters or more, not behind '/' (a path has such names), and behind or in front of '@' only
+ * with a path (it is an address else). An underscore directly in front takes a link's life: that is how it is
  * made inert (MS 14.3).
  */
 #ifndef SALLYPORT_SIP_URLS_H
@@ -43,6 +45,17 @@ struct sip_urls {
 	unsigned			 nring;		/* how many ever */
 	struct sip_char			 held[2];	/* an escape that may be one */
 	unsigned			 nheld;
+	/* what may be a bare domain: labels with single dots between them */
+	enum policy_content_bare	 bare;		/* the rule's; the owner may take it down after sip_urls_init() */
+	bool				 linked;	/* a link began in this word: what follows belongs to it */
+	bool				 run;		/* one is open */
+	bool				 run_dead;	/* begins with an underscore */
+	bool				 run_in_path, run_behind_at, run_odd, run_dotted, run_dressed;
+	uint32_t			 run_at;
+	unsigned			 nrun, nlabels, nlabel;	/* characters, whole labels, characters of the last label */
+	bool				 label_ok, label_ace, label_foreign;	/* the last label could be the domain's end */
+	char				 label[4], run_host[SIP_URLS_HOST];
+	uint32_t			 run_wants;	/* ended in this, which is a path if something follows; 0: none */
 	/* a link that waits for its first character; or for its end, since its host may be ours */
 	bool				 wants_word, wants_any;
 	uint32_t			 wants_at;

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 static struct sip_message msg, again;
 
 static const struct policy_content *
-rule(struct policy_rules **rules, const char *links)
+rule(struct policy_rules **rules, const char *links, const char *bare)
 {
 	struct policy_builder *b = policy_builder_new();
 
@@ -29,6 +29,7 @@ rule(struct policy_rules **rules, const char *links)
 	policy_builder_add(b, "t", 1, "content.links", links);
 	policy_builder_add(b, "t", 1, "content.files", "block-listed");
 	policy_builder_add(b, "t", 1, "content.own-links", "filter");
+	policy_builder_add(b, "t", 1, "content.bare-domains", bare);
 	policy_builder_add(b, "t", 1, "content.sealed", "pass");
 	*rules = policy_builder_finish(b, NULL, NULL);
 	policy_builder_free(b);
@@ -75,22 +76,28 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		"Content-Type: multipart/mixed; boundary=b\r\n", "Content-Type: text/plain; charset=utf-16\r\n",
 		"Content-Type: application/sdp\r\n", "Content-Type: text/x-msmsgsinvite\r\n", "Content-Type: message/cpim\r\n"
 	};
-	static struct policy_rules *warn_rules, *block_rules;
-	static const struct policy_content *warn, *block;
+	static const char *const bare[] = { "with-path", "all", "none" };
+	static struct policy_rules *some_rules[6];
+	static const struct policy_content *some[6];
+	struct policy_rules *warn_rules, *block_rules;
+	const struct policy_content *warn, *block;
 	struct sip_content_found found;
 	enum policy_reason why;
-	unsigned kind;
+	unsigned kind, mode;
 	char *in, *out;
 	size_t n;
 	int head;
 
-	if (warn == NULL) {
-		warn = rule(&warn_rules, "warn");
-		block = rule(&block_rules, "block");
-	}
+	for (unsigned i = 0; some[5] == NULL && i < 6; i++)
+		some[i] = rule(&some_rules[i], i % 2 ? "block" : "warn", bare[i / 2]);
 	if (len < 1 || len > 60000)
 		return 0;
 	kind = data[0] % 8;
+	mode = data[0] / 8 % 3 * 2;
+	warn = some[mode];
+	warn_rules = some_rules[mode];
+	block = some[mode + 1];
+	block_rules = some_rules[mode + 1];
 	in = malloc(len + 1024);
 	head = snprintf(in, 1024, "MESSAGE sip:b@h SIP/2.0\r\nVia: SIP/2.0/TLS h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n"
 	    "To: <sip:b@h>\r\nCall-ID: 1\r\nCSeq: 1 MESSAGE\r\n%sContent-Length: %zu\r\n\r\n", heads[kind], len - 1);

@@ -167,6 +167,74 @@ static const struct {
 	{ "text/x-unknown", "http://evil.example" },
 };
 
+/* Domains without a scheme: those with a path, and those without. */
+static const struct {
+	const char	*type, *body;
+} bare_paths[] = {
+	{ "text/plain", "evil.example/x" },
+	{ "text/plain", "see evil.example/" },
+	{ "text/plain", "(EVIL.Example/x)" },
+	{ "text/plain", "evil.example:8080" },
+	{ "text/plain", "evil.example?q=1" },
+	{ "text/plain", "evil.example#a" },
+	{ "text/plain", "evil.example\\x" },
+	{ "text/plain", "evil.example./x" },
+	{ "text/plain", "a..evil.example/x" },
+	{ "text/plain", "a_b.evil.example/x" },
+	{ "text/plain", "-evil.example/x" },
+	{ "text/plain", "note:evil.example/x" },
+	{ "text/plain", "example.com,evil.example/x" },
+	{ "text/plain", "http://example.com/ evil.example/x" },
+	{ "text/plain", "www.@evil.example/x" },
+	{ "text/plain", "user@evil.example/x" },
+	{ "text/plain", "example.com@evil.example/x" },
+	{ "text/plain", "example.com\\@evil.example/x" },
+	{ "text/plain", "notexample.com/x" },
+	{ "text/plain", "example.com.evil.example/x" },
+	{ "text/plain", "example.com\xe2\x80\x8b.evil.example/x" },
+	{ "text/plain", "ev\xe2\x80\x8bil.ex\xc2\xad" "ample/x" },			/* zero width space, soft hyphen */
+	{ "text/plain", "\xef\xbd\x85vil\xe3\x80\x82" "example/x" },			/* full width, ideographic stop */
+	{ "text/plain", "evil%2Eexample%2Fx" },
+	{ "text/plain", "%65vil.example/x" },
+	{ "text/plain", "\xd0\xb5vil.\xd1\x80\xd1\x84/x" },				/* a name and an end that are not ASCII */
+	{ "text/plain", "evil.xn--p1ai/x" },
+	{ "text/plain", "_\xe2\x80\x8b" "evil.example/x" },
+	{ "text/plain; charset=iso-8859-1", "\xe9vil.example/x" },
+	{ "text/html", "<p>evil.example/x</p>" },
+	{ "text/html", "ev<b>il</b>.example&#47;x" },
+	{ "text/html", "evil&period;example&sol;x" },
+	{ "text/rtf", "{\\rtf1 ev\\'69l.example/x}" },
+	{ "text/rtf", "{\\rtf1 ev\\u105?l.{\\b example}/x}" },
+	{ "text/rtf", "{\\rtf1{\\field{\\*\\fldinst{HYPERLINK \"evil.example/x\"}}{\\fldrslt x}}}" },
+	{ "multipart/mixed; boundary=a",
+	    "--a\r\nContent-Transfer-Encoding: base64\r\n\r\nZXZpbC5leGFtcGxlL3g=\r\n--a--\r\n" },
+	{ "multipart/mixed; boundary=a",
+	    "--a\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nevil=2Eexam=\r\nple=2Fx\r\n--a--\r\n" },
+}, bare_alone[] = {
+	{ "text/plain", "evil.example" },
+	{ "text/plain", "see evil.example." },
+	{ "text/plain", "evil.example, or evil.example!" },
+	{ "text/plain", "evil.example:" },
+	{ "text/plain", "Evil\xe3\x80\x82" "example" },
+	{ "text/plain", "file.txt" },
+	{ "text/plain", "notexample.com" },
+	{ "text/plain", "a@b.example evil.example" },
+	{ "text/html", "<b>evil</b>.example" },
+	{ "text/rtf", "{\\rtf1 evil.\\'65xample}" },
+}, bare_none[] = {	/* none to anybody */
+	{ "text/plain", "e.g. this, i.e. that, at 3 p.m., by a Ph.D. of the U.S.A." },
+	{ "text/plain", "version 3.14, 1.2.3-4/5, 192.0.2.1/24, 10.30/11.30" },
+	{ "text/plain", "wait...what? and/or 24/7 a.b/c" },
+	{ "text/plain", "/etc/conf.dir/file.txt and C:\\dir.old\\file.txt/x" },
+	{ "text/plain", "user.name@evil.example, sip:user@evil.example" },
+	{ "text/plain", "_evil.example/x" },
+	{ "text/plain", "example.com/x www.example.com x.example.com example.com. example.com?a=b" },
+	{ "text/plain", "http://example.com/a.name/file.txt?x=other.example/y" },
+	{ "text/plain", "\xe4\xbd\xa0\xe5\xa5\xbd\xe3\x80\x82\xe5\x86\x8d\xe8\xa7\x81/\xe4\xbd\xa0" }, /* two sentences */
+	{ "text/html", "<img src=\"dir.name/picture.png\" alt=\"x\"><a href=\"page.html\">x</a>" },
+	{ "text/rtf", "{\\rtf1{\\*\\generator Riched20.dll;}\\pard hello}" },
+};
+
 /* Nothing to find. */
 static const struct {
 	const char	*type, *body;
@@ -179,6 +247,7 @@ static const struct {
 	{ "text/plain", "www. what" },
 	{ "text/plain", "100%" },
 	{ "text/plain", "http://example.com/x?y=z#a" },
+	{ "text/plain", "evil.example, file.txt, e.g. this" },
 	{ "text/plain", "see (https://intranet.example.com:8443/x), and www.example.com." },
 	{ "text/html", "<p>a &lt; b &amp; c</p>" },
 	{ "text/html", "<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML\" \"http://www.w3.org/TR/xhtml1\"><html "
@@ -202,6 +271,44 @@ START_TEST(links_are_found)
 		    harmless[i].type, harmless[i].body);
 		ck_assert_uint_eq(out_n, msg.n);
 		ck_assert_mem_eq(out, wire, out_n);
+	}
+}
+END_TEST
+
+/* A bare domain counts as far as the rule says so; made inert, none is left. */
+START_TEST(bare_domains)
+{
+	static const char *const modes[] = { "none", "with-path", "all" };
+	const struct policy_content *r;
+
+	for (unsigned mode = 0; mode < 3; mode++) {
+		r = rule("block", "allow", "content.bare-domains", modes[mode]);
+		for (size_t i = 0; i < sizeof(bare_paths) / sizeof(bare_paths[0]); i++)
+			ck_assert_msg((filter(r, bare_paths[i].type, bare_paths[i].body) == POLICY_REASON_CONTENT_LINK) == (mode >= 1),
+			    "%s: %s", modes[mode], bare_paths[i].body);
+		for (size_t i = 0; i < sizeof(bare_alone) / sizeof(bare_alone[0]); i++)
+			ck_assert_msg((filter(r, bare_alone[i].type, bare_alone[i].body) == POLICY_REASON_CONTENT_LINK) == (mode >= 2),
+			    "%s: %s", modes[mode], bare_alone[i].body);
+		for (size_t i = 0; i < sizeof(bare_none) / sizeof(bare_none[0]); i++)
+			ck_assert_msg(filter(r, bare_none[i].type, bare_none[i].body) == POLICY_REASON_ALLOWED || (mode == 2 && i == 0),
+			    "%s: %s", modes[mode], bare_none[i].body);
+	}
+	r = rule("block", "allow", NULL, NULL);
+	ck_assert_int_eq(r->bare, POLICY_BARE_WITH_PATH);
+	r = rule("block", "allow", "content.own-links", "filter");
+	ck_assert_int_eq(filter(r, "text/plain", "example.com/x"), POLICY_REASON_CONTENT_LINK);
+	for (size_t i = 0; i < sizeof(bare_paths) / sizeof(bare_paths[0]); i++) {
+		char *body;
+
+		if (strstr(bare_paths[i].type, "rtf") != NULL)
+			continue;
+		ck_assert_int_eq(filter(rule("warn", "allow", NULL, NULL), bare_paths[i].type, bare_paths[i].body),
+		    POLICY_REASON_ALLOWED);
+		body = strdup(body_out());
+		ck_assert_str_ne(body, bare_paths[i].body);
+		ck_assert_msg(filter(rule("block", "allow", NULL, NULL), bare_paths[i].type, body) == POLICY_REASON_ALLOWED,
+		    "%s became %s", bare_paths[i].body, body);
+		free(body);
 	}
 }
 END_TEST
@@ -520,7 +627,7 @@ END_TEST
 int
 main(void)
 {
-	const TTest *tests[] = { links_are_found, inert_links_are_none, warnings_and_underscores, utf16_both_ways_round,
+	const TTest *tests[] = { links_are_found, bare_domains, inert_links_are_none, warnings_and_underscores, utf16_both_ways_round,
 		what_is_sealed, signed_bodies_stay, first_text_of_an_invite, files_are_found, names_of_files, what_the_rule_says,
 		limits, work_is_bounded };
 
