@@ -52,6 +52,29 @@ ctl_socket(void)
 	    RUNDIR "/director.sock" : RUNDIR "/edge.sock";
 }
 
+bool
+ctl_is_director(void)
+{
+	return strcmp(ctl_socket(), RUNDIR "/director.sock") == 0;
+}
+
+bool
+ctl_socket_is_given(void)
+{
+	return target != NULL && strcmp(target, RUNDIR "/edge.sock") != 0 && strcmp(target, RUNDIR "/director.sock") != 0;
+}
+
+bool
+ctl_is_answered(void)
+{
+	struct ctlclient *c = ctlclient_new();
+	int err = ctlclient_open(c, ctl_socket());
+	bool answered = err == SP_OK || (errno != ENOENT && errno != ECONNREFUSED);
+
+	ctlclient_free(c);
+	return answered;
+}
+
 int
 ctl_connect(struct ctlclient *c)
 {

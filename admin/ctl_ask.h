@@ -41,6 +41,10 @@ int	ctl_ask(const struct ctl_question *, int argc, char **argv);
 bool	ctl_take_target(int argc, char **argv, int *used);
 /* The socket to be asked, by these options, else the edge's, or the Director's where only that is there. */
 const char *ctl_socket(void);
+/* Is that one named by --socket? Is it the Director's? Does anybody listen there? */
+bool	ctl_socket_is_given(void);
+bool	ctl_is_director(void);
+bool	ctl_is_answered(void);
 /* Connect; 0, or an exit status after a complaint. */
 int	ctl_connect(struct ctlclient *);
 /* The exit status for what ctlclient_next() or ctlclient_send() returned; complained about. */

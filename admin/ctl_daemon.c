@@ -144,20 +144,6 @@ ctl_pools(int argc, char **argv)
 }
 
 int
-ctl_certs(int argc, char **argv)
-{
-	static const struct ctl_option options[] = {
-		{ "all", NULL, RECORD_BOOL, "also every certificate that anybody has shown" },
-		{ NULL, NULL, 0, NULL }
-	};
-	static const struct ctl_question q = { .command = "certs", .verb = "certs", .options = options,
-	    .help = "Lists the daemon's own certificates and those that partners of the policy have\n"
-	    "shown: days left, issuer, what they may be used for, and what will go wrong." };
-
-	return ctl_ask(&q, argc, argv);
-}
-
-int
 ctl_signed_in(int argc, char **argv)
 {
 	static const struct ctl_option options[] = {

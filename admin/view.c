@@ -332,6 +332,63 @@ view_forecast(struct record_writer *w, time_t not_after, unsigned usage)
 		record_item(w, "forecast", SPAN_LIT("not for servers: whoever connects to it refuses it"));
 }
 
+/* Is it a word of the list, which has a space between? */
+static bool
+has_name(const char *names, struct span name)
+{
+	for (struct span rest = span_str(names); rest.n != 0;) {
+		struct span one = span_head(rest, span_find(rest, ' '));
+
+		if (span_ieq(one, name))
+			return true;
+		rest = span_tail(rest, one.n + 1);
+	}
+	return false;
+}
+
+void
+view_change(struct record_writer *w, const struct view_certificate *was, const struct view_certificate *now, bool to_come)
+{
+	unsigned lost = was->usage & ~now->usage, told = 0;
+	char text[600];
+
+	if (strcmp(was->issuer, now->issuer) != 0) {
+		snprintf(text, sizeof(text), "the issuer %s, from %.230s to %.230s: who knows only the old one refuses it",
+		    to_come ? "changes" : "has changed", was->issuer, now->issuer);
+		record_item(w, "forecast", span_str(text));
+	}
+	if ((lost & NET_USAGE_CLIENT) != 0)
+		record_item(w, "forecast", to_come ? SPAN_LIT("will no longer be for clients") : SPAN_LIT("is no longer for clients, as it was"));
+	if ((lost & NET_USAGE_SERVER) != 0)
+		record_item(w, "forecast", to_come ? SPAN_LIT("will no longer be for servers") : SPAN_LIT("is no longer for servers, as it was"));
+	for (struct span rest = span_str(was->names); rest.n != 0 && told < 8;) {
+		struct span one = span_head(rest, span_find(rest, ' '));
+
+		rest = span_tail(rest, one.n + 1);
+		if (one.n == 0 || has_name(now->names, one))
+			continue;
+		snprintf(text, sizeof(text), "%s the name %.*s", to_come ? "will no longer hold" : "no longer holds", SPAN_FMT(span_head(one, 255)));
+		record_item(w, "forecast", span_str(text));
+		told++;
+	}
+}
+
+void
+view_own_leaf(struct record_writer *w, unsigned char *storage, size_t size, const char *door, bool dials, const struct net_peer *leaf)
+{
+	record_begin(w, storage, size, "own");
+	record_str(w, "door", door);
+	record_str(w, "use", dials ? "dial" : "door");
+	record_int(w, "days_left", view_days_left(leaf->not_after));
+	record_time(w, "not_after", leaf->not_after);
+	record_str(w, "subject", leaf->subject);
+	record_str(w, "issuer", leaf->issuer);
+	for (unsigned k = 0; k < leaf->nnames && k < 16; k++)
+		record_item(w, "names", leaf->names[k]);
+	view_usage(w, leaf->usage);
+	view_forecast(w, leaf->not_after, leaf->usage);
+}
+
 bool
 view_own(struct record_writer *w, unsigned char *storage, size_t size, const char *door, bool dials, const char *name,
     const struct net_tls_material *m)
@@ -341,17 +398,7 @@ view_own(struct record_writer *w, unsigned char *storage, size_t size, const cha
 
 	if (!net_tls_material_leaf(m, &leaf))
 		return false;
-	record_begin(w, storage, size, "own");
-	record_str(w, "door", door);
-	record_str(w, "use", dials ? "dial" : "door");
-	record_int(w, "days_left", view_days_left(leaf.not_after));
-	record_time(w, "not_after", leaf.not_after);
-	record_str(w, "subject", leaf.subject);
-	record_str(w, "issuer", leaf.issuer);
-	for (unsigned k = 0; k < leaf.nnames && k < 16; k++)
-		record_item(w, "names", leaf.names[k]);
-	view_usage(w, leaf.usage);
-	view_forecast(w, leaf.not_after, leaf.usage);
+	view_own_leaf(w, storage, size, door, dials, &leaf);
 	if (name != NULL && !net_tls_material_proves(m, name)) {
 		snprintf(text, sizeof(text), "does not hold the name %s", name);
 		record_item(w, "forecast", span_str(text));

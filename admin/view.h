@@ -85,6 +85,16 @@ int64_t	view_days_left(time_t not_after);
 void	view_usage(struct record_writer *, unsigned usage);
 /* What will change, or has: an item of "forecast" for each. */
 void	view_forecast(struct record_writer *, time_t not_after, unsigned usage);
+/* What is compared of two certificates of one owner. */
+struct view_certificate {
+	const char	*issuer;
+	const char	*names;		/* with a space between */
+	unsigned	 usage;		/* NET_USAGE_* */
+};
+/* What is lost or new from one to the other: items of "forecast". to_come: the second is not in use yet. */
+void	view_change(struct record_writer *, const struct view_certificate *was, const struct view_certificate *now, bool to_come);
+/* A record "own" of a certificate alone; it is still open, more may be added. */
+void	view_own_leaf(struct record_writer *, unsigned char *storage, size_t size, const char *door, bool dials, const struct net_peer *);
 /*
  * An identity of ours as a record "own". name: must be in it, else the forecast says so; NULL: whatever. dials:
  * it is shown where we connect. False: it cannot be read.

@@ -149,6 +149,10 @@ struct partner_seen {
 	unsigned		 usage;
 	char			 subject[256], issuer[256], names[512];
 	char			 fingerprint[65];
+	/* the one before it, if another was accepted before this one was first shown */
+	bool			 was;
+	unsigned		 was_usage;
+	char			 was_issuer[256], was_names[512];
 };
 
 struct seeing {
@@ -187,6 +191,11 @@ note_seen(void *arg, const struct seen_state *s)
 			continue;
 		p = &g->v[state - g->x->view->v];
 		if (s->why == POLICY_REASON_ALLOWED) {
+			if ((p->was = p->accepted && p->accepted_at <= s->first)) {
+				p->was_usage = p->usage;
+				memcpy(p->was_issuer, p->issuer, sizeof(p->was_issuer));
+				memcpy(p->was_names, p->names, sizeof(p->was_names));
+			}
 			p->accepted = true;
 			p->accepted_at = s->last;
 			copy_seen(p, s);
@@ -282,6 +291,22 @@ verdict(const struct partner_state *s)
 	return s->state != NULL ? s->state : "idle";
 }
 
+/* What a partner's certificate has lost since the one before, and what it showed when we called it last. */
+static void
+put_change(struct record_writer *w, const struct partner_seen *s, const struct partner_state *state)
+{
+	char text[256];
+
+	if (s->was)
+		view_change(w, &(struct view_certificate){ s->was_issuer, s->was_names, s->was_usage },
+		    &(struct view_certificate){ s->issuer, s->names, s->usage }, false);
+	if (state->failure == POLICY_REASON_HOP_CERTIFICATE && state->failed_at > state->up_at && state->failed_at >= s->accepted_at) {
+		snprintf(text, sizeof(text), "when it was called, what it showed was refused: %s",
+		    state->detail != NULL ? state->detail : policy_reason_text(state->failure));
+		record_item(w, "forecast", span_str(text));
+	}
+}
+
 /* ---- partner list, partner show ---- */
 
 static void
@@ -343,6 +368,7 @@ put_card(struct control_request *r, const struct partners *ps, size_t i)
 		view_usage(&w, seen->usage);
 		record_str(&w, "fingerprint", seen->fingerprint);
 		view_forecast(&w, seen->not_after, seen->usage);
+		put_change(&w, seen, s);
 	}
 	record_bool(&w, "accept_cn", p->accept_cn);
 	control_put(r, &w);
@@ -595,6 +621,7 @@ put_partners(struct control_request *r, const struct partners *ps)
 		record_str(&w, "issuer", s->issuer);
 		view_usage(&w, s->usage);
 		view_forecast(&w, s->not_after, s->usage);
+		put_change(&w, s, &ps->sum.v[i]);
 		if (s->refused_at > s->accepted_at && s->accepted)
 			record_item(&w, "forecast", SPAN_LIT("what it shows now is refused"));
 		control_put(r, &w);

@@ -61,6 +61,10 @@ def prepare():
     for name, dns in (("contoso", "sip.contoso.example"), ("one", "sip.one.example")):
         subprocess.run([os.path.join(TOP, "certs-example", "make-pki"), PKI, "cert", name, "--dns", dns], check=True,
                        stdout=subprocess.DEVNULL)
+    make = os.path.join(TOP, "certs-example", "make-pki")
+    subprocess.run([make, PKI, "ca", "newissuer", "--issuer", "example"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([make, PKI, "cert", "contoso2", "--issuer", "newissuer", "--dns", "sip.contoso.example", "--purpose", "serverAuth"], check=True,
+                   stdout=subprocess.DEVNULL)
     for name in os.listdir(PKI):
         os.chown(os.path.join(PKI, name), pwd.getpwnam("nobody").pw_uid, -1)
 
@@ -303,6 +307,19 @@ def fewer_lines(ctl, edge):
     conn.close()
 
 
+def renewed(ctl):
+    """The partner has another certificate now, of another issuer and for servers only."""
+    conn = dial(PARTNERS, cert="contoso2")
+    conn.close()
+
+    def forecast():
+        record = [r for r in ctl.records("partner", "certs") if r["name"] == "Contoso"][0]
+        return " / ".join(record.get("forecast", []))
+    T.run("its next certificate: the issuer has changed, and it is no longer for clients", lambda: until(
+        lambda: "the issuer has changed, from CN=Example CA" in forecast() and "no longer for clients" in forecast()) or forecast())
+    T.run("its card says so, too", lambda: any("issuer has changed" in f for f in ctl.records("partner", "partner", "show", "Contoso")[0]["forecast"]))
+
+
 def partners(ctl, edge):
     server = Answering(PARTNER + ":5061", "contoso")
     T.run("a partner that was never seen", lambda: (lambda r: r["state"] == "unused" and r["certificate"] == "never seen" and
@@ -319,6 +336,7 @@ def partners(ctl, edge):
                 r["usage"] == ["server", "client"] and row["in"] == 1 and row["state"] == "up") or (r, row)
     T.run("then its card has connection and certificate", card)
     T.run("and certs its certificate", lambda: ctl.records("partner", "certs")[0]["verdict"] == "accepted")
+    renewed(ctl)
     T.run("certs --all: everybody's", lambda: len(ctl.records("seen", "certs", "--all")) >= 2)
 
     store = ["--store", os.path.join(edge.dir, "store"), "--policy", os.path.join(edge.dir, "policy.conf")]
