@@ -174,10 +174,11 @@ link_refused(struct sip_relay *r, struct sip_link *l, const struct sip_message *
 }
 
 void
-link_turned_away(struct sip_relay *r, const struct net_addr *from, const struct sip_face *face, enum policy_reason why)
+link_turned_away(struct sip_relay *r, const struct net_addr *from, const struct sip_face *face, enum policy_reason why,
+    const char *detail)
 {
 	struct director_worker *w = sip_relay_owner(r);
-	struct logrec rec = sip_refusals_log(w->refusals, from, why, NULL);
+	struct logrec rec = sip_refusals_log(w->refusals, from, why, detail);
 	char addr[NET_ADDR_TEXT];
 
 	log_uint(&rec, "port", face->port);

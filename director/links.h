@@ -36,7 +36,7 @@ bool	 server_with_id(const struct director_config *, uint16_t id, enum server_ki
 /* The relay's calls about connections (sip_relay_ops). */
 bool	 link_opened(struct sip_relay *, struct sip_link *, enum policy_reason *why);
 void	 link_closed(struct sip_relay *, struct sip_link *, enum policy_reason, const char *detail);
-void	 link_turned_away(struct sip_relay *, const struct net_addr *from, const struct sip_face *, enum policy_reason);
+void	 link_turned_away(struct sip_relay *, const struct net_addr *from, const struct sip_face *, enum policy_reason, const char *detail);
 void	 link_refused(struct sip_relay *, struct sip_link *, const struct sip_message *, enum policy_reason,
 	    const char *detail);
 

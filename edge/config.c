@@ -39,6 +39,8 @@ static const struct conf_item outer_items[] = {
 	    .help = "Remote users, who have no certificate, may come in here." },
 	{ .path = "partners", .type = CONF_BOOL, .at = DOOR(partners), .dflt = false,
 	    .help = "Partner servers, by their certificate, may come in here." },
+	{ .path = "connections", .type = CONF_INT, .at = DOOR(connections), .dflt = 0, .min = 0, .max = 1000000,
+	    .help = "Connections of this door; 0: as many as limits.connections leaves." },
 	{ .path = NULL }
 };
 
@@ -168,6 +170,26 @@ static const struct conf_item items[] = {
 	    .help = "Seconds between keep-alives that clients are told (MS-CONMGMT); a silent one is cut 32 seconds later." },
 	{ .path = "limits.connections", .type = CONF_INT, .at = LIM(connections), .dflt = 50000, .min = 1, .max = 1000000,
 	    .help = "Connections of the whole daemon." },
+	{ .path = "limits.connections_block", .type = CONF_INT, .at = LIM(connections_block), .dflt = 2000, .min = 0, .max = 1000000,
+	    .help = "Connections from outside of one block of addresses; 0: no limit." },
+	{ .path = "limits.block_v4", .type = CONF_INT, .at = LIM(block_v4), .dflt = 24, .min = 8, .max = 32,
+	    .help = "Bits of an IPv4 address that a block has in common." },
+	{ .path = "limits.block_v6", .type = CONF_INT, .at = LIM(block_v6), .dflt = 64, .min = 16, .max = 128,
+	    .help = "Bits of an IPv6 address that a block has in common." },
+	{ .path = "limits.connections_partner", .type = CONF_INT, .at = LIM(connections_partner), .dflt = 100, .min = 0, .max = 1000000,
+	    .help = "Connections that a server outside may make to us, by the first name in its certificate; 0: no limit." },
+	{ .path = "limits.handshakes", .type = CONF_INT, .at = LIM(handshakes), .dflt = 2000, .min = 0, .max = 1000000,
+	    .help = "TLS handshakes of who connects that may be in progress; the oldest gives way to one more; 0: no limit." },
+	{ .path = "limits.user_rate", .type = CONF_INT, .at = LIM(user_rate), .dflt = 50, .min = 0, .max = 1000000,
+	    .help = "Requests a second of one user, and of one connection on which nobody has signed in; 0: no limit." },
+	{ .path = "limits.partner_rate", .type = CONF_INT, .at = LIM(partner_rate), .dflt = 1000, .min = 0, .max = 1000000,
+	    .help = "Requests a second of one server outside, over all of its connections; 0: no limit." },
+	{ .path = "limits.burst", .type = CONF_INT, .at = LIM(burst), .dflt = 10, .min = 0, .max = 3600,
+	    .help = "Seconds: as many requests as their rate allows in this time may come at once." },
+	{ .path = "limits.user_requests", .type = CONF_INT, .at = LIM(user_requests), .dflt = 500, .min = 0, .max = 1000000,
+	    .help = "Requests in flight of one user's connection; 0: no limit." },
+	{ .path = "limits.partner_requests", .type = CONF_INT, .at = LIM(partner_requests), .dflt = 10000, .min = 0, .max = 1000000,
+	    .help = "Requests in flight of one connection of a server outside; 0: no limit." },
 	{ .path = "limits.transactions", .type = CONF_INT, .at = LIM(transactions), .dflt = 100000, .min = 1, .max = 10000000,
 	    .help = "Requests in flight of the whole daemon." },
 	{ .path = "limits.hop_queue", .type = CONF_INT, .at = LIM(hop_queue), .dflt = 1000, .min = 1, .max = 1000000,
@@ -427,7 +449,8 @@ edge_client_limits(const struct edge_config *c)
 		    .linger_ms = 1000 },
 		.frame = frame_limits(c),
 		.first_message_ms = (unsigned)l->first_message * 1000, .message_ms = (unsigned)l->message * 1000,
-		.signin_ms = (unsigned)l->sign_in * 1000, .idle_ms = idle * 1000
+		.signin_ms = (unsigned)l->sign_in * 1000, .idle_ms = idle * 1000,
+		.rate = { (uint32_t)l->user_rate, (uint32_t)l->burst * 1000 }, .requests = (uint32_t)l->user_requests
 	};
 }
 
@@ -439,6 +462,19 @@ edge_server_limits(const struct edge_config *c)
 	l.stream.queue_high = (size_t)c->limits.link_queue * 1024;
 	l.stream.queue_max = l.stream.queue_high * 4;
 	l.idle_ms = (unsigned)c->limits.server_idle * 1000;
+	l.rate.per_second = (uint32_t)c->limits.partner_rate;
+	l.requests = (uint32_t)c->limits.partner_requests;
+	return l;
+}
+
+struct sip_link_limits
+edge_inner_limits(const struct edge_config *c)
+{
+	struct sip_link_limits l = edge_server_limits(c);
+
+	l.rate.per_second = 0;
+	/* a Director that floods leaves room for what the others, and those outside, have to say */
+	l.requests = edge_relay_limits(c).transactions / 2 + 1;
 	return l;
 }
 
@@ -464,6 +500,7 @@ edge_relay_limits(const struct edge_config *c)
 	uint32_t n = c->workers > 0 ? (uint32_t)c->workers : 1;
 
 	l.links = ((uint32_t)c->limits.connections + n - 1) / n;
+	l.handshakes = ((uint32_t)c->limits.handshakes + n - 1) / n;
 	l.transactions = ((uint32_t)c->limits.transactions + n - 1) / n;
 	l.hop_queue = (uint32_t)c->limits.hop_queue;
 	l.failover_ms = (unsigned)c->limits.failover * 1000;

@@ -24,6 +24,7 @@ struct edge_door_conf {
 	char		*dial_certificate, *dial_key;	/* who we are when we connect; NULL: certificate and key */
 	int		 ask;		/* enum net_tls_ask */
 	bool		 users, partners;
+	int		 connections;	/* 0: no limit but those of all */
 	struct net_addr	 addr;		/* listen, parsed */
 };
 
@@ -34,7 +35,10 @@ struct edge_director_conf {
 };
 
 struct edge_limits_conf {
-	int	 connections, transactions, hop_queue, held, held_per_domain;
+	int	 connections, connections_block, block_v4, block_v6, connections_partner, handshakes;
+	int	 transactions, user_requests, partner_requests, hop_queue, held, held_per_domain;
+	int	 user_rate, partner_rate;	/* a second */
+	int	 burst;			/* seconds */
 	int	 handshake, first_message, message, sign_in, idle, server_idle; /* seconds */
 	int	 start_line, header, credentials, headers, head, message_size;
 	int	 user_queue, link_queue;	/* KiB */
@@ -110,6 +114,7 @@ edge_director(const struct edge_config *c, size_t i)
 /* The limits as the rooms below want them. */
 struct sip_link_limits edge_client_limits(const struct edge_config *);
 struct sip_link_limits edge_server_limits(const struct edge_config *);
+struct sip_link_limits edge_inner_limits(const struct edge_config *);
 struct edge_discovered_limits edge_discovered_limits(const struct edge_config *);
 struct sip_relay_limits edge_relay_limits(const struct edge_config *);
 

@@ -20,6 +20,7 @@
 #include "net/door.h"
 #include "net/guard.h"
 #include "net/keyd.h"
+#include "net/quota.h"
 #include "net/worker.h"
 #include "policy/rules.h"
 #include "sip/relay.h"
@@ -63,6 +64,7 @@ struct edge {
 	struct control		*control;	/* NULL: there is none */
 	struct edge_shadow	*shadow;	/* the main thread's reference; NULL: no policy is tried */
 	struct sip_relay_set	*relays;
+	struct net_quota	*quota;		/* any thread; edge/crowd.h */
 	struct sip_sessions	*sessions;	/* NULL: no session log */
 	uint64_t		 listed_at;	/* when peer_certificates was written last */
 	bool			 list_failed;
@@ -93,7 +95,8 @@ struct edge_worker {
 	struct net_timer	 drain;		/* looks whether anything is in flight, once nothing new is taken */
 	atomic_bool		 busy;		/* … and what it saw; read by the main thread */
 	struct net_timer	 warm;		/* looks after their links */
-	struct sip_link_limits	 server_limits;	/* of who has proved to be a server, by whichever door */
+	struct sip_link_limits	 server_limits;	/* of who has proved to be a server, by whichever outer door */
+	struct sip_link_limits	 inner_limits;	/* … by the inner one */
 	struct sip_face		*partner_face;	/* how partners see us when we dial */
 	unsigned		 decisions;	/* one of 64 is timed */
 	struct sip_refusals	*refusals;	/* their log lines */
@@ -185,7 +188,8 @@ void	edge_judge_links(struct edge_worker *);
 /* Words of a link (sip_link_words()). */
 enum {
 	LINK_DIRECTOR = 0,	/* which Director keeps this user, plus one; 0: none yet */
-	LINK_OPEN		/* the handshake is over, and it was admitted */
+	LINK_OPEN,		/* the handshake is over, and it was admitted */
+	LINK_WHO		/* whose it is, as edge/crowd.h counts; 0: not known yet */
 };
 
 /* A request that waited for DNS when the worker ended (edge/proxy.c). */

@@ -18,7 +18,10 @@ edge_gauge_limits(const struct edge_config *c)
 	const struct edge_limits_conf *l = &c->limits;
 	struct sip_relay_limits relay = edge_relay_limits(c);
 	const struct { enum stats_limit limit; int value; } table[] = {
-		{ STATS_LIMIT_CONNECTIONS, l->connections }, { STATS_LIMIT_TRANSACTIONS, l->transactions },
+		{ STATS_LIMIT_CONNECTIONS, l->connections }, { STATS_LIMIT_CONNECTIONS_BLOCK, l->connections_block },
+		{ STATS_LIMIT_CONNECTIONS_PARTNER, l->connections_partner }, { STATS_LIMIT_HANDSHAKES, l->handshakes },
+		{ STATS_LIMIT_MESSAGE_RATE, l->user_rate }, { STATS_LIMIT_TRANSACTIONS_LINK, l->user_requests },
+		{ STATS_LIMIT_TRANSACTIONS, l->transactions },
 		{ STATS_LIMIT_HOP_QUEUE, l->hop_queue }, { STATS_LIMIT_HELD, l->held },
 		{ STATS_LIMIT_HANDSHAKE_TIME, l->handshake }, { STATS_LIMIT_FIRST_MESSAGE_TIME, l->first_message },
 		{ STATS_LIMIT_MESSAGE_TIME, l->message }, { STATS_LIMIT_SIGN_IN_TIME, l->sign_in },

@@ -244,6 +244,7 @@ edge_unload(struct edge *e)
 	renew_free(e->renew);
 	seen_free(e->seen);
 	edge_discovered_free(e->discovered);
+	net_quota_free(e->quota);
 	edge_unref_material(e->material);
 	edge_shadow_unref(e->shadow);
 	policy_rules_unref(e->rules);
@@ -304,6 +305,7 @@ edge_proxy(struct edge *e)
 	proc_want_files((size_t)e->config->limits.connections * 2 + 256);
 	e->crew = net_crew_new(e->nworkers);
 	e->relays = sip_relay_set_new(e->nworkers);
+	e->quota = net_quota_new();
 	e->control = edge_control_new(e);
 	if (geteuid() == 0 && (rc = proc_drop_to(e->config->user)) != SP_OK) {
 		log_say(SP_LOG_ERROR, "user", "cannot become \"%s\": %s", e->config->user,

@@ -9,6 +9,7 @@
 #include "common/err.h"
 #include "common/hash.h"
 #include "common/log.h"
+#include "edge/crowd.h"
 #include "edge/edge.h"
 #include "net/stats.h"
 #include "policy/decision.h"
@@ -68,7 +69,7 @@ static void
 proved_server(struct edge_worker *w, struct sip_link *l)
 {
 	sip_link_signed_in(l);
-	sip_link_take_limits(l, &w->server_limits);
+	sip_link_take_limits(l, sip_link_face(l)->side == POLICY_SIDE_INNER ? &w->inner_limits : &w->server_limits);
 }
 
 static void request(struct sip_relay *, struct sip_link *, struct sip_message *);
@@ -769,6 +770,20 @@ from_inside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 	sip_relay_forward(w->relay, l, m, &plan);
 }
 
+/* Of one user, or one server, over all of its connections. False: refused. */
+static bool
+within_rate(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
+{
+	char extra[40];
+	unsigned wait;
+
+	if (edge_crowd_takes(w, l, m, &wait))
+		return true;
+	snprintf(extra, sizeof(extra), "Retry-After: %u\r\n", wait);
+	sip_relay_refuse(w->relay, l, m, POLICY_REASON_RATE_LIMIT, NULL, span_str(extra), NULL);
+	return false;
+}
+
 static void
 request(struct sip_relay *r, struct sip_link *l, struct sip_message *m)
 {
@@ -776,7 +791,7 @@ request(struct sip_relay *r, struct sip_link *l, struct sip_message *m)
 
 	if (sip_link_face(l)->side == POLICY_SIDE_INNER)
 		from_inside(w, l, m);
-	else
+	else if (within_rate(w, l, m))
 		from_outside(w, l, m);
 }
 
@@ -863,6 +878,7 @@ response_outward(struct edge_worker *w, const struct sip_note *note, struct sip_
 			return;
 		/* MS-CONMGMT is hop by hop, and this hop is ours */
 		sip_link_signed_in(to);
+		edge_crowd_signed_in(w, to, m->to.uri_text);
 		if (note->word[NOTE_KEEP_ALIVE]) {
 			drop_all(m, SIP_H_MS_KEEP_ALIVE);
 			sip_edit_insert(m, (int)m->nheaders,
@@ -944,6 +960,10 @@ opened(struct sip_relay *r, struct sip_link *l, enum policy_reason *why)
 	log_end(&rec);
 	if (!edge_admit(w, l, why))
 		return false;
+	if (!edge_crowd_opened(w, l)) {
+		*why = POLICY_REASON_CONNECTION_LIMIT;
+		return false;
+	}
 	if (sip_link_face(l)->side == POLICY_SIDE_INNER && sip_link_is_inbound(l) && class != POLICY_CLASS_INTERNAL) {
 		*why = POLICY_REASON_NOT_INTERNAL_PEER;
 		return false;
@@ -962,6 +982,7 @@ closed(struct sip_relay *r, struct sip_link *l, enum policy_reason why, const ch
 	struct logrec rec = sip_refusals_log_end(worker_of(r)->refusals, sip_link_remote(l), why, detail);
 
 	edge_note_refused(worker_of(r), l, why, detail);
+	edge_crowd_left(worker_of(r), l);
 	if (sip_link_class(l) == POLICY_CLASS_BRANCH)
 		note_branch(worker_of(r), l, false);
 	log_link(&rec, worker_of(r), l);
@@ -983,9 +1004,10 @@ refused(struct sip_relay *r, struct sip_link *l, const struct sip_message *m, en
 }
 
 static void
-turned_away(struct sip_relay *r, const struct net_addr *from, const struct sip_face *face, enum policy_reason why)
+turned_away(struct sip_relay *r, const struct net_addr *from, const struct sip_face *face, enum policy_reason why,
+    const char *detail)
 {
-	struct logrec rec = sip_refusals_log(worker_of(r)->refusals, from, why, NULL);
+	struct logrec rec = sip_refusals_log(worker_of(r)->refusals, from, why, detail);
 	char addr[NET_ADDR_TEXT];
 
 	log_word(&rec, "side", policy_side_name(face->side));
@@ -996,5 +1018,5 @@ turned_away(struct sip_relay *r, const struct net_addr *from, const struct sip_f
 
 const struct sip_relay_ops edge_relay_ops = {
 	.request = request, .response = response, .opened = opened, .closed = closed, .refused = refused,
-	.turned_away = turned_away
+	.admits = edge_crowd_admits, .turned_away = turned_away
 };

@@ -88,7 +88,8 @@ make_face(struct edge_worker *w, size_t i)
 	w->face[i] = (struct sip_face){
 		.name = d->name, .port = net_addr_port(&d->addr),
 		.side = i == EDGE_INNER(c) ? POLICY_SIDE_INNER : POLICY_SIDE_OUTER,
-		.limits = d->users ? edge_client_limits(c) : edge_server_limits(c), .tag = (unsigned)i
+		.limits = d->users ? edge_client_limits(c) : i == EDGE_INNER(c) ? edge_inner_limits(c) : edge_server_limits(c),
+		.tag = (unsigned)i
 	};
 	w->faces[i] = &w->face[i];
 }
@@ -167,6 +168,8 @@ edge_worker_start(struct net_worker *worker, void *arg)
 	}
 	w->server_limits = edge_server_limits(e->config);
 	w->server_limits.first_message_ms = w->server_limits.signin_ms = 0;
+	w->inner_limits = edge_inner_limits(e->config);
+	w->inner_limits.first_message_ms = w->inner_limits.signin_ms = 0;
 	edge_make_lists(w);
 	set_lists(w);
 	w->partner_face = &w->face[edge_partner_door(e->config)];

@@ -195,6 +195,18 @@ stats_class_name(unsigned class)
 	    policy_class_name((enum policy_class)class);
 }
 
+const char *
+stats_limit_name(enum stats_limit limit)
+{
+	static const char *const limits[] = {
+#define X(e, name, what) name,
+		STATS_LIMITS(X)
+#undef X
+	};
+
+	return limit < STATS_NLIMITS ? limits[limit] : "";
+}
+
 static const char *
 value_name(enum stats_set set, unsigned i, char store[16])
 {
@@ -205,12 +217,7 @@ value_name(enum stats_set set, unsigned i, char store[16])
 	    *const tokens[] = { "made", "good", "forged" },
 	    *const guesses[] = { "user-and-source", "source", "user" },
 	    *const signatures[] = { "made", "good", "wrong", "replayed", "expired" },
-	    *const mechanisms[] = { "none", "ntlm", "kerberos", "digest" },
-	    *const limits[] = {
-#define X(e, name, what) name,
-		STATS_LIMITS(X)
-#undef X
-	    };
+	    *const mechanisms[] = { "none", "ntlm", "kerberos", "digest" };
 
 	switch (set) {
 	case STATS_SET_DOOR:	return policy_side_name((enum policy_side)i);
@@ -229,7 +236,7 @@ value_name(enum stats_set set, unsigned i, char store[16])
 	case STATS_SET_MECHANISM: return mechanisms[i];
 	case STATS_SET_GUESS:	return guesses[i];
 	case STATS_SET_SIGNATURE: return signatures[i];
-	case STATS_SET_LIMIT:	return limits[i];
+	case STATS_SET_LIMIT:	return stats_limit_name((enum stats_limit)i);
 	case STATS_SET_IDENTITY:
 		if (i % STATS_IDENTITY_DIAL == STATS_IDENTITY_INNER)
 			return i < STATS_IDENTITY_DIAL ? "inner" : "inner-dial";

@@ -92,6 +92,7 @@ enum stats_signature {
 #define STATS_LIMITS(X) \
 	X(CONNECTIONS, "connections", "open connections") \
 	X(CONNECTIONS_BLOCK, "connections-block", "open connections of one block of addresses") \
+	X(CONNECTIONS_DOOR, "connections-door", "open connections of one door") \
 	X(CONNECTIONS_PARTNER, "connections-partner", "open connections of one partner") \
 	X(HANDSHAKES, "handshakes", "handshakes in progress") \
 	X(HANDSHAKE_TIME, "handshake-time", "seconds of a handshake") \
@@ -102,6 +103,7 @@ enum stats_signature {
 	X(MESSAGE_SIZE, "message-size", "bytes of a message and its parts") \
 	X(MESSAGE_RATE, "message-rate", "messages per second of one sender") \
 	X(TRANSACTIONS, "transactions", "requests in flight") \
+	X(TRANSACTIONS_LINK, "transactions-link", "requests in flight of one connection") \
 	X(WRITE_QUEUE, "write-queue", "bytes waiting for one user") \
 	X(LINK_QUEUE, "link-queue", "bytes waiting for one server") \
 	X(HOP_QUEUE, "hop-queue", "requests waiting for one next hop") \
@@ -276,6 +278,7 @@ stats_cell(unsigned at, unsigned i, unsigned na, unsigned j, unsigned nb)
 
 /* The label of a value of the set CLASS; "unknown" for what is none. Static. */
 const char *stats_class_name(unsigned class);
+const char *stats_limit_name(enum stats_limit);
 
 /* From any thread, at any time; never blocks. */
 void	 stats_add(unsigned cell, uint64_t n);

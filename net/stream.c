@@ -102,6 +102,7 @@ struct net_stream {
 	struct net_timer		 timer;
 	struct net_task			 task;
 	struct net_streams		*home;
+	struct net_stream		*younger, *older;	/* inbound, in the handshake */
 	struct net_tls_ctx		*ctx;
 	SSL				*ssl;
 	const struct net_stream_ops	*ops;
@@ -135,6 +136,8 @@ struct net_stream {
 struct net_streams {
 	struct net_loop	*loop;
 	unsigned	 count;
+	struct net_stream *oldest, *youngest;	/* inbound, in the handshake */
+	unsigned	 nshaking, shaking_max;
 	uint64_t	 last_id;
 	char		*spare;		/* memory of a queue that became empty; NULL: none */
 	size_t		 spare_size;
@@ -228,6 +231,8 @@ net_streams_new(struct net_loop *loop)
 
 	home->loop = loop;
 	home->count = 0;
+	home->oldest = home->youngest = NULL;
+	home->nshaking = home->shaking_max = 0;
 	home->last_id = 0;
 	home->spare = NULL;
 	home->spare_size = 0;
@@ -245,6 +250,36 @@ net_streams_free(struct net_streams *home)
 	if (home->spare != NULL)
 		mem_wipe_free(home->spare, home->spare_size);
 	mem_wipe_free(home, sizeof(*home));	/* it carried everybody's words */
+}
+
+void
+net_streams_limit_handshakes(struct net_streams *home, unsigned max)
+{
+	home->shaking_max = max;
+}
+
+static void
+join_shaking(struct net_stream *s)
+{
+	struct net_streams *home = s->home;
+
+	if ((s->older = home->youngest) != NULL)
+		s->older->younger = s;
+	else
+		home->oldest = s;
+	home->youngest = s;
+	home->nshaking++;
+}
+
+static void
+leave_shaking(struct net_stream *s)
+{
+	struct net_streams *home = s->home;
+
+	*(s->older != NULL ? &s->older->younger : &home->oldest) = s->younger;
+	*(s->younger != NULL ? &s->younger->older : &home->youngest) = s->older;
+	s->older = s->younger = NULL;
+	home->nshaking--;
 }
 
 /* --- the end --- */
@@ -341,8 +376,11 @@ stream_event(struct net_stream *s, enum stream_event ev)
 		s->state = STREAM_CLOSED;
 	if (s->state == was)
 		return;
-	if (was <= STREAM_HANDSHAKE && s->state != STREAM_HANDSHAKE)
+	if (was <= STREAM_HANDSHAKE && s->state != STREAM_HANDSHAKE) {
 		count_handshake(s);
+		if (!s->outbound)
+			leave_shaking(s);
+	}
 	if (log_shows(SP_LOG_DEBUG)) {
 		struct logrec r = log_begin(SP_LOG_DEBUG, "stream");
 
@@ -937,6 +975,11 @@ net_stream_accept(struct net_streams *home, int fd, const struct net_addr *from,
 		s->local.len = 0;
 	s->state = STREAM_HANDSHAKE;
 	stats_move(HANDSHAKES, STATS_IN, 0, 1);
+	join_shaking(s);
+	if (home->shaking_max != 0 && home->nshaking > home->shaking_max) {
+		stats_limit_hit(HANDSHAKES);
+		stream_end(home->oldest, EV_DEAD, POLICY_REASON_CONNECTION_LIMIT, "too many handshakes at once");
+	}
 	if (!stream_tls(s) || net_io_add(home->loop, &s->io, NET_READ) != SP_OK) {
 		stream_end(s, EV_DEAD, POLICY_REASON_OVERLOAD, "no resources for another connection");
 		return s;

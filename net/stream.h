@@ -42,7 +42,7 @@ struct net_stream_ops {
 	 * The end, told exactly once, also after net_stream_close(); never from
 	 * inside another call of this interface. Afterwards the stream is gone.
 	 * reason is the first cause: what net_stream_close() was given; ALLOWED for
-	 * an end by the peer; else, inbound: HANDSHAKE, HANDSHAKE_TIMEOUT, SLOW_READER,
+	 * an end by the peer; else, inbound: HANDSHAKE, HANDSHAKE_TIMEOUT, CONNECTION_LIMIT, SLOW_READER,
 	 * OVERLOAD; outbound: HOP_UNREACHABLE, and once it was open HOP_LOST,
 	 * SLOW_READER; either way, for the peer's certificate, one of the reasons of
 	 * policy_reason_is_certificate(), and net_stream_peer() says what was shown.
@@ -62,6 +62,12 @@ struct net_stream_limits {
 struct net_streams;
 struct net_streams *net_streams_new(struct net_loop *);
 void	 net_streams_free(struct net_streams *);	/* no stream may be left */
+/*
+ * So many handshakes of who connected may be in progress at once (0, as at first: no limit). When there is
+ * one more, the one that began first ends as CONNECTION_LIMIT: an honest one takes a moment, and one that is
+ * kept open to fill the places is the oldest before long.
+ */
+void	 net_streams_limit_handshakes(struct net_streams *, unsigned);
 
 /* Take over an accepted fd. ctx is referenced. Never NULL. limits are copied. */
 struct net_stream *net_stream_accept(struct net_streams *, int fd, const struct net_addr *from,

@@ -83,6 +83,7 @@
 	X(MERGED, "merged", 482, 0, 0, "The same request is in progress already.") \
 	/* limits and overload */ \
 	X(RATE_LIMIT, "rate-limit", 503, 0, 0, "The peer sends more than its limit.") \
+	X(IN_FLIGHT_LIMIT, "in-flight-limit", 503, 0, 0, "The peer waits for more answers at once than its limit.") \
 	X(DISCOVERED_RATE, "discovered-rate", 503, 0, 0, "A partner that nobody has listed sends more than its limit.") \
 	X(DISCOVERED_SUSPICIOUS, "discovered-suspicious", 503, 0, 0, "A partner that nobody has listed, whose requests mostly fail, sends more than is left to it.") \
 	X(DISCOVERED_ADDRESSEES, "discovered-addressees", 403, 0, 0, "A partner that nobody has listed has addressed as many of our users as it may, and this one is new.") \

@@ -31,6 +31,7 @@ struct sip_tx {
 	bool			 cancelled;	/* the sender sent CANCEL, or timer C ran out */
 	bool			 cancel_sent;
 	bool			 answered;	/* the sender got its final response from us */
+	bool			 counted;	/* among what its sender has in flight */
 	uint8_t			 attempt;
 	uint8_t			 nhops, next;	/* of hop[]; next one to try */
 	bool			 in_dialog;	/* the request had a To tag */
@@ -75,6 +76,8 @@ struct sip_link {
 	uint64_t		*awaited;	/* of other workers, unanswered: ID_WORKER() | tx */
 	unsigned		 awaited_n, awaited_max;
 	uint64_t		 pinged_at;	/* a ping of ours is not answered since; 0: none is out */
+	uint64_t		 rate;		/* net_rate_take() */
+	uint32_t		 in_flight;	/* its own requests without a final response */
 	unsigned		 silent;	/* requests in a row that timed out without a byte between */
 	bool			 pongs;		/* it has answered a ping */
 	bool			 inbound, open, closing, heard, signed_in;

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "net/quota.h"
 #include "net/stream.h"
 #include "policy/facts.h"
 #include "sip/framer.h"
@@ -25,6 +26,8 @@ struct sip_link_limits {
 	unsigned	 message_ms;		/* a message begun must be whole in this time */
 	unsigned	 signin_ms;		/* until sip_link_signed_in(); 0: no such deadline */
 	unsigned	 idle_ms;		/* nothing came, not even a ping; 0: no such deadline */
+	struct net_rate	 rate;			/* requests; what is more is refused as RATE_LIMIT */
+	uint32_t	 requests;		/* of its own, in flight; what is more: IN_FLIGHT_LIMIT; 0: no such limit */
 };
 
 /*

@@ -3,6 +3,7 @@
  */
 #include "sip/relay.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -36,6 +37,7 @@ sip_relay_new(struct net_worker *worker, struct net_tls_lib *lib, struct net_dns
 	r->ops = ops;
 	r->owner = owner;
 	r->streams = net_streams_new(worker->loop);
+	net_streams_limit_handshakes(r->streams, limits->handshakes);
 	r->links = slots_new(limits->links);
 	r->txs = slots_new(limits->transactions);
 	r->spare = xcalloc(SPARE_MAX, sizeof(struct sip_message *));
@@ -155,20 +157,37 @@ relay_message_give(struct sip_relay *r, struct sip_message *m)
 
 /* ---- links ---- */
 
+/* Is there too much already for one connection more? Strangers do not take the last places: our own servers need them. */
+static bool
+is_full(const struct sip_relay *r, const struct sip_face *face, enum stats_limit *limit)
+{
+	bool outer = face->side == POLICY_SIDE_OUTER;
+
+	*limit = STATS_LIMIT_CONNECTIONS;
+	if (slots_count(r->links) >= r->limits.links - (outer ? r->limits.links / 16 : 0))
+		return true;
+	*limit = STATS_LIMIT_TRANSACTIONS;
+	return outer && slots_count(r->txs) >= r->limits.transactions - r->limits.transactions / 8;
+}
+
 void
 sip_relay_accept(struct sip_relay *r, int fd, const struct net_addr *from, struct sip_face *face)
 {
-	/* strangers do not take the last places: our own servers need them */
-	uint32_t kept = face->side == POLICY_SIDE_OUTER ? r->limits.links / 16 : 0;
+	enum policy_reason why = POLICY_REASON_CONNECTION_LIMIT;
+	enum stats_limit limit;
 
-	if (slots_count(r->links) >= r->limits.links - kept || link_accept(r, fd, from, face) == NULL) {
-		close(fd);
-		count(&r->counters.by_reason[POLICY_REASON_CONNECTION_LIMIT]);
-		stats_count(REFUSALS, POLICY_REASON_CONNECTION_LIMIT, face->side);
-		stats_limit_hit(CONNECTIONS);
-		if (r->ops->turned_away != NULL)
-			r->ops->turned_away(r, from, face, POLICY_REASON_CONNECTION_LIMIT);
+	if (!is_full(r, face, &limit) && (r->ops->admits == NULL || r->ops->admits(r, from, face, &limit))) {
+		link_accept(r, fd, from, face);
+		return;
 	}
+	close(fd);
+	if (limit == STATS_LIMIT_TRANSACTIONS)
+		why = POLICY_REASON_OVERLOAD;
+	count(&r->counters.by_reason[why]);
+	stats_count(REFUSALS, why, face->side);
+	stats_count(LIMIT_HITS, limit, 0);
+	if (r->ops->turned_away != NULL)
+		r->ops->turned_away(r, from, face, why, stats_limit_name(limit));
 }
 
 struct sip_link *
@@ -222,6 +241,7 @@ count_limit(enum policy_reason why)
 	switch (why) {
 	case POLICY_REASON_RATE_LIMIT:		stats_limit_hit(MESSAGE_RATE); break;
 	case POLICY_REASON_OVERLOAD:		stats_limit_hit(TRANSACTIONS); break;
+	case POLICY_REASON_IN_FLIGHT_LIMIT:	stats_limit_hit(TRANSACTIONS_LINK); break;
 	case POLICY_REASON_TOO_LARGE:		stats_limit_hit(MESSAGE_SIZE); break;
 	case POLICY_REASON_HOP_BUSY:		stats_limit_hit(HOP_QUEUE); break;
 	case POLICY_REASON_DNS_BUSY:		stats_limit_hit(HELD); break;
@@ -286,6 +306,34 @@ relay_bad_frame(struct sip_relay *r, struct sip_link *l, struct sip_message *m, 
 	sip_link_close(l, reason_of(check), sip_check_name(check));
 }
 
+/* In a dialog, or what a request before it brought about: refused last (design 10). */
+static bool
+is_in_progress(const struct sip_message *m)
+{
+	return !span_is_empty(m->to.tag) || m->method_id == POLICY_METHOD_ACK || m->method_id == POLICY_METHOD_CANCEL;
+}
+
+/* One request more of this connection. False: it was too much, and is dealt with. */
+static bool
+within_rate(struct sip_relay *r, struct sip_link *l, struct sip_message *m, bool good)
+{
+	const struct net_rate *rate = &l->limits->rate;
+	uint64_t now = net_loop_now(r->worker->loop);
+	char extra[40];
+
+	if (net_rate_take(&l->rate, rate, now, good && is_in_progress(m)))
+		return true;
+	if (good) {
+		snprintf(extra, sizeof(extra), "Retry-After: %u\r\n", net_rate_wait(l->rate, rate, now));
+		sip_relay_refuse(r, l, m, POLICY_REASON_RATE_LIMIT, NULL, span_str(extra), NULL);
+	} else {
+		/* what is malformed besides is not worth an answer */
+		relay_refused(r, l, m, POLICY_REASON_RATE_LIMIT, NULL);
+		relay_dropped(r);
+	}
+	return false;
+}
+
 void
 relay_message_in(struct sip_relay *r, struct sip_link *l, struct sip_message *m)
 {
@@ -295,6 +343,8 @@ relay_message_in(struct sip_relay *r, struct sip_link *l, struct sip_message *m)
 	stats_count(MESSAGES_IN, l->class, m->is_request ? STATS_REQUEST : STATS_RESPONSE);
 	if (check == SIP_CHECK_OK && m->is_request)
 		stats_count(REQUESTS, l->face->side, m->method_id);
+	if (m->is_request && l->inbound && !within_rate(r, l, m, check == SIP_CHECK_OK))
+		return;
 	if (check != SIP_CHECK_OK)
 		malformed(r, l, m, check);
 	else if (m->is_request)

@@ -12,6 +12,10 @@
  * (RFC 2543), 100 for INVITE, Max-Forwards, loop check, Via, responses back by
  * record, fail-over, time-outs, mail to other workers. Its owner (edge or
  * Director) decides what happens to a request, and edits.
+ *
+ * Under load it sheds in this order (design 10): new connections from outside, when 7/8 of the
+ * transactions are in use or 15/16 of the connections; requests outside of dialogs, at
+ * 15/16 of the transactions; then the rest. What is in progress is kept.
  */
 #ifndef SALLYPORT_SIP_RELAY_H
 #define SALLYPORT_SIP_RELAY_H
@@ -21,6 +25,7 @@
 #include <stdint.h>
 
 #include "net/dns.h"
+#include "net/stats.h"
 #include "net/worker.h"
 #include "policy/reason.h"
 #include "sip/flow.h"
@@ -83,8 +88,14 @@ struct sip_relay_ops {
 	/* Handshake done; false closes the link (class unknown, limit …) with the reason in *why. */
 	bool	(*opened)(struct sip_relay *, struct sip_link *, enum policy_reason *why);
 	void	(*closed)(struct sip_relay *, struct sip_link *, enum policy_reason, const char *detail);
-	/* A connection that was closed before it was one. May be NULL. */
-	void	(*turned_away)(struct sip_relay *, const struct net_addr *from, const struct sip_face *, enum policy_reason);
+	/*
+	 * May that connection come in? Else *limit says what there is too much of. Once it may, closed() is told of
+	 * its link later, but for those that sip_relay_free() closes. May be NULL.
+	 */
+	bool	(*admits)(struct sip_relay *, const struct net_addr *from, const struct sip_face *, enum stats_limit *limit);
+	/* A connection that was closed before it was one. detail: ours, static, or NULL. May be NULL. */
+	void	(*turned_away)(struct sip_relay *, const struct net_addr *from, const struct sip_face *, enum policy_reason,
+		    const char *detail);
 	/* Whole-message events for the session log and counters; may be NULL. msg may be NULL. */
 	void	(*refused)(struct sip_relay *, struct sip_link *from, const struct sip_message *msg,
 		    enum policy_reason, const char *detail);
@@ -92,6 +103,7 @@ struct sip_relay_ops {
 
 struct sip_relay_limits {
 	uint32_t	 links;			/* connections of this worker */
+	uint32_t	 handshakes;		/* … that may be in the handshake at once; 0: no such limit */
 	uint32_t	 transactions;		/* in flight, of this worker */
 	uint32_t	 hops;			/* next hops remembered */
 	uint32_t	 hop_queue;		/* requests waiting for one hop to come up */
@@ -103,7 +115,7 @@ struct sip_relay_limits {
 	unsigned	 retry_min_ms, retry_max_ms; /* breaker: first and longest pause; 500, 30000 */
 };
 #define SIP_RELAY_LIMITS_DEFAULT \
-	((struct sip_relay_limits){ 50000, 100000, 2000, 1000, 8000, 30000, 30000, 200000, 6000, 500, 30000 })
+	((struct sip_relay_limits){ 50000, 2000, 100000, 2000, 1000, 8000, 30000, 30000, 200000, 6000, 500, 30000 })
 
 struct sip_counters {		/* written by one worker, read by anybody (relaxed) */
 	_Atomic uint64_t	 requests_in, responses_in, forwarded, answered, dropped, malformed;

@@ -131,6 +131,17 @@ count_end(const struct sip_tx *t, enum stats_end end)
 		stats_time(TRANSACTION_SECONDS, 0, (net_loop_now(t->relay->worker->loop) - t->begun_at) * 1000);
 }
 
+/* Its sender waits for it no more. */
+static void
+leave_sender(struct sip_tx *t)
+{
+	struct sip_link *from = t->counted ? sip_relay_link(t->relay, t->note.from) : NULL;
+
+	t->counted = false;
+	if (from != NULL)
+		from->in_flight--;
+}
+
 static void
 tx_free(struct sip_tx *t)
 {
@@ -142,6 +153,7 @@ tx_free(struct sip_tx *t)
 		t->hop[i]->nwanted--;
 	hop_unqueue(t);
 	leave_link(t);
+	leave_sender(t);
 	unchain(t);
 	slots_remove(r->txs, t->id);
 	net_timer_cancel(r->worker->loop, &t->timer);
@@ -180,6 +192,7 @@ tx_linger(struct sip_tx *t, enum tx_state state)
 	t->state = state;
 	t->answered = true;
 	leave_link(t);
+	leave_sender(t);
 	net_timer_set(t->relay->worker->loop, &t->timer, LINGER_MS);
 }
 
@@ -644,6 +657,15 @@ make_copy(struct sip_tx *t, struct sip_face *face, struct sip_message *m)
 	return true;
 }
 
+/* How many may be in flight for this one to be taken: the last places are for what goes on already. */
+static uint32_t
+room_for(const struct sip_relay *r, const struct sip_message *m)
+{
+	uint32_t all = r->limits.transactions;
+
+	return span_is_empty(m->to.tag) ? all - all / 16 : all;
+}
+
 void
 tx_forward(struct sip_relay *r, struct sip_link *from, struct sip_message *m, const struct sip_plan *plan)
 {
@@ -651,12 +673,18 @@ tx_forward(struct sip_relay *r, struct sip_link *from, struct sip_message *m, co
 	bool oneway = m->method_id == POLICY_METHOD_ACK || m->method_id == POLICY_METHOD_BENOTIFY;
 	struct sip_link *direct;
 
-	if (slots_count(r->txs) < r->limits.transactions)
+	if (from->limits->requests != 0 && from->in_flight >= from->limits->requests && !oneway) {
+		sip_relay_refuse(r, from, m, POLICY_REASON_IN_FLIGHT_LIMIT, NULL, SPAN_NONE, &plan->note);
+		return;
+	}
+	if (slots_count(r->txs) < room_for(r, m))
 		t = tx_new(r, sip_tx_key(from->id, m));
 	if (t == NULL) {
 		sip_relay_refuse(r, from, m, POLICY_REASON_OVERLOAD, NULL, SPAN_NONE, &plan->note);
 		return;
 	}
+	from->in_flight++;
+	t->counted = true;
 	t->oneway = oneway;
 	t->note = plan->note;
 	t->note.from = from->id;

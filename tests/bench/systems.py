@@ -190,7 +190,7 @@ outer = ( {{ {self.door(OUTER, OUTER_NAME, "edge-outer")} users = true; }} );
 inner = {{ {self.door(INNER, INNER_NAME, "edge-inner")} trust = "{self.lab.cert("ca")}"; }};
 directors = ( {{ name = "{FAR_NAME}"; port = {FAR[1]}; address = "{FAR[0]}"; }} );
 # nobody signs in here, and everybody sends
-limits = {{ sign_in = 3600; first_message = 3600; }};
+limits = {{ sign_in = 3600; first_message = 3600; connections_block = 0; handshakes = 0; user_rate = 0; user_requests = 0; }};
 """)
         self.lab.give()
         program = Program(self.lab, Edge.name, self.lab.wrap + [self.binary, "-f", conf],

@@ -24,13 +24,13 @@ partners = ( { name = "Contoso"; server = "sip.contoso.example"; domains = [ "co
 """
 
 
-def config(limits="", workers=1):
+def config(limits="", workers=1, users_door=""):
     door = 'certificate = "%s/edge-outer.pem"; key = "%s/edge-outer.key";' % (PKI, PKI)
     return """
 user = "nobody"; workers = %d;
 log = { level = "info"; refusals = 0; };
 outer = (
-  { listen = "%s"; name = "sip.example.com"; %s users = true; },
+  { listen = "%s"; name = "sip.example.com"; %s users = true; %s },
   { listen = "%s"; name = "sip.example.com"; %s trust = "%s/ca.pem"; client_certificate = "required"; partners = true; }
 );
 inner = { listen = "%s"; name = "edge.int.example.com"; certificate = "%s/edge-inner.pem"; key = "%s/edge-inner.key";
@@ -38,7 +38,7 @@ inner = { listen = "%s"; name = "edge.int.example.com"; certificate = "%s/edge-i
 directors = ( { name = "director.int.example.com"; address = "%s"; } );
 dns = { servers = [ "%s.9.9:53" ]; timeout = 100; tries = 1; };
 limits = { %s };
-""" % (workers, USERS, door, PARTNERS, door, PKI, INNER, PKI, PKI, PKI, DIRECTOR, NET, limits)
+""" % (workers, USERS, door, users_door, PARTNERS, door, PKI, INNER, PKI, PKI, PKI, DIRECTOR, NET, limits)
 
 
 def pki():
@@ -53,9 +53,9 @@ def pki():
 class World:
     """An edge, the Director's end of its link, and whoever dials in."""
 
-    def __init__(self, name, limits="", workers=1):
+    def __init__(self, name, limits="", workers=1, users_door=""):
         self.door = Door(DIRECTOR + ":5061", "director")
-        self.edge = Edge(name, config(limits, workers), POLICY)
+        self.edge = Edge(name, config(limits, workers, users_door), POLICY)
         self.director = None
 
     def inside(self):

@@ -420,7 +420,7 @@ def strict():
     """Short times and small numbers."""
     door = Door(DIR + ":5061", "director")
     edge, world = start("strict", POLICY, "handshake = 2; first_message = 4; message = 1; sign_in = 8; idle = 4; request = 10;"
-                        " invite = 10; connections = 40; transactions = 16; user_queue = 16;")
+                        " invite = 10; connections = 40; transactions = 16; user_requests = 4; user_queue = 16;")
     provoke, director = world.provoke, door.accept()
 
     ringing = dial(PARTNERS, cert="partner-edge-outer")
@@ -492,6 +492,25 @@ def strict():
                 break
         return 0
 
+    @provoke("connection-limit")
+    def _():
+        held = [socket.create_connection((OUT, 443)) for _ in range(45)]
+        ended = edge.logged("reason=connection-limit")
+        for s in held:
+            s.close()
+        return 0 if ended else 200
+
+    @provoke("in-flight-limit")
+    def _():
+        c = dial(USERS)
+        for _ in range(4):
+            c.send(request())
+        waiting = [next_in() for _ in range(4)]
+        status = status_of(c, request())
+        for m in waiting:
+            director.send(m.reply(200))
+        return status
+
     @provoke("overload")
     def _():
         for _ in range(20):
@@ -502,14 +521,6 @@ def strict():
                 return 503
             if "INVITE" in m.get("CSeq") and m.status >= 200:
                 ended.append(m.status)
-
-    @provoke("connection-limit")
-    def _():
-        held = [socket.create_connection((OUT, 443)) for _ in range(45)]
-        ended = edge.logged("reason=connection-limit")
-        for s in held:
-            s.close()
-        return 0 if ended else 200
 
     @provoke("invite-timeout", begun=True)
     def _():

@@ -473,6 +473,50 @@ START_TEST(a_handshake_has_a_deadline)
 }
 END_TEST
 
+START_TEST(handshakes_in_progress_have_a_limit)
+{
+	int fd[5];
+
+	begin(NET_TLS_ASK_REQUIRED);
+	net_streams_limit_handshakes(w.streams, 3);
+	for (unsigned i = 0; i < 3; i++)
+		fd[i] = dial_raw(&w);
+	UNTIL(&w, w.nin == 3);
+	for (int i = 0; i < 5; i++)
+		net_loop_once(w.loop, 1);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert(!w.in[i].closed);
+	/* One past it: the one that has had the longest time gives way. */
+	fd[3] = dial_raw(&w);
+	UNTIL(&w, w.in[0].closed);
+	ck_assert_int_eq(w.in[0].reason, POLICY_REASON_CONNECTION_LIMIT);
+	ck_assert_str_eq(w.in[0].detail, "too many handshakes at once");
+	ck_assert(!w.in[1].closed && !w.in[2].closed && !w.in[3].closed);
+	/* Beside them somebody in earnest gets in, and then takes no place any more. */
+	dial(&w, &out[0], "sip.example.com");
+	UNTIL(&w, out[0].opened && w.in[4].opened);
+	ck_assert(w.in[1].closed);
+	fd[4] = dial_raw(&w);
+	UNTIL(&w, w.nin == 6);
+	for (int i = 0; i < 5; i++)
+		net_loop_once(w.loop, 1);
+	ck_assert(!w.in[2].closed && !w.in[3].closed && !w.in[4].closed && !w.in[5].closed);
+	/* Who ends by itself makes room, too, from anywhere in the row. */
+	close(fd[3]);
+	UNTIL(&w, w.in[3].closed);
+	fd[3] = dial_raw(&w);
+	UNTIL(&w, w.nin == 7);
+	for (int i = 0; i < 5; i++)
+		net_loop_once(w.loop, 1);
+	ck_assert(!w.in[2].closed && !w.in[5].closed && !w.in[6].closed);
+	net_stream_close(out[0].s, POLICY_REASON_ALLOWED, NULL);
+	for (unsigned i = 0; i < 5; i++)
+		close(fd[i]);
+	UNTIL(&w, out[0].closed && w.in[2].closed && w.in[4].closed && w.in[5].closed && w.in[6].closed);
+	world_fini(&w);
+}
+END_TEST
+
 START_TEST(closing_has_a_deadline)
 {
 	struct bare b;
@@ -901,7 +945,7 @@ main(void)
 {
 	const TTest *tests[] = { both_ways_and_good_bye, the_kernel_watches_over_both_ends, cut_at_every_byte_beside_garbage, one_batch_one_record,
 		big_transfers_both_ways_with_pauses, congestion_is_told_and_untold, a_slow_reader_is_cut,
-		a_handshake_has_a_deadline, closing_has_a_deadline, an_end_comes_after_what_came_before_it,
+		a_handshake_has_a_deadline, handshakes_in_progress_have_a_limit, closing_has_a_deadline, an_end_comes_after_what_came_before_it,
 		closing_from_callbacks, paused_before_it_opened, many_close_in_one_batch,
 		records_without_data_are_bounded, a_handshake_has_a_size, old_versions_are_refused, contexts_are_swapped_without_growth,
 		streams_come_and_go_without_growth, workers_share_material };

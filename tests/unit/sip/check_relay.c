@@ -48,6 +48,12 @@ at_server(unsigned i)
 }
 
 static const char *
+in_dialog(const char *method, const char *branch)
+{
+	return request(method, branch, 1, "X-To-Tag: yes\r\n", "");
+}
+
+static const char *
 say(struct peer *from, const char *method, const char *branch, unsigned to_server)
 {
 	peer_send(from, request(method, branch, 1, "", "hello"));
@@ -721,6 +727,127 @@ START_TEST(requests_in_flight_have_a_limit)
 }
 END_TEST
 
+/* One connection does not take what is everybody's. */
+START_TEST(requests_in_flight_of_one_connection_have_a_limit)
+{
+	struct peer *user, *other;
+	const char *first, *second;
+
+	begin(1, 1);
+	st.outer.limits.requests = 2;
+	user = user_dial(&st);
+	other = user_dial(&st);
+	first = say(user, "MESSAGE", "z9hG4bK1", 0);
+	second = say(user, "INVITE", "z9hG4bK2", 0);
+	ck_answer(user, 100);
+	peer_send(user, request("MESSAGE", "z9hG4bK3", 3, "", ""));
+	ck_answer(user, 503);
+	ck_assert_int_eq(st.refused, POLICY_REASON_IN_FLIGHT_LIMIT);
+	say(other, "MESSAGE", "z9hG4bK4", 0);
+	/* an answer makes room; an INVITE that was refused and waits for its ACK takes none */
+	peer_send(st.server[0].last, reply(first, "200 OK", ""));
+	ck_answer(user, 200);
+	peer_send(st.server[0].last, reply(second, "486 Busy Here", ""));
+	ck_answer(user, 486);
+	ck_assert_str_eq(value(peer_next(&st, st.server[0].last), "CSeq"), "1 ACK");
+	say(user, "MESSAGE", "z9hG4bK5", 0);
+	say(user, "MESSAGE", "z9hG4bK6", 0);
+	peer_send(user, request("MESSAGE", "z9hG4bK7", 7, "", ""));
+	ck_answer(user, 503);
+	/* what takes no answer is in flight for no time */
+	peer_send(user, request("ACK", "z9hG4bK8", 8, "", ""));
+	peer_next(&st, st.server[0].last);
+	/* its sender may go, and its share with it */
+	peer_close(&st, user);
+	stage_pass(&st, 40000);
+	ck_answer(other, 504);
+	end();
+}
+END_TEST
+
+START_TEST(the_last_places_are_for_what_goes_on_already)
+{
+	struct sip_relay_limits limits = SIP_RELAY_LIMITS_DEFAULT;
+	struct peer *user, *late;
+	char branch[24];
+
+	limits.transactions = 32;
+	begin_with(limits, 1, 1);
+	user = user_dial(&st);
+	for (unsigned i = 0; i < 27; i++) {
+		snprintf(branch, sizeof(branch), "z9hG4bKa%u", i);
+		say(user, "MESSAGE", branch, 0);
+	}
+	/* 27 of 28: another connection comes in */
+	late = user_dial(&st);
+	ck_assert(!late->closed);
+	say(user, "MESSAGE", "z9hG4bKb", 0);
+	late = user_dial(&st);
+	UNTIL(&st, late->closed);
+	ck_assert_uint_eq(sip_relay_counters(st.relay)->by_reason[POLICY_REASON_OVERLOAD], 1);
+	/* 28 and 29 of 30 */
+	say(user, "MESSAGE", "z9hG4bKc", 0);
+	say(user, "MESSAGE", "z9hG4bKd", 0);
+	peer_send(user, request("MESSAGE", "z9hG4bKe", 1, "", ""));
+	ck_answer(user, 503);
+	ck_assert_int_eq(st.refused, POLICY_REASON_OVERLOAD);
+	/* 30 and 31 of 32, in a dialog */
+	peer_send(user, in_dialog("MESSAGE", "z9hG4bKf"));
+	peer_next(&st, st.server[0].last);
+	peer_send(user, in_dialog("MESSAGE", "z9hG4bKg"));
+	peer_next(&st, st.server[0].last);
+	peer_send(user, in_dialog("MESSAGE", "z9hG4bKh"));
+	ck_answer(user, 503);
+	ck_assert_uint_eq(sip_relay_transactions(st.relay), 32);
+	/* our own servers come in all the same */
+	ck_assert(!server_dial(&st, 0)->closed);
+	stage_pass(&st, 30000);
+	for (unsigned i = 0; i < 32; i++)
+		ck_answer(user, 504);
+	end();
+}
+END_TEST
+
+START_TEST(requests_a_second_have_a_limit)
+{
+	struct peer *user, *other;
+	char branch[24];
+	const char *got;
+
+	begin(0, 0);
+	st.mode = ANSWER;
+	st.outer.limits.rate = (struct net_rate){ 2, 4000 };	/* eight at once, of which one is for dialogs */
+	user = user_dial(&st);
+	other = user_dial(&st);
+	for (unsigned i = 0; i < 7; i++) {
+		snprintf(branch, sizeof(branch), "z9hG4bKa%u", i);
+		peer_send(user, request("MESSAGE", branch, 1, "", ""));
+		ck_answer(user, 401);
+	}
+	peer_send(user, request("MESSAGE", "z9hG4bKb", 1, "", ""));
+	got = peer_next(&st, user);
+	ck_assert_uint_eq(status_of(got), 503);
+	ck_assert_str_eq(value(got, "Retry-After"), "1");
+	ck_assert_int_eq(st.refused, POLICY_REASON_RATE_LIMIT);
+	peer_send(user, in_dialog("INFO", "z9hG4bKc"));
+	ck_answer(user, 401);
+	peer_send(user, in_dialog("INFO", "z9hG4bKd"));
+	ck_answer(user, 503);
+	/* what is malformed as well is not answered any more; somebody else is */
+	peer_send(user, request("MESSAGE", "z9hG4bKe", 1, "Max-Forwards: x\r\n", ""));
+	ck_assert(peer_quiet(&st, user));
+	peer_send(other, request("MESSAGE", "z9hG4bKf", 1, "", ""));
+	ck_answer(other, 401);
+	/* who was told to wait a second is served after it */
+	stage_pass(&st, 1001);
+	peer_send(user, request("MESSAGE", "z9hG4bKg", 1, "", ""));
+	ck_answer(user, 401);
+	peer_send(user, request("MESSAGE", "z9hG4bKh", 1, "", ""));
+	ck_answer(user, 503);
+	end();
+}
+END_TEST
+
 START_TEST(a_hop_s_queue_has_a_limit)
 {
 	struct sip_relay_limits limits = SIP_RELAY_LIMITS_DEFAULT;
@@ -841,7 +968,8 @@ main(void)
 		a_connection_that_is_gone_has_its_own_reason, a_long_message_is_answered_when_its_body_is_gone,
 		the_sender_goes_away, stray_responses_are_dropped, the_relay_refuses_by_itself,
 		a_copy_of_a_request_in_progress_is_dropped, a_broken_frame_ends_the_connection, connections_have_a_limit,
-		requests_in_flight_have_a_limit, a_hop_s_queue_has_a_limit, a_held_request_is_taken_up_again,
+		requests_in_flight_have_a_limit, requests_in_flight_of_one_connection_have_a_limit,
+		the_last_places_are_for_what_goes_on_already, requests_a_second_have_a_limit, a_hop_s_queue_has_a_limit, a_held_request_is_taken_up_again,
 		draining_lets_dialogs_go_on, the_relay_can_be_freed_with_all_in_flight };
 
 	return unit_run("relay", tests, sizeof(tests) / sizeof(tests[0]));
