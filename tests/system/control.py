@@ -47,6 +47,7 @@ outer = (
 inner = { listen = "%s"; name = "edge.int.example.com"; certificate = "%s/edge-inner.pem"; key = "%s/edge-inner.key";
           trust = "%s/ca.pem"; };
 directors = ( { name = "director.int.example.com"; address = "%s"; } );
+limits = { user_rate = 0; };
 dns = { servers = [ "%s:53" ]; timeout = 500; tries = 2; };
 discovery = { networks = [ "%s.0.0/16" ]; };
 %s
