@@ -264,6 +264,17 @@ world_blocked_was_logged() {
 	lab_wait_line edge 'reason=from-domain-blocked.*fabrikam\.example|fabrikam\.example.*reason=from-domain-blocked'
 }
 
+# The trail of that decision, as the administrator may ask for it; into LAB/explained. 1: refused, as it should be.
+world_blocked_is_explained() {
+	"$LAB_BUILD/sallyportctl" explain --policy "$LAB/edge-policy.conf" --peer-cert "$LAB/pki/blocked-edge.pem" \
+	    --trust "$LAB/pki/ca.pem" --from eve@fabrikam.example --to bob@example.com >"$LAB/explained" 2>&1
+	[ $? -eq 1 ] && grep -q 'from-domain-blocked' "$LAB/explained"
+}
+
+world_status() {
+	"$LAB_BUILD/sallyportctl" --socket "$LAB/edge.sock" status >"$LAB/status" && grep -q '^LISTEN' "$LAB/status"
+}
+
 world_not_received() {	# NAME TEXT
 	! lab_saw "$1" "$2"
 }
