@@ -370,8 +370,11 @@ filter_part(struct filter *f, const struct sip_part *p, unsigned depth, bool is_
 	enum sip_text_format format;
 	struct sip_part inner;
 
-	if (f->rule->files != POLICY_CONTENT_ALLOW)
+	if (f->rule->files != POLICY_CONTENT_ALLOW) {
 		sip_files_find(p, found_file, f);
+		if (sip_files_hidden(p))
+			sealed(f);
+	}
 	if (p->encoded || p->strange || is_closed(p) || (depth > 0 && p->transfer == SIP_TRANSFER_UNKNOWN)) {
 		sealed(f);
 	} else if (sip_part_is(p, "multipart/")) {

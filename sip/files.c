@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-/* MSN Messenger's file transfer (MS 14.3). */
-#define FILE_GUID	"{5d3e02ab-6190-11d3-bbbb-00c04f795683}"
+/* MSN Messenger's file transfer (MS 14.3); some write it without braces. */
+#define FILE_GUID	"5d3e02ab-6190-11d3-bbbb-00c04f795683"
 
 static bool
 contains(struct span s, const char *word)
@@ -19,94 +19,183 @@ contains(struct span s, const char *word)
 	return false;
 }
 
+/* A CR alone ends a line to some readers. */
 static struct span
 next_line(struct span *rest)
 {
-	size_t n = span_find(*rest, '\n');
-	struct span line = span_trim(span_head(*rest, n));
+	size_t n = 0;
+	struct span line;
 
+	while (n < rest->n && rest->p[n] != '\n' && rest->p[n] != '\r')
+		n++;
+	line = span_trim(span_head(*rest, n));
 	*rest = span_tail(*rest, n + 1);
 	return line;
 }
 
-/* RFC 5547 6: a=file-selector:name:"x.exe" type:… */
-static struct span
-selected(struct span line)
+/* RFC 5547 6: a=file-selector:name:"x.exe" type:... Whoever says two names has two of them looked at. */
+static void
+find_selected(struct span line, void (*found)(void *, struct span), void *arg)
 {
-	for (; line.n >= 6; line = span_of(line.p + 1, line.n - 1)) {
+	bool any = false;
+
+	while (line.n >= 6) {
 		if (span_istarts(line, SPAN_LIT("name:\""))) {
 			line = span_tail(line, 6);
-			return span_head(line, span_find(line, '"'));
+			any = true;
+			found(arg, span_head(line, span_find(line, '"')));
 		}
+		line = span_tail(line, 1);
 	}
-	return SPAN_NONE;
+	if (!any)
+		found(arg, SPAN_NONE);
+}
+
+/* RFC 4975 8.6: may what is sent over MSRP be only what people read? "*" says nothing of files. */
+static bool
+is_talk(struct span types)
+{
+	while (!span_is_empty(types = span_trim(types))) {
+		size_t n = span_find(types, ' ');
+		struct span one = span_trim(span_head(types, n));
+
+		types = span_tail(types, n + 1);
+		one = span_head(one, span_find(one, ';'));
+		if (!span_is(one, "*") && !span_istarts(one, SPAN_LIT("text/")) && !span_istarts(one, SPAN_LIT("message/")) &&
+		    !span_istarts(one, SPAN_LIT("multipart/")) && !span_iis(one, "application/im-iscomposing+xml"))
+			return false;
+	}
+	return true;
+}
+
+/* One attribute of a medium: does it offer a file, whose name comes with a selector or not at all? */
+static bool
+offers_file(struct span attribute)
+{
+	size_t colon = span_find(attribute, ':');
+	struct span name = span_trim(span_head(attribute, colon));
+
+	if (span_iis(name, "accept-types") || span_iis(name, "accept-wrapped-types"))
+		return !is_talk(span_tail(attribute, colon + 1));
+	return span_istarts(name, SPAN_LIT("file-"));	/* file-transfer-id, file-disposition, ... */
 }
 
 static void
 find_in_sdp(struct span sdp, void (*found)(void *, struct span), void *arg)
 {
-	bool open = false;
+	bool open = false, named = false;
 
 	while (!span_is_empty(sdp)) {
-		struct span line = next_line(&sdp);
+		struct span line = next_line(&sdp), key, value;
+		size_t eq = span_find(line, '=');
 
-		if (span_istarts(line, SPAN_LIT("m="))) {
-			if (open)
+		key = span_trim(span_head(line, eq));
+		value = span_trim(span_tail(line, eq + 1));
+		if (span_iis(key, "m")) {
+			if (open && !named)
 				found(arg, SPAN_NONE);
-			open = contains(line, "filetransfer");
-		} else if (span_istarts(line, SPAN_LIT("a=file-selector"))) {
-			open = false;
-			found(arg, selected(line));
+			named = false;
+			open = contains(value, "filetransfer");
+		} else if (span_iis(key, "a") && span_istarts(value, SPAN_LIT("file-selector"))) {
+			named = true;
+			find_selected(value, found, arg);
+		} else if (span_iis(key, "a")) {
+			open |= offers_file(value);
 		}
 	}
-	if (open)
+	if (open && !named)
 		found(arg, SPAN_NONE);
 }
 
 static void
 find_in_invite(struct span text, void (*found)(void *, struct span), void *arg)
 {
-	struct span name = SPAN_NONE;
-	bool is_file = false;
+	bool is_file = false, named = false;
 
 	while (!span_is_empty(text)) {
 		struct span line = next_line(&text);
 		size_t colon = span_find(line, ':');
 		struct span key = span_trim(span_head(line, colon)), value = span_trim(span_tail(line, colon + 1));
 
-		if (span_iis(key, "Application-GUID"))
-			is_file |= span_iis(value, FILE_GUID);
-		else if (span_iis(key, "Application-File"))
-			name = value;
-		else if (span_iis(key, "Application-FileSize"))
+		if (span_iis(key, "Application-GUID")) {
+			is_file |= contains(value, FILE_GUID);
+		} else if (span_iis(key, "Application-File")) {
+			named = true;
+			found(arg, value);
+		} else if (span_iis(key, "Application-FileSize") || (span_iis(key, "Application-Name") &&
+		    span_iis(value, "File Transfer"))) {
 			is_file = true;
+		}
 	}
-	if (is_file || !span_is_empty(name))
-		found(arg, name);
+	if (is_file && !named)
+		found(arg, SPAN_NONE);
 }
 
-/* <name>x.exe</name> */
-static struct span
-name_in_xml(struct span xml)
+/* <name>x.exe</name>, with whatever prefix; RCS says file-name. Each of them: a comment may have a decoy. */
+static void
+find_in_xml(struct span xml, void (*found)(void *, struct span), void *arg)
 {
-	const char *at = xml.n > 6 ? memmem(xml.p, xml.n, "<name>", 6) : NULL;
+	bool any = false;
 
-	if (at == NULL)
-		return SPAN_NONE;
-	xml = span_tail(xml, (size_t)(at - xml.p) + 6);
-	return span_head(xml, span_find(xml, '<'));
+	for (;;) {
+		struct span tag;
+		size_t n = span_find(xml, '<'), colon;
+
+		xml = span_tail(xml, n + 1);
+		if (span_is_empty(xml))
+			break;
+		for (n = 0; n < xml.n && strchr(" \t\r\n/><", xml.p[n]) == NULL; n++)
+			continue;
+		tag = span_head(xml, n);
+		if ((colon = span_find(tag, ':')) < tag.n)
+			tag = span_tail(tag, colon + 1);
+		if (!span_iis(tag, "name") && !span_iis(tag, "file-name"))
+			continue;
+		xml = span_tail(xml, span_find(xml, '>') + 1);
+		any = true;
+		found(arg, span_head(xml, span_find(xml, '<')));
+	}
+	if (!any)
+		found(arg, SPAN_NONE);
+}
+
+/* Types that are files, whether or not anybody says so: nobody talks in them. */
+static bool
+is_file_type(const struct sip_part *p)
+{
+	static const char *const types[] = {
+		"application/octet-stream", "application/x-octet-stream", "application/binary", "application/x-binary",
+		"application/x-msdownload", "application/x-msdos-program", "application/x-dosexec", "application/exe",
+		"application/x-exe", "application/zip", "application/x-zip-compressed", "application/x-rar-compressed",
+		"application/x-7z-compressed", "application/gzip", "application/x-tar", "application/java-archive",
+		"application/pdf", "application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint",
+		"application/hta", "application/x-sh", "image/", "audio/", "video/"
+	};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (sip_part_is(p, types[i]))
+			return true;
+	return false;
+}
+
+bool
+sip_files_hidden(const struct sip_part *p)
+{
+	return p->transfer != SIP_TRANSFER_NONE && (sip_part_is(p, "application/sdp") || sip_part_is(p, "text/x-msmsgsinvite") ||
+	    contains(p->type, "filetransfer") || contains(p->type, "rcs-ft-http"));
 }
 
 void
 sip_files_find(const struct sip_part *p, void (*found)(void *, struct span), void *arg)
 {
-	if (sip_part_is(p, "application/sdp"))
+	/* an INVITE's body that does not say what it is is taken for SDP by some */
+	if (sip_part_is(p, "application/sdp") || (span_is_empty(p->type) && span_istarts(p->body, SPAN_LIT("v=0"))))
 		find_in_sdp(p->body, found, arg);
 	else if (sip_part_is(p, "text/x-msmsgsinvite"))
 		find_in_invite(p->body, found, arg);
 	else if (contains(p->type, "filetransfer") || contains(p->type, "rcs-ft-http"))
-		found(arg, name_in_xml(p->body));
-	else if (p->attached || !span_is_empty(p->file_name))
+		find_in_xml(p->body, found, arg);
+	else if (p->attached || !span_is_empty(p->file_name) || is_file_type(p))
 		found(arg, p->file_name);
 }
 

@@ -11,6 +11,8 @@
  * an empty name when it says none.
  */
 void	sip_files_find(const struct sip_part *, void (*found)(void *arg, struct span name), void *arg);
+/* Is the part an offer in a transfer encoding, where it cannot be read as it stands? */
+bool	sip_files_hidden(const struct sip_part *);
 /*
  * May a file of that name be one of these? True for a listed extension, and
  * for a name that is none, or is written so that its extension is not plain.

@@ -482,6 +482,39 @@ static const struct {
 	{ "MESSAGE", "Content-Type: image/png; name=\"a.png\"\r\n", "x", false },
 	{ "MESSAGE", "Content-Type: multipart/mixed; boundary=b\r\n",
 	    "--b\r\nContent-Disposition: attachment; filename*=utf-8''a%2eexe\r\n\r\nx\r\n--b--\r\n", true },
+	/* neither name nor disposition */
+	{ "MESSAGE", "Content-Type: application/octet-stream\r\n", "MZ", true },
+	{ "INVITE", "Content-Type: Application/Octet-Stream\r\n", "MZ", true },
+	{ "MESSAGE", "Content-Type: image/gif\r\n", "GIF89a", true },
+	{ "MESSAGE", "Content-Type: multipart/mixed; boundary=b\r\n",
+	    "--b\r\nContent-Type: application/x-msdownload\r\nContent-Transfer-Encoding: base64\r\n\r\nTVo=\r\n--b--\r\n", true },
+	/* RFC 5547, oddly */
+	{ "INVITE", "", "v=0\r\na=file-selector:name:\"a.exe\"\r\n", true },
+	{ "INVITE", "Content-Type: application/sdp\r\n", "v=0\r\nA=File-Selector:NAME:\"a.exe\"\r\n", true },
+	{ "INVITE", "Content-Type: application/sdp\r\n", "v=0\r\na = file-selector:name:\"a.exe\"\r\n", true },
+	{ "INVITE", "Content-Type: application/sdp\r\n", "v=0\ra=file-selector:name:\"a.exe\"\r", true },
+	{ "INVITE", "Content-Type: application/sdp\r\n", "v=0\na=file-selector:name:\"a.txt\" name:\"a.exe\"\n", true },
+	{ "INVITE", "Content-Type: application/sdp\r\n", "v=0\na=file-selector:name:\"a.txt\"\na=file-selector:name:\"a.exe\"\n",
+	    true },
+	{ "INVITE", "Content-Type: application/sdp\r\n", "v=0\nm=message 1 TCP/MSRP *\na=file-selector:name:\"a.txt\"\n"
+	    "a=file-transfer-id:x\nm=message 1 TCP/MSRP *\na=file-selector:name:\"b.txt\"\n", false },
+	{ "INVITE", "Content-Type: application/sdp\r\n", "v=0\nm=message 1 TCP/MSRP *\na=file-selector:name:\"a.txt\"\n"
+	    "m=message 1 TCP/MSRP *\na=file-selector:name:\"b.exe\"\n", true },
+	{ "INVITE", "Content-Type: application/sdp\r\n", "v=0\nm=message 1 TCP/MSRP *\na=file-selector:name:\"a.txt\"\n"
+	    "m=message 1 TCP/MSRP *\na=file-transfer-id:x\n", true },
+	{ "INVITE", "Content-Type: application/sdp\r\n", "v=0\nm=message 1 TCP/MSRP *\na=accept-types:message/cpim image/jpeg\n", true },
+	{ "INVITE", "Content-Type: application/sdp\r\n", "v=0\nm=message 1 TCP/MSRP *\na=accept-types:message/cpim\n"
+	    "a=accept-wrapped-types:application/octet-stream\n", true },
+	{ "INVITE", "Content-Type: multipart/mixed; boundary=a\r\n", "--a\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n"
+	    "--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\na=file-selector:name:\"a.exe\"\r\n--b--\r\n--a--\r\n", true },
+	/* MSN's invitation and Lync's, oddly */
+	{ "MESSAGE", "Content-Type: text/x-msmsgsinvite\r\n",
+	    "application-guid:5d3e02ab-6190-11d3-bbbb-00c04f795683\nInvitation-Command: INVITE\n", true },
+	{ "MESSAGE", "Content-Type: text/x-msmsgsinvite\r\n", "Application-Name: File Transfer\rInvitation-Command: INVITE\r", true },
+	{ "MESSAGE", "Content-Type: text/x-msmsgsinvite\r\n", "Application-File: a.exe\r\nApplication-File: a.txt\r\n", true },
+	{ "MESSAGE", "Content-Type: application/ms-filetransfer+xml\r\n",
+	    "<request><!-- <name>a.txt</name> --><f:name x='y'>a.exe</f:name></request>", true },
+	{ "MESSAGE", "Content-Type: application/ms-filetransfer+xml\r\n", "<request><f:name>a.txt</f:name></request>", false },
 };
 
 START_TEST(files_are_found)
@@ -500,6 +533,11 @@ START_TEST(files_are_found)
 	    "Application-Name: NetMeeting\r\nApplication-URL: http://www.evil.example\r\n"), POLICY_REASON_ALLOWED);
 	ck_assert_int_eq(filter(rule("block", "block", NULL, NULL), "application/sdp", "v=0\r\nm=audio 1 RTP/AVP 0\r\n"),
 	    POLICY_REASON_ALLOWED);
+	ck_assert_int_eq(filter(rule("block", "block", NULL, NULL), "application/sdp", "v=0\r\nm=message 1 TCP/MSRP *\r\n"
+	    "a=accept-types:* message/cpim text/plain application/im-iscomposing+xml\r\n"), POLICY_REASON_ALLOWED);
+	/* an offer that is encoded is read by some and not by others */
+	ck_assert_int_eq(filter(rule("allow", "block", NULL, NULL), "multipart/mixed; boundary=b", "--b\r\nContent-Type: application/sdp\r\n"
+	    "Content-Transfer-Encoding: base64\r\n\r\ndj0wDQo=\r\n--b--\r\n"), POLICY_REASON_CONTENT_SEALED);
 }
 END_TEST
 
