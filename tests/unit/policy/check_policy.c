@@ -356,32 +356,79 @@ START_TEST(eval_row)
 }
 END_TEST
 
-/* Every reason that the policy's files can give is in some row. */
+/* What policy_decide() can say; all others are said by who frames, connects, counts or knows the users. */
+static const enum policy_reason ours[] = {
+	POLICY_REASON_UNDECIDED, POLICY_REASON_ALLOWED, POLICY_REASON_FROM_DOMAIN_BLOCKED,
+	POLICY_REASON_TO_DOMAIN_BLOCKED, POLICY_REASON_PEER_BLOCKED, POLICY_REASON_REMOTE_USERS_OFF,
+	POLICY_REASON_NOT_FOR_USERS, POLICY_REASON_NOT_FOR_PARTNERS, POLICY_REASON_FEDERATION_OFF,
+	POLICY_REASON_UNKNOWN_PEER, POLICY_REASON_METHOD_NOT_ALLOWED, POLICY_REASON_SPOOFED_FROM,
+	POLICY_REASON_FROM_NOT_INTERNAL, POLICY_REASON_FROM_NOT_OF_PARTNER,
+	POLICY_REASON_TO_NOT_INTERNAL, POLICY_REASON_IP_LITERAL_DOMAIN, POLICY_REASON_BAD_DOMAIN,
+	POLICY_REASON_ROUTE_FORGED, POLICY_REASON_ROUTE_NOT_OURS, POLICY_REASON_NOT_INTERNAL_PEER,
+	POLICY_REASON_LOOPS_BACK, POLICY_REASON_FLOW_GONE, POLICY_REASON_NO_ROUTE,
+	POLICY_REASON_FROM_NOT_OURS, POLICY_REASON_DOMAIN_NOT_ALLOWED, POLICY_REASON_PROVIDER_OFF,
+	POLICY_REASON_FROM_NOT_OF_PROVIDER, POLICY_REASON_MEMBER_NOT_ALLOWED, POLICY_REASON_NEEDS_DNS,
+	POLICY_REASON_SRV_MISSING, POLICY_REASON_SRV_FAILED, POLICY_REASON_SRV_OUTSIDE_DOMAIN,
+	POLICY_REASON_SRV_PORT, POLICY_REASON_PEER_NOT_IN_SRV, POLICY_REASON_CERTIFICATE_UNTRUSTED,
+	POLICY_REASON_CERTIFICATE_USAGE, POLICY_REASON_CERTIFICATE_PIN, POLICY_REASON_PARTNER_PAUSED,
+};
+
+static bool
+is_ours(enum policy_reason reason)
+{
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		if (ours[i] == reason)
+			return true;
+	return false;
+}
+
+/* Each of ours is in some row, and no row has another. */
 START_TEST(every_reason_has_a_row)
 {
-	static const enum policy_reason ours[] = {
-		POLICY_REASON_UNDECIDED, POLICY_REASON_ALLOWED, POLICY_REASON_FROM_DOMAIN_BLOCKED,
-		POLICY_REASON_TO_DOMAIN_BLOCKED, POLICY_REASON_PEER_BLOCKED, POLICY_REASON_REMOTE_USERS_OFF,
-		POLICY_REASON_NOT_FOR_USERS, POLICY_REASON_NOT_FOR_PARTNERS, POLICY_REASON_FEDERATION_OFF,
-		POLICY_REASON_UNKNOWN_PEER, POLICY_REASON_METHOD_NOT_ALLOWED, POLICY_REASON_SPOOFED_FROM,
-		POLICY_REASON_FROM_NOT_INTERNAL, POLICY_REASON_FROM_NOT_OF_PARTNER,
-		POLICY_REASON_TO_NOT_INTERNAL, POLICY_REASON_IP_LITERAL_DOMAIN, POLICY_REASON_BAD_DOMAIN,
-		POLICY_REASON_ROUTE_FORGED, POLICY_REASON_ROUTE_NOT_OURS, POLICY_REASON_NOT_INTERNAL_PEER,
-		POLICY_REASON_LOOPS_BACK, POLICY_REASON_FLOW_GONE, POLICY_REASON_NO_ROUTE,
-		POLICY_REASON_FROM_NOT_OURS, POLICY_REASON_DOMAIN_NOT_ALLOWED, POLICY_REASON_PROVIDER_OFF,
-		POLICY_REASON_FROM_NOT_OF_PROVIDER, POLICY_REASON_MEMBER_NOT_ALLOWED, POLICY_REASON_NEEDS_DNS,
-		POLICY_REASON_SRV_MISSING, POLICY_REASON_SRV_FAILED, POLICY_REASON_SRV_OUTSIDE_DOMAIN,
-		POLICY_REASON_SRV_PORT, POLICY_REASON_PEER_NOT_IN_SRV, POLICY_REASON_CERTIFICATE_UNTRUSTED,
-		POLICY_REASON_CERTIFICATE_USAGE, POLICY_REASON_CERTIFICATE_PIN, POLICY_REASON_PARTNER_PAUSED,
-	};
-
-	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+	for (int r = 0; r < POLICY_NREASONS; r++) {
 		int seen = 0;
 
 		for (int k = 0; k < nrows; k++)
-			seen += strcmp(rows[k].reason, policy_reason_name(ours[i])) == 0;
-		ck_assert_msg(seen > 0, "no row for %s", policy_reason_name(ours[i]));
+			seen += strcmp(rows[k].reason, policy_reason_name((enum policy_reason)r)) == 0;
+		ck_assert_msg(seen > 0 || !is_ours((enum policy_reason)r), "no row for %s", policy_reason_name((enum policy_reason)r));
+		ck_assert_msg(seen == 0 || is_ours((enum policy_reason)r), "a row for %s", policy_reason_name((enum policy_reason)r));
 	}
+}
+END_TEST
+
+static bool
+has_word(const char *text, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *at = strstr(text, word); at != NULL; at = strstr(at + 1, word))
+		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789", at[n]) == NULL)
+			return true;
+	return false;
+}
+
+/* A reason that the code of the steps names is one of ours: so the list above is whole. */
+START_TEST(every_reason_is_listed)
+{
+	static const char *const sources[] = { "decision.c", "steps.c", "discovery.c", "keys.c", "walk.h" };
+	static const char *const words[] = {
+#define X(e, name, status, diag, pub, text) "POLICY_REASON_" #e,
+		POLICY_REASONS(X)
+#undef X
+	};
+	bool said[POLICY_NREASONS] = { false };
+
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+		char path[64], *text;
+
+		snprintf(path, sizeof(path), "../../policy/%s", sources[i]);
+		text = test_data(path);
+		for (int r = 0; r < POLICY_NREASONS; r++)
+			said[r] |= has_word(text, words[r]);
+		free(text);
+	}
+	for (int r = 0; r < POLICY_NREASONS; r++)
+		ck_assert_msg(said[r] == is_ours((enum policy_reason)r), "%s is %s", words[r], said[r] ? "not listed" : "never said");
 }
 END_TEST
 
@@ -590,6 +637,7 @@ main(void)
 	}
 	tcase_add_loop_test(tc, eval_row, 0, nrows);
 	tcase_add_test(tc, every_reason_has_a_row);
+	tcase_add_test(tc, every_reason_is_listed);
 	tcase_add_test(tc, trails_are_in_order);
 	tcase_add_test(tc, sentences);
 	tcase_add_test(tc, order_is_printed);
