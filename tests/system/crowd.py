@@ -1,77 +1,20 @@
 """crowd - the limits on connections and messages, at the limit and one past it; and
 a good client beside each attack, whose service is measured. Run by crowd.sh."""
 
-import os
-import re
 import select
 import socket
 import ssl
-import subprocess
 import sys
 import threading
 import time
 
-from hostile import NET, OUT, PARTNERS, PKI, T, USERS, World, run
-from sipnet import BUILD, Closed, Conn, Message, Silent, client_context, dial, request
+from hostile import NET, PARTNERS, T, USERS, World, run
+from crowd_tools import Inside, asks, give_all, metric
+from sipnet import Closed, Silent, client_context, dial, request
 
 HERE, NEAR, AWAY = NET + ".40.1", NET + ".40.77", NET + ".41.1"      # two of one block, one of another
 CAROL = "sip:carol@contoso.example"
 GENEROUS = 5.0                                                      # seconds; more than any noise
-
-
-class Inside:
-    """The Director's ends: 200 to all but what says X-Hold; keeps the Paths of who registers."""
-
-    def __init__(self, world):
-        self.door, self.paths, self.held, self.conns, self.over = world.door, {}, 0, [], False
-        self.threads = [threading.Thread(target=self.accepts, daemon=True)]
-        self.threads[0].start()
-
-    def accepts(self):
-        while not self.over:
-            try:
-                conn = self.door.accept(0.2)
-            except (Silent, OSError):
-                continue
-            conn.lock = threading.Lock()
-            self.conns.append(conn)
-            self.threads.append(threading.Thread(target=self.serves, args=(conn,), daemon=True))
-            self.threads[-1].start()
-
-    def serves(self, conn):
-        while not self.over:
-            try:
-                m = conn.recv(0.2)
-            except Silent:
-                continue
-            except Closed:
-                return
-            if m.status:
-                continue
-            if m.method == "REGISTER":
-                self.paths[m.get("From").split("<")[1].split(">")[0]] = (conn, m.get("Path"))
-            if m.get("X-Hold"):
-                self.held += 1
-            elif m.method not in ("ACK", "BENOTIFY"):
-                with conn.lock:
-                    conn.send(m.reply(200))
-
-    def notify(self, user):
-        conn, path = self.paths[user]
-        with conn.lock:
-            conn.send(request("BENOTIFY", user, "sip:bob@example.com", to=user, headers=["Route: " + path, "Event: x"], body=b"x" * 20000))
-
-    def end(self):
-        self.over = True
-        for t in self.threads:
-            t.join()
-
-
-def metric(edge, name):
-    text = subprocess.run([os.path.join(BUILD, "sallyportctl"), "--socket", os.path.join(edge.dir, "edge.sock"), "metrics"],
-                          check=True, capture_output=True, text=True).stdout
-    found = re.search(r"^%s (\d+)$" % re.escape(name), text, re.M)
-    return int(found.group(1)) if found else 0
 
 
 def hits(edge, limit):
@@ -102,15 +45,6 @@ def stays(n, make, seconds=0.3):
     while time.monotonic() < time_out and not any(ended(s, 0) for s in all_):
         time.sleep(0.02)
     return all_, [not ended(s, seconds if s is all_[-1] else 0) for s in all_]
-
-
-def asks(conn, **kw):
-    """The final status of a request."""
-    conn.send(request(**kw))
-    while True:
-        m = conn.recv()
-        if m.status >= 200:
-            return m
 
 
 # ---- at the limit, and one past it ----
@@ -327,14 +261,6 @@ def hello():
     except ssl.SSLWantReadError:
         pass
     return out.read()
-
-
-def give_all(socks):
-    for s in socks:
-        try:
-            s.close()
-        except OSError:
-            pass
 
 
 def beside():

@@ -53,9 +53,9 @@ def pki():
 class World:
     """An edge, the Director's end of its link, and whoever dials in."""
 
-    def __init__(self, name, limits="", workers=1, users_door=""):
+    def __init__(self, name, limits="", workers=1, users_door="", program="sallyport-edge"):
         self.door = Door(DIRECTOR + ":5061", "director")
-        self.edge = Edge(name, config(limits, workers, users_door), POLICY)
+        self.edge = Edge(name, config(limits, workers, users_door), POLICY, program=program)
         self.director = None
 
     def inside(self):

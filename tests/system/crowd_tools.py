@@ -1,0 +1,83 @@
+"""crowd_tools - a Director that answers, and what is asked of an edge, for the tests under load."""
+
+import os
+import re
+import subprocess
+import threading
+
+from sipnet import BUILD, Closed, Silent, request
+
+
+class Inside:
+    """The Director's ends: 200 to all but what says X-Hold; keeps the Paths of who registers."""
+
+    def __init__(self, world):
+        self.door, self.paths, self.held, self.conns, self.over = world.door, {}, 0, [], False
+        self.answers = {}       # final responses to what was said here, by Call-ID
+        self.threads = [threading.Thread(target=self.accepts, daemon=True)]
+        self.threads[0].start()
+
+    def accepts(self):
+        while not self.over:
+            try:
+                conn = self.door.accept(0.2)
+            except (Silent, OSError):
+                continue
+            conn.lock = threading.Lock()
+            self.conns.append(conn)
+            self.threads.append(threading.Thread(target=self.serves, args=(conn,), daemon=True))
+            self.threads[-1].start()
+
+    def serves(self, conn):
+        while not self.over:
+            try:
+                m = conn.recv(0.2)
+            except Silent:
+                continue
+            except Closed:
+                return
+            if m.status:
+                if m.status >= 200:
+                    self.answers[m.get("Call-ID")] = m.status
+                continue
+            if m.method == "REGISTER":
+                self.paths[m.get("From").split("<")[1].split(">")[0]] = (conn, m.get("Path"))
+            if m.get("X-Hold"):
+                self.held += 1
+            elif m.method not in ("ACK", "BENOTIFY"):
+                with conn.lock:
+                    conn.send(m.reply(200))
+
+    def notify(self, user):
+        conn, path = self.paths[user]
+        with conn.lock:
+            conn.send(request("BENOTIFY", user, "sip:bob@example.com", to=user, headers=["Route: " + path, "Event: x"], body=b"x" * 20000))
+
+    def end(self):
+        self.over = True
+        for t in self.threads:
+            t.join()
+
+
+def metric(edge, name):
+    text = subprocess.run([os.path.join(BUILD, "sallyportctl"), "--socket", os.path.join(edge.dir, "edge.sock"), "metrics"],
+                          check=True, capture_output=True, text=True).stdout
+    found = re.search(r"^%s (\d+)$" % re.escape(name), text, re.M)
+    return int(found.group(1)) if found else 0
+
+
+def asks(conn, **kw):
+    """The final status of a request."""
+    conn.send(request(**kw))
+    while True:
+        m = conn.recv()
+        if m.status >= 200:
+            return m
+
+
+def give_all(socks):
+    for s in socks:
+        try:
+            s.close()
+        except OSError:
+            pass

@@ -1,0 +1,340 @@
+"""failures - what the edge needs breaks: next hops that hang, flap or are black
+holes, descriptors, memory, disk, and the process itself. Each request that was sent
+is counted: it has an answer, or its connection was closed. Run by failures.sh."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+from hostile import DIRECTOR, POLICY, T, USERS, World, config, run
+from crowd_tools import Inside, asks, give_all, metric
+from sipnet import BUILD, RUN, Closed, Door, Edge, Silent, dial, request
+
+
+def until(condition, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def proxy_of(edge):
+    """The process that faces the network: the one with most sockets."""
+    def sockets(pid):
+        try:
+            return sum("socket:" in os.readlink("/proc/%s/fd/%s" % (pid, fd)) for fd in os.listdir("/proc/%s/fd" % pid))
+        except OSError:
+            return 0
+    pid = edge.proc.pid
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+        return max((int(p) for p in f.read().split()), key=sockets)
+
+
+class Load:
+    """Users who ask one after the other, each on a connection of its own, and anew when it ends."""
+
+    def __init__(self, users=4):
+        self.over, self.asked, self.statuses, self.closed, self.lost = False, 0, {}, 0, 0
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self.user, daemon=True) for _ in range(users)]
+        for t in self.threads:
+            t.start()
+
+    def user(self):
+        conn = None
+        while not self.over:
+            try:
+                conn = conn or dial(USERS)
+            except (OSError, Closed):
+                time.sleep(0.05)
+                continue
+            outcome = None
+            try:
+                outcome = asks(conn).status
+            except Closed:
+                outcome = "closed"
+            except Silent:
+                outcome = "lost"
+            with self.lock:
+                self.asked += 1
+                if outcome == "closed":
+                    self.closed += 1
+                elif outcome == "lost":
+                    self.lost += 1
+                else:
+                    self.statuses[outcome] = self.statuses.get(outcome, 0) + 1
+            if outcome in ("closed", "lost"):
+                conn.close()
+                conn = None
+            time.sleep(0.01)
+
+    def answered(self, status=200):
+        with self.lock:
+            return self.statuses.get(status, 0)
+
+    def end(self):
+        """None if none was lost."""
+        self.over = True
+        for t in self.threads:
+            t.join()
+        print("# %d asked: %r, %d closed, %d lost" % (self.asked, self.statuses, self.closed, self.lost), flush=True)
+        if self.lost or self.asked != sum(self.statuses.values()) + self.closed or not self.asked:
+            return "%d of %d lost" % (self.lost, self.asked)
+        return None
+
+
+LIMITS = "request = 2; failover = 1; connect = 1; user_rate = 0; sign_in = 300;"
+
+
+def next_hop():
+    world = World("next-hop", LIMITS)
+
+    def hung():
+        """It takes connections and bytes, and says nothing."""
+        world.inside()
+        load = Load()
+        good = until(lambda: load.answered(504) >= 4)
+        return load.end() or good or "no 504"
+    T.run("a next hop that hangs: every request has its answer", hung)
+    inside = Inside(world)
+    world.director.close()
+    T.run("one that speaks again is used again", lambda: until(lambda: asks(dial(USERS)).status == 200, 20))
+
+    def flapping():
+        load, breaks = Load(), 0
+        end = time.monotonic() + 6
+        while time.monotonic() < end:
+            time.sleep(0.3)
+            for conn in inside.conns[-1:]:
+                try:
+                    conn.sock.shutdown(socket.SHUT_RDWR)
+                    breaks += 1
+                except OSError:
+                    pass
+        return load.end() or (breaks > 3 and load.answered() > 10) or "%d breaks, %r" % (breaks, load.statuses)
+    T.run("a next hop that comes and goes: every request has its answer", flapping)
+    T.run("and then it serves", lambda: until(lambda: asks(dial(USERS)).status == 200, 20))
+    inside.end()
+    for conn in inside.conns:
+        conn.close()
+    world.door.close()
+
+    def black_hole():
+        """Nobody answers a SYN: the queue of who listens there is full."""
+        host, port = DIRECTOR, 5061
+        hole = socket.socket()
+        hole.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        hole.bind((host, port))
+        hole.listen(0)
+        fill = []
+        for _ in range(3):
+            s = socket.socket()
+            s.setblocking(False)
+            s.connect_ex((host, port))
+            fill.append(s)
+        load = Load()
+        good = until(lambda: load.answered(504) >= 4, 15)
+        wrong = load.end()
+        give_all(fill + [hole])
+        return wrong or good or "no 504: %r" % load.statuses
+    T.run("a black hole: every request has its answer", black_hole)
+    world.door = Door(DIRECTOR + ":5061", "director")
+    inside = Inside(world)
+    T.run("and then it serves again", lambda: until(lambda: asks(dial(USERS)).status == 200, 20))
+    inside.end()
+    world.end()
+
+
+def limited(name, what):
+    """The edge, with less than it would like to have."""
+    path = os.path.join(RUN, name)
+    with open(path, "w") as f:
+        f.write('#!/bin/sh\nulimit %s || exit 1\nexec "%s/sallyport-edge" "$@"\n' % (what, BUILD))
+    os.chmod(path, 0o755)
+    return path
+
+
+def descriptors():
+    world = World("descriptors", LIMITS + "handshake = 30;", program=limited("few-files", "-n 48"))
+    inside, edge, old = Inside(world), world.edge, dial(USERS)
+    T.check("it serves", asks(old).status == 200)
+    def exhausted():
+        more = [socket.create_connection(tuple(USERS.rsplit(":", 1))) for _ in range(60)]
+        if not edge.logged("event=accept-failed"):
+            return "not told"
+        if asks(old).status != 200 or metric(edge, 'sallyport_limit_hits_total{limit="files"}') == 0:
+            return "who is there is not served, or it is not counted"
+        late = threading.Timer(0.5, give_all, (more,))
+        late.start()
+        # it waits in the queue until there is room, and is served then
+        return asks(dial(USERS)).status == 200
+    T.run("no descriptors: who is there is served, who comes waits until there are some", exhausted)
+    inside.end()
+    world.end()
+
+
+def disk():
+    full = os.path.join(RUN, "full")
+    os.makedirs(full, exist_ok=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=777", "tmpfs", full], stderr=subprocess.DEVNULL).returncode:
+        print("skip no disk can be mounted here", flush=True)
+        return
+    door = None
+    try:
+        door = Door(DIRECTOR + ":5061", "director")
+        text = config(LIMITS).replace('log = { level = "info"; refusals = 0; };',
+                                      'log = { level = "info"; refusals = 0; };\nsession_log = { file = "%s/sessions"; };' % full)
+        edge = Edge("disk", text, POLICY)
+        world = type("W", (), {"door": door})
+        inside = Inside(world)
+
+        def runs_full():
+            with open(os.path.join(full, "filler"), "wb", buffering=0) as f:
+                try:
+                    while f.write(b"x" * 1024):
+                        pass
+                except OSError:
+                    pass
+            load = Load()
+            lost = until(lambda: load.answered() > 100 and
+                         metric(edge, 'sallyport_session_lines_total{result="failed"}') > 0)
+            wrong = load.end()
+            if wrong or not lost or set(load.statuses) != {200}:
+                return wrong or "lines lost: %s, %r" % (lost, load.statuses)
+            os.unlink(os.path.join(full, "filler"))
+            before = metric(edge, 'sallyport_session_lines_total{result="ok"}')
+            asks(dial(USERS))
+            return until(lambda: metric(edge, 'sallyport_session_lines_total{result="ok"}') > before) or "no lines when there is room again"
+        T.run("a full disk: all are served, lost lines are counted, and lines are written when there is room", runs_full)
+        inside.end()
+        T.check("disk: the edge ends in order", edge.stop() == 0)
+    finally:
+        if door:
+            door.close()
+        subprocess.run(["umount", "-l", full], check=True)
+
+
+def killed():
+    world = World("killed", LIMITS, workers=2)
+    inside, load = Inside(world), Load()
+    T.check("it serves under load", until(lambda: load.answered() > 50))
+
+    def proxy():
+        for _ in range(3):
+            before, was = load.answered(), proxy_of(world.edge)
+            os.kill(was, signal.SIGKILL)
+            if not until(lambda: load.answered() > before + 20, 20):
+                return "it does not serve again"
+        return True
+    T.run("the proxy is killed three times under load, and serves again", proxy)
+
+    def whole():
+        edge = world.edge
+        edge.proc.send_signal(signal.SIGKILL)
+        edge.proc.wait()
+        edge.stop()
+        before = load.answered()
+        world.edge = Edge("killed", config(LIMITS, 2), POLICY)
+        return until(lambda: load.answered() > before + 20, 20) or "it does not serve again"
+    T.run("kill -9 of the whole under load, and a start: it serves again", whole)
+    T.run("of all requests none was lost: answered, or the connection closed", load.end)
+    inside.end()
+    world.end()
+
+
+def memory():
+    def data_of(edge):
+        with open("/proc/%d/status" % proxy_of(edge)) as f:
+            return [int(line.split()[1]) for line in f if line.startswith("VmData")][0]
+    limits = LIMITS + "message = 60; message_size = 2000000;"
+    world = World("measured", limits)
+    used = data_of(world.edge)
+    world.edge.stop()
+    world.door.close()
+    # some 20 MiB more than it has when nobody is there
+    world = World("memory", limits, program=limited("little-memory", "-d %d" % (used + 20000)))
+    inside, load, was = Inside(world), Load(), proxy_of(world.edge)
+    T.check("it serves with little memory", until(lambda: load.answered() > 20))
+
+    def out():
+        conns, before = [], load.answered()
+        try:
+            for _ in range(40):
+                conns.append(dial(USERS))
+                conns[-1].send(request(body=b"x" * 1500000)[:-10])
+        except (OSError, Closed, Silent):
+            pass
+        gone = until(lambda: not os.path.exists("/proc/%d" % was))
+        give_all(c.sock for c in conns)
+        return (gone and until(lambda: load.answered() > before + 20, 20)) or "gone: %s" % gone
+    T.run("no memory: the proxy ends, another takes its place and serves", out)
+    T.run("of all requests none was lost: answered, or the connection closed", load.end)
+    inside.end()
+    world.end()
+
+
+def mail():
+    """Requests to users whose connections are other workers', and end meanwhile."""
+    world = World("mail", LIMITS, workers=4)
+    inside, over = Inside(world), threading.Event()
+    asked, wrong, rng = set(), [], random.Random(7)
+    T.check("every worker has its link to the Director", until(lambda: len(inside.conns) == 4))
+
+    def user(n):
+        name, turn = "sip:u%d@example.com" % n, 0
+        while not over.is_set():
+            turn += 1
+            try:
+                c = dial(USERS)
+                if asks(c, method="REGISTER", uri="sip:example.com", sender=name, to=name,
+                        headers=["Contact: <%s;transport=tls>" % name]).status != 200:
+                    wrong.append("REGISTER")
+                # with these it is done; the rest find it gone, or going
+                for _ in range(turn * 7 % 23):
+                    m = c.recv(0.5)
+                    c.send(m.reply(200))
+            except (Silent, Closed):
+                pass
+            except OSError as e:
+                wrong.append(repr(e))
+            finally:
+                c.close()
+
+    threads = [threading.Thread(target=user, args=(n,), daemon=True) for n in range(6)]
+    for t in threads:
+        t.start()
+    until(lambda: len(inside.paths) == 6)
+    end = time.monotonic() + 6
+    while time.monotonic() < end:
+        for name, (_, path) in list(inside.paths.items()):
+            call = "mail-%d" % len(asked)
+            conn = rng.choice(inside.conns)
+            with conn.lock:
+                conn.send(request("MESSAGE", name, "sip:bob@example.com", to=name, call=call, headers=["Route: " + path]))
+            asked.add(call)
+        time.sleep(0.005)
+    everything = until(lambda: asked == set(inside.answers), 15)
+    over.set()
+    for t in threads:
+        t.join()
+    by_status = {}
+    for status in inside.answers.values():
+        by_status[status] = by_status.get(status, 0) + 1
+    print("# %d asked: %r" % (len(asked), by_status), flush=True)
+    T.check("requests to connections that end meanwhile: each has one answer", everything and not wrong,
+            "(%d without, %r)" % (len(asked - set(inside.answers)), wrong[:1]))
+    T.check("some found their user, and some did not", by_status.get(200, 0) > 20 and len(by_status) > 1, repr(by_status))
+    T.check("nothing is left in flight", until(lambda: metric(world.edge, "sallyport_transactions") == 0, 40) or
+            metric(world.edge, "sallyport_transactions"))
+    inside.end()
+    world.end()
+
+
+sys.exit(run(dict(next_hop=next_hop, descriptors=descriptors, disk=disk, killed=killed, memory=memory, mail=mail)))
