@@ -370,7 +370,8 @@ read_options(struct options *o, int argc, char **argv)
 static int
 read_message(struct options *o)
 {
-	FILE *f = strcmp(o->message, "-") == 0 ? stdin : fopen(o->message, "rb");
+	bool piped = strcmp(o->message, "-") == 0;
+	FILE *f = piped ? stdin : fopen(o->message, "rb");
 	size_t n;
 	int status = EX_OK;
 
@@ -384,7 +385,7 @@ read_message(struct options *o)
 		status = wrong(EX_DATAERR, "is larger than 65536 bytes", o->message);
 	else if (n == 0)
 		status = wrong(EX_DATAERR, "is empty", o->message);
-	if (f != stdin)
+	if (!piped)
 		fclose(f);
 	o->q.message = span_of(o->bytes, n);
 	return status;

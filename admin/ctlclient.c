@@ -207,10 +207,12 @@ ctlclient_send(struct ctlclient *c, int fd)
 		}
 		if (sent == -1 && errno == EINTR)
 			continue;
-		if (sent == -1 && errno == EAGAIN && (err = wait_for(c, POLLOUT, until)) == SP_OK)
-			continue;
-		return give_up(c, sent == -1 && errno == EAGAIN ? SP_ETIME : errno == EPIPE || errno == ECONNRESET ?
-		    SP_ECLOSED : SP_EIO);
+		if (sent == -1 && errno == EAGAIN) {
+			if ((err = wait_for(c, POLLOUT, until)) == SP_OK)
+				continue;
+			return give_up(c, err);
+		}
+		return give_up(c, errno == EPIPE || errno == ECONNRESET ? SP_ECLOSED : SP_EIO);
 	}
 	c->ended = false;
 	return SP_OK;

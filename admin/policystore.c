@@ -610,7 +610,7 @@ replace(struct policystore *ps, const struct policy_change *c, struct span text,
 {
 	char *old = old_path(ps);
 	struct stat st;
-	int err = SP_OK, more;
+	int err = SP_OK;
 
 	if (stat(ps->policy, &st) != 0)
 		err = disk_failed(errs, "cannot be looked at", ps->policy);
@@ -621,7 +621,7 @@ replace(struct policystore *ps, const struct policy_change *c, struct span text,
 	} else if ((err = disk_write(ps, ps->policy, SPAN_NONE, text, &st, errs)) != SP_OK ||
 	    (err = audit_append(ps, c, errs)) != SP_OK ||
 	    (who->apply != NULL && (err = who->apply(who->arg, c, text, errs)) != SP_OK)) {
-		if ((more = put_back(ps, c, old, errs)) != SP_OK)
+		if (put_back(ps, c, old, errs) != SP_OK)
 			conf_error(errs, NULL, 0, "version %" PRIu64 " could not be taken back; the next use of the store will "
 			    "look after it", c->version);
 	} else {

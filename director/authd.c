@@ -979,7 +979,7 @@ authd_start(struct authd *a, const struct authd_setup *setup)
 
 	memset(a, 0, sizeof(*a));
 	a->control = -1;
-	if ((err = make_pairs(n, pair)) != SP_OK || (a->pid = fork()) < 0) {
+	if (make_pairs(n, pair) != SP_OK || (a->pid = fork()) < 0) {
 		close_side(n, pair, 0);
 		close_side(n, pair, 1);
 		free(pair);

@@ -28,9 +28,9 @@ enum signin {
 	SIGNIN_FOUND
 };
 
-/* Credentials for the realm; *c borrows from the message. Authorization and Proxy-Authorization are alike (MS 3.3). */
+/* Credentials for the realm; *out borrows from the message. Authorization and Proxy-Authorization are alike (MS 3.3). */
 enum signin signin_find(const struct director_config *, const struct sip_message *, struct span realm,
-	    struct auth_credentials *c);
+	    struct auth_credentials *out);
 /* Take all credentials for the realm out; those for others are none of our business. */
 void	signin_strip(struct sip_message *, struct span realm);
 /* The Date that a challenge has, so that a client can tell a wrong clock from a wrong password (MS 3.2). */

@@ -139,6 +139,7 @@ decide(struct edge_worker *w, struct sip_link *l, struct sip_message *m, struct 
 {
 	struct sip_held *held;
 
+	answer->dns.ntargets = 0;	/* nobody was asked */
 	*d = ask_policy(w, f);
 	if (d->verdict != POLICY_ASK_DNS) {
 		try_other(w, m, f, d);

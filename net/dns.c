@@ -94,7 +94,7 @@ struct question {
 	bool			 closing, no_store;
 	struct part		 part[2];
 	unsigned		 nparts;
-	LIST_HEAD(, sock)	 socks;
+	LIST_HEAD(sockets, sock)	 socks;
 	struct net_timer	 retry;		/* c-ares' own time-outs */
 	struct net_timer	 grace;
 	struct net_timer	 deadline;
@@ -113,9 +113,9 @@ struct net_dns {
 	struct entries		*table;
 	unsigned		 mask;		/* of the table's size, a power of two */
 	unsigned		 nentries;
-	TAILQ_HEAD(, entry)	 by_age;
+	TAILQ_HEAD(by_age, entry)	 by_age;
 
-	LIST_HEAD(, question)	 flight;
+	LIST_HEAD(questions, question)	 flight;
 	unsigned		 nflight;
 	struct queries		 queries;
 };

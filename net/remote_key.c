@@ -55,7 +55,7 @@ ask(const struct remote *r, enum net_key_scheme scheme, const unsigned char *dig
 	net_key_put(&w, &q);
 	f.len = w.len;
 	/* what keyd would take for a break-in is not even asked */
-	if (fd == -1 || w.failed || (n != 28 && n != 32 && n != 48 && n != 64) || (err = chan_send(fd, &f, NULL, 0)) != SP_OK)
+	if (fd == -1 || w.failed || (n != 28 && n != 32 && n != 48 && n != 64) || chan_send(fd, &f, NULL, 0) != SP_OK)
 		return 0;
 	m = xmalloc(sizeof(*m));
 	/* an answer that came too late for the question before is not ours */

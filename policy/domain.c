@@ -63,7 +63,7 @@ is_ipv4(struct span s)
 static bool
 is_host_name(struct span s)
 {
-	struct span label = SPAN_NONE;
+	struct span label;
 
 	if (s.n == 0 || s.n > NAME_MAX_)
 		return false;

@@ -200,9 +200,9 @@ login_do(struct site *s, struct http_request *q, struct http_reply *r)
 		break;
 	case LOGIN_WAIT:
 		snprintf(why, sizeof(why), "Too many attempts. Try again in %llu seconds.",
-		    (unsigned long long)(wait_ms / 1000 + 1));
+		    (unsigned long long)wait_ms / 1000 + 1);
 		show_form(s, q, r, 429, next, why);
-		reply_header(r, "Retry-After", "%llu", (unsigned long long)(wait_ms / 1000 + 1));
+		reply_header(r, "Retry-After", "%llu", (unsigned long long)wait_ms / 1000 + 1);
 		break;
 	case LOGIN_BUSY:
 		show_form(s, q, r, 503, next, "Too many log-ins at this moment. Try again in a second.");
