@@ -165,7 +165,7 @@ ctl_trace(int argc, char **argv)
 	static const struct ctl_option options[] = {
 		{ "domain", "DOMAIN", RECORD_TEXT, "only messages from or to this domain, or below it" },
 		{ "user", "USER@DOMAIN", RECORD_TEXT, "only messages from or to this user" },
-		{ "partner", "SERVER", RECORD_TEXT, "only connections with this server, or below that name" },
+		{ "partner", "NAME", RECORD_TEXT, "only connections with this partner: name, server or domain" },
 		{ "count", "N", RECORD_INT, "end after so many messages" },
 		{ "heads", NULL, RECORD_BOOL, "only the first line of each message" },
 		{ NULL, NULL, 0, NULL }
@@ -192,8 +192,9 @@ static int
 partner_show(int argc, char **argv)
 {
 	static const struct ctl_question q = { .command = "partner show", .verb = "partner-show", .operand = "name",
-	    .operand_name = "NAME", .card = "partner", .help = "Shows one of them: state, last success and last failure with its reason, and the\n"
-	    "certificate that it has shown. NAME is the partner's or its server's." };
+	    .operand_name = "NAME", .card = "partner", .help = "Shows one of them: state, last success and last failure with its reason, the\n"
+	    "certificate that it has shown, what the policy says of it, and what was counted.\n"
+	    "NAME is the partner's, its server's, or one of its domains." };
 
 	return ctl_ask(&q, argc, argv);
 }

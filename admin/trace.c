@@ -226,6 +226,12 @@ copy(char out[FILTER_MAX], struct span s)
 void
 trace_run(struct trace *t, struct control_request *r)
 {
+	trace_run_with(t, r, NULL);
+}
+
+void
+trace_run_with(struct trace *t, struct control_request *r, const char *server)
+{
 	struct tracer *tr = NULL;
 	unsigned char room[RECORD_SMALL];
 	struct record_writer w;
@@ -245,7 +251,7 @@ trace_run(struct trace *t, struct control_request *r)
 	atomic_store(&tr->dropped, 0);
 	copy(tr->filter.domain, control_text(r, "domain"));
 	copy(tr->filter.user, control_text(r, "user"));
-	copy(tr->filter.partner, control_text(r, "partner"));
+	copy(tr->filter.partner, server != NULL ? span_str(server) : control_text(r, "partner"));
 	tr->filter.heads = control_int(r, "heads", 0) != 0;
 	tr->on = true;
 	pthread_mutex_unlock(&t->lock);

@@ -29,5 +29,10 @@ struct sip_tap *trace_tap(struct trace *);
 	{ "domain", RECORD_TEXT, false }, { "user", RECORD_TEXT, false }, { "partner", RECORD_TEXT, false }, \
 	{ "count", RECORD_INT, false }, { "heads", RECORD_BOOL, false }
 void	trace_run(struct trace *, struct control_request *);
+/*
+ * The same; "partner" means just this server instead of whatever the request says (NULL: as it says: a server's name, or
+ * what it is below).
+ */
+void	trace_run_with(struct trace *, struct control_request *, const char *server);
 
 #endif

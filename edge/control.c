@@ -19,6 +19,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "common/mem.h"
 #include "edge/controls.h"
 #include "sip/sessions.h"
 
@@ -277,12 +278,50 @@ class_name(unsigned class)
 	return policy_class_name((enum policy_class)class);
 }
 
+/* Whose server is meant by a display name or a domain: the policy knows, and that is with the workers. */
+struct meant {
+	char	name[VIEW_NAME], server[VIEW_NAME];
+};
+
+static void
+find_meant(void *who, struct control_answer *a)
+{
+	struct edge_worker *w = ((struct net_worker *)who)->owner;
+	const struct meant *q = a->question;
+	struct meant *m = a->slot;
+	size_t i = edge_find_partner(w->rules, span_str(q->name));
+
+	if (i != SIZE_MAX)
+		snprintf(m->server, sizeof(m->server), "%s", policy_partner_get(w->rules, i)->server);
+}
+
+static void
+trace_meant(struct control_request *r, const void *question, struct control_answer *const *answer, unsigned n)
+{
+	const struct edge *e = control_owner(r);
+	const struct meant *m = NULL;
+
+	(void)question;
+	for (unsigned i = 0; i < n && m == NULL; i++)
+		m = answer[i] != NULL ? answer[i]->slot : NULL;
+	trace_run_with(e->trace, r, m != NULL && m->server[0] != '\0' ? m->server : NULL);
+}
+
 static void
 run_trace(struct control_request *r)
 {
 	const struct edge *e = control_owner(r);
+	struct span partner = control_text(r, "partner");
+	struct meant *q;
 
-	trace_run(e->trace, r);
+	if (partner.n == 0) {
+		trace_run(e->trace, r);
+		return;
+	}
+	q = xcalloc(1, sizeof(*q));
+	snprintf(q->name, sizeof(q->name), "%.*s", SPAN_FMT(partner));
+	control_ask_workers(r, &(struct control_asked){ .fn = find_meant, .question = q, .slot_size = sizeof(struct meant),
+	    .done = trace_meant });
 }
 
 /* ---- the table ---- */

@@ -11,11 +11,17 @@
 
 #include "admin/view.h"
 #include "common/clock.h"
+#include "common/err.h"
 #include "common/mem.h"
 #include "edge/controls.h"
+#include "net/stats.h"
+#include "policy/content.h"
+#include "policy/domain.h"
 #include "sip/state.h"
 
 #define TEST_EVERY_MS	50
+#define DOMAINS_SHOWN	40	/* of one partner; how many more there are is said */
+#define PINS_SHOWN	8
 #define TEST_MS		15000	/* more than limits.connect's default and DNS together */
 
 /* ---- what a worker knows of each partner ---- */
@@ -24,7 +30,7 @@ struct partner_state {
 	bool			 called;	/* there is a next hop */
 	bool			 up, by_inbound;
 	const char		*state;
-	unsigned		 waiting, links_in, links_out;
+	unsigned		 waiting, links_in, links_out, number;	/* the last: under which it is counted */
 	uint64_t		 retry_ms;
 	time_t			 up_at, failed_at;
 	enum policy_reason	 failure;
@@ -129,6 +135,8 @@ look_at_partners(void *who, struct control_answer *a)
 	view->v = xcalloc(view->n + 1, sizeof(*view->v));
 	x.v = xcalloc(view->n + 1, sizeof(*x.v));
 	for (size_t i = 0; i < view->n; i++)
+		view->v[i].number = w->partner_number[i];
+	for (size_t i = 0; i < view->n; i++)
 		x.v[i] = (struct by_server){ policy_partner_get(w->rules, i)->server, i };
 	qsort(x.v, view->n, sizeof(*x.v), compare_servers);
 	sip_relay_each_hop(w->relay, take_hop, &x);
@@ -223,6 +231,7 @@ static void
 add_state(struct partner_state *to, const struct partner_state *s)
 {
 	to->called |= s->called;
+	to->number = s->number;
 	to->up |= s->up;
 	to->by_inbound |= s->by_inbound;
 	to->waiting += s->waiting;
@@ -315,6 +324,7 @@ put_row(struct control_request *r, const struct partners *ps, size_t i)
 	const struct policy_partner *p = policy_partner_get(ps->rules, i);
 	const struct partner_state *s = &ps->sum.v[i];
 	const struct partner_seen *seen = &ps->seen[i];
+	struct policy_partner_terms terms;
 	unsigned char room[RECORD_SMALL];
 	struct record_writer w;
 
@@ -325,6 +335,13 @@ put_row(struct control_request *r, const struct partners *ps, size_t i)
 	record_str(&w, "state", verdict(s));
 	record_int(&w, "in", s->links_in);
 	record_int(&w, "out", s->links_out);
+	if (s->number != 0) {
+		record_int(&w, "received", (int64_t)stats_partner_value(s->number, STATS_PARTNER_IN));
+		record_int(&w, "sent", (int64_t)stats_partner_value(s->number, STATS_PARTNER_OUT));
+		record_int(&w, "refused", (int64_t)stats_partner_value(s->number, STATS_PARTNER_REFUSED));
+	}
+	policy_partner_terms_of(ps->rules, i, &terms);
+	record_bool(&w, "paused", terms.paused);
 	record_time(&w, "last_success", s->up_at > seen->accepted_at ? s->up_at : seen->accepted_at);
 	record_time(&w, "last_failure", s->failed_at > seen->refused_at ? s->failed_at : seen->refused_at);
 	if (seen->accepted || seen->refused)
@@ -332,14 +349,110 @@ put_row(struct control_request *r, const struct partners *ps, size_t i)
 	control_put(r, &w);
 }
 
+/* ---- what the policy says of one, and what was counted ---- */
+
+struct domains {
+	struct record_writer	*w;
+	size_t			 n;
+};
+
+/* As policy.conf has them: ".contoso.example" is what is below it. */
+static void
+put_domain(void *arg, struct span domain, bool below)
+{
+	struct domains *d = arg;
+	char text[VIEW_NAME + 1];
+
+	if (d->n++ >= DOMAINS_SHOWN)
+		return;
+	snprintf(text, sizeof(text), "%s%.*s", below ? "." : "", SPAN_FMT(domain));
+	record_item(d->w, "domains", span_str(text));
+}
+
+static void
+put_content(struct record_writer *w, const char *name, const struct policy_content *c)
+{
+	static const char *const words[] = {
+		[POLICY_CONTENT_ALLOW] = "allow", [POLICY_CONTENT_WARN] = "warn", [POLICY_CONTENT_LISTED] = "block-listed",
+		[POLICY_CONTENT_BLOCK] = "block"
+	};
+
+	if (c != NULL)
+		record_printf(w, name, "links %s, files %s (%s:%d)", words[c->links], words[c->files], c->file, c->line);
+}
+
+static void
+put_terms(struct record_writer *w, const struct policy_rules *rules, size_t i)
+{
+	enum policy_class class = policy_partner_class(rules, i);
+	const unsigned char *pin[PINS_SHOWN];
+	struct policy_partner_terms t;
+	struct domains d = { .w = w };
+	size_t npins = policy_partner_pins(rules, i, pin, PINS_SHOWN);
+
+	policy_partner_terms_of(rules, i, &t);
+	policy_partner_each_domain(rules, i, put_domain, &d);
+	if (d.n > DOMAINS_SHOWN)
+		record_int(w, "more_domains", (int64_t)(d.n - DOMAINS_SHOWN));
+	record_bool(w, "paused", t.paused);
+	if (class == POLICY_CLASS_PROVIDER)
+		record_bool(w, "enabled", t.enabled);
+	record_str(w, "verification", t.verification);
+	record_bool(w, "trusted", t.trusted);
+	record_bool(w, "member", t.member);
+	record_str(w, "certificate_rule", t.certificate);
+	for (size_t k = 0; k < npins && k < PINS_SHOWN; k++) {
+		char hex[65];
+		struct strbuf sb;
+
+		strbuf_init(&sb, hex, sizeof(hex));
+		strbuf_hex(&sb, pin[k], 32, false);
+		record_item(w, "pins", span_str(hex));
+	}
+	if (class != POLICY_CLASS_UNKNOWN) {
+		put_content(w, "content_in", policy_content_of(rules, class, false));
+		put_content(w, "content_out", policy_content_of(rules, class, true));
+	}
+}
+
+static void
+put_last(struct record_writer *w, unsigned number, enum stats_of_partner what, const char *why_name, const char *at_name)
+{
+	enum policy_reason why;
+	time_t at;
+
+	if (stats_partner_last(number, what, &why, &at)) {
+		record_str(w, why_name, policy_reason_name(why));
+		record_time(w, at_name, at);
+	}
+}
+
+static void
+put_counters(struct record_writer *w, unsigned number, time_t since)
+{
+	/* of one beyond STATS_PARTNERS_MAX there are none of its own */
+	if (number == 0)
+		return;
+	record_time(w, "counted_since", since);
+	record_int(w, "received", (int64_t)stats_partner_value(number, STATS_PARTNER_IN));
+	record_int(w, "sent", (int64_t)stats_partner_value(number, STATS_PARTNER_OUT));
+	record_int(w, "unanswered", (int64_t)stats_partner_value(number, STATS_PARTNER_FAILED));
+	put_last(w, number, STATS_PARTNER_FAILED, "unanswered_reason", "unanswered_at");
+	record_int(w, "refused", (int64_t)stats_partner_value(number, STATS_PARTNER_REFUSED));
+	put_last(w, number, STATS_PARTNER_REFUSED, "refused_reason", "refused_at");
+	record_int(w, "handshake_failures", (int64_t)stats_partner_value(number, STATS_PARTNER_UNMADE));
+	put_last(w, number, STATS_PARTNER_UNMADE, "handshake_reason", "handshake_at");
+}
+
 static void
 put_card(struct control_request *r, const struct partners *ps, size_t i)
 {
+	const struct edge *e = control_owner(r);
 	const struct policy_partner *p = policy_partner_get(ps->rules, i);
 	const struct partner_state *s = &ps->sum.v[i];
 	const struct partner_seen *seen = &ps->seen[i];
 	bool inward = seen->refused_at > s->failed_at;
-	unsigned char room[RECORD_SMALL];
+	unsigned char room[DOMAINS_SHOWN * (VIEW_NAME + 16) + 2 * RECORD_SMALL];
 	struct record_writer w;
 
 	record_begin(&w, room, sizeof(room), "partner");
@@ -370,20 +483,28 @@ put_card(struct control_request *r, const struct partners *ps, size_t i)
 		view_forecast(&w, seen->not_after, seen->usage);
 		put_change(&w, seen, s);
 	}
+	put_terms(&w, ps->rules, i);
 	record_bool(&w, "accept_cn", p->accept_cn);
+	put_counters(&w, s->number, e->since);
 	control_put(r, &w);
 }
 
-/* By display name or server name. SIZE_MAX: none. */
-static size_t
-find_partner(const struct policy_rules *rules, struct span name)
+/* By display name, server's name or domain. SIZE_MAX: none. */
+size_t
+edge_find_partner(const struct policy_rules *rules, struct span name)
 {
+	char storage[DOMAIN_MAX];
+	struct span domain;
+	bool is_ip;
+
 	for (size_t i = 0; i < policy_partner_count(rules); i++) {
 		const struct policy_partner *p = policy_partner_get(rules, i);
 
 		if (span_iis(name, p->server) || (p->name != NULL && span_is(name, p->name)))
 			return i;
 	}
+	if (policy_domain_canon(name, storage, &domain, &is_ip) == SP_OK)
+		return policy_partner_of_domain(rules, domain);
 	return SIZE_MAX;
 }
 
@@ -412,7 +533,7 @@ tell_card(struct control_request *r, const void *question, struct control_answer
 		view_end(r, answer, n);
 		return;
 	}
-	if ((i = find_partner(ps.rules, control_text(r, "name"))) == SIZE_MAX)
+	if ((i = edge_find_partner(ps.rules, control_text(r, "name"))) == SIZE_MAX)
 		control_end(r, EX_NOHOST, "the policy names no such partner");
 	else
 		put_card(r, &ps, i);
@@ -485,7 +606,7 @@ look_at_trial(void *who, struct control_answer *a)
 	struct sip_hop *h;
 	size_t i;
 
-	if (a->worker != 0 || (i = find_partner(w->rules, span_str(q->name))) == SIZE_MAX)
+	if (a->worker != 0 || (i = edge_find_partner(w->rules, span_str(q->name))) == SIZE_MAX)
 		return;
 	p = policy_partner_get(w->rules, i);
 	h = edge_partner_hop(w, i);

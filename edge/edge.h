@@ -182,6 +182,8 @@ void	edge_make_lists(struct edge_worker *);
 bool	edge_admit(struct edge_worker *, struct sip_link *, enum policy_reason *why);
 /* A connection that was refused in the handshake: noted, too. */
 void	edge_note_refused(struct edge_worker *, struct sip_link *, enum policy_reason, const char *detail);
+/* A connection has ended before it was of use: counted, if its far end is a configured server, or says so. */
+void	edge_note_unmade(struct edge_worker *, struct sip_link *, enum policy_reason);
 /* Policy, anchors or revocation lists have changed: who would not be admitted now is closed. */
 void	edge_judge_links(struct edge_worker *);
 

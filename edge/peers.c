@@ -2,9 +2,12 @@
  * edge/peers.c - the certificates of the far ends: which are let in, at the
  * handshake and whenever something changes, and which the administrator gets to see.
  */
+#include "common/err.h"
 #include "edge/edge.h"
 #include "edge/reach.h"
+#include "net/stats.h"
 #include "policy/decision.h"
+#include "policy/domain.h"
 #include "sip/facts.h"
 
 void
@@ -61,6 +64,42 @@ edge_note_refused(struct edge_worker *w, struct sip_link *l, enum policy_reason 
 {
 	if (policy_reason_is_certificate(why) && sip_link_words(l)[LINK_OPEN] == 0)
 		seen_note(w->edge->seen, sip_link_peer(l), sip_link_remote(l), sip_link_is_inbound(l), why, detail);
+}
+
+static size_t
+partner_named(const struct edge_worker *w, struct span name)
+{
+	char storage[DOMAIN_MAX];
+	struct span server;
+	bool is_ip;
+
+	return policy_domain_canon(name, storage, &server, &is_ip) == SP_OK ? policy_partner_of_server(w->rules, server) : SIZE_MAX;
+}
+
+/* Which configured server is at the far end, by what was dialled or by what its certificate says; SIZE_MAX: none. */
+static size_t
+partner_at(struct edge_worker *w, struct sip_link *l)
+{
+	const struct net_peer *peer = sip_link_peer(l);
+	const char *called = sip_link_called(l);
+	size_t found = SIZE_MAX;
+
+	if (called != NULL)
+		return partner_named(w, span_str(called));
+	for (unsigned i = 0; peer != NULL && peer->has_certificate && i < peer->nnames && found == SIZE_MAX; i++)
+		found = partner_named(w, peer->names[i]);
+	return found;
+}
+
+void
+edge_note_unmade(struct edge_worker *w, struct sip_link *l, enum policy_reason why)
+{
+	size_t i;
+
+	if (why == POLICY_REASON_ALLOWED || sip_link_words(l)[LINK_OPEN] != 0 || sip_link_face(l)->side != POLICY_SIDE_OUTER)
+		return;
+	if ((i = partner_at(w, l)) != SIZE_MAX)
+		stats_partner_because(w->partner_number[i], STATS_PARTNER_UNMADE, why);
 }
 
 static void

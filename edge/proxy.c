@@ -119,6 +119,13 @@ count_partner(struct edge_worker *w, uint32_t partner, enum stats_of_partner wha
 		stats_partner_count(w->partner_number[partner], what);
 }
 
+static void
+refused_partner(struct edge_worker *w, uint32_t partner, enum policy_reason why)
+{
+	if (partner < policy_partner_count(w->rules))
+		stats_partner_because(w->partner_number[partner], STATS_PARTNER_REFUSED, why);
+}
+
 /* The policy that is tried, if one is, decides too; what comes of that is only counted. */
 static void
 try_other(struct edge_worker *w, const struct sip_message *m, const struct policy_facts *f, const struct policy_decision *d)
@@ -630,6 +637,7 @@ relay_onward(struct edge_worker *w, struct sip_link *l, struct sip_message *m, c
 {
 	struct sip_flow here = { .kind = SIP_FLOW_HERE };
 
+	count_partner(w, d->peer, STATS_PARTNER_IN);
 	plan->note.word[NOTE_WAY] = WAY_RELAY;
 	plan_partner(w, d, plan);
 	sip_mark_strip(m, SIP_CROSS_RELAY);
@@ -650,7 +658,7 @@ send_inside(struct edge_worker *w, struct sip_link *l, struct sip_message *m, co
 
 	sip_mark_write_inward(m, d, inner->name, public_name(w, d));
 	identities_inward(w, m, d);
-	count_partner(w, d->partner, STATS_PARTNER_IN);
+	count_partner(w, d->peer, STATS_PARTNER_IN);
 	if (d->class == POLICY_CLASS_BRANCH)
 		to_sender.extra |= branch_word(policy_partner_get(w->rules, d->partner)->server) << 4;
 	else if (d->class != POLICY_CLASS_REMOTE_USER)
@@ -693,7 +701,7 @@ from_outside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 		d.reason = POLICY_REASON_TO_NOT_INTERNAL;
 	}
 	if (d.verdict != POLICY_ALLOW || (d.hop != POLICY_HOP_DIRECTOR && d.hop != POLICY_HOP_PARTNER)) {
-		count_partner(w, d.partner, STATS_PARTNER_REFUSED);
+		refused_partner(w, d.peer, d.reason);
 		if (!director_refuses(w, l, m, &d, &routed, d.reason))
 			refuse(w, l, m, d.reason, NULL, &plan);
 		return;
@@ -914,7 +922,7 @@ response(struct sip_relay *r, const struct sip_note *note, struct sip_link *from
 	if (note->word[NOTE_LIMITED] != 0 && !note->made)
 		edge_discovered_answered(w->edge->discovered, note->word[NOTE_LIMITED], m->status);
 	if (note->made && why != POLICY_REASON_ALLOWED && note->word[NOTE_PARTNER] != 0)
-		stats_partner_count((unsigned)note->word[NOTE_PARTNER] - 1, STATS_PARTNER_FAILED);
+		stats_partner_because((unsigned)note->word[NOTE_PARTNER] - 1, STATS_PARTNER_FAILED, why);
 	if (note->made)
 		explain_refusal(w, to, m, why);
 	else if (way == WAY_TO_USER || way == WAY_TO_PEER)
@@ -984,6 +992,7 @@ closed(struct sip_relay *r, struct sip_link *l, enum policy_reason why, const ch
 
 	edge_note_refused(worker_of(r), l, why, detail);
 	edge_crowd_left(worker_of(r), l);
+	edge_note_unmade(worker_of(r), l, why);
 	if (sip_link_class(l) == POLICY_CLASS_BRANCH)
 		note_branch(worker_of(r), l, false);
 	log_link(&rec, worker_of(r), l);

@@ -24,6 +24,7 @@ enum type { TYPE_COUNTER, TYPE_GAUGE, TYPE_HISTOGRAM, TYPE_FINE, TYPE_WORKER, TY
 struct block {
 	_Alignas(LINE) _Atomic uint64_t cell[STATS_CELLS];
 	_Atomic uint64_t	 partner[STATS_PARTNERS_MAX][STATS_NPARTNER];
+	_Atomic uint64_t	 last[STATS_PARTNERS_MAX][STATS_NPARTNER];	/* when, and in the low 16 bits why */
 };
 
 /* What nobody has touched costs no memory. Blocks outlive their workers: what was counted stays counted. */
@@ -73,6 +74,7 @@ static const char *const partner_metrics[STATS_NPARTNER][2] = {
 	[STATS_PARTNER_OUT] = { "sallyport_partner_requests_sent_total", "Requests to a partner." },
 	[STATS_PARTNER_REFUSED] = { "sallyport_partner_refusals_total", "Requests of a partner that were refused." },
 	[STATS_PARTNER_FAILED] = { "sallyport_partner_failures_total", "Requests to a partner that came to nothing." },
+	[STATS_PARTNER_UNMADE] = { "sallyport_partner_connection_failures_total", "Connections with a partner that came to nothing." },
 };
 
 /* ---- counting ---- */
@@ -160,6 +162,17 @@ stats_partner_count(unsigned number, enum stats_of_partner what)
 		atomic_fetch_add_explicit(&common.partner[i][what], 1, memory_order_relaxed);
 }
 
+void
+stats_partner_because(unsigned number, enum stats_of_partner what, enum policy_reason why)
+{
+	struct block *b = mine != NULL ? mine : &common;
+	unsigned i = number < STATS_PARTNERS_MAX ? number : 0;
+
+	_Static_assert(POLICY_NREASONS <= 1 << 16, "a reason fits beside a time");
+	stats_partner_count(number, what);
+	atomic_store_explicit(&b->last[i][what], (uint64_t)clock_wall() << 16 | (unsigned)why, memory_order_relaxed);
+}
+
 /* ---- reading ---- */
 
 uint64_t
@@ -182,6 +195,28 @@ partner_value(unsigned i, enum stats_of_partner what)
 		if (atomic_load_explicit(&used[w], memory_order_relaxed))
 			sum += atomic_load_explicit(&blocks[w].partner[i][what], memory_order_relaxed);
 	return sum;
+}
+
+uint64_t
+stats_partner_value(unsigned number, enum stats_of_partner what)
+{
+	return partner_value(number < STATS_PARTNERS_MAX ? number : 0, what);
+}
+
+bool
+stats_partner_last(unsigned number, enum stats_of_partner what, enum policy_reason *why, time_t *at)
+{
+	unsigned i = number < STATS_PARTNERS_MAX ? number : 0;
+	uint64_t last = atomic_load_explicit(&common.last[i][what], memory_order_relaxed);
+
+	for (unsigned w = 0; w < NET_WORKERS_MAX; w++) {
+		uint64_t v = atomic_load_explicit(&blocks[w].last[i][what], memory_order_relaxed);
+
+		last = v > last ? v : last;
+	}
+	*at = (time_t)(last >> 16);
+	*why = (enum policy_reason)(last & 0xffff);
+	return last != 0;
 }
 
 /* ---- text ---- */

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "policy/facts.h"
 #include "policy/reason.h"
@@ -304,15 +305,21 @@ enum stats_of_partner {
 	STATS_PARTNER_OUT,	/* requests to them */
 	STATS_PARTNER_REFUSED,	/* requests of theirs that were refused */
 	STATS_PARTNER_FAILED,	/* requests to them that came to nothing: not reached, or no answer */
+	STATS_PARTNER_UNMADE,	/* connections with them, in either direction, that came to nothing */
 	STATS_NPARTNER
 };
 
 /* The number under which that name is counted; the same for the same name. For the thread that loads policy. */
 unsigned stats_partner(const char *name);
 void	 stats_partner_count(unsigned number, enum stats_of_partner);
+/* The same of what has a cause, which is remembered with its time: of refusals, failures and connections. */
+void	 stats_partner_because(unsigned number, enum stats_of_partner, enum policy_reason);
 
 /* ---- reading ---- */
 
+/* The same of a partner; and the last cause with its time (stats_partner_because()), false: there was none. */
+uint64_t stats_partner_value(unsigned number, enum stats_of_partner);
+bool	 stats_partner_last(unsigned number, enum stats_of_partner, enum policy_reason *why, time_t *at);
 /* What that cell is at now, over all threads. */
 uint64_t stats_value(unsigned cell);
 /*

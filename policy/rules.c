@@ -512,6 +512,69 @@ policy_partner_class(const struct policy_rules *r, size_t i)
 	return r->partners[i].class;
 }
 
+void
+policy_partner_terms_of(const struct policy_rules *r, size_t i, struct policy_partner_terms *out)
+{
+	static const char *const certificates[] = {
+		[KEY_SERVER_ONLY] = "server-only", [KEY_STRICT] = "strict", [KEY_PINNED] = "pinned"
+	};
+	static const char *const words[] = {
+		[WORD_USE_SOURCE] = "use-source-verification", [WORD_ALWAYS_VERIFIABLE] = "always-verifiable",
+		[WORD_ALWAYS_UNVERIFIABLE] = "always-unverifiable"
+	};
+	const struct partner *p = &r->partners[i];
+
+	*out = (struct policy_partner_terms){ .certificate = certificates[p->key_rule], .paused = p->paused,
+	    .trusted = p->trusted, .member = p->member, .public_network = p->public_network,
+	    .enabled = p->class != POLICY_CLASS_PROVIDER || p->enabled };
+	if (p->class != POLICY_CLASS_BRANCH && p->class != POLICY_CLASS_UNKNOWN)
+		out->verification = words[p->word];
+}
+
+void
+policy_partner_each_domain(const struct policy_rules *r, size_t i, void (*each)(void *arg, struct span domain, bool below),
+    void *arg)
+{
+	size_t n;
+	const struct name_rule *all = names_all(r->names, &n);
+
+	for (size_t k = 0; k < n; k++)
+		if (all[k].kind == NAME_PARTNER && all[k].value == i)
+			each(arg, all[k].name, all[k].reach == REACH_BELOW);
+}
+
+size_t
+policy_partner_pins(const struct policy_rules *r, size_t i, const unsigned char **out, size_t max)
+{
+	size_t n = 0;
+
+	for (size_t k = 0; k < r->npins; k++) {
+		if (r->pins[k].partner != i)
+			continue;
+		if (n < max)
+			out[n] = r->pins[k].spki;
+		n++;
+	}
+	return n;
+}
+
+size_t
+policy_partner_of_server(const struct policy_rules *r, struct span server)
+{
+	const struct name_rule *rule = names_exact(r->names, NAME_SERVER, server);
+
+	return rule != NULL ? rule->value : SIZE_MAX;
+}
+
+size_t
+policy_partner_of_domain(const struct policy_rules *r, struct span domain)
+{
+	struct name_match m;
+
+	names_match(r->names, domain, &m);
+	return m.rule[NAME_PARTNER] != NULL ? m.rule[NAME_PARTNER]->value : SIZE_MAX;
+}
+
 bool
 policy_shows_diagnostics(const struct policy_rules *r, bool to_partner)
 {

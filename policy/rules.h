@@ -89,6 +89,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/span.h"
 #include "policy/facts.h"
 
 struct policy_builder;
@@ -129,6 +130,22 @@ size_t	policy_partner_count(const struct policy_rules *);
 const struct policy_partner *policy_partner_get(const struct policy_rules *, size_t i);
 /* A SHA-256 fingerprint in 64 hexadecimal digits, with a colon after every two or without; false: it is none. */
 bool	policy_read_fingerprint(const char *text, unsigned char out[32]);
+/* What the rules say of it, for whoever shows it. Words are those of policy.conf(5); static. */
+struct policy_partner_terms {
+	const char	*certificate;	/* "server-only", "strict", "pinned" */
+	const char	*verification;	/* "use-source-verification" …; of a branch and a static route NULL: it does not apply */
+	bool		 paused, trusted, member, public_network;
+	bool		 enabled;	/* false: a provider that is listed only */
+};
+void	policy_partner_terms_of(const struct policy_rules *, size_t i, struct policy_partner_terms *);
+/* Its domains, in the order of the rules. below: all sub-domains, not the domain itself. Borrowed from the rules. */
+void	policy_partner_each_domain(const struct policy_rules *, size_t i,
+	    void (*each)(void *arg, struct span domain, bool below), void *arg);
+/* Its pinned keys, 32 bytes each, the first max of them; how many there are. */
+size_t	policy_partner_pins(const struct policy_rules *, size_t i, const unsigned char **out, size_t max);
+/* Whose server that is (lower-case), and whose domain (lower-case A-label form) it is or is below; SIZE_MAX: nobody's. */
+size_t	policy_partner_of_server(const struct policy_rules *, struct span server);
+size_t	policy_partner_of_domain(const struct policy_rules *, struct span domain);
 /* What that server is to us; UNKNOWN: only a static route leads there. */
 enum policy_class policy_partner_class(const struct policy_rules *, size_t i);
 /* All pinned keys, and all refused certificates, for whoever verifies chains. Borrowed from the rules. */

@@ -29,7 +29,7 @@ internal_servers = [ "director.int.example.com" ];
 federation = true;
 discovery = true;
 open_federation = true;
-partners = ( { name = "Contoso"; server = "sip.contoso.example"; domains = [ "contoso.example" ]; } );
+partners = ( { name = "Contoso"; server = "sip.contoso.example"; domains = [ "contoso.example", ".contoso.example" ]; } );
 """
 
 T = Tests()
@@ -334,7 +334,10 @@ def partners(ctl, edge):
         row = ctl.records("partner", "partner", "list")[0]
         return (r["name"] == "Contoso" and r["class"] == "direct" and r["state"] == "up" and r["connections_in"] == 1 and
                 r["certificate"] == "accepted" and r["names"] == "sip.contoso.example" and r["days_left"] in (29, 30) and
-                r["usage"] == ["server", "client"] and row["in"] == 1 and row["state"] == "up") or (r, row)
+                r["usage"] == ["server", "client"] and row["in"] == 1 and row["state"] == "up" and
+                r["domains"] == ["contoso.example", ".contoso.example"] and r["verification"] == "use-source-verification" and
+                r["certificate_rule"] == "server-only" and not r["paused"] and r["counted_since"] is not None and
+                r["received"] == row["received"] == 1 and r["refused"] == 0 and "refused_reason" not in r) or (r, row)
     T.run("then its card has connection and certificate", card)
     T.run("and certs its certificate", lambda: ctl.records("partner", "certs")[0]["verdict"] == "accepted")
     renewed(ctl)
@@ -342,11 +345,30 @@ def partners(ctl, edge):
 
     store = ["--store", os.path.join(edge.dir, "store"), "--policy", os.path.join(edge.dir, "policy.conf")]
 
+    def traced(name):
+        t = subprocess.Popen([CTL, "--socket", ctl.path, "trace", "--partner", name, "--count", "2", "--heads", "--json"],
+                             stdout=subprocess.PIPE)
+        t.stdout.readline()
+        user = dial(USERS)
+        user.send(request())
+        user.recv()
+        conn.send(request(sender="sip:x@contoso.example"))
+        conn.recv()
+        user.close()
+        seen = [json.loads(line) for line in t.communicate(timeout=PATIENCE)[0].decode().split("\n") if line]
+        return [m["class"] for m in seen] == ["direct", "direct"] or seen
+    for name in ("Contoso", "sip.contoso.example", "contoso.example", "x.contoso.example"):
+        T.run("trace --partner %s" % name, lambda: traced(name))
+    passed = ctl.records("partner", "partner", "show", "Contoso")[0]["received"]
+
     def paused():
         s, out, err = ctl.run("partner", "pause", "Contoso", *store)
         conn.send(request(sender="sip:x@contoso.example"))
         r = conn.recv()
-        return (s == 0 and r.status != 200 and edge.logged("event=refused", "reason=partner-paused")) or (s, out, err, r.start)
+        card = ctl.records("partner", "partner", "show", "branch.contoso.example")[0]
+        return (s == 0 and r.status != 200 and edge.logged("event=refused", "reason=partner-paused") and card["paused"] and
+                card["refused"] == 1 and card["refused_reason"] == "partner-paused" and card["refused_at"] is not None and
+                card["received"] == passed) or (s, out, err, r.start, card)
     T.run("paused: its messages are refused, with a reason of its own", paused)
 
     def resumed():
@@ -367,7 +389,8 @@ def partners(ctl, edge):
         s, out, err = ctl.run("partner", "test", "Contoso")
         r = ctl.records("partner", "partner", "show", "Contoso")[0]
         return (s == 69 and "not reached" in out and "hop-unreachable" in out and r["state"] == "down" and
-                r["reason"] == "hop-unreachable" and r["last_failure"] is not None) or (s, out, err, r)
+                r["reason"] == "hop-unreachable" and r["last_failure"] is not None and r["handshake_failures"] >= 1 and
+                r["handshake_reason"] == "hop-unreachable") or (s, out, err, r)
     T.run("tested when its server is gone: not reached, and why", unreached)
 
 

@@ -149,6 +149,23 @@ START_TEST(partners)
 }
 END_TEST
 
+/* What has a cause keeps the last one, with its time. */
+START_TEST(last_cause)
+{
+	unsigned n = stats_partner("because.example");
+	enum policy_reason why;
+	time_t at, before = time(NULL);
+
+	ck_assert(!stats_partner_last(n, STATS_PARTNER_REFUSED, &why, &at));
+	stats_partner_because(n, STATS_PARTNER_REFUSED, POLICY_REASON_PARTNER_PAUSED);
+	ck_assert_uint_eq(stats_partner_value(n, STATS_PARTNER_REFUSED), 1);
+	ck_assert(stats_partner_last(n, STATS_PARTNER_REFUSED, &why, &at));
+	ck_assert_int_eq(why, POLICY_REASON_PARTNER_PAUSED);
+	ck_assert(at >= before && at <= time(NULL));
+	ck_assert(!stats_partner_last(n, STATS_PARTNER_UNMADE, &why, &at));
+}
+END_TEST
+
 /* Nothing but printable ASCII and line feeds, and each line is a comment or a sample. */
 START_TEST(text_is_clean)
 {
@@ -167,7 +184,7 @@ END_TEST
 int
 main(void)
 {
-	const TTest *tests[] = { threads_add_up, gauges, histograms, out_of_range, partners, text_is_clean };
+	const TTest *tests[] = { threads_add_up, gauges, histograms, out_of_range, partners, last_cause, text_is_clean };
 
 	return unit_run("stats", tests, sizeof(tests) / sizeof(tests[0]));
 }

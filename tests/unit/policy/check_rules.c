@@ -209,6 +209,49 @@ START_TEST(partners)
 }
 END_TEST
 
+static void
+note_domain(void *arg, struct span domain, bool below)
+{
+	char *text = arg;
+
+	snprintf(text + strlen(text), 256 - strlen(text), "%s%.*s ", below ? "." : "", SPAN_FMT(domain));
+}
+
+/* What is shown of a partner is what the rules say. */
+START_TEST(terms)
+{
+	static struct rule_errors errors;
+	static const char pin[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+	struct policy_rules *rules;
+	struct policy_partner_terms t;
+	const unsigned char *pins[1];
+	char text[1024], domains[256] = "";
+
+	snprintf(text, sizeof(text), "partner One\npartner.server sip.one.example\npartner.domain one.example\n"
+	    "partner.domain .one.example\npartner.verification always-unverifiable\npartner.certificate pinned\n"
+	    "partner.pin %s\npartner.paused on\npartner Two\npartner.server sip.two.example\npartner.domain two.example\n", pin);
+	ck_assert_ptr_nonnull(rules = rules_from_text("t", text, &errors));
+	policy_partner_terms_of(rules, 0, &t);
+	ck_assert_str_eq(t.certificate, "pinned");
+	ck_assert_str_eq(t.verification, "always-unverifiable");
+	ck_assert(t.paused && t.enabled && !t.trusted);
+	policy_partner_each_domain(rules, 0, note_domain, domains);
+	ck_assert_str_eq(domains, "one.example .one.example ");
+	ck_assert_uint_eq(policy_partner_pins(rules, 0, pins, 1), 1);
+	ck_assert_uint_eq(pins[0][31], 0xaa);
+	ck_assert_uint_eq(policy_partner_pins(rules, 1, pins, 1), 0);
+	policy_partner_terms_of(rules, 1, &t);
+	ck_assert_str_eq(t.certificate, "server-only");
+	ck_assert_str_eq(t.verification, "use-source-verification");
+	ck_assert(!t.paused);
+	ck_assert_uint_eq(policy_partner_of_server(rules, SPAN_LIT("sip.two.example")), 1);
+	ck_assert_uint_eq(policy_partner_of_server(rules, SPAN_LIT("two.example")), SIZE_MAX);
+	ck_assert_uint_eq(policy_partner_of_domain(rules, SPAN_LIT("deep.in.one.example")), 0);
+	ck_assert_uint_eq(policy_partner_of_domain(rules, SPAN_LIT("in.two.example")), SIZE_MAX);
+	policy_rules_unref(rules);
+}
+END_TEST
+
 static void *
 hold_and_let_go(void *arg)
 {
@@ -304,6 +347,7 @@ main(void)
 	tcase_add_test(tc, no_conflicts);
 	tcase_add_test(tc, errors_by_file);
 	tcase_add_test(tc, partners);
+	tcase_add_test(tc, terms);
 	tcase_add_test(tc, counted_references);
 	tcase_add_test(tc, many);
 	suite_add_tcase(s, tc);
