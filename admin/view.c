@@ -406,3 +406,28 @@ view_own(struct record_writer *w, unsigned char *storage, size_t size, const cha
 	net_peer_fini(&leaf);
 	return true;
 }
+
+void
+view_put_seen(void *arg, const struct seen_state *s)
+{
+	struct control_request *r = arg;
+	unsigned char room[RECORD_SMALL];
+	struct record_writer w;
+	struct strbuf sb;
+	char hex[65];
+
+	strbuf_init(&sb, hex, sizeof(hex));
+	strbuf_hex(&sb, s->fingerprint, 32, false);
+	record_begin(&w, room, sizeof(room), "seen");
+	record_str(&w, "verdict", s->why == POLICY_REASON_ALLOWED ? "accepted" : policy_reason_name(s->why));
+	record_int(&w, "days_left", view_days_left(s->not_after));
+	record_time(&w, "last", s->last);
+	record_int(&w, "times", (int64_t)s->times);
+	record_str(&w, "direction", s->inbound ? "in" : "out");
+	record_str(&w, "peer", s->from);
+	record_str(&w, "names", s->names);
+	record_str(&w, "issuer", s->issuer);
+	view_usage(&w, s->usage);
+	record_str(&w, "fingerprint", hex);
+	control_put(r, &w);
+}

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "admin/control.h"
+#include "admin/seen.h"
 #include "common/conf.h"
 #include "sip/state.h"
 
@@ -101,5 +102,8 @@ void	view_own_leaf(struct record_writer *, unsigned char *storage, size_t size, 
  */
 bool	view_own(struct record_writer *, unsigned char *storage, size_t size, const char *door, bool dials, const char *name,
 	    const struct net_tls_material *);
+
+/* A certificate that somebody has shown, as a record "seen" of the request: for seen_each(). */
+void	view_put_seen(void *request, const struct seen_state *);
 
 #endif

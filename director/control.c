@@ -268,12 +268,26 @@ look_at_certs(void *who, struct control_answer *a)
 }
 
 static void
+tell_certs(struct control_request *r, const void *question, struct control_answer *const *answer, unsigned n)
+{
+	const struct director *d = control_owner(r);
+
+	(void)question;
+	(void)n;
+	if (answer[0] == NULL) {
+		control_end(r, EX_TEMPFAIL, "the daemon did not get to it in time");
+		return;
+	}
+	control_put_answer(r, answer[0]);
+	if (control_int(r, "all", 0) != 0)
+		seen_each(d->seen, view_put_seen, r);
+	control_end(r, EX_OK, NULL);
+}
+
+static void
 run_certs(struct control_request *r)
 {
-	if (control_int(r, "all", 0) != 0)
-		control_end(r, EX_USAGE, "a Director keeps no list of what others have shown");
-	else
-		control_ask_main(r, &(struct control_asked){ .fn = look_at_certs });
+	control_ask_main(r, &(struct control_asked){ .fn = look_at_certs, .done = tell_certs });
 }
 
 /* ---- trace ---- */

@@ -8,6 +8,7 @@
 
 #include "admin/control.h"
 #include "admin/renew.h"
+#include "admin/seen.h"
 #include "admin/trace.h"
 #include "director/ask.h"
 #include "director/authd.h"
@@ -25,6 +26,7 @@ struct director {
 	struct director_config	*config;	/* the newest; workers have references of their own */
 	struct net_tls_material	*material[DIRECTOR_DOORS_MAX];	/* the newest; workers made their contexts of it */
 	struct renew		*renew;
+	struct seen		*seen;		/* any thread */
 	time_t			 since;		/* when the process began */
 	struct sip_flow_keys	*keys;
 	struct net_crew		*crew;

@@ -102,8 +102,10 @@ link_opened(struct sip_relay *r, struct sip_link *l, enum policy_reason *why)
 	log_end(&rec);
 	if (!is_welcome(w, l)) {
 		*why = POLICY_REASON_UNTRUSTED_PEER;
+		seen_note(w->director->seen, peer, sip_link_remote(l), sip_link_is_inbound(l), *why, NULL);
 		return false;
 	}
+	seen_note(w->director->seen, peer, sip_link_remote(l), sip_link_is_inbound(l), POLICY_REASON_ALLOWED, NULL);
 	/* servers prove who they are in the handshake; clients by signing in */
 	if (sip_link_words(l)[LINK_KIND] != SERVER_NONE)
 		sip_link_signed_in(l);
@@ -155,6 +157,8 @@ link_closed(struct sip_relay *r, struct sip_link *l, enum policy_reason why, con
 	struct logrec rec = sip_refusals_log_end(w->refusals, sip_link_remote(l), why, detail);
 
 	end_associations(w, l);
+	if (policy_reason_is_certificate(why) && sip_link_words(l)[LINK_OPEN] == 0)
+		seen_note(w->director->seen, sip_link_peer(l), sip_link_remote(l), sip_link_is_inbound(l), why, detail);
 	log_link(&rec, l);
 	sip_log_disconnected_end(&rec, why, detail);
 }

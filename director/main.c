@@ -561,6 +561,7 @@ run(struct director *d)
 	/* nothing below this line is privileged */
 	warn_of_reloads(d);
 	d->renew = renew_new(DIRECTOR_DOORS_MAX);
+	d->seen = seen_new(SEEN_ACCEPTED_MAX, SEEN_REFUSED_MAX);
 	gauge_limits(d->config);
 	stats_set(STARTED, 0, 0, (uint64_t)clock_wall());
 	watch_material(d);
@@ -594,6 +595,7 @@ unload(struct director *d)
 	sa_table_free(d->sas);
 	mem_wipe(d->nonce_key, sizeof(d->nonce_key));
 	renew_free(d->renew);
+	seen_free(d->seen);
 	unref_material(d->material);
 	director_config_unref(d->config);
 }

@@ -750,31 +750,6 @@ put_partners(struct control_request *r, const struct partners *ps)
 }
 
 static void
-put_other(void *arg, const struct seen_state *s)
-{
-	struct control_request *r = arg;
-	unsigned char room[RECORD_SMALL];
-	struct record_writer w;
-	struct strbuf sb;
-	char hex[65];
-
-	strbuf_init(&sb, hex, sizeof(hex));
-	strbuf_hex(&sb, s->fingerprint, 32, false);
-	record_begin(&w, room, sizeof(room), "seen");
-	record_str(&w, "verdict", s->why == POLICY_REASON_ALLOWED ? "accepted" : policy_reason_name(s->why));
-	record_int(&w, "days_left", view_days_left(s->not_after));
-	record_time(&w, "last", s->last);
-	record_int(&w, "times", (int64_t)s->times);
-	record_str(&w, "direction", s->inbound ? "in" : "out");
-	record_str(&w, "peer", s->from);
-	record_str(&w, "names", s->names);
-	record_str(&w, "issuer", s->issuer);
-	view_usage(&w, s->usage);
-	record_str(&w, "fingerprint", hex);
-	control_put(r, &w);
-}
-
-static void
 tell_certs(struct control_request *r, const void *question, struct control_answer *const *answer, unsigned n)
 {
 	const struct edge *e = control_owner(r);
@@ -792,7 +767,7 @@ tell_certs(struct control_request *r, const void *question, struct control_answe
 		let_go(&ps);
 	}
 	if (control_int(r, "all", 0) != 0)
-		seen_each(e->seen, put_other, r);
+		seen_each(e->seen, view_put_seen, r);
 	view_end(r, answer, n);
 }
 

@@ -551,6 +551,9 @@ def a_director():
             T.run("Director: connections by class", lambda: len(ctl.records("connection", "connections", "--class", "edge")) >= 1)
             T.run("Director: certs", lambda: (lambda r: len(r) == 2 and r[0]["days_left"] in (29, 30) and "director.int.example.com" in r[0]["names"] or
                                               r)(ctl.records("own", "certs")))
+            T.run("Director: certs --all: edges and pools, in both directions", lambda: (lambda r: {(s["names"], s["direction"]) for s in r
+                  if s["verdict"] == "accepted"} >= {("edge.int.example.com", "in"), ("pool.int.example.com", "out")} or r)(
+                      ctl.records("seen", "certs", "--all")))
             T.run("Director: a request that only an edge knows", lambda: ctl.run("discovered", "list")[0] == 69)
             T.run("Director: reload", lambda: ctl.run("reload")[0] == 0)
 
