@@ -774,8 +774,13 @@ make_directory(const char *path, uid_t uid)
 
 	if (slash != NULL && slash != dir) {
 		*slash = '\0';
-		if (mkdir(dir, 0755) == 0 && geteuid() == 0 && chown(dir, uid, (gid_t)-1) == -1)
+		if (mkdir(dir, 0755) == -1) {
+			if (errno != EEXIST)
+				log_say(SP_LOG_WARNING, "control-socket", "the directory %s cannot be made: %s; make it, owned by the "
+				    "account of this daemon, or set control.socket to another path, and start again", dir, strerror(errno));
+		} else if (geteuid() == 0 && chown(dir, uid, (gid_t)-1) == -1) {
 			log_say(SP_LOG_WARNING, "control-socket", "%s: %s", dir, strerror(errno));
+		}
 	}
 	free(dir);
 }

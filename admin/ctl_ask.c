@@ -79,7 +79,7 @@ int
 ctl_connect(struct ctlclient *c)
 {
 	const char *path = ctl_socket();
-	int err = ctlclient_open(c, path);
+	int err = ctlclient_open(c, path), error;
 
 	if (err == SP_OK)
 		return EX_OK;
@@ -87,13 +87,13 @@ ctl_connect(struct ctlclient *c)
 		fprintf(stderr, "sallyportctl: '%s' is no path for a socket\n", path);
 		return EX_USAGE;
 	}
-	if (errno == EACCES || errno == EPERM) {
-		fprintf(stderr, "sallyportctl: %s: your account may not ask this daemon\n", path);
-		return EX_NOPERM;
+	if (err == SP_ETIME) {
+		fprintf(stderr, "sallyportctl: %s: the daemon takes no connection; it hangs, and its log may say why\n", path);
+		return EX_TEMPFAIL;
 	}
-	fprintf(stderr, "sallyportctl: %s: %s\n", path, errno == ENOENT || errno == ECONNREFUSED ?
-	    "no daemon listens there; is it running?" : strerror(errno));
-	return EX_UNAVAILABLE;
+	error = errno;
+	fprintf(stderr, "sallyportctl: %s: %s\n", path, ctlclient_trouble(path, error));
+	return error == EACCES || error == EPERM ? EX_NOPERM : EX_UNAVAILABLE;
 }
 
 int
@@ -101,10 +101,11 @@ ctl_broken(int err)
 {
 	switch (err) {
 	case SP_ECLOSED:
-		fputs("sallyportctl: the daemon closed the connection; it has ended, or your account may not ask it\n", stderr);
+		fputs("sallyportctl: the daemon closed the connection: it has ended, or your account may not ask it and is to be root or "
+		    "a member of its control.group or control.operators\n", stderr);
 		return EX_NOPERM;
 	case SP_ETIME:
-		fputs("sallyportctl: the daemon did not answer in time\n", stderr);
+		fputs("sallyportctl: the daemon did not answer in time; it is busy or hangs, and its log may say why\n", stderr);
 		return EX_TEMPFAIL;
 	case SP_ELIMIT:
 		fputs("sallyportctl: that is too long for a request\n", stderr);
@@ -210,8 +211,8 @@ read_options(const struct ctl_question *q, struct ctlclient *c, int argc, char *
 			fprintf(stderr, "sallyportctl: %s: %s expects a value\n", q->command, argv[optind - 1]);
 			return EX_USAGE;
 		case '?':
-			fprintf(stderr, "sallyportctl: %s does not know '%s'\nTry 'sallyportctl %s --help'.\n", q->command,
-			    argv[optind - 1], q->command);
+			fprintf(stderr, "sallyportctl: %s does not know '%s'; 'sallyportctl %s --help' tells its options\n",
+			    q->command, argv[optind - 1], q->command);
 			return EX_USAGE;
 		default:
 			if ((rc = add_own(c, &q->options[opt - OPT_OWN], optarg)) != EX_OK)
@@ -233,7 +234,8 @@ read_options(const struct ctl_question *q, struct ctlclient *c, int argc, char *
 		}
 		optind++;
 	} else if (q->operand != NULL) {
-		fprintf(stderr, "sallyportctl: %s expects %s\n", q->command, q->operand_name);
+		fprintf(stderr, "sallyportctl: %s expects %s; 'sallyportctl %s --help' tells more\n", q->command,
+		    q->operand_name, q->command);
 		return EX_USAGE;
 	}
 	if (optind < argc) {

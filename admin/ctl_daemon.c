@@ -107,7 +107,7 @@ int
 ctl_metrics(int argc, char **argv)
 {
 	struct ctlclient *c;
-	int got;
+	int got, used;
 
 	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
 		puts("Usage: sallyportctl [--edge|--director|--socket PATH] metrics\n\n"
@@ -115,8 +115,10 @@ ctl_metrics(int argc, char **argv)
 		    "sallyport-metrics(7).");
 		return ctl_finish(EX_OK);
 	}
-	if (argc > 1)
-		return ctl_misused("metrics takes no arguments, but got", argv[1]);
+	for (argc--, argv++; argc > 0 && ctl_take_target(argc, argv, &used); argc -= used, argv += used)
+		;
+	if (argc > 0)
+		return ctl_misused("metrics takes nothing more, not", argv[0]);
 	c = ctlclient_new();
 	if ((got = ctl_connect(c)) == EX_OK) {
 		got = metrics_fetch(c, stdout);

@@ -340,6 +340,7 @@ read_options(struct options *o, int argc, char **argv)
 	int c;
 
 	optind = 1;
+	argv[0] = (char *)(uintptr_t)"sallyportctl explain";	/* getopt_long() begins its complaints with it */
 	while ((c = getopt_long(argc, argv, "+h", longs, NULL)) != -1) {
 		if (c == 'h')
 			return -1;

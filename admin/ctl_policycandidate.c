@@ -224,7 +224,7 @@ set(int argc, char **argv)
 		return status;
 	if (optind == argc) {
 		ctl_store_end(&s, SP_OK, EX_OK);
-		return ctl_misused("which FILE (- is standard input)", NULL);
+		return ctl_misused("policy candidate set expects FILE (- is standard input)", NULL);
 	}
 	if ((err = read_all(argv[optind], &text, &n, s.errs)) == SP_OK &&
 	    (err = policystore_candidate_set(s.store, s.candidate, &s.who, s.base, NULL, span_of(text, n), s.errs)) == SP_OK) {

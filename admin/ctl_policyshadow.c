@@ -102,7 +102,8 @@ ask(struct ctl_store *s, const char *verb, bool prints)
 		got = ctlclient_send(c, -1);
 	}
 	if (got != SP_OK) {
-		conf_error(s->errs, NULL, 0, "%s: %s", s->socket, got == SP_EIO ? strerror(errno) : sp_err_name(got));
+		conf_error(s->errs, NULL, 0, "%s: %s", s->socket, got == SP_EIO ? ctlclient_trouble(s->socket, errno) :
+		    sp_err_name(got));
 		ctlclient_free(c);
 		return SP_ECLOSED;
 	}

@@ -318,7 +318,7 @@ ctl_policy_rollback(int argc, char **argv)
 	    "Make the text of that version the policy in force again, as a new version.\n", argc, argv, 1, &status))
 		return status;
 	if (optind == argc)
-		return misused(&s, "which VERSION", NULL);
+		return misused(&s, "policy rollback expects VERSION, as \"policy history\" numbers them", NULL);
 	if (!is_version(argv[optind], &number))
 		return misused(&s, "expects the number of a version, not", argv[optind]);
 	if ((err = policystore_rollback(s.store, number, &s.who, &version, s.errs)) == SP_OK)
@@ -385,14 +385,14 @@ int
 ctl_block(int argc, char **argv)
 {
 	return one_step(POLICY_BLOCK, "block", "Usage: sallyportctl block DOMAIN [--note TEXT] [OPTION]...\n"
-	    "Block a domain, with all domains below it, in both directions, at once.\n", "which DOMAIN", argc, argv);
+	    "Block a domain, with all domains below it, in both directions, at once.\n", "block expects DOMAIN", argc, argv);
 }
 
 int
 ctl_unblock(int argc, char **argv)
 {
 	return one_step(POLICY_UNBLOCK, "unblock", "Usage: sallyportctl unblock DOMAIN [--note TEXT] [OPTION]...\n"
-	    "Take a domain off the block list.\n", "which DOMAIN", argc, argv);
+	    "Take a domain off the block list.\n", "unblock expects DOMAIN", argc, argv);
 }
 
 int
@@ -404,7 +404,7 @@ ctl_partner_pause(int argc, char **argv)
 	    pause ? "Usage: sallyportctl partner pause NAME [--note TEXT] [OPTION]...\n"
 	    "Nothing passes to and from that partner or provider until it is resumed.\n" :
 	    "Usage: sallyportctl partner resume NAME [--note TEXT] [OPTION]...\n"
-	    "What was paused passes again.\n", "which NAME", argc, argv);
+	    "What was paused passes again.\n", pause ? "partner pause expects NAME" : "partner resume expects NAME", argc, argv);
 }
 
 /* ---- audit ---- */

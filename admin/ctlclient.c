@@ -4,6 +4,7 @@
 #include "admin/ctlclient.h"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 
@@ -90,6 +91,25 @@ ctlclient_open(struct ctlclient *c, const char *path)
 		return error == EAGAIN ? SP_ETIME : SP_EIO;
 	}
 	return SP_OK;
+}
+
+const char *
+ctlclient_trouble(const char *path, int error)
+{
+	struct stat st;
+
+	switch (error) {
+	case ENOENT:
+		return "no daemon listens there: it is not running, or its control.socket is another (--socket PATH)";
+	case ECONNREFUSED:
+		return stat(path, &st) == 0 && !S_ISSOCK(st.st_mode) ? "no daemon listens there: that is no socket" :
+		    "no daemon listens there: it has ended, and is to be started (systemctl start sallyport-edge, or -director)";
+	case EACCES:
+	case EPERM:
+		return "your account may not ask this daemon: become root, or a member of its control.group or control.operators";
+	default:
+		return strerror(error);
+	}
 }
 
 void

@@ -33,6 +33,8 @@ void	ctlclient_set_wait(struct ctlclient *, unsigned ms);
 /* SP_OK, or SP_EIO (errno: ENOENT, ECONNREFUSED: nobody listens; EACCES: may not), SP_EINVAL: no path for a socket,
  * SP_ETIME: who has the socket takes no connections. */
 int	ctlclient_open(struct ctlclient *, const char *path);
+/* Why nobody could be asked there, and what to do, in words: path and errno of ctlclient_open()'s SP_EIO. */
+const char *ctlclient_trouble(const char *path, int error);
 /* Ask on that connected socket instead, which is taken over. */
 void	ctlclient_adopt(struct ctlclient *, int fd);
 bool	ctlclient_is_open(const struct ctlclient *);

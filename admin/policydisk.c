@@ -203,6 +203,11 @@ disk_make_dir(const char *path, struct conf_errors *errs)
 
 	if (mkdir(path, 0750) == 0)
 		return disk_sync_dir_of(path, errs);
+	if (errno == ENOENT) {
+		disk_failed(errs, "cannot be made, as the directory that it is to be in is not there (another is named by --store)", path);
+		errno = ENOENT;
+		return SP_EIO;
+	}
 	if (errno != EEXIST)
 		return disk_failed(errs, "cannot be made", path);
 	if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) {

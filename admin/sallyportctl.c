@@ -83,7 +83,7 @@ ctl_group(const char *name, const char *about, const struct ctl_command *table, 
 		for (const struct ctl_command *c = table; c->name != NULL; c++)
 			if (strcmp(c->name, argv[1]) == 0)
 				return c->run(argc - 1, argv + 1);
-		fprintf(stderr, "sallyportctl: %s has no command '%s'\n", name, argv[1]);
+		fprintf(stderr, "sallyportctl: %s has no command '%s'; 'sallyportctl %s --help' lists them\n", name, argv[1], name);
 		return EX_USAGE;
 	}
 	fprintf(out, "Usage: sallyportctl %s COMMAND [ARGUMENT]...\n%s\n\n", name, about);
@@ -118,5 +118,16 @@ main(int argc, char **argv)
 		;
 	if (argc == 0)
 		return usage(stderr);
-	return ctl_run(commands, "there is no command", argc, argv);
+	if (argv[0][0] == '-') {
+		bool known = strcmp(argv[0], "--socket") == 0;
+
+		fprintf(stderr, known ? "sallyportctl: %s expects the PATH of a daemon's control socket\n" :
+		    "sallyportctl: there is no option '%s' before a command; 'sallyportctl --help' lists them\n", argv[0]);
+		return EX_USAGE;
+	}
+	for (const struct ctl_command *c = commands; c->name != NULL; c++)
+		if (strcmp(c->name, argv[0]) == 0)
+			return c->run(argc, argv);
+	fprintf(stderr, "sallyportctl: there is no command '%s'; 'sallyportctl --help' lists them\n", argv[0]);
+	return EX_USAGE;
 }
