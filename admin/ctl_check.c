@@ -170,6 +170,12 @@ take_apart(struct span line, struct span *file, int64_t *at, struct span *text)
 	}
 }
 
+static bool
+has_word(struct span text, const char *word)
+{
+	return text.n != 0 && memmem(text.p, text.n, word, strlen(word)) != NULL;
+}
+
 static void
 print_mistake(struct checking *k, struct span line)
 {
@@ -183,7 +189,7 @@ print_mistake(struct checking *k, struct span line)
 	record_begin(&w, room, sizeof(room), "mistake");
 	record_text(&w, "file", file);
 	record_int(&w, "line", at);
-	record_bool(&w, "warning", memmem(text.p, text.n, "warning: ", 9) != NULL || memmem(text.p, text.n, "=warning", 8) != NULL);
+	record_bool(&w, "warning", has_word(text, "warning: ") || has_word(text, "=warning"));
 	record_text(&w, "text", span_head(text, 3000));
 	if (!record_ok(&w) || !record_parse(&r, record_written(&w)))
 		return;
@@ -209,8 +215,10 @@ tell(struct checking *k, const char *file, int status, struct span said)
 			putc('\n', stderr);
 		}
 	}
-	if (status == EX_OK && !k->json)
-		printf("%s: good%s\n", file, warned ? ", with warnings" : "");
+	if (status == EX_OK && !k->json) {
+		record_print_escaped(stdout, span_str(file));
+		printf(": good%s\n", warned ? ", with warnings" : "");
+	}
 }
 
 /* The same file with its whole path. Links stay: what it includes is found from where it is said to be. */

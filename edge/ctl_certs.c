@@ -93,9 +93,9 @@ tell_shown(struct ctl_certs *c, const struct policy_rules *rules, const struct s
 
 	if (p == NULL && !c->all)
 		return;
-	if (memmem(usage.p, usage.n, "server", 6) != NULL)
+	if (usage.n != 0 && memmem(usage.p, usage.n, "server", 6) != NULL)
 		bits |= NET_USAGE_SERVER;
-	if (memmem(usage.p, usage.n, "client", 6) != NULL)
+	if (usage.n != 0 && memmem(usage.p, usage.n, "client", 6) != NULL)
 		bits |= NET_USAGE_CLIENT;
 	record_begin(&w, room, sizeof(room), p != NULL ? "partner" : "seen");
 	record_str(&w, "name", p != NULL ? p->name : "-");
