@@ -19,6 +19,11 @@
 
 #define HEARD_MAX	(256u << 10)	/* bytes that are listened to */
 #define LINGER_MS	1000
+/*
+ * With TLS 1.3 the far end judges our certificate when we are through already. Were the request
+ * on its way then, the reset that answers it could overtake the alert that says why.
+ */
+#define HUSH_MS		400
 
 int
 doctor_connect(const struct net_addr *to, unsigned wait_ms)
@@ -60,8 +65,8 @@ struct call {
 	const struct doctor_question	*q;
 	struct doctor_answer		*a;
 	struct net_stream		*stream;
-	struct net_timer		 timer;		/* for the answer */
-	uint64_t			 asked_at;
+	struct net_timer		 timer;		/* until we ask, then for the answer */
+	uint64_t			 asked_at;	/* 0: not yet */
 	struct sip_framer		 framer;
 	struct sip_message		*m;
 	char				*heard;
@@ -118,13 +123,20 @@ hang_up(struct call *c)
 	net_stream_close(c->stream, POLICY_REASON_ALLOWED, NULL);
 }
 
+/* It has had time to refuse us; later it has had time to answer. */
 static void
-too_late(struct net_timer *t)
+time_over(struct net_timer *t)
 {
 	struct call *c = (struct call *)((char *)t - offsetof(struct call, timer));
 
-	c->a->late = true;
-	hang_up(c);
+	if (c->asked_at == 0) {
+		c->asked_at = clock_ms();
+		net_stream_write(c->stream, c->q->request.p, c->q->request.n);
+		net_timer_set(c->loop, &c->timer, c->q->answer_ms);
+	} else {
+		c->a->late = true;
+		hang_up(c);
+	}
 }
 
 static void
@@ -133,9 +145,7 @@ opened(struct net_stream *s)
 	struct call *c = call_of(s);
 
 	c->a->secured = true;
-	c->asked_at = clock_ms();
-	net_stream_write(s, c->q->request.p, c->q->request.n);
-	net_timer_set(c->loop, &c->timer, c->q->answer_ms);
+	net_timer_set(c->loop, &c->timer, HUSH_MS);
 }
 
 /* Is it the final response to what we asked? */
@@ -228,7 +238,7 @@ doctor_call(struct net_loop *loop, struct net_streams *streams, struct net_tls_c
     struct doctor_answer *a)
 {
 	struct net_stream_limits limits = { .handshake_ms = q->handshake_ms, .queue_high = HEARD_MAX, .linger_ms = LINGER_MS };
-	struct call c = { .loop = loop, .q = q, .a = a, .timer = { .fire = too_late } };
+	struct call c = { .loop = loop, .q = q, .a = a, .timer = { .fire = time_over } };
 
 	memset(a, 0, sizeof(*a));
 	c.m = xcalloc(1, sizeof(*c.m));

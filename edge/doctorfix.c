@@ -126,7 +126,8 @@ doctor_fix_tls(const struct doctor_case *c, const struct doctor_answer *a, char 
 		return say(out, "What listens there does not speak TLS: ask the administrator of %s which port is the edge's for partners.",
 		    c->domain);
 	if (a->secured)
-		return say(out, "It closed the connection when it had heard us: ask the administrator of %s what its log says of %s.", c->domain, d->name);
+		return say(out, "It closed the connection on us, as happens when it does not take our certificate (issued by %.200s): ask the administrator "
+		    "of %s what its log says of %s.", c->own_issuer, c->domain, d->name);
 	return say(out, "The handshake was not finished, as happens when %s does not know us: ask the administrator of %s what its log says "
 	    "of %s, and whether something between us inspects TLS.", c->server, c->domain, d->name);
 }
