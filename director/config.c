@@ -173,7 +173,7 @@ static const struct conf_item items[] = {
 	    "Realm of NTLM and Kerberos challenges, which clients of that family expect."),
 	INT("sipae.version", sipae_version, CONF_RELOADS, 4, 2, 4,
 	    "Version of the signing protocol that is offered; clients may choose an older one."),
-	INT("sipae.lifetime", sipae_lifetime, 0, 28800, 60, 86400,
+	INT("sipae.lifetime", sipae_lifetime, 0, 28800, 10, 86400,
 	    "Seconds after which a user who signed in with NTLM or Kerberos must do so again."),
 	INT("sipae.idle", sipae_idle, 0, 7500, 60, 86400,
 	    "Seconds without a signed message after which the same is the case."),

@@ -25,7 +25,7 @@ serial = [0]
 
 
 class Director(sipnet.Edge):
-    def __init__(self, name, extra=""):
+    def __init__(self, name, extra="", at=DIRECTOR):
         self.dir = os.path.join(RUN, name)
         os.makedirs(self.dir, exist_ok=True)
         self.write("director.conf", "control = { socket = \"%s/director.sock\"; };" % self.dir + """
@@ -37,7 +37,7 @@ pools = ( { name = "pool.int.example.com"; address = "%s"; } );
 auth = { users = "%s/users"; };
 timers = { drain = 0; connect = 2; };
 %s
-""" % (NAME, PKI, PKI, PKI, SERVERS, CLIENTS, EDGE, POOL, RUN, extra))
+""" % (NAME, PKI, PKI, PKI, at + ":5061", at + ":5063", EDGE, POOL, RUN, extra))
         self.log_path = os.path.join(self.dir, "log")
         self.log_file = open(self.log_path, "wb")
         self.proc = subprocess.Popen([os.path.join(BUILD, "sallyport-director"), "-f", os.path.join(self.dir, "director.conf")],
@@ -518,6 +518,50 @@ def any_worker():
             c.close()
 
 
+def several():
+    """Two Directors of one name. An edge goes over to the second when the first has ended."""
+    second = Director("second", 'flow_keys = "%s/shared.keys";' % RUN, NET + ".10.4")
+    with World() as w:
+        a, b = Client(w.edge), Client(w.edge, name="bob")
+        a.sign_in(w.pool())
+        challenge = b.challenge()
+        director.stop()
+        w.pool().close()
+        w.pool().conns.clear()      # those were with the first
+        there = edge(NET + ".10.4:5061")
+        a.conn = b.conn = there
+        got = a.ask(a.signed("MESSAGE", "sip:bob@example.com"))
+        T.check("who signed in at one Director is asked to sign in by the other", got.status == 401 and
+                not got.all("Authentication-Info"), got.start)
+        T.check("  where a challenge of the first is worth nothing", b.ask(b.answer(challenge)).status == 401)
+        fresh = Client(there, epid=a.epid)
+        got, back = fresh.sign_in(w.pool())
+        T.check("  and does so with the pool that she has", back.status == 200 and fresh.sa.is_right(back), back.start)
+        paths, pool, door = got.all("Path"), dial(NET + ".10.4:5061", NAME, "pool"), Door(EDGE + ":5061", "edge-inner")
+        pool.send(request("MESSAGE", "sip:alice@192.0.2.7:5061", "sip:bob@example.com", to="sip:alice@example.com",
+                          headers=["Route: " + ", ".join(paths)]))
+        got = first_of(there, door)
+        T.check("  where she is reached from then on, signed", got.method == "MESSAGE" and fresh.sa.is_right(got), got.start)
+        for c in (there, pool, door):
+            c.close()
+    second.stop()
+
+
+def first_of(conn, door):
+    """What comes first, on that connection or on a new one."""
+    end = time.monotonic() + sipnet.PATIENCE
+    while time.monotonic() < end:
+        try:
+            return conn.recv(0.05)
+        except Silent:
+            pass
+        try:
+            return door.accept(0.05).recv()
+        except (Silent, BlockingIOError):
+            pass
+    raise Silent("nothing came to the edge")
+
+
 def inside():
     conn = dial(CLIENTS, NAME)
     a = Client(conn, inside=True)
@@ -613,6 +657,9 @@ def main():
         director = Director("guessing", "guessing = { user_and_source = 3; user = 5; source = 6; forget = 3600; };")
         T.run("guessing", guessing)
         director.stop()
+        director = Director("first", 'flow_keys = "%s/shared.keys";' % RUN)
+        T.run("several Directors", several)
+        director.stop()
         director = Director("only-ntlm")
         text = open(os.path.join(director.dir, "director.conf")).read()
         director.write("director.conf", text.replace('admits = "clients";', 'admits = "clients"; offer = "digest";').replace(
@@ -624,7 +671,7 @@ def main():
     finally:
         for e in list(sipnet.Edge.running):
             e.stop()
-    for name in ("director", "refreshed", "guessing", "only-ntlm"):
+    for name in ("director", "refreshed", "guessing", "first", "second", "only-ntlm"):
         log = open(os.path.join(RUN, name, "log"), errors="replace").read()
         T.check("%s: no sanitizer complained" % name, "Sanitizer" not in log and "runtime error" not in log)
     sys.exit(1 if T.failed else 0)

@@ -42,6 +42,8 @@ lab_pool_expires=40
 world_pool_start
 world_director_start
 world_account dora@example.com Dora-1
+world_account gone@example.com Gone-1 --disabled
+world_account near@example.com Near-1 --no-remote
 # shellcheck disable=SC2034
 world_inner_extra='director_refuses = true;'
 world_edge_start
@@ -86,6 +88,14 @@ lab_purple eve alice@example.com 'EXAMPLE\dora' Dora-1
 ok "another user's address is refused" lab_wait_line director 'reason=not-your-name'
 ok "and the client is told so, signed" lab_wait_line eve '^error [0-9]+ .*(rejected|authorized|not allowed)'
 
+lab_purple gone gone@example.com 'EXAMPLE\gone' Gone-1
+ok "a disabled user is refused" lab_wait_line gone '^error [0-9]+ '
+ok "the log says why" lab_wait_line director 'event=bad-credentials .*why=disabled .*gone'
+lab_purple near near@example.com 'EXAMPLE\near' Near-1
+ok "who may not come from outside is refused" lab_wait_line near '^error [0-9]+ '
+ok "the log says why" lab_wait_line director 'event=refused reason=remote-access-off .*near@example\.com'
+for who in mallory eve gone near; do lab_stop $who; done
+
 ok "she registers again before her time is up" lab_wait 30 "a second signed REGISTER" \
     registered alice 2
 lab_tell alice offline
@@ -107,17 +117,33 @@ ok "and they go on talking" lab_wait_line dora '^received sip:alice@example\.com
 # The pool starts anew, and has forgotten who is where: she registers before her time is up.
 lab_stop pool
 world_pool_start
-heard_from_bob() {
+heard_from_bob() {	# WORD
 	for n in 1 2 3 4 5 6 7 8 9; do
 		lab_sipsend bob$n --connect "$pool:5063" --name pool.int.example.com --ca "$LAB/pki/ca.pem" \
-		    --user bob@example.com --password Bob-1 register "send MESSAGE sip:dora@example.com -b 'five from bob'"
-		lab_wait_quietly 10 lab_saw dora '^received sip:bob@example\.com: five from bob' && return 0
+		    --user bob@example.com --password Bob-1 register "send MESSAGE sip:dora@example.com -b '$1 from bob'"
+		lab_wait_quietly 10 lab_saw dora "^received sip:bob@example\.com: $1 from bob" && return 0
 	done
 	return 1
 }
-ok "the pool starts anew, and soon knows again where dora is" heard_from_bob
+ok "the pool starts anew, and soon knows again where dora is" heard_from_bob five
 ok "and never was a signature wrong" never_invalid alice
 ok "nor one of dora's" never_invalid dora
+
+# Associations that last ten seconds: she is not told when hers has ended, and signs in by herself.
+lab_stop alice
+lab_stop director KILL
+world_director_extra='sipae = { lifetime = 10; };'
+world_director_conf
+world_director_run
+sign_ins() {	# AT-LEAST
+	"$LAB_BUILD/sallyportctl" --socket "$LAB/director.sock" metrics >"$LAB/metrics" &&
+	    [ "$(sed -n 's/^sallyport_sign_ins_total{mechanism="ntlm",result="ok"} //p' "$LAB/metrics")" -ge "$1" ]
+}
+ok "dora signs in for ten seconds" lab_wait 90 "a sign-in" sign_ins 1
+ok "when that is over she does so again, by herself" lab_wait 60 "another one" sign_ins 2
+no "for none of her signatures was wrong" lab_saw director 'reason=bad-signature'
+ok "she is written to" heard_from_bob six
+ok "and nothing of ours was wrong" never_invalid dora
 
 lab_purple inside alice@example.com alice Alice-1 "director.int.example.com:5063" "$director"
 ok "a client inside signs in at the Director" lab_wait_line director 'event=signed-in .*class=client scheme=NTLM'
