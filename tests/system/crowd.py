@@ -264,7 +264,7 @@ def hello():
 
 
 def beside():
-    world = World("beside", "connections = 600; connections_block = 30; handshakes = 40; handshake = 2; first_message = 3;"
+    world = World("beside", "connections = 600; connections_block = 30; handshakes = 200; handshake = 3; first_message = 3;"
                   " message = 2; user_queue = 64; user_rate = 40; burst = 5; sign_in = 300; request = 10;", workers=2)
     edge, inside = world.edge, Inside(world)
     first = b"\r\n".join(request().split(b"\r\n")[:3])
@@ -292,21 +292,22 @@ def beside():
     def half_open(end):
         socks, n = [], 0
         while time.monotonic() < end:
-            try:
-                s = plain(attacker(n))
-                s.send(b"\x16\x03\x01")
-                socks.append(s)
-            except OSError:
-                pass
+            for n in range(n, n + 3):
+                try:
+                    s = plain(attacker(n))
+                    s.send(b"\x16\x03\x01")
+                    socks.append(s)
+                except OSError:
+                    pass
             n += 1
-            time.sleep(0.005)
+            time.sleep(0.01)
         give_all(socks)
         return hits(edge, "handshakes") > 0 or "no limit was reached"
     T.run("handshakes begun from many blocks, and left so", lambda: during(half_open))
 
     def slow_handshakes(end):
         bytes_, socks, at = hello(), [plain(attacker(i)) for i in range(30)], 0
-        while time.monotonic() < end + 1:
+        while time.monotonic() < end + 2:
             for s in socks:
                 try:
                     s.send(bytes_[at:at + 1])

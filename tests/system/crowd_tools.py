@@ -8,6 +8,24 @@ import threading
 from sipnet import BUILD, Closed, Silent, request
 
 
+class Locked:
+    """A TLS socket that one thread reads and others write: OpenSSL wants one at a time."""
+
+    def __init__(self, sock):
+        self.sock, self.lock = sock, threading.Lock()
+
+    def recv(self, n):
+        with self.lock:
+            return self.sock.recv(n)
+
+    def send(self, data):
+        with self.lock:
+            return self.sock.send(data)
+
+    def __getattr__(self, name):
+        return getattr(self.sock, name)
+
+
 class Inside:
     """The Director's ends: 200 to all but what says X-Hold; keeps the Paths of who registers."""
 
@@ -23,7 +41,7 @@ class Inside:
                 conn = self.door.accept(0.2)
             except (Silent, OSError):
                 continue
-            conn.lock = threading.Lock()
+            conn.sock, conn.lock = Locked(conn.sock), threading.Lock()
             self.conns.append(conn)
             self.threads.append(threading.Thread(target=self.serves, args=(conn,), daemon=True))
             self.threads[-1].start()
