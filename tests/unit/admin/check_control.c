@@ -736,7 +736,7 @@ START_TEST(a_dead_daemons_socket_is_replaced)
 	mkdir(run, 0755);
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
 	close(fd);
-	snprintf(path, sizeof(path), "%s", sun.sun_path);
+	snprintf(path, sizeof(path), "%.50s/s", run);
 	{
 		struct control_setup setup = { .path = path, .verbs = tables };
 
