@@ -270,8 +270,12 @@ say_changes(struct policystore *ps, uint64_t base, struct conf_errors *errs)
 	struct policydiff *d = NULL;
 	size_t n;
 
-	if (store_read(path, &was, quiet) == SP_OK)
+	if (store_read(path, &was, quiet) == SP_OK) {
+		struct disk_owner before = disk_become(ps->policy_owner);
+
 		d = policydiff_new("base", policystore_span(&was), "current", policystore_span(&ps->current), ps->policy_dir, quiet);
+		(void)disk_become(before);
+	}
 	n = d != NULL ? policydiff_count(d) : 0;
 	for (size_t i = 0; i < n && i < SAID_MAX; i++) {
 		char text[1024];

@@ -4,10 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "admin/policystore_int.h"
@@ -90,6 +93,71 @@ disk_read(const char *path, size_t max, char **out, size_t *n, struct conf_error
 	return SP_OK;
 }
 
+/* ---- whose rights ---- */
+
+/* The owner of the first directory on the way that is not root's. False: all are. */
+static bool
+find_owner(const char *dir, struct disk_owner *out)
+{
+	char *part = xstrdup(dir);
+	struct stat st;
+	bool found = dir[0] != '/' && stat(".", &st) == 0 && st.st_uid != 0;
+
+	for (size_t i = 1; !found && i <= strlen(dir); i++) {
+		if (dir[i] != '/' && dir[i] != '\0')
+			continue;
+		part[i] = '\0';
+		if (lstat(part, &st) != 0)
+			break;
+		found = st.st_uid != 0;
+		part[i] = dir[i];
+	}
+	if (found)
+		*out = (struct disk_owner){ st.st_uid, st.st_gid };
+	free(part);
+	return found;
+}
+
+struct disk_owner
+disk_owner_of(const char *dir)
+{
+	struct disk_owner owner = { 0, 0 };
+	char *real;
+
+	if (geteuid() != 0 || find_owner(dir, &owner))
+		return owner;
+	/* root's own links lead on */
+	if ((real = realpath(dir, NULL)) != NULL)
+		(void)find_owner(real, &owner);
+	free(real);
+	return owner;
+}
+
+struct disk_owner
+disk_become(struct disk_owner o)
+{
+	struct disk_owner was = { 0, 0 };
+	int keep = errno;
+
+	if (geteuid() != 0)
+		return was;
+	/* of this thread only; root needs no groups */
+	if (o.uid != 0)
+		(void)syscall(SYS_setgroups, 0, NULL);
+	was.gid = (gid_t)setfsgid(o.gid);
+	was.uid = (uid_t)setfsuid(o.uid);
+	errno = keep;
+	return was;
+}
+
+static bool
+has_roots_rights(void)
+{
+	return geteuid() == 0 && setfsuid((uid_t)-1) == 0;
+}
+
+/* ---- files ---- */
+
 static bool
 write_all(int fd, struct span s)
 {
@@ -120,21 +188,23 @@ disk_sync_dir_of(const char *path, struct conf_errors *errs)
 	return err;
 }
 
-/* Mode and owner as they should be; only root can give a file away. */
+/* Mode and owner as they should be; only root can give a file away, and only in a directory of its own. */
 static bool
 dress(const struct policystore *ps, int fd, const struct stat *like)
 {
-	struct stat dir;
+	struct stat dir, made;
 
+	if (fstat(fd, &made) != 0)
+		return false;
 	if (like == NULL) {
 		if (stat(ps->dir, &dir) != 0 || fchmod(fd, 0640) != 0)
 			return false;
-		return geteuid() != 0 || (dir.st_uid == 0 && dir.st_gid == 0) || fchown(fd, dir.st_uid, dir.st_gid) == 0;
+		return !has_roots_rights() || (dir.st_uid == 0 && dir.st_gid == 0) || fchown(fd, dir.st_uid, dir.st_gid) == 0;
 	}
-	if (geteuid() == 0) {
+	if (has_roots_rights()) {
 		if (fchown(fd, like->st_uid, like->st_gid) != 0)
 			return false;
-	} else if (like->st_gid != getegid()) {
+	} else if (like->st_gid != made.st_gid) {
 		/* the group can be kept if we are in it; if not, others must not gain by it */
 		if (fchown(fd, (uid_t)-1, like->st_gid) != 0)
 			return fchmod(fd, like->st_mode & 0604) == 0;

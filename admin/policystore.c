@@ -115,14 +115,11 @@ take_lock(struct policystore *ps, struct conf_errors *errs)
 {
 	char *path = disk_path(ps, "lock");
 	uint64_t until = clock_ms() + POLICYSTORE_WAIT_MS;
-	struct stat st;
 	int err = SP_OK;
 
 	ps->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (ps->lock < 0)
 		err = disk_failed(errs, "cannot be opened", path);
-	else if (geteuid() == 0 && stat(ps->dir, &st) == 0)
-		(void)!fchown(ps->lock, st.st_uid, st.st_gid);	/* who owns the store takes its lock */
 	while (err == SP_OK && flock(ps->lock, LOCK_EX | LOCK_NB) != 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR) {
 			err = disk_failed(errs, "cannot be locked", path);
@@ -137,12 +134,20 @@ take_lock(struct policystore *ps, struct conf_errors *errs)
 	return err;
 }
 
+static const struct disk_owner root = { 0, 0 };
+
 /* The policy file itself, through links, which are looked at anew each time. */
 static int
 find_policy(struct policystore *ps, struct conf_errors *errs)
 {
-	char *path = realpath(ps->named, NULL);
+	struct disk_owner was = disk_become(root);
+	char *dir = directory_of(ps->named), *path = realpath(ps->named, NULL);
+	int keep = errno;
 
+	ps->policy_owner = disk_owner_of(dir);
+	(void)disk_become(was);
+	free(dir);
+	errno = keep;
 	free(ps->policy);
 	free(ps->policy_dir);
 	ps->policy = ps->policy_dir = NULL;
@@ -155,6 +160,12 @@ find_policy(struct policystore *ps, struct conf_errors *errs)
 	}
 	ps->policy = path;
 	ps->policy_dir = directory_of(path);
+	/* a link that only root can have made leads to somebody else's directory */
+	if (ps->policy_owner.uid == 0) {
+		was = disk_become(root);
+		ps->policy_owner = disk_owner_of(ps->policy_dir);
+		(void)disk_become(was);
+	}
 	return SP_OK;
 }
 
@@ -165,6 +176,7 @@ store_lock(struct policystore *ps, struct conf_errors *errs)
 	int err;
 
 	ps->news[0] = '\0';
+	(void)disk_become(disk_owner_of(ps->dir));
 	if ((err = disk_make_dir(ps->dir, errs)) != SP_OK || (err = take_lock(ps, errs)) != SP_OK)
 		return err;
 	path = disk_path(ps, "candidates");
@@ -194,6 +206,7 @@ store_end(struct policystore *ps)
 	if (ps->lock >= 0)
 		close(ps->lock);	/* and the lock with it */
 	ps->lock = -1;
+	(void)disk_become(root);
 	errno = keep;
 }
 
@@ -388,8 +401,10 @@ policystore_hash_file(const struct policystore *ps, char sha256[POLICY_HASH_TEXT
 static int
 read_policy(struct policystore *ps, char **text, size_t *n, char hash[POLICY_HASH_TEXT], struct conf_errors *errs)
 {
+	struct disk_owner was = disk_become(ps->policy_owner);
 	int err = disk_read(ps->policy, POLICYSTORE_TEXT_MAX, text, n, errs);
 
+	(void)disk_become(was);
 	if (err == SP_ENOENT)
 		return disk_failed(errs, "cannot be opened", ps->policy);
 	if (err == SP_OK)
@@ -407,6 +422,17 @@ old_path(const struct policystore *ps)
 	return path;
 }
 
+static void
+remove_old(struct policystore *ps)
+{
+	struct disk_owner was = disk_become(ps->policy_owner);
+	char *old = old_path(ps);
+
+	unlink(old);
+	free(old);
+	(void)disk_become(was);
+}
+
 /* The log has the line of this version. */
 static int
 logged(struct policystore *ps, uint64_t version, bool *yes, struct conf_errors *errs)
@@ -422,7 +448,7 @@ logged(struct policystore *ps, uint64_t version, bool *yes, struct conf_errors *
 static int
 finish_pending(struct policystore *ps, const struct policy_change *c, struct conf_errors *errs)
 {
-	char *pending = disk_path(ps, PENDING), *version = store_version_path(ps, c->version), *old = old_path(ps);
+	char *pending = disk_path(ps, PENDING), *version = store_version_path(ps, c->version);
 	bool has_line;
 	int err = logged(ps, c->version, &has_line, errs);
 
@@ -431,10 +457,9 @@ finish_pending(struct policystore *ps, const struct policy_change *c, struct con
 	if (err == SP_OK)
 		err = disk_rename(pending, version, errs);
 	if (err == SP_OK) {
-		unlink(old);
+		remove_old(ps);
 		candidate_sweep(ps, c);
 	}
-	free(old);
 	free(version);
 	free(pending);
 	return err;
@@ -444,7 +469,7 @@ finish_pending(struct policystore *ps, const struct policy_change *c, struct con
 static int
 drop_pending(struct policystore *ps, const struct policy_change *c, struct conf_errors *errs)
 {
-	char *pending = disk_path(ps, PENDING), *old = old_path(ps);
+	char *pending = disk_path(ps, PENDING);
 	struct policy_change refused = *c;
 	bool has_line;
 	int err = logged(ps, c->version, &has_line, errs);
@@ -457,8 +482,7 @@ drop_pending(struct policystore *ps, const struct policy_change *c, struct conf_
 	if (err == SP_OK)
 		err = disk_remove(pending, errs);
 	if (err == SP_OK)
-		unlink(old);
-	free(old);
+		remove_old(ps);
 	free(pending);
 	return err;
 }
@@ -498,10 +522,12 @@ recover(struct policystore *ps, struct conf_errors *errs)
 static bool
 is_good(const struct policystore *ps, struct span text)
 {
+	struct disk_owner was = disk_become(ps->policy_owner);
 	struct conf_errors *errs = conf_errors_new();
 	struct policy_rules *rules = policyfile_load_text(ps->named, text, ps->policy_dir, errs);
 	bool good = rules != NULL;
 
+	(void)disk_become(was);
 	policy_rules_unref(rules);
 	conf_errors_free(errs);
 	return good;
@@ -574,8 +600,10 @@ store_begin(struct policystore *ps, struct conf_errors *errs)
 static int
 put_back(struct policystore *ps, const struct policy_change *c, const char *old, struct conf_errors *errs)
 {
+	struct disk_owner was = disk_become(ps->policy_owner);
 	int err = disk_rename(old, ps->policy, errs);
 
+	(void)disk_become(was);
 	return err == SP_OK ? drop_pending(ps, c, errs) : err;
 }
 
@@ -583,24 +611,56 @@ static int
 check(struct policystore *ps, struct span text, struct conf_errors *errs)
 {
 	struct policy_rules *rules;
+	struct disk_owner was;
 
 	if (text.n > POLICYSTORE_TEXT_MAX) {
 		conf_error(errs, NULL, 0, "the policy has more than %u bytes", POLICYSTORE_TEXT_MAX);
 		return SP_ELIMIT;
 	}
+	was = disk_become(ps->policy_owner);
 	rules = policyfile_load_text(ps->named, text, ps->policy_dir, errs);
+	(void)disk_become(was);
 	policy_rules_unref(rules);
 	return rules != NULL ? SP_OK : SP_EINVAL;
 }
 
-/* A second name, or where that may not be (somebody else's file), a copy. */
+/* A second name, or where that may not be (somebody else's file), a copy. st: what the policy file is like. */
 static int
-keep_old(struct policystore *ps, const char *old, const struct stat *st, struct conf_errors *errs)
+keep_old(struct policystore *ps, const char *old, struct stat *st, struct conf_errors *errs)
 {
-	unlink(old);
-	if (link(ps->policy, old) == 0)
-		return SP_OK;
-	return disk_write(ps, old, SPAN_NONE, policystore_span(&ps->current), st, errs);
+	struct disk_owner was = disk_become(ps->policy_owner);
+	int err = SP_OK;
+
+	if (stat(ps->policy, st) != 0) {
+		err = disk_failed(errs, "cannot be looked at", ps->policy);
+	} else {
+		unlink(old);
+		if (link(ps->policy, old) != 0)
+			err = disk_write(ps, old, SPAN_NONE, policystore_span(&ps->current), st, errs);
+	}
+	(void)disk_become(was);
+	return err;
+}
+
+static int
+write_policy(struct policystore *ps, struct span text, const struct stat *like, struct conf_errors *errs)
+{
+	struct disk_owner was = disk_become(ps->policy_owner);
+	int err = disk_write(ps, ps->policy, SPAN_NONE, text, like, errs);
+
+	(void)disk_become(was);
+	return err;
+}
+
+/* The edge is told with our own rights, which its socket may ask for. */
+static int
+tell(const struct policystore_who *who, const struct policy_change *c, struct span text, struct conf_errors *errs)
+{
+	struct disk_owner was = disk_become(root);
+	int err = who->apply != NULL ? who->apply(who->arg, c, text, errs) : SP_OK;
+
+	(void)disk_become(was);
+	return err;
 }
 
 /* From pending.conf on, which is written. */
@@ -610,17 +670,12 @@ replace(struct policystore *ps, const struct policy_change *c, struct span text,
 {
 	char *old = old_path(ps);
 	struct stat st;
-	int err = SP_OK;
+	int err;
 
-	if (stat(ps->policy, &st) != 0)
-		err = disk_failed(errs, "cannot be looked at", ps->policy);
-	else
-		err = keep_old(ps, old, &st, errs);
-	if (err != SP_OK) {
+	if ((err = keep_old(ps, old, &st, errs)) != SP_OK) {
 		drop_pending(ps, c, errs);
-	} else if ((err = disk_write(ps, ps->policy, SPAN_NONE, text, &st, errs)) != SP_OK ||
-	    (err = audit_append(ps, c, errs)) != SP_OK ||
-	    (who->apply != NULL && (err = who->apply(who->arg, c, text, errs)) != SP_OK)) {
+	} else if ((err = write_policy(ps, text, &st, errs)) != SP_OK || (err = audit_append(ps, c, errs)) != SP_OK ||
+	    (err = tell(who, c, text, errs)) != SP_OK) {
 		if (put_back(ps, c, old, errs) != SP_OK)
 			conf_error(errs, NULL, 0, "version %" PRIu64 " could not be taken back; the next use of the store will "
 			    "look after it", c->version);

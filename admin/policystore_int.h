@@ -13,11 +13,18 @@
 
 #include "admin/policystore.h"
 
+/* Whose rights are used; all zero: root's. */
+struct disk_owner {
+	uid_t	 uid;
+	gid_t	 gid;
+};
+
 struct policystore {
 	char		*dir;
 	char		*named;		/* the policy file, as it was named */
 	char		*policy;	/* … and what it is when links are followed; looked up with each call */
 	char		*policy_dir;
+	struct disk_owner policy_owner;	/* who can put another file, or a link, in its place */
 	int		 lock;		/* -1: not held */
 	char		 news[512];
 	/* known while the lock is held: */
@@ -28,6 +35,14 @@ struct policystore {
 
 /* ---- policydisk.c ---- */
 
+/*
+ * Root who works in somebody else's directory has only that account's rights there: whoever
+ * owns it may have put links in it, and root would follow them. Of the directories
+ * down to dir, the first that is not root's says whose.
+ */
+struct disk_owner disk_owner_of(const char *dir);
+/* Files are touched with these rights from now on, in this thread; the ones before. Who is not root keeps their own. */
+struct disk_owner disk_become(struct disk_owner);
 /* dir/rest of the printf kind, the caller's to free. */
 char	*disk_path(const struct policystore *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The error said with what was done to which file; SP_EIO. errno is kept. */

@@ -585,13 +585,108 @@ START_TEST(which_text_it_is)
 }
 END_TEST
 
+/* ---- root, in directories of the admin page's account ---- */
+
+#define SOMEBODY	65534
+
+static uid_t
+owner_of(const struct place *p, const char *file)
+{
+	char path[128];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", p->dir, file);
+	ck_assert_msg(lstat(path, &st) == 0, "%s: %s", path, strerror(errno));
+	return st.st_uid;
+}
+
+/* A place whose store, and the directory of whose policy, are somebody's. False: this is not root. */
+static bool
+begin_at_somebodys(struct place *p)
+{
+	char path[128];
+
+	if (geteuid() != 0)
+		return false;
+	begin(p);
+	policystore_close(p->ps);
+	snprintf(path, sizeof(path), "%s/etc", p->dir);
+	snprintf(p->policy, sizeof(p->policy), "%s/etc/policy.conf", p->dir);
+	ck_assert_int_eq(chmod(p->dir, 0755), 0);
+	ck_assert_int_eq(mkdir(path, 0755), 0);
+	ck_assert_int_eq(mkdir(p->store, 0755), 0);
+	write_file(p->policy, BASE);
+	ck_assert_int_eq(chown(path, SOMEBODY, SOMEBODY), 0);
+	ck_assert_int_eq(chown(p->store, SOMEBODY, SOMEBODY), 0);
+	ck_assert_int_eq(policystore_open(&p->ps, p->store, p->policy, p->errs), SP_OK);
+	return true;
+}
+
+START_TEST(what_root_makes_is_the_owners)
+{
+	static const char *const files[] = { "store/lock", "store/versions", "store/candidates", "store/audit.log",
+	    "store/audit.head", "store/versions/000002.conf", "etc/policy.conf" };
+	struct place p;
+
+	if (!begin_at_somebodys(&p))
+		return;
+	set(&p, "alice", BASE "federation = true;\n");
+	ck_assert_int_eq(policystore_commit(p.ps, "alice", &alice, NULL, p.errs), SP_OK);
+	file_is(&p, BASE "federation = true;\n");
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		ck_assert_msg(owner_of(&p, files[i]) == SOMEBODY, "%s is not the owner's", files[i]);
+	/* and root is root again */
+	write_file(p.policy, BASE);
+	ck_assert_int_eq(chown(p.policy, 0, 0), 0);
+	end(&p);
+}
+END_TEST
+
+START_TEST(root_follows_nobodys_links)
+{
+	char path[128], other[160], roots[128];
+	struct policystore_text t;
+	struct place p;
+	struct stat st;
+
+	if (!begin_at_somebodys(&p))
+		return;
+	set(&p, "alice", BASE "federation = true;\n");
+	snprintf(roots, sizeof(roots), "%s/modprobe.d", p.dir);
+	ck_assert_int_eq(mkdir(roots, 0755), 0);
+	/* the next version would be a file of somebody's in a directory of root's */
+	snprintf(path, sizeof(path), "%s/versions", p.store);
+	snprintf(other, sizeof(other), "%s/000001.conf", path);
+	snprintf(roots, sizeof(roots), "%s/modprobe.d/000001.conf", p.dir);
+	ck_assert_int_eq(rename(other, roots), 0);
+	ck_assert_int_eq(rmdir(path), 0);
+	snprintf(roots, sizeof(roots), "%s/modprobe.d", p.dir);
+	ck_assert_int_eq(symlink(roots, path), 0);
+	ck_assert_int_eq(lchown(path, SOMEBODY, SOMEBODY), 0);
+	(void)policystore_commit(p.ps, "alice", &alice, NULL, p.errs);
+	snprintf(other, sizeof(other), "%s/000002.conf", roots);
+	ck_assert_int_eq(lstat(other, &st), -1);
+	forget(&p);
+	/* what only root may read does not become a version */
+	ck_assert_int_eq(unlink(p.policy), 0);
+	snprintf(other, sizeof(other), "%s/shadow", p.dir);
+	write_file(other, "root:secret\n");
+	ck_assert_int_eq(chmod(other, 0600), 0);
+	ck_assert_int_eq(symlink(other, p.policy), 0);
+	ck_assert_int_eq(policystore_current(p.ps, &t, p.errs), SP_EIO);
+	ck_assert(said(&p, "Permission denied"));
+	policystore_text_fini(&t);
+	end(&p);
+}
+END_TEST
+
 int
 main(void)
 {
 	const TTest *tests[] = { life_of_a_policy, two_at_once, one_candidate_twice, edits_by_hand, mistakes_change_nothing,
 		refused_by_the_edge, links_are_followed, every_byte_counts, lines_out_of_order, a_known_hash,
 		versions_are_in_the_log, half_a_line, somebody_has_the_lock, no_policy_file, a_line_has_one_form,
-		which_text_it_is };
+		which_text_it_is, what_root_makes_is_the_owners, root_follows_nobodys_links };
 
 	return unit_run("policystore", tests, sizeof(tests) / sizeof(tests[0]));
 }
