@@ -69,12 +69,13 @@ is_secret(struct span name)
 
 /* ---- masking ---- */
 
-/* "sip:" or "sips:" ends at p: where its user part's password is, if it has one. */
+/* "sip:" or "sips:" ends before after: where its user part's password is. False: up to *end there is none. */
 static bool
 find_password(struct span after, size_t *begin, size_t *end)
 {
 	size_t colon = after.n;
 
+	*end = after.n;
 	for (size_t i = 0; i < after.n; i++) {
 		char c = after.p[i];
 
@@ -85,6 +86,7 @@ find_password(struct span after, size_t *begin, size_t *end)
 			*end = i;
 			return colon < i;
 		} else if (c == '>' || c == '<' || c == ' ' || c == '\t' || c == '"' || c == '\r' || c == '\n') {
+			*end = i;
 			return false;
 		}
 	}
@@ -95,17 +97,22 @@ find_password(struct span after, size_t *begin, size_t *end)
 static void
 mask_line(struct span line, struct strbuf *out)
 {
-	size_t begin, end;
+	size_t begin, end, looked = 0;
 
 	for (size_t i = 0; i < line.n; i++) {
 		struct span rest = span_tail(line, i + 1);
 
 		strbuf_putc(out, line.p[i]);
-		if (line.p[i] == ':' && i >= 3 && (span_iis(span_of(line.p + i - 3, 3), "sip") ||
-		    span_iis(span_of(line.p + i - 3, 3), "ips")) && find_password(rest, &begin, &end)) {
-			strbuf_span(out, span_head(rest, begin));
-			strbuf_puts(out, "***");
-			i += end;
+		/* what was looked through once for an "@" is not looked through again for each "sip:" in it */
+		if (line.p[i] == ':' && i >= 3 && i >= looked && (span_iis(span_of(line.p + i - 3, 3), "sip") ||
+		    span_iis(span_of(line.p + i - 3, 3), "ips"))) {
+			if (find_password(rest, &begin, &end)) {
+				strbuf_span(out, span_head(rest, begin));
+				strbuf_puts(out, "***");
+				i += end;
+			} else {
+				looked = i + 1 + end;
+			}
 		}
 	}
 }
