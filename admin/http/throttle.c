@@ -16,7 +16,7 @@
 /* A budget as the time at which it is whole again: one number (GCRA). */
 struct budget {
 	uint64_t	 key;		/* hash; 0: free */
-	uint64_t	 whole_ms, seen_ms;
+	uint64_t	 whole_ms;
 };
 
 struct throttle {
@@ -57,7 +57,7 @@ find(struct budget *v, uint64_t key)
 	return NULL;
 }
 
-/* The budget of key, a new and whole one if there is none. */
+/* The budget of key; a new and whole one in the place of the one that is soonest whole, if there is none. */
 static struct budget *
 budget_of(struct budget *v, uint64_t key, uint64_t now)
 {
@@ -65,22 +65,21 @@ budget_of(struct budget *v, uint64_t key, uint64_t now)
 
 	if (b == NULL) {
 		b = &v[0];
-		for (size_t i = 1; i < THROTTLE_KEYS && b->key != 0; i++)
-			if (v[i].key == 0 || v[i].seen_ms < b->seen_ms)
+		for (size_t i = 1; i < THROTTLE_KEYS; i++)
+			if (v[i].whole_ms < b->whole_ms)
 				b = &v[i];
 		*b = (struct budget){ .key = key, .whole_ms = now };
 	}
-	b->seen_ms = now;
 	if (b->whole_ms < now)
 		b->whole_ms = now;
 	return b;
 }
 
-/* Milliseconds until one more may be used; 0: now. */
+/* Milliseconds until one more may be used; 0: now. b NULL: it is whole. */
 static uint64_t
 wait_of(const struct budget *b, unsigned tries, uint64_t every, uint64_t now)
 {
-	uint64_t used = b->whole_ms - now, may = (uint64_t)(tries - 1) * every;
+	uint64_t used = b != NULL && b->whole_ms > now ? b->whole_ms - now : 0, may = (uint64_t)(tries - 1) * every;
 
 	return used > may ? used - may : 0;
 }
@@ -90,22 +89,21 @@ throttle_try(struct throttle *t, struct span source, struct span account, uint64
 {
 	uint64_t from = key_of(source), to = key_of(account);
 	const struct budget *known = find(t->known, key_of(span_of((const char *)(uint64_t[2]){ from, to }, 16)));
-	struct budget *s = budget_of(t->sources, from, now), *a = NULL;
+	bool stranger = known == NULL || now >= known->whole_ms;
+	uint64_t wait;
 
-	*wait_ms = wait_of(s, t->limits.source_tries, t->limits.source_every_ms, now);
-	if (known == NULL || now >= known->whole_ms) {
-		uint64_t wait;
-
-		a = budget_of(t->accounts, to, now);
-		wait = wait_of(a, t->limits.account_tries, t->limits.account_every_ms, now);
+	*wait_ms = wait_of(find(t->sources, from), t->limits.source_tries, t->limits.source_every_ms, now);
+	if (stranger) {
+		wait = wait_of(find(t->accounts, to), t->limits.account_tries, t->limits.account_every_ms, now);
 		if (wait > *wait_ms)
 			*wait_ms = wait;
 	}
+	/* who is refused takes no place in the tables: names cost nothing */
 	if (*wait_ms != 0)
 		return false;
-	s->whole_ms += t->limits.source_every_ms;
-	if (a != NULL)
-		a->whole_ms += t->limits.account_every_ms;
+	budget_of(t->sources, from, now)->whole_ms += t->limits.source_every_ms;
+	if (stranger)
+		budget_of(t->accounts, to, now)->whole_ms += t->limits.account_every_ms;
 	return true;
 }
 

@@ -17,7 +17,7 @@
 
 #include "common/span.h"
 
-#define THROTTLE_KEYS		1024	/* remembered of each kind; the one that was not seen for longest goes */
+#define THROTTLE_KEYS		1024	/* remembered of each kind; the one that has least to wait for goes */
 #define THROTTLE_KNOWN_MS	(30ull * 24 * 3600 * 1000)	/* how long a source is known for an account */
 
 struct throttle_limits {

@@ -232,6 +232,33 @@ START_TEST(the_owner_is_not_locked_out)
 }
 END_TEST
 
+/* Who waits is not forgotten for a crowd of names that nobody has. */
+START_TEST(a_crowd_of_names_frees_nobody)
+{
+	struct throttle *t = throttle_new(&tries);
+	uint64_t wait, now = 1000000;
+	char name[32];
+
+	for (int i = 0; i < 5; i++) {
+		snprintf(name, sizeof(name), "bot%d", i);
+		ck_assert(throttle_try(t, span_str(name), SPAN_LIT("alice"), now, &wait));
+	}
+	ck_assert(!throttle_try(t, SPAN_LIT("bot5"), SPAN_LIT("alice"), now, &wait));
+	/* one source, which is refused most of the time; then as many as have a try each */
+	for (int i = 0; i < 2 * THROTTLE_KEYS; i++) {
+		snprintf(name, sizeof(name), "name%d", i);
+		throttle_try(t, SPAN_LIT("crowd"), span_str(name), now + 1, &wait);
+	}
+	ck_assert(!throttle_try(t, SPAN_LIT("bot5"), SPAN_LIT("alice"), now + 1, &wait));
+	for (int i = 0; i < 2 * THROTTLE_KEYS; i++) {
+		snprintf(name, sizeof(name), "other%d", i);
+		throttle_try(t, span_str(name), span_str(name), now + 1, &wait);
+	}
+	ck_assert(!throttle_try(t, SPAN_LIT("bot5"), SPAN_LIT("alice"), now + 1, &wait));
+	throttle_free(t);
+}
+END_TEST
+
 static char ring_path[] = "/tmp/check_page.XXXXXX";
 
 static void
@@ -455,7 +482,7 @@ int
 main(void)
 {
 	const TTest *tests[] = { escapes, formats, forms, forms_have_a_limit, cookies, sessions_end_in_time,
-	    sessions_follow_the_account, guessing_is_slowed_down, the_owner_is_not_locked_out, ring_survives,
+	    sessions_follow_the_account, guessing_is_slowed_down, the_owner_is_not_locked_out, a_crowd_of_names_frees_nobody, ring_survives,
 	    counters_become_samples, charts_are_drawn, json_names_the_field, refusals_are_kept };
 
 	return unit_run("page", tests, sizeof(tests) / sizeof(tests[0]));
