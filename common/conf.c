@@ -22,6 +22,7 @@
 #include "common/strbuf.h"
 
 #define INCLUDE_DEPTH	10	/* libconfig's own limit */
+#define INCLUDES_MAX	256	/* files that one includes, each as often as it is: a text may come from who may only look */
 
 /* One conf_load() on its way. */
 struct reading {
@@ -30,6 +31,7 @@ struct reading {
 	const char		*dir;	/* of file, where included files are; NULL: the working directory */
 	char			 at[2 * PATH_MAX]; /* file_of()'s answer for an included file */
 	struct conf_errors	*errs;
+	unsigned		 includes; /* that were looked at */
 	struct conf_lines	 lines;	/* where texts of lists really stand */
 	bool			 partial; /* the file broke off: what is missing is not known to be missing */
 };
@@ -560,6 +562,14 @@ scan_file(struct reading *rd, const char *file, const char *by, int at, int dept
 		*bad = true;
 		return;
 	}
+	if (by != NULL && rd->includes == INCLUDES_MAX) {
+		/* said once */
+		if (!*bad)
+			conf_error(rd->errs, by, at, "@include: more than %d files in all", INCLUDES_MAX);
+		*bad = true;
+		return;
+	}
+	rd->includes += by != NULL;
 	if (open_regular(rd, file, by, at, &f) != SP_OK) {
 		*bad = true;
 		return;

@@ -385,6 +385,26 @@ START_TEST(a_file_that_includes_itself_ends)
 }
 END_TEST
 
+/* One line each, and a megabyte behind it: whoever may send a text may not have it read for hours. */
+START_TEST(many_files_end)
+{
+	static const char line[] = "@include \"sub/u.conf\"\n";
+	char text[300 * sizeof(line)] = "";
+
+	ck_assert_int_eq(load(""), SP_OK);
+	ck_assert_int_eq(mkdir("sub", 0700), 0);
+	write_file("sub/u.conf", "# nothing\n");
+	for (int i = 0; i < 256; i++)
+		strcat(text, line);
+	ck_assert_int_eq(load(text), SP_OK);
+	for (int i = 0; i < 20; i++)
+		strcat(text, line);
+	ck_assert_int_eq(load(text), SP_EIO);
+	expect_errors("t.conf:257: @include: more than 256 files in all\n");
+	done();
+}
+END_TEST
+
 START_TEST(what_is_required_is_asked_for)
 {
 	static const struct conf_item required[] = {
@@ -503,7 +523,7 @@ main(void)
 	const TTest *tests[] = { empty_file_gives_defaults, reads_every_type, reports_every_error_at_once,
 		refuses_numbers_at_the_edge, refuses_numbers_too_large, refuses_wrong_shapes, says_where_a_name_stands_twice,
 		common_slips_are_explained, syntax_error_has_its_line, what_is_not_closed_is_said_where_it_begins, included_files_have_places_of_their_own, unreadable_files_are_named,
-		a_file_that_includes_itself_ends, what_is_required_is_asked_for, errors_have_places_or_none,
+		a_file_that_includes_itself_ends, many_files_end, what_is_required_is_asked_for, errors_have_places_or_none,
 		changes_that_need_a_restart_are_found, options_are_listed };
 
 	return unit_run("conf", tests, sizeof(tests) / sizeof(tests[0]));
