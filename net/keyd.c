@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -355,6 +356,8 @@ answer_channels(struct keyd *d, struct chan_msg *m)
 	for (unsigned i = 0; i < m->nfds; i++) {
 		if (d->nchannels == CHANNELS_MAX)
 			return false;
+		/* a worker waits for each answer; one who takes none must not keep the others, and the master, waiting */
+		(void)fcntl(m->fds[i], F_SETFL, O_NONBLOCK);
 		d->channels[d->nchannels++].fd = m->fds[i];
 		m->fds[i] = -1;		/* taken */
 	}
@@ -403,7 +406,8 @@ check(const struct chan_msg *m, bool by_master)
 		die("a question with more descriptors than it takes", m->f.type);
 }
 
-static void
+/* False: the other side does not take the answer. */
+static bool
 answer(struct keyd *d, int fd, struct chan_msg *m)
 {
 	unsigned char body[CHAN_BODY_MAX];
@@ -435,14 +439,15 @@ answer(struct keyd *d, int fd, struct chan_msg *m)
 	if (!good || out.failed)
 		die("a question that is malformed", m->f.type);
 	reply.len = out.len;
-	(void)chan_send(fd, &reply, NULL, 0);	/* who has left does not wait */
+	return chan_send(fd, &reply, NULL, 0) == SP_OK;
 }
 
-/* One frame of a channel. False: the other side is gone. */
+/* One frame of a channel. False: the other side is gone, or does not take its answers. */
 static bool
 serve(struct keyd *d, int fd, struct chan_msg *m)
 {
 	int err = chan_recv(fd, m, fd == d->control ? NET_WORKERS_MAX : 0);
+	bool taken;
 
 	if (err == SP_ESYNTAX)
 		die("something that is no frame", 0);
@@ -450,9 +455,9 @@ serve(struct keyd *d, int fd, struct chan_msg *m)
 		return true;
 	if (err != SP_OK)
 		return false;
-	answer(d, fd, m);
+	taken = answer(d, fd, m);
 	chan_done(m);
-	return true;
+	return taken;
 }
 
 static void

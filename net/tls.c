@@ -574,7 +574,8 @@ unpack(struct span *rest, void *out, size_t n)
 {
 	if (rest->n < n)
 		return false;
-	memcpy(out, rest->p, n);
+	if (n != 0)
+		memcpy(out, rest->p, n);
 	*rest = span_tail(*rest, n);
 	return true;
 }

@@ -240,6 +240,29 @@ START_TEST(refuses_and_goes_on)
 }
 END_TEST
 
+/* Who asks and asks and takes no answer loses the channel; the master's questions are answered all the while. */
+START_TEST(waits_for_nobody)
+{
+	unsigned char body[256];
+	const struct net_key_question q = { 1, NET_KEY_ECDSA, 256, span_of("01234567890123456789012345678901", 32) };
+	struct frame f = { .type = NET_KEYD_SIGN, .body = body };
+	struct frame_writer fw;
+	int err = SP_OK, more[NET_WORKERS_MAX];
+
+	begin();
+	chan_patience(channel, 2000);
+	frame_writer_init(&fw, body, sizeof(body));
+	net_key_put(&fw, &q);
+	f.len = fw.len;
+	for (int i = 0; i < 100000 && err == SP_OK; i++)
+		err = chan_send(channel, &f, NULL, 0);
+	ck_assert_int_eq(err, SP_ECLOSED);
+	ck_assert_int_eq(net_keyd_channels(keyd, more), SP_OK);
+	close(more[0]);
+	end();
+}
+END_TEST
+
 static unsigned
 open_files(void)
 {
@@ -329,7 +352,7 @@ int
 main(void)
 {
 	const TTest *tests[] = { handshakes, survives_its_end, what_does_not_do_is_said, wrong_frames_end_it,
-	    refuses_and_goes_on, reloads_leave_nothing, packs };
+	    refuses_and_goes_on, waits_for_nobody, reloads_leave_nothing, packs };
 
 	return unit_run("keyd", tests, sizeof(tests) / sizeof(tests[0]));
 }
