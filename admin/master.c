@@ -24,6 +24,7 @@
 #include "common/mem.h"
 
 #define ASK_MS		60000	/* the master reads files that may be large */
+#define REPLY_MS	5000	/* how long the proxy, who waits for it, may take to take an answer */
 #define CALM_MS		10000	/* who has lived so long may be started again at once */
 #define FIRST_PAUSE_MS	100
 
@@ -153,6 +154,8 @@ start_proxy(struct master *m)
 	} else {
 		m->channel = questions[0];
 		m->pushed = pushes[0];
+		chan_patience(m->channel, REPLY_MS);
+		chan_patience(m->pushed, REPLY_MS);
 		close(questions[1]);
 		close(pushes[1]);
 		began(&m->proxy, pid);
@@ -251,7 +254,12 @@ reply(struct master *m, uint64_t tag, bool ok, const int *fds, unsigned nfds)
 	unsigned char body[1] = { ok };
 	struct frame f = { .type = MASTER_ANSWER, .tag = tag, .body = body, .len = 1 };
 
-	if (chan_send(m->channel, &f, fds, nfds) != SP_OK)
+	int err = chan_send(m->channel, &f, fds, nfds);
+
+	/* who asks and asks and takes no answer would have the master, who has signals to hear, wait for ever */
+	if (err == SP_ETIME)
+		die_of(m, "an answer that it does not take", MASTER_ANSWER);
+	else if (err != SP_OK)
 		log_say(SP_LOG_ERROR, "proxy", "does not take an answer: %s", strerror(errno));
 }
 
