@@ -806,17 +806,26 @@ remove_stale(const struct sockaddr_un *sun)
 	return false;
 }
 
-/* The file's account and mode: no wider than who may ask. False: errno. */
+static bool
+has_two_groups(const struct control *c)
+{
+	return c->read_gid != NOBODY && c->change_gid != NOBODY && c->read_gid != c->change_gid;
+}
+
+/* No wider than who may ask. With two groups the file is open to all, and who is in neither is turned away at once. */
+static mode_t
+mode_of(const struct control *c)
+{
+	return has_two_groups(c) ? 0666 : c->read_gid != NOBODY || c->change_gid != NOBODY ? 0660 : 0600;
+}
+
+/* False: errno. The directory may be that account's: what lies there by now instead of the socket is not followed. */
 static bool
 set_owner(const struct control *c)
 {
-	bool both = c->read_gid != NOBODY && c->change_gid != NOBODY && c->read_gid != c->change_gid;
-	gid_t gid = c->read_gid != NOBODY ? c->read_gid : c->change_gid;
+	gid_t gid = has_two_groups(c) ? NOBODY : c->read_gid != NOBODY ? c->read_gid : c->change_gid;
 
-	if (geteuid() == 0 && chown(c->path, c->uid, both ? NOBODY : gid) == -1)
-		return false;
-	/* with two groups the file is open to all, and who is in neither is turned away at once */
-	return chmod(c->path, both ? 0666 : gid != NOBODY ? 0660 : 0600) == 0;
+	return geteuid() != 0 || lchown(c->path, c->uid, gid) == 0;
 }
 
 static int
@@ -835,7 +844,7 @@ bind_socket(struct control *c)
 	make_directory(c->path, c->uid);
 	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) == -1)
 		return -1;
-	mask = umask(0177);
+	mask = umask(0777 & ~mode_of(c));	/* a socket is made with all rights, and chmod() would follow a link */
 	rc = bind(fd, (const struct sockaddr *)&sun, sizeof(sun));
 	if (rc == -1 && errno == EADDRINUSE && remove_stale(&sun))
 		rc = bind(fd, (const struct sockaddr *)&sun, sizeof(sun));

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -234,7 +235,29 @@ answer_list(void *owner, int fd, struct master_answer *a)
 	free(list);
 }
 
-/* As the account of the proxy, so that whoever reads it there may. No link is followed: the directory may be that account's. */
+/*
+ * A file to append to, of the proxy's account, so that whoever reads it there may. The directory may be
+ * that account's: no link out of it is followed, and nothing is waited for or given away that is no file or
+ * has a second name. -1: errno.
+ */
+static int
+open_for(const char *path, const struct passwd *pw)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK, 0640);
+	struct stat st;
+
+	if (fd == -1)
+		return -1;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1) {
+		if (pw != NULL)
+			(void)!fchown(fd, pw->pw_uid, pw->pw_gid);
+		return fd;
+	}
+	close(fd);
+	errno = EINVAL;
+	return -1;
+}
+
 static void
 answer_sessions(void *owner, int fd, struct master_answer *a)
 {
@@ -245,9 +268,7 @@ answer_sessions(void *owner, int fd, struct master_answer *a)
 	(void)fd;
 	if (path == NULL || *path == '\0')
 		return;
-	a->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW, 0640);
-	if (a->fd != -1 && pw != NULL)
-		(void)!fchown(a->fd, pw->pw_uid, pw->pw_gid);
+	a->fd = open_for(path, pw);
 	if (a->fd == -1)
 		log_say(SP_LOG_ERROR, "session-log", "%s: %s", path, strerror(errno));
 	a->ok = a->fd != -1;
