@@ -100,6 +100,14 @@ void	 conf_unload(const struct conf_item *items, void *out);
  */
 const char *conf_differs(const struct conf_item *items, const void *a, const void *b);
 
+/* What was loaded, in order, as bytes for another process of the same program (common/conf_pack.c). */
+void	 conf_pack(const struct conf_item *items, const void *in, FILE *);
+/*
+ * Those bytes into *out (zeroed), which goes to conf_unload() in any case; they are taken from rest.
+ * Lines are 0. False: they are cut, or none of this table.
+ */
+bool	 conf_unpack(const struct conf_item *items, struct span *rest, void *out);
+
 /*
  * The line where conf_load() saw an option, by its full path ("limits.users",
  * "outer[0].listen"), so that checks that span options can name both lines.

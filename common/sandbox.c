@@ -50,6 +50,7 @@ static const struct {
 	[SANDBOX_NOTHING] = { "nothing", 0 },
 	[SANDBOX_KEYD] = { "keyd", 0 },
 	[SANDBOX_PROXY] = { "proxy", MAY_THREADS | MAY_POLL | MAY_INET | MAY_MEMFD },
+	[SANDBOX_PROXY_KRB5] = { "proxy", MAY_THREADS | MAY_POLL | MAY_INET | MAY_MEMFD | MAY_READ },
 	[SANDBOX_AUTHD] = { "authd", MAY_READ | MAY_WRITE | MAY_UNIX | MAY_POLL },
 	[SANDBOX_LDAPD] = { "ldapd", MAY_READ | MAY_INET | MAY_UNIX | MAY_POLL | MAY_THREADS },
 	[SANDBOX_WBD] = { "wbd", MAY_READ | MAY_WRITE | MAY_UNIX | MAY_POLL | MAY_THREADS },

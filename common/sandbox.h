@@ -21,6 +21,7 @@ enum sandbox_role {
 	SANDBOX_NOTHING = 0,	/* reads, writes and closes what is open: the safe one */
 	SANDBOX_KEYD,		/* the same, and takes descriptors; signs */
 	SANDBOX_PROXY,		/* TCP, UDP and threads; no file, no process, no UNIX socket of its own making */
+	SANDBOX_PROXY_KRB5,	/* the same, and reads the configuration of the Kerberos library */
 	SANDBOX_AUTHD,		/* reads its files, keeps the replay cache of Kerberos; no network, no process */
 	SANDBOX_LDAPD,		/* reads its files; TCP, UDP and threads */
 	SANDBOX_WBD,		/* asks winbind, with threads; writes its log; no network */
