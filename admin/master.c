@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "admin/daemon.h"
+#include "admin/stage.h"
 #include "common/chan.h"
 #include "common/clock.h"
 #include "common/err.h"
@@ -38,6 +40,7 @@ struct life {
 
 struct master {
 	const struct master_spec *spec;
+	char		 self[PATH_MAX];	/* the program; "" if that cannot be told */
 	struct life	 proxy, keyd;
 	int		 signals;
 	int		 channel;	/* to the proxy; -1: there is none */
@@ -48,6 +51,8 @@ struct master {
 	unsigned	 crashes;
 	pid_t		 old_proxy, old_keyd;	/* of the program before this one; 0: none */
 	int		 old_control;	/* what keeps its keyd alive; -1: nothing */
+	int		 old_lifeline;	/* and another of its processes */
+	int		 failed;	/* what all ends with, whatever the proxy says */
 	bool		 done;
 	int		 status;
 };
@@ -92,7 +97,7 @@ with_what(int status)
 static _Noreturn void
 be_proxy(struct master *m, struct backstage *b)
 {
-	int *keep = xreallocarray(NULL, m->spec->ndoors + b->nkeys + 4, sizeof(*keep));
+	int *keep = xreallocarray(NULL, m->spec->ndoors + m->spec->nkept + b->nkeys + 4, sizeof(*keep));
 	size_t n = 0;
 	int rc;
 
@@ -106,6 +111,8 @@ be_proxy(struct master *m, struct backstage *b)
 		keep[n++] = b->keys[i];
 	for (size_t i = 0; i < m->spec->ndoors; i++)
 		keep[n++] = m->spec->doors[i];
+	for (size_t i = 0; i < m->spec->nkept; i++)
+		keep[n++] = m->spec->kept[i];
 	proc_close_all_but(keep, n);
 	free(keep);
 	(void)prctl(PR_SET_PDEATHSIG, (unsigned long)SIGKILL);
@@ -169,7 +176,7 @@ static void
 finish(struct master *m, int status)
 {
 	m->done = true;
-	m->status = status;
+	m->status = m->failed != 0 ? m->failed : status;
 }
 
 static void
@@ -271,11 +278,21 @@ answer_log(struct master *m, uint64_t tag)
 
 	if (ok)
 		net_keyd_log(m->spec->keyd, fd);
+	if (m->spec->reopened != NULL && !m->spec->reopened(m->spec->owner))
+		ok = false;
 	reply(m, tag, ok, &fd, 1);
 }
 
+static const struct master_question *
+find_question(const struct master_question *q, unsigned type)
+{
+	while (q->type != 0 && q->type != type)
+		q++;
+	return q->type != 0 ? q : NULL;
+}
+
 static void
-answer_own(struct master *m, const struct master_question *q, const struct chan_msg *msg)
+answer_own(struct master *m, const struct master_question *q, void *owner, const struct chan_msg *msg)
 {
 	struct master_answer a = { .fd = -1 };
 	char *bytes = NULL;
@@ -284,7 +301,7 @@ answer_own(struct master *m, const struct master_question *q, const struct chan_
 
 	if ((a.file = open_memstream(&bytes, &n)) == NULL)
 		abort();		/* only when out of memory */
-	q->answer(m->spec->owner, msg->nfds != 0 ? msg->fds[0] : -1, &a);
+	q->answer(owner, msg->nfds != 0 ? msg->fds[0] : -1, &a);
 	fclose(a.file);
 	if (a.fd != -1)
 		fd = a.fd;
@@ -301,7 +318,8 @@ answer_own(struct master *m, const struct master_question *q, const struct chan_
 static void
 answer(struct master *m, const struct chan_msg *msg)
 {
-	const struct master_question *q = m->spec->questions;
+	const struct master_question *q = find_question(stage_questions, msg->f.type);
+	void *owner = q != NULL ? (void *)(uintptr_t)m->spec : m->spec->owner;
 
 	if (msg->f.len != 0) {
 		die_of(m, "a question that is too long", msg->f.type);
@@ -315,12 +333,12 @@ answer(struct master *m, const struct chan_msg *msg)
 	} else if (msg->f.type == MASTER_LOG && msg->nfds == 0) {
 		answer_log(m, msg->f.tag);
 	} else {
-		while (q->type != 0 && q->type != msg->f.type)
-			q++;
-		if (q->type == 0 || q->takes_fd != (msg->nfds == 1))
+		if (q == NULL)
+			q = find_question(m->spec->questions, msg->f.type);
+		if (q == NULL || q->takes_fd != (msg->nfds == 1))
 			die_of(m, "a question that may not be asked", msg->f.type);
 		else
-			answer_own(m, q, msg);
+			answer_own(m, q, owner, msg);
 	}
 }
 
@@ -343,12 +361,14 @@ asked(struct master *m)
 
 /* ---- a new version of the program ---- */
 
-#define BEFORE	"SALLYPORT_BEFORE"	/* who is to drain: proxy, keyd, and the channel to that */
+#define BEFORE	"SALLYPORT_BEFORE"	/* who is to drain: proxy, keyd, the channel to that, and the lifeline */
 
 /* Is the program, as it is now, content with its configuration? */
 static bool
 is_content(const struct master *m)
 {
+	char *const check[] = { (char *)(uintptr_t)m->self, (char *)(uintptr_t)"-n", (char *)(uintptr_t)"-f",
+	    (char *)(uintptr_t)m->spec->file, NULL };
 	int status;
 	pid_t pid = fork();
 
@@ -357,7 +377,7 @@ is_content(const struct master *m)
 
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
-		execv(m->spec->check[0], m->spec->check);
+		execv(m->self, check);
 		_exit(EX_UNAVAILABLE);
 	}
 	while (pid > 0 && waitpid(pid, &status, 0) == -1 && errno == EINTR)
@@ -396,30 +416,33 @@ hold_doors(const struct master *m)
 static void
 become_again(struct master *m)
 {
+	char *const again[] = { m->self, (char *)(uintptr_t)"-f", (char *)(uintptr_t)m->spec->file, NULL };
 	char text[64];
-	int control = net_keyd_control(m->spec->keyd), n;
+	int control = net_keyd_control(m->spec->keyd), lifeline = m->spec->lifeline != NULL ? *m->spec->lifeline : -1, n;
 
-	if (m->spec->again == NULL || m->proxy.pid == 0 || m->stopping || m->old_proxy != 0)
+	if (m->self[0] == '\0' || m->proxy.pid == 0 || m->stopping || m->old_proxy != 0)
 		return;
 	if (!is_content(m)) {
 		log_say(SP_LOG_ERROR, "upgrade-refused", "%s -n does not find the configuration good; nothing has changed",
-		    m->spec->check[0]);
+		    m->self);
 		return;
 	}
-	log_say(SP_LOG_NOTICE, "upgrade", "%s takes over, with the doors open", m->spec->again[0]);
+	log_say(SP_LOG_NOTICE, "upgrade", "%s takes over, with the doors open", m->self);
 	daemon_notify("RELOADING=1");
 	/* above where the doors will be */
 	control = fcntl(control, F_DUPFD, above_doors(m));
-	snprintf(text, sizeof(text), "%ld %ld %d", (long)m->proxy.pid, (long)m->keyd.pid, control);
+	if (lifeline != -1)
+		lifeline = fcntl(lifeline, F_DUPFD, above_doors(m));
+	snprintf(text, sizeof(text), "%ld %ld %d %d", (long)m->proxy.pid, (long)m->keyd.pid, control, lifeline);
 	setenv(BEFORE, text, 1);
 	n = hold_doors(m);
 	snprintf(text, sizeof(text), "%d", n);
 	setenv("LISTEN_FDS", text, 1);
 	snprintf(text, sizeof(text), "%ld", (long)getpid());
 	setenv("LISTEN_PID", text, 1);
-	execv(m->spec->again[0], m->spec->again);
+	execv(m->self, again);
 	/* our own descriptors are overwritten by now: there is no way back but to end */
-	fprintf(stderr, "%s: %s\n", m->spec->again[0], strerror(errno));
+	fprintf(stderr, "%s: %s\n", m->self, strerror(errno));
 	kill(m->proxy.pid, SIGTERM);
 	_exit(EX_OSERR);
 }
@@ -429,12 +452,14 @@ remember_before(struct master *m)
 {
 	const char *text = getenv(BEFORE);
 	long proxy, keyd;
-	int control;
+	int control, lifeline = -1;
 
-	m->old_control = -1;
+	m->old_control = m->old_lifeline = -1;
 	if (text == NULL)
 		return;
-	if (sscanf(text, "%ld %ld %d", &proxy, &keyd, &control) == 3 && fcntl(control, F_SETFD, FD_CLOEXEC) == 0) {
+	if (sscanf(text, "%ld %ld %d %d", &proxy, &keyd, &control, &lifeline) >= 3 && fcntl(control, F_SETFD, FD_CLOEXEC) == 0) {
+		if (lifeline != -1 && fcntl(lifeline, F_SETFD, FD_CLOEXEC) == 0)
+			m->old_lifeline = lifeline;
 		m->old_proxy = (pid_t)proxy;
 		m->old_keyd = (pid_t)keyd;
 		m->old_control = control;
@@ -443,16 +468,35 @@ remember_before(struct master *m)
 }
 
 static void
+let_old_go(struct master *m)
+{
+	if (m->old_control != -1)
+		close(m->old_control);
+	if (m->old_lifeline != -1)
+		close(m->old_lifeline);
+	m->old_control = m->old_lifeline = -1;
+}
+
+static void
 old_ended(struct master *m, int status)
 {
 	log_say(SP_LOG_NOTICE, "upgraded", "the proxy of the program before has ended (%s %d)", how(status), with_what(status));
 	m->old_proxy = 0;
-	if (m->old_control != -1)
-		close(m->old_control);
-	m->old_control = -1;
+	let_old_go(m);
 }
 
 /* ---- signals, time, and all together ---- */
+
+static void
+other_ended(struct master *m, pid_t pid, int status)
+{
+	int rc = m->spec->child_ended != NULL ? m->spec->child_ended(m->spec->owner, pid, status) : 0;
+
+	if (rc == 0 || m->stopping)
+		return;
+	m->failed = rc;
+	stop(m);
+}
 
 static void
 reap(struct master *m)
@@ -467,6 +511,8 @@ reap(struct master *m)
 			keyd_ended(m, status);
 		else if (pid == m->old_proxy)
 			old_ended(m, status);
+		else
+			other_ended(m, pid, status);
 	}
 }
 
@@ -512,8 +558,7 @@ look_at_clock(struct master *m)
 	if (m->keyd.due != 0 && now >= m->keyd.due)
 		start_keyd(m);
 	if (m->proxy.due != 0 && now >= m->proxy.due) {
-		m->spec->refresh(m->spec->owner);
-		if (start_proxy(m) != SP_OK)
+		if (!m->spec->refresh(m->spec->owner) || start_proxy(m) != SP_OK)
 			ended(&m->proxy);
 	}
 }
@@ -536,8 +581,10 @@ int
 master_run(const struct master_spec *spec)
 {
 	struct master m = { .spec = spec, .channel = -1, .pushed = -1 };
+	ssize_t n = readlink("/proc/self/exe", m.self, sizeof(m.self) - 1);
 	sigset_t set;
 
+	m.self[n > 0 ? n : 0] = '\0';
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
@@ -566,8 +613,7 @@ master_run(const struct master_spec *spec)
 	/* who is draining still, ends with us */
 	if (m.old_proxy != 0)
 		kill(m.old_proxy, SIGKILL);
-	if (m.old_control != -1)
-		close(m.old_control);
+	let_old_go(&m);
 	return m.status;
 }
 

@@ -37,6 +37,10 @@ enum master_type {
 	MASTER_LOG,		/* open the log again; the file comes back */
 	MASTER_STOP,		/* the proxy was asked to end, by whoever may: as if by TERM */
 	MASTER_KEYS,		/* to the proxy, unasked: new channels to keyd */
+	/* admin/stage.h */
+	MASTER_RENEW,		/* has a certificate changed? Yes; what has changed (stage_pack()), or nothing */
+	MASTER_SESSIONS,	/* the session log, opened; yes: the file */
+	MASTER_SESSIONS_ANEW,	/* the same, put aside (its name gets a ".1") and begun anew */
 	MASTER_OWN = 16		/* from here on: the daemon's own questions */
 };
 
@@ -58,6 +62,9 @@ struct master_question {
 	void		(*answer)(void *owner, int fd, struct master_answer *);
 };
 
+struct renew;
+struct net_tls_material;
+
 struct master_spec {
 	void				*owner;
 	struct net_keyd			*keyd;
@@ -65,14 +72,25 @@ struct master_spec {
 	const struct master_question	*questions;
 	const int			*doors;	/* what else the proxy keeps open; those that are -1 count for nothing */
 	size_t				 ndoors;
+	const int			*kept;	/* the same, but what a new version of the program does not get */
+	size_t				 nkept;
+	struct renew			*renew;	/* of the identities in force, material[0..nmaterial) */
+	struct net_tls_material		**material;
+	size_t				 nmaterial;
+	const char			*session_file, *user;	/* NULL: none */
 	/* In the child, still with all rights: be the proxy. What it returns, the process exits with. */
 	int	(*proxy)(void *owner, struct backstage *);
-	/* A new proxy is about to be made in the place of one that crashed: read what may have changed. */
-	void	(*refresh)(void *owner);
+	/* A new proxy is about to be made in the place of one that crashed: read what may have changed. False: not yet. */
+	bool	(*refresh)(void *owner);
+	/* The log was opened again: whoever else has one, too. NULL: nobody. */
+	bool	(*reopened)(void *owner);
+	/* A process that is none of these has ended. 0: never mind; else all ends, with that status. NULL: there is none. */
+	int	(*child_ended)(void *owner, pid_t pid, int status);
+	/* What keeps such a process of the program before alive until its proxy has drained; -1: nothing. NULL: the same. */
+	const int			*lifeline;
 	/* Close the doors: nobody serves any more. */
 	void	(*close_doors)(void *owner);
-	/* The program and its arguments, and how they are checked, for USR2; each ends in NULL. */
-	char *const			*again, *const *check;
+	const char			*file;	/* the configuration: a new version of the program is told, for USR2 */
 	unsigned			 stop_ms;	/* how long a proxy may take to end before it is killed */
 };
 

@@ -11,6 +11,7 @@
 #include "admin/daemon.h"
 #include "admin/policyfile.h"
 #include "admin/recent.h"
+#include "admin/stage.h"
 #include "common/chan.h"
 #include "common/clock.h"
 #include "common/err.h"
@@ -46,23 +47,6 @@ load_all(struct edge *e, const char *file, bool check)
 }
 
 /* ---- the proxy: files are the master's, and come from there ---- */
-
-/* Those identities that are in bytes. False: they are cut. */
-static bool
-unpack_material(struct span *rest, struct net_tls_material *out[EDGE_IDENTITIES])
-{
-	for (size_t i = 0; i < EDGE_IDENTITIES; i++) {
-		bool there;
-
-		if (rest->n == 0)
-			return false;
-		there = rest->p[0] != 0;
-		*rest = span_of(rest->p + 1, rest->n - 1);
-		if (there && (out[i] = net_tls_material_unpack(rest)) == NULL)
-			return false;
-	}
-	return rest->n == 0;
-}
 
 static void
 gauge_material(const struct edge *e, struct net_tls_material *const *material, bool whole)
@@ -101,7 +85,7 @@ edge_reload(struct edge *e, struct conf_errors *errs)
 	if (good) {
 		memcpy(&head, bytes, sizeof(head));
 		rest = span_of(bytes + sizeof(head), n - sizeof(head));
-		good = (rules = policyfile_unpack(&rest)) != NULL && unpack_material(&rest, material);
+		good = (rules = policyfile_unpack(&rest)) != NULL && stage_unpack(&rest, material, EDGE_IDENTITIES) && rest.n == 0;
 	} else {
 		for (; rest.n > 0; rest = span_tail(rest, strlen(rest.p) + 1)) {
 			log_say(SP_LOG_ERROR, "reload", "%s", rest.p);
@@ -133,19 +117,12 @@ reload(struct edge *e)
 static void
 renew(struct edge *e)
 {
-	struct net_tls_material *material[EDGE_IDENTITIES] = { NULL };
-	char *bytes;
-	size_t n;
+	struct net_tls_material *material[EDGE_IDENTITIES];
 
-	if (backstage_ask(e->stage, EDGE_ASK_RENEW, -1, &bytes, &n) == SP_OK && n > 0) {
-		struct span rest = span_of(bytes, n);
-
-		if (unpack_material(&rest, material)) {
-			edge_workers_update(e, NULL, material, false);
-			gauge_material(e, material, false);
-		}
+	if (stage_renewed(e->stage, material, EDGE_IDENTITIES)) {
+		edge_workers_update(e, NULL, material, false);
+		gauge_material(e, material, false);
 	}
-	free(bytes);
 	stats_set(DISCOVERED, 0, 0, edge_discovered_count(e->discovered));
 	edge_unref_material(material);
 }
@@ -252,49 +229,6 @@ edge_unload(struct edge *e)
 	(void)net_keyd_stop(e->keyd);
 }
 
-/* The session log's file is the master's to open and to begin anew. */
-static int
-open_sessions(void *arg, bool anew)
-{
-	struct edge *e = arg;
-
-	return backstage_ask_file(e->stage, anew ? EDGE_ASK_SESSIONS_ANEW : EDGE_ASK_SESSIONS);
-}
-
-static bool
-begin_sessions(struct edge *e)
-{
-	const char *path = e->config->session_file;
-
-	if (path == NULL || *path == '\0')
-		return true;
-	e->sessions = sip_sessions_new(e->nworkers, (uint64_t)e->config->session_size << 20);
-	sip_sessions_source(e->sessions, open_sessions, e);
-	if (sip_sessions_reopen(e->sessions) == SP_OK)
-		return true;
-	log_say(SP_LOG_ERROR, "session-log", "%s: %s", path, strerror(errno));
-	return false;
-}
-
-/*
- * The fences. Files first, while there is one thread: all that is left are those by which the
- * C library and c-ares find name servers. Then, when all that is there once is there, the calls.
- */
-static bool
-fence_files(const struct edge *e)
-{
-	static const struct sandbox_path paths[] = {
-		{ "/etc/resolv.conf", false }, { "/etc/hosts", false }, { "/etc/nsswitch.conf", false }, { "/etc/host.conf", false }
-	};
-
-	if (!e->config->sandbox) {
-		log_say(SP_LOG_WARNING, "sandbox-off", "sandbox = false: the process that faces the network may do what "
-		    "its account may");
-		return true;
-	}
-	return sandbox_files(SANDBOX_PROXY, paths, sizeof(paths) / sizeof(paths[0])) == SP_OK;
-}
-
 /* Rights are given up, workers run until a signal says otherwise. */
 int
 edge_proxy(struct edge *e)
@@ -307,23 +241,18 @@ edge_proxy(struct edge *e)
 	e->relays = sip_relay_set_new(e->nworkers);
 	e->quota = net_quota_new();
 	e->control = edge_control_new(e);
-	if (geteuid() == 0 && (rc = proc_drop_to(e->config->user)) != SP_OK) {
-		log_say(SP_LOG_ERROR, "user", "cannot become \"%s\": %s", e->config->user,
-		    rc == SP_EIO ? strerror(errno) : "root needs an account to become");
+	if (!stage_drop(e->stage, e->config->user))
 		return EX_NOUSER;
-	}
 	/* nothing below this line is privileged */
-	proc_harden();
-	backstage_follow(e->stage);
 	e->discovered = edge_discovered_new(&limits);
 	e->reported_at = clock_ms();
 	edge_obey(e, e->obeyed.sha256, 0, NULL);
 	e->seen = seen_new(SEEN_ACCEPTED_MAX, SEEN_REFUSED_MAX);
 	edge_gauge_limits(e->config);
 	gauge_material(e, e->material, true);
-	if (!begin_sessions(e))
+	if (!stage_sessions(e->stage, e->config->session_file, e->nworkers, (unsigned)e->config->session_size, &e->sessions))
 		return EX_CANTCREAT;
-	if (!fence_files(e))
+	if (!stage_fence(SANDBOX_PROXY, e->config->sandbox))
 		return EX_OSERR;
 	if (net_crew_start(e->crew, edge_worker_start, edge_worker_stop, e) != SP_OK) {
 		log_say(SP_LOG_ERROR, "start", "a worker could not start");

@@ -5,16 +5,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <pwd.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "admin/daemon.h"
+#include "admin/stage.h"
 #include "common/chan.h"
 #include "common/err.h"
 #include "common/log.h"
@@ -25,21 +24,6 @@
 
 /* ---- doors ---- */
 
-static const char *
-door_advice(int error)
-{
-	switch (error) {
-	case EADDRINUSE:
-		return "; another program listens there";
-	case EADDRNOTAVAIL:
-		return "; no interface of this machine has that address";
-	case EACCES:
-		return "; a port below 1024 can be opened by root only";
-	default:
-		return "";
-	}
-}
-
 static int
 open_doors(struct edge *e)
 {
@@ -49,21 +33,13 @@ open_doors(struct edge *e)
 	for (size_t i = 0; i < EDGE_FACES(e->config); i++) {
 		const struct edge_door_conf *d = i == EDGE_INNER(e->config) ? &e->config->inner : edge_outer(e->config, i);
 
-		if (net_door_adopt(&d->addr, e->nworkers, e->fds[i], held, nheld) != SP_OK &&
-		    net_door_bind(&d->addr, e->nworkers, e->fds[i]) != SP_OK) {
-			log_say(SP_LOG_ERROR, "door", "%s: %s%s", d->listen, strerror(errno), door_advice(errno));
+		if (stage_open_door(&d->addr, d->listen, e->nworkers, e->fds[i], held, nheld) != SP_OK)
 			return EX_OSERR;
-		}
 		log_say(SP_LOG_NOTICE, "door", "%s is open as %s, %s", d->listen, d->name,
 		    i == EDGE_INNER(e->config) ? "inner side" : d->users && d->partners ? "for users and partners" :
 		    d->users ? "for users" : "for partners");
 	}
-	for (size_t i = 0; i < nheld; i++) {
-		if (held[i] == -1)
-			continue;
-		log_say(SP_LOG_WARNING, "door", "a socket that we were started with is no door of this configuration");
-		close(held[i]);
-	}
+	stage_close_held(held, nheld);
 	return 0;
 }
 
@@ -72,12 +48,7 @@ close_doors(void *owner)
 {
 	struct edge *e = owner;
 
-	for (size_t i = 0; i < EDGE_DOORS_MAX + 1; i++)
-		for (size_t k = 0; k < NET_WORKERS_MAX; k++) {
-			if (e->fds[i][k] != -1)
-				close(e->fds[i][k]);
-			e->fds[i][k] = -1;
-		}
+	stage_close_doors(&e->fds[0][0], sizeof(e->fds) / sizeof(int));
 }
 
 /* ---- what is in force ---- */
@@ -86,9 +57,6 @@ close_doors(void *owner)
 static void
 watch(struct edge *e, const struct edge_config *c)
 {
-	uint64_t keys[EDGE_IDENTITIES];
-	size_t n = 0;
-
 	for (size_t i = 0; i < EDGE_IDENTITIES; i++) {
 		struct net_tls_files files;
 		char label[48] = "";
@@ -96,22 +64,8 @@ watch(struct edge *e, const struct edge_config *c)
 
 		files.keyd = e->keyd;
 		renew_watch(e->renew, i, label, there ? &files : NULL, e->material[i]);
-		if (e->material[i] != NULL)
-			keys[n++] = net_tls_material_key(e->material[i]);
 	}
-	net_keyd_keep(e->keyd, keys, n);
-}
-
-static void
-keep_keys(struct edge *e)
-{
-	uint64_t keys[EDGE_IDENTITIES];
-	size_t n = 0;
-
-	for (size_t i = 0; i < EDGE_IDENTITIES; i++)
-		if (e->material[i] != NULL)
-			keys[n++] = net_tls_material_key(e->material[i]);
-	net_keyd_keep(e->keyd, keys, n);
+	stage_keep_keys(e->keyd, e->material, EDGE_IDENTITIES);
 }
 
 /* What was loaded is in force from now on, here. */
@@ -155,16 +109,6 @@ load(struct edge *e, struct edge_loaded *l, struct conf_errors *errs)
 /* ---- answers ---- */
 
 static void
-pack_material(struct net_tls_material *const *m, FILE *f)
-{
-	for (size_t i = 0; i < EDGE_IDENTITIES; i++) {
-		putc(m[i] != NULL ? 1 : 0, f);
-		if (m[i] != NULL)
-			net_tls_material_pack(m[i], f);
-	}
-}
-
-static void
 put_head(const struct edge_loaded *l, FILE *f)
 {
 	struct edge_loaded_head head;
@@ -188,7 +132,7 @@ answer_load(void *owner, int fd, struct master_answer *a)
 	if ((a->ok = load(e, &l, errs))) {
 		put_head(&l, a->file);
 		fwrite(l.rows, 1, l.rows_n, a->file);
-		pack_material(l.material, a->file);
+		stage_pack(l.material, EDGE_IDENTITIES, a->file);
 		take(e, &l);
 	} else {
 		for (size_t i = 0; i < conf_errors_count(errs); i++)
@@ -196,27 +140,6 @@ answer_load(void *owner, int fd, struct master_answer *a)
 	}
 	edge_loaded_fini(&l);
 	conf_errors_free(errs);
-}
-
-static void
-answer_renew(void *owner, int fd, struct master_answer *a)
-{
-	struct net_tls_material *material[EDGE_IDENTITIES];
-	struct edge *e = owner;
-
-	(void)fd;
-	a->ok = true;
-	if (renew_look(e->renew, material) != 0) {
-		pack_material(material, a->file);
-		for (size_t i = 0; i < EDGE_IDENTITIES; i++) {
-			if (material[i] == NULL)
-				continue;
-			net_tls_material_unref(e->material[i]);
-			e->material[i] = net_tls_material_ref(material[i]);
-		}
-		keep_keys(e);
-	}
-	edge_unref_material(material);
 }
 
 static void
@@ -235,59 +158,8 @@ answer_list(void *owner, int fd, struct master_answer *a)
 	free(list);
 }
 
-/*
- * A file to append to, of the proxy's account, so that whoever reads it there may. The directory may be
- * that account's: no link out of it is followed, and nothing is waited for or given away that is no file or
- * has a second name. -1: errno.
- */
-static int
-open_for(const char *path, const struct passwd *pw)
-{
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK, 0640);
-	struct stat st;
-
-	if (fd == -1)
-		return -1;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1) {
-		if (pw != NULL)
-			(void)!fchown(fd, pw->pw_uid, pw->pw_gid);
-		return fd;
-	}
-	close(fd);
-	errno = EINVAL;
-	return -1;
-}
-
-static void
-answer_sessions(void *owner, int fd, struct master_answer *a)
-{
-	struct edge *e = owner;
-	const char *path = e->config->session_file, *user = e->config->user;
-	const struct passwd *pw = geteuid() == 0 && user != NULL ? getpwnam(user) : NULL;
-
-	(void)fd;
-	if (path == NULL || *path == '\0')
-		return;
-	a->fd = open_for(path, pw);
-	if (a->fd == -1)
-		log_say(SP_LOG_ERROR, "session-log", "%s: %s", path, strerror(errno));
-	a->ok = a->fd != -1;
-}
-
-static void
-answer_sessions_anew(void *owner, int fd, struct master_answer *a)
-{
-	struct edge *e = owner;
-	const char *path = e->config->session_file;
-	char old[4096];
-
-	if (path == NULL || (size_t)snprintf(old, sizeof(old), "%s.1", path) >= sizeof(old) || rename(path, old) == -1)
-		return;
-	answer_sessions(owner, fd, a);
-}
-
 /* After a crash: what the new proxy begins with. */
-static void
+static bool
 refresh(void *owner)
 {
 	struct conf_errors *errs = conf_errors_new();
@@ -301,14 +173,12 @@ refresh(void *owner)
 		    conf_errors_get(errs, 0) : "the files cannot be read");
 	edge_loaded_fini(&l);
 	conf_errors_free(errs);
+	return true;	/* with whatever is in force */
 }
 
 static const struct master_question questions[] = {
 	{ EDGE_ASK_LOAD, false, answer_load },
-	{ EDGE_ASK_RENEW, false, answer_renew },
 	{ EDGE_ASK_LIST, true, answer_list },
-	{ EDGE_ASK_SESSIONS, false, answer_sessions },
-	{ EDGE_ASK_SESSIONS_ANEW, false, answer_sessions_anew },
 	{ 0, false, NULL }
 };
 
@@ -330,17 +200,14 @@ proxy(void *owner, struct backstage *b)
 int
 edge_master(struct edge *e)
 {
-	char self[PATH_MAX], *again[] = { self, (char *)(uintptr_t)"-f", e->config->file, NULL };
-	char *check[] = { self, (char *)(uintptr_t)"-n", (char *)(uintptr_t)"-f", e->config->file, NULL };
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	const struct master_spec spec = {
-		.owner = e, .again = n > 0 ? again : NULL, .check = check, .keyd = e->keyd, .nworkers = e->nworkers, .questions = questions, .doors = &e->fds[0][0],
-		.ndoors = sizeof(e->fds) / sizeof(int), .proxy = proxy, .refresh = refresh, .close_doors = close_doors,
-		.stop_ms = STOP_MS + (unsigned)e->config->drain * 1000
+	struct master_spec spec = {
+		.owner = e, .file = e->config->file, .keyd = e->keyd, .nworkers = e->nworkers,
+		.questions = questions, .doors = &e->fds[0][0], .ndoors = sizeof(e->fds) / sizeof(int), .material = e->material,
+		.nmaterial = EDGE_IDENTITIES, .session_file = e->config->session_file, .user = e->config->user, .proxy = proxy,
+		.refresh = refresh, .close_doors = close_doors, .stop_ms = STOP_MS + (unsigned)e->config->drain * 1000
 	};
 	int rc;
 
-	self[n > 0 ? n : 0] = '\0';
 	memset(e->fds, -1, sizeof(e->fds));
 	proc_harden();
 	daemon_signals();
@@ -349,7 +216,7 @@ edge_master(struct edge *e)
 	/* the program before this one has one still, and so nobody else would get it */
 	if (getenv("SALLYPORT_BEFORE") != NULL && e->config->control_socket != NULL && *e->config->control_socket != '\0')
 		(void)unlink(e->config->control_socket);
-	e->renew = renew_new(EDGE_IDENTITIES);
+	spec.renew = e->renew = renew_new(EDGE_IDENTITIES);
 	watch(e, e->config);
 	net_keyd_log(e->keyd, log_descriptor());
 	rc = master_run(&spec);

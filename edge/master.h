@@ -15,13 +15,8 @@ enum {
 	 * No: what is wrong, sentences that end in NUL.
 	 */
 	EDGE_ASK_LOAD = MASTER_OWN,
-	/* Has a certificate changed? Yes; what has changed, as above, or nothing. */
-	EDGE_ASK_RENEW,
 	/* Write this list of certificates that peers have shown. No: why. */
-	EDGE_ASK_LIST,
-	/* The session log, opened; or put aside (its name gets a ".1") and begun anew. Yes: the file. */
-	EDGE_ASK_SESSIONS,
-	EDGE_ASK_SESSIONS_ANEW
+	EDGE_ASK_LIST
 };
 
 /* What EDGE_ASK_LOAD's answer begins with. */

@@ -1,0 +1,60 @@
+/*
+ * admin/stage.h - what the masters of all daemons do, and their proxies: identities, session log, doors, fences.
+ */
+#ifndef SALLYPORT_ADMIN_STAGE_H
+#define SALLYPORT_ADMIN_STAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "admin/master.h"
+#include "common/sandbox.h"
+#include "common/span.h"
+#include "net/addr.h"
+#include "net/tls.h"
+#include "sip/sessions.h"
+
+/* ---- identities: m[0..n), NULL where there is none ---- */
+
+/* For each a byte whether it is there, and it. */
+void	 stage_pack(struct net_tls_material *const *m, size_t n, FILE *);
+/* The same from bytes, which are taken from rest. False: they are cut; what is in out is to be let go all the same. */
+bool	 stage_unpack(struct span *rest, struct net_tls_material **out, size_t n);
+/* Let go of all, and set them to NULL. */
+void	 stage_unref(struct net_tls_material **m, size_t n);
+/* Their keys are in use, and no others. */
+void	 stage_keep_keys(struct net_keyd *, struct net_tls_material *const *m, size_t n);
+/* Those in fresh[] take their places in m[]; both have references of their own. */
+void	 stage_replace(struct net_tls_material **m, struct net_tls_material *const *fresh, size_t n);
+
+/* ---- the master ---- */
+
+/* What every master answers: MASTER_RENEW and MASTER_SESSIONS; the owner is the spec. */
+extern const struct master_question stage_questions[];
+
+/*
+ * A door for each of n workers: of the sockets held[0..nheld) that we were started with, or a new one. SP_OK or
+ * SP_EIO (logged).
+ */
+int	 stage_open_door(const struct net_addr *, const char *listen, unsigned n, int *fds, int *held, size_t nheld);
+/* No door has taken them. */
+void	 stage_close_held(const int *held, size_t nheld);
+/* Close the sockets fds[0..n) of doors, and set them to -1. */
+void	 stage_close_doors(int *fds, size_t n);
+
+/* ---- the proxy ---- */
+
+/* Become user, for good, and follow the master. False (logged): it cannot be. */
+bool	 stage_drop(const struct backstage *, const char *user);
+/*
+ * The files, while there is one thread: all that is left are those by which the C library and c-ares find
+ * name servers, and with SANDBOX_PROXY_KRB5 the Kerberos library's. sandbox false: nothing is done, and that is logged. False: the fence is not there (logged).
+ */
+bool	 stage_fence(enum sandbox_role, bool sandbox);
+/* Has a certificate changed? Those are in out[0..n), the caller's. */
+bool	 stage_renewed(struct backstage *, struct net_tls_material **out, size_t n);
+/* The session log, whose file the master opens. path NULL or "": *s is NULL. False (logged): it cannot be opened. */
+bool	 stage_sessions(struct backstage *, const char *path, unsigned nworkers, unsigned mib, struct sip_sessions **s);
+
+#endif
