@@ -971,6 +971,19 @@ close_side(unsigned n, int (*pair)[2], int side)
 			close(pair[i][side]);
 }
 
+/* Neither doors nor the ways to keyd and the proxy: the log, and what is ours. */
+static void
+keep_only(const int *theirs, unsigned n)
+{
+	int *keep = xcalloc(n + 2, sizeof(*keep));
+
+	memcpy(keep, theirs, n * sizeof(*keep));
+	keep[n] = log_descriptor();
+	keep[n + 1] = log_journal_descriptor();
+	proc_close_all_but(keep, n + 2);
+	free(keep);
+}
+
 int
 authd_start(struct authd *a, const struct authd_setup *setup)
 {
@@ -991,6 +1004,7 @@ authd_start(struct authd *a, const struct authd_setup *setup)
 		theirs = xcalloc(n, sizeof(*theirs));
 		for (unsigned i = 0; i < n; i++)
 			theirs[i] = pair[i][1];
+		keep_only(theirs, n);
 		become_authd(setup, theirs, theirs[setup->nworkers]);
 		_exit(EX_SOFTWARE);
 	}
@@ -1018,6 +1032,14 @@ authd_command(struct authd *a, enum authd_type type)
 	if (send(a->control, out, sizeof(out), MSG_NOSIGNAL) != (ssize_t)sizeof(out))
 		return SP_ECLOSED;
 	return wait_done(a);
+}
+
+void
+authd_leave(struct authd *a)
+{
+	free(a->worker);
+	memset(a, 0, sizeof(*a));
+	a->control = -1;
 }
 
 void

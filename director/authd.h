@@ -4,7 +4,7 @@
  * authd has the user file and sees no SIP and no network: a directory is asked by
  * a process of its own (director/ldapd.h). It is forked before
  * keys are loaded, doors are bound and threads start, and then answers typed frames (common/proc.h)
- * over one socketpair for each worker and one for the control thread. A table
+ * over one socketpair for each worker and one for the master (director/master.h). A table
  * says who may ask what; a frame that is not in it ends the process, and so
  * does, on the other side, an answer that cannot be.
  *
@@ -175,11 +175,13 @@ struct authd {
 /*
  * Fork it, and wait until it has read the user file and the keytab. SP_OK; SP_EINVAL if one of
  * them or the account does not do (it has logged why); SP_EIO. No file is no users.
- * Call before anything secret or open is in this process that authd should not have.
+ * It closes what else is open in this process; nothing secret may be in its memory. Call it while there is one thread.
  */
 int	 authd_start(struct authd *, const struct authd_setup *);
 /* Ask over the control channel and wait (at most 10 s): AUTHD_RELOAD, AUTHD_REOPEN, AUTHD_CONFIGURE. SP_OK, SP_EINVAL (refused), SP_ECLOSED. */
 int	 authd_command(struct authd *, enum authd_type);
+/* In a child of who has started it: forget it, without ending it. The channels are not closed. */
+void	 authd_leave(struct authd *);
 /* Close the channels, which ends it, and wait for it. */
 void	 authd_stop(struct authd *);
 

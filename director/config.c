@@ -93,6 +93,9 @@ static const struct conf_item items[] = {
 	    "SIP domains of our own, as lower-case A-labels."),
 	STR("user", user, CONF_NONEMPTY, "sallyport",
 	    "Account that the network process becomes when started as root."),
+	STR("key_user", key_user, 0, NULL, "Account that the process with the private keys becomes, if it is to be another one."),
+	BOOL("sandbox", sandbox, 0, true,
+	    "Take from the process that faces the network whatever it does not need; false is for debuggers."),
 	INT("workers", workers, 0, 0, 0, 64, "Threads that serve connections; 0 is one for each processor."),
 	STR("flow_keys", flow_keys, CONF_OPTIONAL | CONF_NONEMPTY, NULL,
 	    "File with the keys that sign routes, made when absent; without it, routes end with the process."),
@@ -609,25 +612,57 @@ complain_of_directory(void *arg, const char *path, const char *sentence)
 	COMPLAIN(k, path, "%s: %s", path, sentence);
 }
 
+/* What is wrong, and what is made of the rest. */
+static void
+check_all(struct director_config *c, const char *file, struct conf_errors *errs)
+{
+	struct checking k = { c, errs, file };
+
+	check_names(&k);
+	check_doors(&k);
+	check_servers(&k, "edges", &c->edges);
+	check_servers(&k, "pools", &c->pools);
+	check_routes(&k);
+	check_roles(&k);
+	check_auth(&k);
+	check_dns(&k);
+	check_refused(&k);
+	dirconf_check(&c->directory, complain_of_directory, &k);
+}
+
 struct director_config *
 director_config_read(const char *file, struct conf_errors *errs)
 {
 	struct director_config *c = xcalloc(1, sizeof(*c));
-	struct checking k = { c, errs, file };
 
 	c->refs = 1;
-	if (conf_load(file, items, c, errs) == SP_OK) {
-		check_names(&k);
-		check_doors(&k);
-		check_servers(&k, "edges", &c->edges);
-		check_servers(&k, "pools", &c->pools);
-		check_routes(&k);
-		check_roles(&k);
-		check_auth(&k);
-		check_dns(&k);
-		check_refused(&k);
-		dirconf_check(&c->directory, complain_of_directory, &k);
+	if (conf_load(file, items, c, errs) == SP_OK)
+		check_all(c, file, errs);
+	return c;
+}
+
+void
+director_config_pack(const struct director_config *c, FILE *f)
+{
+	conf_pack(items, c, f);
+}
+
+struct director_config *
+director_config_unpack(struct span *rest)
+{
+	struct conf_errors *errs = conf_errors_new();
+	struct director_config *c = xcalloc(1, sizeof(*c));
+
+	c->refs = 1;
+	if (conf_unpack(items, rest, c))
+		check_all(c, "", errs);
+	else
+		conf_error(errs, NULL, 0, "cut");
+	if (conf_errors_count(errs) != 0) {
+		director_config_unref(c);
+		c = NULL;
 	}
+	conf_errors_free(errs);
 	return c;
 }
 

@@ -71,7 +71,8 @@ struct director_config {
 	/* filled by the table */
 	char		*name;
 	struct conf_strs domains;
-	char		*user;
+	char		*user, *key_user;	/* key_user: whom keyd becomes; "": user */
+	bool		 sandbox;
 	int		 workers;
 	char		*flow_keys;
 	char		*log_file;
@@ -126,6 +127,9 @@ struct director_config {
 struct director_config *director_config_read(const char *file, struct conf_errors *errs);
 /* The same, but NULL if there is any error. */
 struct director_config *director_config_load(const char *file, struct conf_errors *errs);
+/* As bytes for another process of ours, and back. NULL: they are cut, or none. They are taken from rest. */
+void	 director_config_pack(const struct director_config *, FILE *);
+struct director_config *director_config_unpack(struct span *rest);
 struct director_config *director_config_ref(struct director_config *);	/* any thread */
 void	 director_config_unref(struct director_config *);		/* NULL: nothing; any thread */
 void	 director_config_print_options(FILE *);

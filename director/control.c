@@ -5,12 +5,12 @@
  * where it cannot: in a worker, which has a reference of its own.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "admin/master.h"
 #include "admin/metrics.h"
 #include "admin/recent.h"
 #include "admin/view.h"
@@ -224,7 +224,7 @@ do_reopen(void *who, struct control_answer *a)
 {
 	struct director *d = who;
 
-	if (log_reopen() != SP_OK || sip_sessions_reopen(d->sessions) != SP_OK || authd_command(&d->authd, AUTHD_REOPEN) != SP_OK)
+	if (!director_reopen_logs(d))
 		control_answer_fail(a, EX_CANTCREAT, "a log file cannot be opened again");
 }
 
@@ -232,9 +232,10 @@ do_reopen(void *who, struct control_answer *a)
 static void
 do_drain(void *who, struct control_answer *a)
 {
-	(void)who;
+	const struct director *d = who;
+
 	(void)a;
-	raise(SIGTERM);
+	backstage_stop(d->stage);
 }
 
 static void

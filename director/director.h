@@ -20,7 +20,10 @@
 #include "net/worker.h"
 #include "sip/relay.h"
 
-/* Of the process. Written by the control thread only while no worker runs. */
+struct backstage;
+struct net_keyd;
+
+/* Of the process: of the master, and with what it knew at the fork, of the proxy. Written by the control thread only while no worker runs. */
 struct director {
 	const char		*file;		/* where the configuration came from */
 	struct director_config	*config;	/* the newest; workers have references of their own */
@@ -34,7 +37,11 @@ struct director {
 	struct control		*control;	/* NULL: there is none */
 	struct sip_relay_set	*relays;
 	struct sip_sessions	*sessions;	/* NULL: no session log */
-	struct authd		 authd;
+	struct authd		 authd;		/* the master's */
+	int			 ask[NET_WORKERS_MAX];	/* each worker's way to authd */
+	struct backstage	*stage;		/* of the proxy alone: the way to the master */
+	struct net_keyd		*keyd;		/* of the master alone */
+	unsigned		 nworkers;
 	struct sa_table		*sas;		/* shared by all workers */
 	unsigned char		 nonce_key[AUTH_KEY_SIZE];	/* one for all workers: a client may meet any of them */
 	int			 fds[DIRECTOR_DOORS_MAX][NET_WORKERS_MAX];
@@ -90,12 +97,14 @@ void	director_workers_drain(struct director *);
 bool	director_workers_busy(struct director *);
 
 /*
- * The main thread: new configuration and certificates, checked completely before they
- * count. What is bad leaves the old in force; a bad certificate only its own
+ * The main thread: new configuration and certificates from the master, checked completely
+ * before they count. What is bad leaves the old in force; a bad certificate only its own
  * door's, for the rest must not wait for it. Users are read again by authd. It is
  * logged, errs has what was wrong, and it is false if anything was (director/main.c).
  */
 bool	director_reload(struct director *, struct conf_errors *errs);
+/* The main thread: the master's log, and those of the others, are opened again, and so is the session log. */
+bool	director_reopen_logs(struct director *);
 /* The control socket with all that may be asked on it; bound, before privileges are dropped (director/control.c). */
 struct control *director_control_new(struct director *);
 

@@ -6,6 +6,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "admin/master.h"
 #include "director/director.h"
 #include "sip/hep.h"
 #include "sip/refusals.h"
@@ -170,6 +171,7 @@ director_worker_start(struct net_worker *worker, void *arg)
 	limits.failover_ms = (unsigned)d->config->failover_time * 1000;
 	limits.request_ms = limits.invite_first_ms = (unsigned)d->config->request_time * 1000;
 	w->lib = net_tls_lib_new();
+	net_tls_lib_keys(w->lib, d->stage->keys[worker->id]);
 	w->dns = make_dns(worker->loop, d->config);
 	w->srvs = srvs_new(worker->loop, w->dns);
 	w->signer = sip_flow_signer_new(d->keys);
@@ -182,7 +184,7 @@ director_worker_start(struct net_worker *worker, void *arg)
 	sip_relay_add_tap(w->relay, trace_tap(d->trace));
 	if ((w->hep = sip_hep_start(d->config->hep_server, (uint32_t)d->config->hep_id, d->config->hep_password, d->config->hep_bodies)) != NULL)
 		sip_relay_add_tap(w->relay, sip_hep_tap(w->hep));
-	w->ask = ask_new(worker->loop, d->authd.worker[worker->id], (uint32_t)d->config->max_questions);
+	w->ask = ask_new(worker->loop, d->ask[worker->id], (uint32_t)d->config->max_questions);
 	w->sweep.fire = sweep;
 	if (worker->id == 0)
 		net_timer_set(worker->loop, &w->sweep, SWEEP_MS);

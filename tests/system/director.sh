@@ -146,7 +146,7 @@ answers "carol may not write to partners" 403 $client --user carol@example.com -
 "$LAB_BUILD/sallyportctl" user set alice@example.com --users "$LAB/users" --no-remote
 kill -HUP "$(lab_pid director)"
 ok "HUP reads everything again" lab_wait_line director 'event=reloaded' 5
-ok "  but keeps a certificate whose key it may not read" lab_saw director 'event=certificate-kept'
+no "  also a key that is root's alone" lab_saw director 'event=certificate-kept'
 answers "alice may not come from outside any more" 403 $edge --user alice@example.com --password Alice-1 "$(register alice)"
 "$LAB_BUILD/sallyportctl" user set alice@example.com --users "$LAB/users" --remote
 alice_may_again() {
@@ -163,12 +163,15 @@ sed -i '$d' "$LAB/director.conf"
 
 # --- its life as a process
 authd_of() {
-	ps -o pid= --ppid "$(lab_pid director)" | tr -d ' '
+	ps -o pid=,comm= --ppid "$(lab_pid director)" | sed -n 's/^ *\([0-9]*\) authd$/\1/p'
+}
+proxy_of() {
+	ps -o pid=,comm= --ppid "$(lab_pid director)" | sed -n 's/^ *\([0-9]*\) sallyport-direc$/\1/p'
 }
 has_network() {	# PID
 	ss -Htunap | grep -q "pid=$1,"
 }
-ok "the Director has connections" has_network "$(lab_pid director)"
+ok "the proxy has connections" has_network "$(proxy_of)"
 ok "authd is a process of its own" test -n "$(authd_of)"
 no "  without any" has_network "$(authd_of)"
 # ended STATUS PID: it ends with that status

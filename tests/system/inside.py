@@ -60,8 +60,11 @@ class Director(sipnet.Edge):
             raise RuntimeError("the Director did not start")
 
     def authd(self):
-        pids = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.proc.pid)], capture_output=True, text=True).stdout
-        return int(pids.split()[0])
+        return self.child("authd")
+
+    def child(self, name):
+        pids = subprocess.run(["ps", "-o", "pid=,comm=", "--ppid", str(self.proc.pid)], capture_output=True, text=True).stdout
+        return [int(line.split()[0]) for line in pids.splitlines() if line.split()[1] == name[:15]][0]
 
 
 def prepare():
@@ -635,10 +638,12 @@ def stop():
 
 def secrets():
     """The process that faces the network cannot read the user file."""
-    with open("/proc/%d/status" % director.proc.pid) as f:
-        uid = re.search(r"^Uid:\t(\d+)\t(\d+)\t(\d+)\t(\d+)$", f.read(), re.M).groups()
+    with open("/proc/%d/status" % director.child("sallyport-director")) as f:
+        status = f.read()
+    uid = re.search(r"^Uid:\t(\d+)\t(\d+)\t(\d+)\t(\d+)$", status, re.M).groups()
     nobody = str(pwd.getpwnam("nobody").pw_uid)
     T.check("the network process has given up root", set(uid) == {nobody}, uid)
+    T.check("and is in a sandbox", re.search(r"^Seccomp:\t2$", status, re.M) is not None)
     reads = subprocess.run(["setpriv", "--reuid=" + nobody, "--clear-groups", "cat", RUN + "/users"], capture_output=True)
     T.check("and its account may not read the user file", reads.returncode != 0 and b"Permission denied" in reads.stderr)
     fds = os.listdir("/proc/%d/fd" % director.authd())

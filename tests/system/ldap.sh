@@ -239,7 +239,7 @@ answers "and the directory again" 480 $edge $partner "$(write_to bob)"
 
 # --- its process
 asker() {	# the newest of the Director's family
-	authd=$(ps -o pid= --ppid "$(lab_pid director)" | tr -d ' ')
+	authd=$(ps -o pid=,comm= --ppid "$(lab_pid director)" | sed -n 's/^ *\([0-9]*\) authd$/\1/p')
 	keeper=$(ps -o pid= --ppid "$authd" | tr -d ' ')
 	ps -o pid= --ppid "$keeper" | tr -d ' '
 }
