@@ -32,12 +32,18 @@ one_round(struct hash *s)
 }
 
 static inline struct hash
-begin(void)
+begin_with(uint64_t k0, uint64_t k1)
 {
 	return (struct hash){
-		key[0] ^ UINT64_C(0x736f6d6570736575), key[1] ^ UINT64_C(0x646f72616e646f6d),
-		key[0] ^ UINT64_C(0x6c7967656e657261), key[1] ^ UINT64_C(0x7465646279746573)
+		k0 ^ UINT64_C(0x736f6d6570736575), k1 ^ UINT64_C(0x646f72616e646f6d),
+		k0 ^ UINT64_C(0x6c7967656e657261), k1 ^ UINT64_C(0x7465646279746573)
 	};
+}
+
+static inline struct hash
+begin(void)
+{
+	return begin_with(key[0], key[1]);
 }
 
 static inline void
@@ -155,6 +161,12 @@ void
 hash_begin(struct hash *s)
 {
 	*s = begin();
+}
+
+void
+hash_begin_with(struct hash *s, const unsigned char k[HASH_KEY_SIZE])
+{
+	*s = begin_with(word_at(k), word_at(k + 8));
 }
 
 void

@@ -28,6 +28,9 @@ struct hash {
 	uint64_t	a, b, c, d;
 };
 void	 hash_begin(struct hash *);
+/* Under a key of the caller's instead: the same in every process that has it. */
+#define HASH_KEY_SIZE	16
+void	 hash_begin_with(struct hash *, const unsigned char key[HASH_KEY_SIZE]);
 void	 hash_add(struct hash *, uint64_t);
 void	 hash_add_span(struct hash *, struct span);
 void	 hash_add_nocase(struct hash *, struct span);

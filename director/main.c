@@ -205,20 +205,33 @@ sa_limits(const struct director_config *c)
 	    .lifetime_ms = (uint64_t)c->sipae_lifetime * 1000 };
 }
 
+/* Routes that we or another Director of our name wrote before find the same clients again. */
+static struct sa_table *
+make_sas(const struct director *d)
+{
+	struct sa_limits limits = sa_limits(d->config);
+	unsigned char key[SIP_FLOW_KEY_SIZE];
+	struct sa_table *t;
+
+	sip_flow_keys_derive(d->keys, "endpoints", key);
+	t = sa_table_new(&limits, key);
+	mem_wipe(key, sizeof(key));
+	return t;
+}
+
 /* Rights are given up, workers run until a signal says otherwise. */
 int
 director_proxy(struct director *d)
 {
 	/* the Kerberos library looks for its configuration with each session that it is given */
 	enum sandbox_role role = d->config->auth_keytab != NULL ? SANDBOX_PROXY_KRB5 : SANDBOX_PROXY;
-	struct sa_limits limits = sa_limits(d->config);
 	int rc;
 
 	proc_want_files((size_t)d->config->max_connections * d->nworkers + 256);
 	mem_random(d->nonce_key, sizeof(d->nonce_key));
 	d->crew = net_crew_new(d->nworkers);
 	d->relays = sip_relay_set_new(d->nworkers);
-	d->sas = sa_table_new(&limits);
+	d->sas = make_sas(d);
 	d->control = director_control_new(d);
 	if (!stage_drop(d->stage, d->config->user))
 		return EX_NOUSER;

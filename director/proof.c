@@ -154,7 +154,7 @@ establish(struct passage *p)
 	}
 	remember_on_link(p->from, opaque);
 	q->sa = opaque;
-	q->endpoint = sa_endpoint(c.aor, c.epid);
+	q->endpoint = sa_endpoint(w->director->sas, c.aor, c.epid);
 	proved(p, q->sa, q->endpoint, &q->principal);
 }
 

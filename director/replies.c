@@ -54,7 +54,7 @@ sa_of_sender(struct director_worker *w, const struct sip_note *note, const struc
 	if (note->word[NOTE_SA] != 0)
 		return (uint32_t)note->word[NOTE_SA];
 	if (!note->made || span_is_empty(epid) || !signin_aor(&m->from.uri, aor) ||
-	    (opaque = sa_of_endpoint(w->director->sas, sa_endpoint(span_str(aor), epid), span_str(aor), now)) == 0 ||
+	    (opaque = sa_of_endpoint(w->director->sas, sa_endpoint(w->director->sas, span_str(aor), epid), span_str(aor), now)) == 0 ||
 	    !sa_get(w->director->sas, opaque, now, &v))
 		return 0;
 	sa_keys_wipe(&v.keys);

@@ -45,6 +45,7 @@ struct part {
 
 struct sa_table {
 	struct sa_limits	 limits;
+	unsigned char		 key[HASH_KEY_SIZE];	/* of endpoints' numbers */
 	uint32_t		 nbuckets;	/* of each part, a power of two */
 	_Atomic uint32_t	 established;
 	struct part		 part[PARTS];
@@ -102,10 +103,11 @@ sa_keys_wipe(struct sa_keys *k)
 /* --- the table --------------------------------------------------------------------------- */
 
 struct sa_table *
-sa_table_new(const struct sa_limits *limits)
+sa_table_new(const struct sa_limits *limits, const unsigned char key[HASH_KEY_SIZE])
 {
 	struct sa_table *t = xcalloc(1, sizeof(*t));
 
+	memcpy(t->key, key, sizeof(t->key));
 	t->limits = *limits;
 	t->nbuckets = 16;
 	while (t->nbuckets < limits->total / PARTS)
@@ -229,10 +231,17 @@ sa_each(struct sa_table *t, uint64_t now, bool (*fn)(void *arg, const struct sa_
 }
 
 uint32_t
-sa_endpoint(struct span aor, struct span epid)
+sa_endpoint(const struct sa_table *t, struct span aor, struct span epid)
 {
-	uint64_t user = hash_bytes(aor.p, aor.n), all = hash_mix(user, hash_bytes(epid.p, epid.n));
+	struct hash h, whole;
+	uint64_t user, all;
 
+	hash_begin_with(&h, t->key);
+	hash_add_span(&h, aor);
+	whole = h;
+	hash_add_span(&whole, epid);
+	user = hash_end(&h);
+	all = hash_end(&whole);
 	/* all endpoints of a user are in one part */
 	return (uint32_t)((all & ~(uint64_t)(PARTS - 1)) | (user & (PARTS - 1)) | (1u << 31));
 }
@@ -281,7 +290,7 @@ add(struct sa_table *t, struct part *p, enum sa_scheme scheme, const struct sa_c
 {
 	struct sa *s = xcalloc(1, sizeof(*s)), **bucket;
 
-	s->endpoint = sa_endpoint(c->aor, c->epid);
+	s->endpoint = sa_endpoint(t, c->aor, c->epid);
 	do {
 		mem_random(&s->opaque, sizeof(s->opaque));
 		s->opaque = (s->opaque & ~(uint32_t)(PARTS - 1)) | (s->endpoint & (PARTS - 1));
@@ -347,7 +356,7 @@ sa_begin(struct sa_table *t, enum sa_scheme scheme, const struct sa_claim *c, ui
 
 	if (!fits(c))
 		return 0;
-	p = lock_part(t, sa_endpoint(c->aor, c->epid));
+	p = lock_part(t, sa_endpoint(t, c->aor, c->epid));
 	make_room(t, p, c->conn);
 	s = add(t, p, scheme, c, now);
 	s->context = context;
@@ -407,7 +416,7 @@ sa_establish(struct sa_table *t, uint32_t opaque, const struct sa_claim *c, unsi
 
 	if (!fits(c))
 		return 0;
-	p = lock_part(t, sa_endpoint(c->aor, c->epid));
+	p = lock_part(t, sa_endpoint(t, c->aor, c->epid));
 	s = opaque != 0 ? find(t, p, opaque, now) : add(t, p, keys->scheme, c, now);
 	if (s != NULL && (s->state == SA_READY || !is_of(s, c)))
 		s = NULL;

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/hash.h"
 #include "common/span.h"
 #include "director/authd.h"
 #include "director/endpoint.h"
@@ -54,7 +55,11 @@ struct sa_limits {
 };
 
 struct sa_table;
-struct sa_table *sa_table_new(const struct sa_limits *);
+/*
+ * The key is that of the endpoints' numbers, which stand in routes: Directors that
+ * share it, and this one after a restart, give an endpoint the same number. It is copied.
+ */
+struct sa_table *sa_table_new(const struct sa_limits *, const unsigned char key[HASH_KEY_SIZE]);
 void	 sa_table_free(struct sa_table *);	/* wipes; NULL: nothing */
 uint32_t sa_established(const struct sa_table *);
 /* One of them, for the administrator. Strings are valid during the call. */
@@ -79,7 +84,7 @@ struct sa_claim {
 	uint64_t	 conn;
 };
 /* A number for an endpoint, never 0. Two endpoints may have the same: the address of record tells them apart. */
-uint32_t sa_endpoint(struct span aor, struct span epid);
+uint32_t sa_endpoint(const struct sa_table *, struct span aor, struct span epid);
 
 /*
  * A handshake begins: opaque, or 0 if there is no room. context is authd's name for it.

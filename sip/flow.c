@@ -71,6 +71,17 @@ sip_flow_keys_unref(struct sip_flow_keys *k)
 		mem_wipe_free(k, sizeof(*k));
 }
 
+void
+sip_flow_keys_derive(const struct sip_flow_keys *k, const char *use, unsigned char out[SIP_FLOW_KEY_SIZE])
+{
+	struct net_hmac *h = net_hmac_new(k->key[0], SIP_FLOW_KEY_SIZE);
+	/* no signature covers text that begins like this */
+	struct span parts[2] = { SPAN_LIT("derive "), span_str(use) };
+
+	net_hmac(h, parts, 2, out);
+	net_hmac_free(h);
+}
+
 struct sip_flow_signer *
 sip_flow_signer_new(struct sip_flow_keys *keys)
 {

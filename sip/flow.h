@@ -51,6 +51,12 @@ struct sip_flow_keys *sip_flow_keys_from(const unsigned char *keys, unsigned n);
 struct sip_flow_keys *sip_flow_keys_ref(struct sip_flow_keys *);	/* any thread; immutable */
 void	 sip_flow_keys_unref(struct sip_flow_keys *);			/* wipes */
 
+/*
+ * A secret for another use, out of the oldest key of the ring, so that it stays while keys are
+ * added; `use` names it. All who share the ring have the same.
+ */
+void	 sip_flow_keys_derive(const struct sip_flow_keys *, const char *use, unsigned char out[SIP_FLOW_KEY_SIZE]);
+
 /* A signer for one thread (keeps a keyed context; 0.2 us a signature). */
 struct sip_flow_signer;
 struct sip_flow_signer *sip_flow_signer_new(struct sip_flow_keys *);

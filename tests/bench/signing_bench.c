@@ -16,6 +16,8 @@
 #include "director/sipae.h"
 #include "net/digest.h"
 
+static const unsigned char endpoint_key[HASH_KEY_SIZE] = "of endpoints";
+
 #define ROUNDS		200000
 #define USERS		10000
 #define NOW		1000000
@@ -185,7 +187,7 @@ int
 main(void)
 {
 	static const struct sa_limits limits = { 2 * USERS, 16, 4096, 32000, 7500000, 28800000 };
-	struct sa_table *t = sa_table_new(&limits);
+	struct sa_table *t = sa_table_new(&limits, endpoint_key);
 	struct sa_keys keys = { .scheme = SA_NTLM };
 	unsigned char key[NTLM_KEY_SIZE] = "0123456789abcde";
 	uint32_t opaque;

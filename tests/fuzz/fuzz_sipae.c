@@ -13,6 +13,8 @@
 #include "director/endpoint.h"
 #include "director/sipae.h"
 
+static const unsigned char endpoint_key[HASH_KEY_SIZE] = "of endpoints";
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static const struct sipae_self self = { "SIP Communications Service", "dir01.example.com", 4 };
@@ -34,7 +36,7 @@ sign(struct sip_message *m)
 		struct authd_user u = { .found = true };
 
 		desk = sipae_desk_new();
-		t = sa_table_new(&limits);
+		t = sa_table_new(&limits, endpoint_key);
 		assert((opaque = sa_establish(t, 0, &c, 4, &keys, &u, 0, 1)) != 0);
 	}
 	if (!sipae_sign(desk, &self, t, opaque, 1, m))

@@ -11,6 +11,8 @@
 #include "common/err.h"
 #include "tests/unit/unit.h"
 
+static const unsigned char endpoint_key[HASH_KEY_SIZE] = "of endpoints";
+
 #define NOW	1000000
 
 static const struct sa_limits limits = {
@@ -58,9 +60,27 @@ sign_in(struct sa_table *t, const char *aor, const char *epid, uint64_t now)
 	return sa_establish(t, opaque, &c, 4, &k, &u, 0, now);
 }
 
+START_TEST(who_shares_the_key_gives_the_same_numbers)
+{
+	static const unsigned char other_key[HASH_KEY_SIZE] = "another";
+	struct sa_table *one = sa_table_new(&limits, endpoint_key), *two = sa_table_new(&limits, endpoint_key);
+	struct sa_table *stranger = sa_table_new(&limits, other_key);
+	struct sa_claim alice = { SPAN_LIT("alice@example.com"), SPAN_LIT("1a2b3c"), 1 };
+	uint32_t number = sa_endpoint(one, alice.aor, alice.epid);
+
+	ck_assert_uint_ne(number, 0);
+	ck_assert_uint_eq(sa_endpoint(two, alice.aor, alice.epid), number);
+	ck_assert_uint_ne(sa_endpoint(stranger, alice.aor, alice.epid), number);
+	ck_assert_uint_ne(sa_endpoint(one, alice.aor, SPAN_LIT("another")), number);
+	sa_table_free(one);
+	sa_table_free(two);
+	sa_table_free(stranger);
+}
+END_TEST
+
 START_TEST(handshakes)
 {
-	struct sa_table *t = sa_table_new(&limits);
+	struct sa_table *t = sa_table_new(&limits, endpoint_key);
 	struct sa_claim alice = claim("alice@example.com", "e1", 7), other = alice;
 	struct sa_keys k = keys_of(1);
 	struct authd_user u = user_of("alice@example.com");
@@ -70,7 +90,7 @@ START_TEST(handshakes)
 
 	/* not before it is proved */
 	ck_assert(!sa_get(t, opaque, NOW, &v));
-	ck_assert_uint_eq(sa_of_endpoint(t, sa_endpoint(alice.aor, alice.epid), alice.aor, NOW), 0);
+	ck_assert_uint_eq(sa_of_endpoint(t, sa_endpoint(t, alice.aor, alice.epid), alice.aor, NOW), 0);
 	/* another connection, device, user, scheme */
 	other.conn = 8;
 	ck_assert(!sa_take(t, opaque, SA_NTLM, &other, NOW, &context));
@@ -88,7 +108,7 @@ START_TEST(handshakes)
 	ck_assert_str_eq(v.user.aor, "alice@example.com");
 	ck_assert_uint_eq(v.version, 4);
 	ck_assert_uint_eq(v.conn, 7);
-	ck_assert_uint_eq(v.endpoint, sa_endpoint(alice.aor, alice.epid));
+	ck_assert_uint_eq(v.endpoint, sa_endpoint(t, alice.aor, alice.epid));
 	ck_assert_uint_eq(sa_of_endpoint(t, v.endpoint, alice.aor, NOW), opaque);
 	ck_assert_uint_eq(sa_of_endpoint(t, v.endpoint, SPAN_NONE, NOW), opaque);
 	ck_assert_uint_eq(sa_of_endpoint(t, v.endpoint, SPAN_LIT("bob@example.com"), NOW), 0);
@@ -110,7 +130,7 @@ END_TEST
 
 START_TEST(lives)
 {
-	struct sa_table *t = sa_table_new(&limits);
+	struct sa_table *t = sa_table_new(&limits, endpoint_key);
 	uint32_t a = sign_in(t, "alice@example.com", "e1", NOW), b;
 	uint64_t now = NOW;
 	struct sa_view v;
@@ -145,7 +165,7 @@ START_TEST(registrations)
 	uint32_t a;
 
 	roomy.idle_ms = 300000;
-	t = sa_table_new(&roomy);
+	t = sa_table_new(&roomy, endpoint_key);
 	a = sign_in(t, "alice@example.com", "e1", NOW);
 	sa_registered(t, a, 120000);
 	ck_assert(sa_get(t, a, NOW + 120000 + SA_GRACE_MS - 1, &v));
@@ -172,7 +192,7 @@ START_TEST(memory)
 	char name[64];
 
 	many.total = 100000;
-	t = sa_table_new(&many);
+	t = sa_table_new(&many, endpoint_key);
 	for (unsigned i = 0; i < 10000; i++) {
 		snprintf(name, sizeof(name), "user%u@example.com", i);
 		ck_assert_uint_ne(sign_in(t, name, "e1", NOW), 0);
@@ -186,7 +206,7 @@ END_TEST
 
 START_TEST(bounds)
 {
-	struct sa_table *t = sa_table_new(&limits);
+	struct sa_table *t = sa_table_new(&limits, endpoint_key);
 	uint32_t first = sign_in(t, "alice@example.com", "e0", NOW), opaque[8], n = 0;
 	struct sa_claim c = claim("alice@example.com", "e", 1);
 	struct sa_view v;
@@ -228,7 +248,7 @@ END_TEST
 
 START_TEST(replays)
 {
-	struct sa_table *t = sa_table_new(&limits);
+	struct sa_table *t = sa_table_new(&limits, endpoint_key);
 	uint32_t a = sign_in(t, "alice@example.com", "e1", NOW);
 
 	ck_assert(!sa_use(t, a, 0, NOW));
@@ -260,7 +280,7 @@ END_TEST
 
 START_TEST(pens)
 {
-	struct sa_table *t = sa_table_new(&limits);
+	struct sa_table *t = sa_table_new(&limits, endpoint_key);
 	uint32_t a = sign_in(t, "alice@example.com", "e1", NOW);
 	unsigned char ours[SA_SIGNATURE_MAX];
 	struct sa_keys theirs = keys_of(1), strangers = keys_of(2);
@@ -323,7 +343,7 @@ work(void *arg)
 
 START_TEST(threads)
 {
-	struct sa_table *t = sa_table_new(&limits);
+	struct sa_table *t = sa_table_new(&limits, endpoint_key);
 	struct busy b[4];
 	pthread_t thread[4];
 	struct sa_pen pen;
@@ -408,7 +428,8 @@ END_TEST
 int
 main(void)
 {
-	const TTest *tests[] = { handshakes, lives, registrations, memory, bounds, replays, pens, threads, identifiers, registered_for };
+	const TTest *tests[] = { handshakes, lives, registrations, memory, bounds, replays, pens, threads, identifiers, registered_for,
+	    who_shares_the_key_gives_the_same_numbers };
 
 	return unit_run("sa", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -10,6 +10,8 @@
 #include "tests/unit/director/vectors.h"
 #include "tests/unit/unit.h"
 
+static const unsigned char endpoint_key[HASH_KEY_SIZE] = "of endpoints";
+
 #define NOW	1000000
 #define REALM	"SIP Communications Service"
 #define OURS	"realm=\"" REALM "\", targetname=\"dir01.example.com\""
@@ -150,7 +152,7 @@ static struct sa_table *
 table(struct sa_keys *keys, unsigned version, uint32_t *opaque)
 {
 	static const struct sa_limits limits = { 10, 10, 640, 32000, 60000, 600000 };
-	struct sa_table *t = sa_table_new(&limits);
+	struct sa_table *t = sa_table_new(&limits, endpoint_key);
 	struct sa_claim c = { SPAN_LIT("alice@example.com"), SPAN_LIT("1a2b3c4d5e"), 1 };
 	struct authd_user u = { .found = true };
 	unsigned char key[NTLM_KEY_SIZE];

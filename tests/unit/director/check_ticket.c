@@ -32,6 +32,8 @@
 #include "director/sa.h"
 #include "tests/unit/unit.h"
 
+static const unsigned char endpoint_key[HASH_KEY_SIZE] = "of endpoints";
+
 #define KDC_ADDR	"127.77.0.9"
 #define HOST		"director.int.example.com"
 #define HOUR		3600
@@ -491,7 +493,7 @@ START_TEST(associations)
 {
 	static const struct sa_limits limits = { .total = 100, .per_user = 3, .half_open = 640, .half_open_ms = 32000,
 	    .idle_ms = 6000000, .lifetime_ms = 28800000 };
-	struct sa_table *table = sa_table_new(&limits);
+	struct sa_table *table = sa_table_new(&limits, endpoint_key);
 	struct tickets *t = opened("sip.keytab", HOST);
 	struct users *us = people();
 	struct sa_claim claim = { SPAN_LIT("alice@example.com"), SPAN_LIT("e1"), 7 };
