@@ -234,8 +234,8 @@ stage_fence(enum sandbox_role role, bool sandbox)
 	size_t n = role == SANDBOX_PROXY_KRB5 ? sizeof(paths) / sizeof(paths[0]) : 4;
 
 	if (!sandbox) {
-		log_say(SP_LOG_WARNING, "sandbox-off", "sandbox = false: the process that faces the network may do what "
-		    "its account may");
+		log_say(SP_LOG_WARNING, "sandbox-off", "sandbox = false: the process that faces the network, and keyd, may do what "
+		    "their accounts may");
 		return true;
 	}
 	return sandbox_files(role, paths, n) == SP_OK;

@@ -108,6 +108,9 @@ span_find(struct span s, char c)
 static inline struct span
 span_trim(struct span s)
 {
+	/* mostly there is none */
+	if (s.n == 0 || ((unsigned char)s.p[0] > ' ' && (unsigned char)s.p[s.n - 1] > ' '))
+		return s;
 	while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t' || s.p[0] == '\r' || s.p[0] == '\n'))
 		s.p++, s.n--;
 	while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t' || s.p[s.n - 1] == '\r' ||
@@ -127,7 +130,8 @@ span_uint(struct span s, uint64_t max, uint64_t *out)
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned d = (unsigned char)s.p[i] - '0';
 
-		if (d > 9 || v > (UINT64_MAX - d) / 10)
+		/* 19 digits always fit */
+		if (d > 9 || (i == 19 && v > (UINT64_MAX - d) / 10))
 			return false;
 		v = v * 10 + d;
 	}

@@ -262,7 +262,7 @@ prepare(struct director *d)
 	daemon_signals();
 	if ((rc = start_authd(d)) != 0)
 		return rc;
-	if ((d->keyd = net_keyd_start(key_user, d->nworkers)) == NULL)
+	if ((d->keyd = net_keyd_start(key_user, d->config->sandbox, d->nworkers)) == NULL)
 		return EX_OSERR;
 	if ((rc = load_identities(d)) != 0 || (rc = director_load_flow_keys(d)) != 0 || (rc = open_doors(d)) != 0)
 		return rc;

@@ -120,7 +120,7 @@ edge_load(struct edge *e, const char *file, struct edge_loaded *l, struct conf_e
 		    c->key_user);
 	/* where nothing else is wrong; otherwise nothing comes of it, but that all mistakes are told */
 	if (!check && e->keyd == NULL && conf_errors_count(errs) == before)
-		e->keyd = net_keyd_start(is_given(c->key_user) ? c->key_user : c->user, edge_worker_count(c));
+		e->keyd = net_keyd_start(is_given(c->key_user) ? c->key_user : c->user, c->sandbox, edge_worker_count(c));
 	load_material(c, e->keyd, l->material, errs, check);
 	conf_errors_sort(errs, before, file);
 	if (!check && (rows = open_memstream(&l->rows, &l->rows_n)) == NULL)

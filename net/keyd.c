@@ -488,7 +488,7 @@ run(struct keyd *d)
 }
 
 _Noreturn void
-net_keyd_main(int control, const char *run_as)
+net_keyd_main(int control, const char *run_as, bool sandbox)
 {
 	static struct keyd d;
 	sigset_t none;
@@ -510,7 +510,7 @@ net_keyd_main(int control, const char *run_as)
 		exit(EX_NOUSER);
 	}
 	proc_harden();		/* after a change of accounts, which undoes a part of it */
-	if (sandbox_files(SANDBOX_KEYD, NULL, 0) != SP_OK || sandbox_calls(SANDBOX_KEYD) != SP_OK) {
+	if (sandbox && (sandbox_files(SANDBOX_KEYD, NULL, 0) != SP_OK || sandbox_calls(SANDBOX_KEYD) != SP_OK)) {
 		rc = EX_OSERR;
 	} else {
 		d.control = control;

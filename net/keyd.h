@@ -33,9 +33,10 @@ struct net_keyd;
 
 /*
  * Fork it, as the account run_as (NULL or "": it stays). nworkers channels are made with
- * it. NULL: it did not start (logged). Call it while the process has one thread.
+ * it. sandbox false is for tracers and valgrind, as the option of that name. NULL: it did not
+ * start (logged). Call it while the process has one thread.
  */
-struct net_keyd *net_keyd_start(const char *run_as, unsigned nworkers);
+struct net_keyd *net_keyd_start(const char *run_as, bool sandbox, unsigned nworkers);
 /* Close its channels, which ends it, and wait. False: it did not end in order. NULL: nothing. */
 bool	 net_keyd_stop(struct net_keyd *);
 pid_t	 net_keyd_pid(const struct net_keyd *);

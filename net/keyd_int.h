@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 /* The process itself: returns never, ends when control does. */
-_Noreturn void net_keyd_main(int control, const char *run_as);
+_Noreturn void net_keyd_main(int control, const char *run_as, bool sandbox);
 /* Use once, without a key of anybody's, what will be used. */
 void	 net_keyd_warm(void);
 /* The name of a key by its public half. Never 0. */

@@ -32,6 +32,7 @@ struct net_keyd {
 	unsigned	 nworkers;
 	uint64_t	 tag;
 	char		*run_as;
+	bool		 sandbox;
 	struct held	 held[NET_KEYD_KEYS_MAX];
 	size_t		 nheld;
 };
@@ -55,7 +56,7 @@ launch(struct net_keyd *k)
 	if (k->pid == 0) {
 		/* doors, files, other channels: nothing of the master's but this and the log */
 		proc_close_all_but((const int[]){ ends[1], log_descriptor() }, 2);
-		net_keyd_main(ends[1], k->run_as);
+		net_keyd_main(ends[1], k->run_as, k->sandbox);
 	}
 	close(ends[1]);
 	k->control = ends[0];
@@ -101,13 +102,14 @@ tell(struct net_keyd *k, enum net_keyd_type type, const struct frame_writer *bod
 }
 
 struct net_keyd *
-net_keyd_start(const char *run_as, unsigned nworkers)
+net_keyd_start(const char *run_as, bool sandbox, unsigned nworkers)
 {
 	struct net_keyd *k = xcalloc(1, sizeof(*k));
 
 	k->control = -1;
 	k->nworkers = nworkers;
 	k->run_as = run_as != NULL ? xstrdup(run_as) : NULL;
+	k->sandbox = sandbox;
 	if (launch(k) != SP_OK || tell(k, NET_KEYD_KEEP, NULL, NULL, 0) != SP_OK) {
 		(void)net_keyd_stop(k);
 		return NULL;

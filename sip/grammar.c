@@ -530,27 +530,34 @@ addr_agrees(const struct sip_addr *a, char *s)
 	return ok;
 }
 
-/* <sip:…> with plain parameters behind it, and no display name that has a quote or a back slash inside. */
+/* Plain parameters behind <sip:…>, and no display name that has a quote or a back slash inside. */
 static bool
-is_plain_addr(const struct sip_addr *a)
+is_plain_around(const struct sip_addr *a)
 {
 	if (a->display.n > 0 && (a->display.p[0] != '"' || span_find(a->display, '\\') != a->display.n))
 		return false;
-	return (a->uri.scheme == SIP_SCHEME_SIP || a->uri.scheme == SIP_SCHEME_SIPS) && is_plain_uri(&a->uri) &&
-	    sip_chars_run(a->params, SIP_CHAR_PLAIN) == a->params.n;
+	return sip_chars_run(a->params, SIP_CHAR_PLAIN) == a->params.n;
+}
+
+static bool
+is_plain_sip_uri(const struct sip_uri *u)
+{
+	return (u->scheme == SIP_SCHEME_SIP || u->scheme == SIP_SCHEME_SIPS) && is_plain_uri(u);
 }
 
 int
 sip_addr_parse(struct sip_addr *a, struct span text)
 {
 	struct span s = span_trim(text);
-	bool bracketed;
+	bool bracketed, simple;
 	struct copy c;
 
-	if (!scan_addr(a, s, &bracketed) || s.n > TEXT_MAX ||
-	    (!scan_simple_uri(&a->uri, a->uri_text) && !scan_uri(&a->uri, a->uri_text)))
+	if (!scan_addr(a, s, &bracketed) || s.n > TEXT_MAX)
 		return SP_ESYNTAX;
-	if (bracketed && is_plain_addr(a))
+	simple = scan_simple_uri(&a->uri, a->uri_text);
+	if (!simple && !scan_uri(&a->uri, a->uri_text))
+		return SP_ESYNTAX;
+	if (bracketed && is_plain_around(a) && (simple || is_plain_sip_uri(&a->uri)))
 		return SP_OK;
 	/* "Alice" sip:alice@… is not in the grammar, yet old clients send it (MS 2): Sofia sees the URI alone. */
 	if (!bracketed && a->display.n > 0)

@@ -182,10 +182,14 @@ class Edge:
         policy = os.path.join(self.lab.work, "policy.conf")
         conf = os.path.join(self.lab.work, "edge.conf")
         self.write_policy(policy)
+        # what counts its instructions makes calls that the sandbox would end it for
+        sandbox = "false" if self.lab.wrap else "true"
         with open(conf, "w") as f:
             f.write(f"""policy = "{policy}";
 user = "{USER}";
 workers = {self.workers};
+sandbox = {sandbox};
+control = {{ socket = "{self.lab.work}/edge.sock"; }};
 outer = ( {{ {self.door(OUTER, OUTER_NAME, "edge-outer")} users = true; }} );
 inner = {{ {self.door(INNER, INNER_NAME, "edge-inner")} trust = "{self.lab.cert("ca")}"; }};
 directors = ( {{ name = "{FAR_NAME}"; port = {FAR[1]}; address = "{FAR[0]}"; }} );

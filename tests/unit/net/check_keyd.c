@@ -65,7 +65,7 @@ begin(void)
 	for (int i = 0; i < 2; i++)
 		pki_cert(names[i], &(struct pki_spec){ .san = "DNS:sip.example.com", .key = i == 0 ? PKI_EC : PKI_RSA });
 	pki_cert("ed", &(struct pki_spec){ .san = "DNS:sip.example.com", .key = PKI_ED25519 });
-	keyd = net_keyd_start(NULL, 1);
+	keyd = net_keyd_start(NULL, true, 1);
 	ck_assert_ptr_nonnull(keyd);
 	ck_assert_int_eq(net_keyd_channels(keyd, &channel), SP_OK);
 }
