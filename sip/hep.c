@@ -99,7 +99,7 @@ put_address(struct writer *w, const struct net_addr *a, bool is_source)
 static size_t
 head_of(struct span m)
 {
-	const char *end = memmem(m.p, m.n, "\r\n\r\n", 4);
+	const char *end = m.n != 0 ? memmem(m.p, m.n, "\r\n\r\n", 4) : NULL;
 
 	return end != NULL ? (size_t)(end - m.p) + 4 : m.n;
 }
@@ -125,9 +125,9 @@ put_payload(struct writer *w, const struct sip_hep_config *c, struct span m)
 		}
 		p[at++] = '\r';
 		p[at++] = '\n';
-		if (c->bodies)
+		if (m.n > head && c->bodies)
 			memcpy(p + at, m.p + head, m.n - head);
-		else
+		else if (m.n > head)
 			memset(p + at, 'x', m.n - head);
 	}
 	mem_wipe_free(text, room);

@@ -332,7 +332,7 @@ def main():
     for name, fns in dict(calm=[who, files, memory, reloads, keyd], processes=[processes], others=[others], tricks=[tricks],
                           crash=[crash], ends=[logs, ends]).items():
         door = Door(DIR1 + ":5061", "director")
-        edge = Edge(name, config(), POLICY, program="tests/system/planted-edge")
+        edge = Edge(name, config(), POLICY, program="tests/planted/planted-edge")
         for fn in fns:
             try:
                 fn()

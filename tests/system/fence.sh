@@ -2,5 +2,5 @@
 # gets nowhere, and that what crashes is there again.
 set -eu
 cd "$LAB_BUILD"
-make -s tests/system/planted-edge
+make -s tests/planted/planted-edge
 exec python3 "$(dirname "$0")/fence.py"

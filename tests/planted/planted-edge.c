@@ -1,5 +1,5 @@
 /*
- * tests/system/planted.c - what an intruder who runs code in a worker would try.
+ * tests/planted/planted-edge.c - what an intruder who runs code in a worker would try.
  *
  * A hole made on purpose, in a program that is linked for the tests alone: the linker puts
  * these functions before two of the edge's own, so that the edge itself knows nothing of them.
