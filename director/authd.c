@@ -587,7 +587,7 @@ take_config(struct authd_process *p, struct director_config *c)
 	if (p->directory != NULL && other)
 		directory_set(p->directory, p->dirconf);
 	else if (p->directory != NULL)
-		directory_flush(p->directory);
+		directory_moved(p->directory, p->dirconf);	/* what it had goes with the old configuration */
 	guesses_set(p->guesses, &(struct guesses_limits)DIRECTOR_GUESSES_LIMITS(c));
 	return true;
 }

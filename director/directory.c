@@ -445,6 +445,13 @@ directory_set(struct directory *d, const struct dirconf *conf)
 	begin_anew(d, AUTHD_RELOAD);
 }
 
+void
+directory_moved(struct directory *d, const struct dirconf *conf)
+{
+	d->conf = conf;
+	directory_flush(d);
+}
+
 int
 directory_fd(const struct directory *d)
 {

@@ -42,6 +42,8 @@ bool	 directory_ask_login(struct directory *, struct span login, uint64_t now_ms
 	    uint64_t tag, struct authd_user *who);
 /* Another configuration from now on; borrowed. The far end reads its own. What was answered is forgotten. */
 void	 directory_set(struct directory *, const struct dirconf *);
+/* The same configuration, but in another place; borrowed. What was answered is forgotten. */
+void	 directory_moved(struct directory *, const struct dirconf *);
 /* Forget what was answered. */
 void	 directory_flush(struct directory *);
 /* Open the log file again over there. */

@@ -782,8 +782,8 @@ def inside():
     @provoke("draining")
     def _():
         edge.send(request(uri=BOB, sender=CAROL, headers=[FROM_PARTNER]))     # keeps it from ending
-        conn = pool.accept()
-        conn.recv()
+        pool.kept = pool.accept()       # closed, it would end what is waited for
+        pool.kept.recv()
         director.proc.terminate()
         if not director.logged("event=stopping"):
             return "it does not stop"
