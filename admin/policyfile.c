@@ -734,6 +734,16 @@ policyfile_pack(const char *file, struct conf_errors *errs, FILE *rows, char sha
 }
 
 struct policy_rules *
+policyfile_pack_text(const char *name, struct span text, struct conf_errors *errs, FILE *rows, char sha256[POLICY_HASH_TEXT])
+{
+	struct policy_conf c = { .remote_users = false };
+	size_t before = conf_errors_count(errs);
+
+	policy_hash(text, sha256);
+	return judge(name, &c, conf_load_text(name, text, NULL, policy_items, &c, errs), before, errs, rows);
+}
+
+struct policy_rules *
 policyfile_load_text(const char *name, struct span text, const char *dir, struct conf_errors *errs)
 {
 	struct policy_conf c = { .remote_users = false };

@@ -29,6 +29,9 @@ struct policy_rules *policyfile_load(const char *file, struct conf_errors *errs)
  * without files that it includes; "" if it cannot be read.
  */
 struct policy_rules *policyfile_pack(const char *file, struct conf_errors *errs, FILE *rows, char sha256[POLICY_HASH_TEXT]);
+/* The same of a text, which errs and decisions call name; it includes nothing. */
+struct policy_rules *policyfile_pack_text(const char *name, struct span text, struct conf_errors *errs, FILE *rows,
+	    char sha256[POLICY_HASH_TEXT]);
 struct policy_rules *policyfile_unpack(struct span *rest);
 
 /*

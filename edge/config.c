@@ -9,6 +9,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "edge/short.h"
 #include "net/guard.h"
 
 static const char *const ask_words[] = { "none", "optional", "required", NULL };
@@ -61,6 +62,20 @@ static const struct conf_item director_items[] = {
 #define DISC(m)	offsetof(struct edge_config, discovered.m)
 
 static const struct conf_item items[] = {
+	{ .path = "domains", .type = CONF_STRS, .at = AT(domains), .flags = CONF_NONEMPTY | CONF_RELOADS,
+	    .help = "Our SIP domains: with next_hop and certificate, all that an edge needs; what else is left out follows from these." },
+	{ .path = "next_hop", .type = CONF_STR, .at = AT(next_hop), .flags = CONF_OPTIONAL | CONF_NONEMPTY,
+	    .help = "Host name of the Director, or of whatever SIP server is behind us; directors in one word." },
+	{ .path = "certificate", .type = CONF_STR, .at = AT(certificate), .flags = CONF_OPTIONAL | CONF_NONEMPTY | CONF_RELOADS,
+	    .help = "PEM file with the certificate of the doors that have none of their own, leaf first, and its chain." },
+	{ .path = "key", .type = CONF_STR, .at = AT(key), .flags = CONF_OPTIONAL | CONF_NONEMPTY | CONF_RELOADS,
+	    .help = "PEM file with the private key of that certificate; without it, the same file." },
+	{ .path = "trust", .type = CONF_STR, .at = AT(trust), .flags = CONF_OPTIONAL | CONF_NONEMPTY | CONF_RELOADS,
+	    .help = "PEM file with the certification authorities of such doors; without it, those of the system." },
+	{ .path = "outside", .type = CONF_STR, .at = AT(outside), .flags = CONF_OPTIONAL | CONF_NONEMPTY,
+	    .help = "Address that faces the Internet; without it, that of the default route." },
+	{ .path = "inside", .type = CONF_STR, .at = AT(inside), .flags = CONF_OPTIONAL | CONF_NONEMPTY,
+	    .help = "Address that faces the inside; without it, that of the only other interface." },
 	{ .path = "user", .type = CONF_STR, .at = AT(user), .text = "sallyport",
 	    .help = "Unprivileged user that the daemon becomes once its doors are open; used when it is started as root." },
 	{ .path = "key_user", .type = CONF_STR, .at = AT(key_user),
@@ -103,7 +118,7 @@ static const struct conf_item items[] = {
 	    .help = "Group whose members may look at the daemon's state over that socket." },
 	{ .path = "control.operators", .type = CONF_STR, .at = AT(control_operators), .flags = CONF_OPTIONAL,
 	    .help = "Group whose members may change it as well." },
-	{ .path = "outer", .type = CONF_GROUPS, .at = AT(outer), .flags = CONF_REQUIRED | CONF_NONEMPTY,
+	{ .path = "outer", .type = CONF_GROUPS, .at = AT(outer), .flags = CONF_NONEMPTY,
 	    .sub = outer_items, .size = sizeof(struct edge_door_conf), .help = "The doors that face the Internet." },
 	{ .path = "inner.listen", .type = CONF_STR, .at = AT(inner.listen), .flags = CONF_OPTIONAL | CONF_NONEMPTY,
 	    .help = "Address and port of the door that faces inside." },
@@ -281,7 +296,7 @@ check_inside(const struct edge_config *c, struct conf_errors *errs)
 		{ "inner.certificate", c->inner.certificate, "PEM file with our certificate for the inside" },
 		{ "inner.key", c->inner.key, "PEM file with the private key of that certificate" },
 		{ "inner.trust", c->inner.trust, "PEM file with the certification authorities of inside servers" },
-		{ "directors", conf_line_of(errs, "directors") != 0 ? "" : NULL, "the inside next hops" },
+		{ "directors", conf_line_of(errs, "directors") != 0 || c->directors.n != 0 ? "" : NULL, "the inside next hops" },
 	};
 	bool any = c->inner.crl != NULL || c->inner.dial_certificate != NULL || c->inner.dial_key != NULL;
 
@@ -336,7 +351,7 @@ check_doors(struct edge_config *c, struct conf_errors *errs)
 		snprintf(path, sizeof(path), "outer[%zu]", i);
 		check_dialling(c, d, c->outer.line[i], path, errs);
 		for (size_t j = 0; j < i; j++)
-			if (edge_outer(c, j)->listen != NULL && d->listen != NULL &&
+			if (edge_outer(c, j)->listen != NULL && d->listen != NULL && d->listen[0] != '\0' &&
 			    strcmp(edge_outer(c, j)->listen, d->listen) == 0)
 				conf_error(errs, c->file, c->outer.line[i],
 				    "outer[%zu].listen: is used already (line %d)", i, c->outer.line[j]);
@@ -401,6 +416,7 @@ edge_config_load(const char *file, struct conf_errors *errs)
 		edge_config_free(c);
 		return NULL;
 	}
+	edge_short_fill(c, errs);
 	check_doors(c, errs);
 	check_directors(c, errs);
 	conf_errors_sort(errs, before, file);

@@ -57,6 +57,9 @@ struct edge_config {
 	char			*key_user;	/* whom keyd becomes; "": user */
 	bool			 sandbox;
 	int			 workers;
+	/* the short form: what is left out below follows from these (edge/short.h) */
+	struct conf_strs	 domains;
+	char			*next_hop, *certificate, *key, *trust, *outside, *inside;	/* NULL: not given */
 	char			*policy;
 	char			*flow_keys;
 	char			*peer_certificates;	/* where those that peers have shown are listed; NULL: nowhere */

@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "admin/ctl_certs.h"
-#include "admin/policyfile.h"
 #include "admin/view.h"
 #include "common/mem.h"
 #include "edge/edge.h"
+#include "edge/short.h"
 
 #define SHOWN_LINE_MAX	8192	/* of the list of certificates that peers have shown; longer ones are passed over */
 #define FIELDS_MAX	32
@@ -114,7 +114,7 @@ tell_shown(struct ctl_certs *c, const struct policy_rules *rules, const struct s
 static void
 tell_peers(struct ctl_certs *c, const struct edge_config *config, struct conf_errors *errs)
 {
-	struct policy_rules *rules = policyfile_load(config->policy, errs);
+	struct policy_rules *rules = edge_short_policy(config, errs, NULL, NULL);
 	FILE *f = config->peer_certificates != NULL ? fopen(config->peer_certificates, "re") : NULL;
 	char *line = xmalloc(SHOWN_LINE_MAX);
 	bool whole = true;

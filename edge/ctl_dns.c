@@ -13,12 +13,12 @@
 
 #include "admin/ctl.h"
 #include "admin/ctl_step.h"
-#include "admin/policyfile.h"
 #include "admin/record.h"
 #include "common/err.h"
 #include "common/hash.h"
 #include "common/mem.h"
 #include "edge/reach.h"
+#include "edge/short.h"
 #include "net/dns.h"
 #include "net/guard.h"
 #include "net/loop.h"
@@ -465,7 +465,7 @@ load(struct publishing *p)
 
 	p->config = edge_config_load(p->file, errs);
 	if (p->config != NULL && p->config->policy != NULL)
-		p->rules = policyfile_load(p->config->policy, errs);
+		p->rules = edge_short_policy(p->config, errs, NULL, NULL);
 	good = conf_errors_count(errs) == 0 && p->rules != NULL;
 	conf_errors_print(errs, stderr);
 	conf_errors_free(errs);

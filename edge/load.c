@@ -7,11 +7,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "admin/policyfile.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/proc.h"
 #include "edge/edge.h"
+#include "edge/short.h"
 #include "sip/flowfile.h"
 
 static bool
@@ -125,7 +125,7 @@ edge_load(struct edge *e, const char *file, struct edge_loaded *l, struct conf_e
 	conf_errors_sort(errs, before, file);
 	if (!check && (rows = open_memstream(&l->rows, &l->rows_n)) == NULL)
 		abort();		/* only when out of memory */
-	l->rules = policyfile_pack(c->policy, errs, rows, l->sha256);
+	l->rules = edge_short_policy(c, errs, rows, l->sha256);
 	if (rows != NULL)
 		fclose(rows);
 	if (check && is_given(c->flow_keys) && (err = sip_flow_keys_check(c->flow_keys, &line)) != SP_OK)
