@@ -640,6 +640,24 @@ tell_strangers(struct control *c, uid_t uid, const char *why)
 	c->strangers = 0;
 }
 
+/* What is sent to a fresh socket fits; if it does not, whoever it is learns that much less. */
+static void
+turn_away(int fd, int status, const char *why)
+{
+	unsigned char body[256], out[FRAME_HEAD + sizeof(body)];
+	struct frame_writer w;
+	struct frame f;
+
+	frame_writer_init(&w, body, sizeof(body));
+	frame_put_u8(&w, (uint8_t)status);
+	frame_put_u8(&w, 0);
+	frame_put_text(&w, why, strlen(why));
+	f = (struct frame){ .type = RECORD_FRAME_END, .len = w.len, .body = body };
+	if (!w.failed)
+		(void)send(fd, out, frame_format(&f, out), MSG_NOSIGNAL | MSG_DONTWAIT);
+	close(fd);
+}
+
 static void
 client_new(struct control *c, int fd)
 {
@@ -656,13 +674,14 @@ client_new(struct control *c, int fd)
 	change = ours || peer_is_in(fd, &who, c->change_gid);
 	if (!change && !peer_is_in(fd, &who, c->read_gid)) {
 		tell_strangers(c, who.uid, "that account is in neither control.group nor control.operators");
-		close(fd);
+		turn_away(fd, EX_NOPERM, "your account may not ask this daemon: become root, or a member of its control.group or "
+		    "control.operators");
 		return;
 	}
 	if (!make_room(c, who.uid, ours)) {
 		stats_limit_hit(CONTROL_CLIENTS);
 		tell_strangers(c, who.uid, "too many clients are being served");
-		close(fd);
+		turn_away(fd, EX_TEMPFAIL, "the daemon serves as many clients as it can; try again");
 		return;
 	}
 	cl = xcalloc(1, sizeof(*cl));

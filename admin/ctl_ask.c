@@ -101,9 +101,8 @@ ctl_broken(int err)
 {
 	switch (err) {
 	case SP_ECLOSED:
-		fputs("sallyportctl: the daemon closed the connection: it has ended, or your account may not ask it and is to be root or "
-		    "a member of its control.group or control.operators\n", stderr);
-		return EX_NOPERM;
+		fputs("sallyportctl: the daemon closed the connection before it had answered: it is stopping, or has ended\n", stderr);
+		return EX_UNAVAILABLE;
 	case SP_ETIME:
 		fputs("sallyportctl: the daemon did not answer in time; it is busy or hangs, and its log may say why\n", stderr);
 		return EX_TEMPFAIL;

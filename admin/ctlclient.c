@@ -232,7 +232,9 @@ ctlclient_send(struct ctlclient *c, int fd)
 				continue;
 			return give_up(c, err);
 		}
-		return give_up(c, errno == EPIPE || errno == ECONNRESET ? SP_ECLOSED : SP_EIO);
+		if (errno != EPIPE && errno != ECONNRESET)
+			return give_up(c, SP_EIO);
+		break;	/* it may have said why; if not, that is found next */
 	}
 	c->ended = false;
 	return SP_OK;
@@ -296,7 +298,8 @@ ctlclient_next(struct ctlclient *c, struct record *out)
 	while ((used = frame_parse(c->in + c->from, c->len, &f)) == 0)
 		if ((err = receive(c, until)) != SP_OK)
 			return give_up(c, err);
-	if (used < 0 || f.tag != c->tag)
+	/* tag 0: the daemon does not even want to hear what is asked */
+	if (used < 0 || (f.tag != c->tag && (f.tag != 0 || f.type != RECORD_FRAME_END)))
 		return give_up(c, SP_ESYNTAX);
 	c->from += (size_t)used;
 	c->len -= (size_t)used;

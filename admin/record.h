@@ -11,7 +11,8 @@
  * version and a record whose kind is the request's name and whose fields are its
  * arguments; a file descriptor may come with it (SCM_RIGHTS, with its first
  * byte). The answer is any number of RECORDs and one END with the same tag. One
- * request at a time on a connection; the next may follow the END.
+ * request at a time on a connection; the next may follow the END. An END of tag 0
+ * says why the connection is closed before anything was asked.
  */
 #ifndef SALLYPORT_ADMIN_RECORD_H
 #define SALLYPORT_ADMIN_RECORD_H

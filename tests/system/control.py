@@ -491,6 +491,33 @@ def flood(ctl, edge):
     user.close()
 
 
+def cut_short(where, ctl):
+    """Whoever listens there takes the request, and closes; or does not even take it."""
+    path = os.path.join(where, "ending.sock")
+    door = socket.socket(socket.AF_UNIX)
+    door.bind(path)
+    door.listen(8)
+    os.chmod(path, 0o666)
+    over = []
+
+    def closes():
+        for reads in (True, False, True, False):
+            s, _ = door.accept()
+            if reads:
+                s.recv(1)
+            s.close()
+    thread = threading.Thread(target=closes, daemon=True)
+    thread.start()
+    other = Ctl(path)
+    for user in (None, (SOMEBODY, VIEWERS)):
+        for _ in range(2):
+            over.append(other.run("status", user=user)[0])
+    thread.join(PATIENCE)
+    door.close()
+    os.unlink(path)
+    return over == [69] * 4 or over
+
+
 def an_edge():
     knot = discovery.Knot()
     knot.write("one.example", discovery.srv((0, 0, 5061, "sip")) + "sip A " + PARTNER)
@@ -517,6 +544,7 @@ def an_edge():
             return s == 0 and edge.proc.wait(PATIENCE) == 0 and edge.logged("event=stopped")
         T.run("drain ends it in order", drained)
         T.run("then nobody answers", lambda: ctl.run("status")[0] == 69)
+        T.run("and a daemon that ends before it has answered is none that forbids it", lambda: cut_short(edge.dir, ctl))
     finally:
         edge.stop()
         knot.stop()
