@@ -133,6 +133,21 @@ disk_owner_of(const char *dir)
 	return owner;
 }
 
+int
+disk_is_safe(const char *dir, struct conf_errors *errs)
+{
+	struct stat st;
+
+	if (geteuid() != 0 || stat(dir, &st) != 0 || st.st_uid != 0)
+		return SP_OK;
+	if ((st.st_mode & S_IWOTH) == 0 && ((st.st_mode & S_IWGRP) == 0 || st.st_gid == 0))
+		return SP_OK;
+	conf_error(errs, NULL, 0, "%s: is root's, but others may write in it, and might lead root astray: take that right "
+	    "from them (chmod g-w,o-w), or give the directory to the account that is to work there", dir);
+	errno = EPERM;
+	return SP_EIO;
+}
+
 struct disk_owner
 disk_become(struct disk_owner o)
 {

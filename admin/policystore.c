@@ -142,15 +142,21 @@ find_policy(struct policystore *ps, struct conf_errors *errs)
 {
 	struct disk_owner was = disk_become(root);
 	char *dir = directory_of(ps->named), *path = realpath(ps->named, NULL);
-	int keep = errno;
+	int keep = errno, safe;
 
 	ps->policy_owner = disk_owner_of(dir);
+	safe = disk_is_safe(dir, errs);
 	(void)disk_become(was);
 	free(dir);
 	errno = keep;
 	free(ps->policy);
 	free(ps->policy_dir);
 	ps->policy = ps->policy_dir = NULL;
+	if (safe != SP_OK) {
+		free(path);
+		errno = EPERM;
+		return safe;
+	}
 	if (path == NULL) {
 		if (errno == ENOENT) {
 			conf_error(errs, NULL, 0, "%s: there is no such file; begin with a policy that you have written", ps->named);
@@ -164,9 +170,10 @@ find_policy(struct policystore *ps, struct conf_errors *errs)
 	if (ps->policy_owner.uid == 0) {
 		was = disk_become(root);
 		ps->policy_owner = disk_owner_of(ps->policy_dir);
+		safe = disk_is_safe(ps->policy_dir, errs);
 		(void)disk_become(was);
 	}
-	return SP_OK;
+	return safe;
 }
 
 int
@@ -176,6 +183,8 @@ store_lock(struct policystore *ps, struct conf_errors *errs)
 	int err;
 
 	ps->news[0] = '\0';
+	if ((err = disk_is_safe(ps->dir, errs)) != SP_OK)
+		return err;
 	(void)disk_become(disk_owner_of(ps->dir));
 	if ((err = disk_make_dir(ps->dir, errs)) != SP_OK || (err = take_lock(ps, errs)) != SP_OK)
 		return err;
@@ -208,6 +217,15 @@ store_end(struct policystore *ps)
 	ps->lock = -1;
 	(void)disk_become(root);
 	errno = keep;
+}
+
+int
+policystore_make(struct policystore *ps, struct conf_errors *errs)
+{
+	int err = store_lock(ps, errs);
+
+	store_end(ps);
+	return err;
 }
 
 /* ---- versions ---- */

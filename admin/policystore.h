@@ -91,6 +91,8 @@ struct policystore_who {
  */
 int	policystore_open(struct policystore **out, const char *dir, const char *policy, struct conf_errors *errs);
 void	policystore_close(struct policystore *);	/* NULL: nothing */
+/* Make its directories and its log now, if they are not there: for who cannot do so later. The policy file need not be there. */
+int	policystore_make(struct policystore *, struct conf_errors *errs);
 const char *policystore_file(const struct policystore *);	/* the policy file, borrowed */
 
 /*

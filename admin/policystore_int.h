@@ -41,6 +41,11 @@ struct policystore {
  * down to dir, the first that is not root's says whose.
  */
 struct disk_owner disk_owner_of(const char *dir);
+/*
+ * For root: a directory of root's that others may write, too, is nobody's, and whatever lies there may be a link of
+ * theirs. SP_OK; SP_EIO, said, when dir is such a one. One that is not there is not.
+ */
+int	disk_is_safe(const char *dir, struct conf_errors *);
 /* Files are touched with these rights from now on, in this thread; the ones before. Who is not root keeps their own. */
 struct disk_owner disk_become(struct disk_owner);
 /* dir/rest of the printf kind, the caller's to free. */

@@ -293,6 +293,34 @@ api_audit(struct site *s, struct http_request *q, struct http_reply *r)
 
 /* ---- the candidate ---- */
 
+#define INCLUDE	"@include"
+
+/*
+ * Does the text include what the policy in force does not? Whoever may only look could find
+ * out by that which files there are, and what stands in them.
+ */
+static bool
+includes_more(struct span text, struct span in_force)
+{
+	const char *p = text.p;
+
+	while ((p = memmem(p, (size_t)(text.p + text.n - p), INCLUDE, strlen(INCLUDE))) != NULL) {
+		struct span line = span_of(p, (size_t)(text.p + text.n - p));
+		size_t open = strlen(INCLUDE), n;
+
+		line = span_head(line, span_find(line, '\n'));
+		while (open < line.n && (line.p[open] == ' ' || line.p[open] == '\t'))
+			open++;
+		p += strlen(INCLUDE);
+		if (open == line.n || line.p[open] != '"')
+			continue;	/* it only speaks of it */
+		n = open + 1 + span_find(span_tail(line, open + 1), '"') + 1;
+		if (n > line.n || in_force.n == 0 || memmem(in_force.p, in_force.n, line.p, n) == NULL)
+			return true;
+	}
+	return false;
+}
+
 void
 api_check(struct site *s, struct http_request *q, struct http_reply *r)
 {
@@ -307,6 +335,9 @@ api_check(struct site *s, struct http_request *q, struct http_reply *r)
 		return;
 	if ((err = policy_begin(&u, s, q, SPAN_NONE)) != SP_OK || (err = policystore_current(u.store, &now, u.errs)) != SP_OK) {
 		policy_problem(s, q, r, &u, err, NULL);
+	} else if (q->role != ACCOUNT_OPERATOR && includes_more(span_str(text), policystore_span(&now))) {
+		conf_error(u.errs, NULL, 0, "a viewer's text may include only what the policy in force includes");
+		policy_problem(s, q, r, &u, SP_EINVAL, "text");
 	} else {
 		o = json_object();
 		json_object_set_new(o, "good", json_boolean(policy_mistakes(&u, "text", span_str(text)) == 0));

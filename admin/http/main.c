@@ -181,7 +181,8 @@ make_store(const struct siteconf *c)
 	struct conf_errors *errs = conf_errors_new();
 	struct policystore *store = NULL;
 
-	policystore_open(&store, c->store, c->policy, errs);
+	if (policystore_open(&store, c->store, c->policy, errs) == SP_OK)
+		(void)policystore_make(store, errs);
 	for (size_t i = 0; i < conf_errors_count(errs); i++)
 		log_say(SP_LOG_ERROR, "store", "%s", conf_errors_get(errs, i));
 	policystore_close(store);

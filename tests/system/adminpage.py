@@ -186,9 +186,8 @@ def pki():
 
 def start_edge():
     where = os.path.join(RUN, "edge")
-    os.makedirs(os.path.join(where, "store"), exist_ok=True)
     edge = Edge("edge", edge_config(), POLICY)
-    for name in ("", "store", "policy.conf"):
+    for name in ("", "policy.conf"):
         os.chown(os.path.join(where, name), pwd.getpwnam("nobody").pw_uid, -1)
     return edge
 
@@ -794,6 +793,18 @@ def api(admin):
         return late == 412 and back.status == 200 and "api.example" not in c.api("GET", "blocks", token=reader).text or back.text
     T.run("API: check, candidate, commit and rollback, each with what was seen", changes)
 
+    def probes():
+        """A viewer's text is no way to find out which files there are, or what is in them."""
+        text = c.api("GET", "policy", token=token).json["text"]
+        told = {path: c.api("POST", "policy/check", {"text": '@include "%s"\n%s' % (path, text)}, reader)
+                for path in ("policy.conf", "edge.conf", "../pki/ca.pem", "no/such", "../../../../etc/shadow", "store")}
+        if len({r.text.split('"instance"')[0] for r in told.values()}) != 1 or {r.status for r in told.values()} != {422}:
+            return {path: r.text for path, r in told.items()}
+        speaks = c.api("POST", "policy/check", {"text": "# @include is a word\n" + text}, reader)
+        asked = c.api("POST", "policy/check", {"text": '@include "no/such"\n' + text}, token)
+        return speaks.status == 200 and speaks.json["good"] and asked.status == 200 and "no/such" in asked.text or speaks.text
+    T.run("API: a viewer's text includes nothing that the policy does not", probes)
+
     def revoked():
         admin.user("revoke", "vera", "--label", "test")
         end = time.monotonic() + 10
@@ -1028,6 +1039,7 @@ def main():
         admin.user("add", "alice", "--role", "operator", password=PASSWORD)
         admin.user("add", "vera", password=PASSWORD)
         admin.start()
+        T.check("the page has made its store", os.path.isdir(os.path.join(edge.dir, "store", "versions")))
         wire = Wire()
         b = Browser(BASE)
         steps = [

@@ -680,13 +680,60 @@ START_TEST(root_follows_nobodys_links)
 }
 END_TEST
 
+START_TEST(nobody_else_writes_where_root_works)
+{
+	static const mode_t modes[] = { 0775, 0757, 01777 };
+	struct policystore_text t;
+	struct place p;
+
+	if (geteuid() != 0)
+		return;
+	begin(&p);
+	ck_assert_int_eq(policystore_current(p.ps, &t, p.errs), SP_OK);
+	policystore_text_fini(&t);
+	for (int where = 0; where < 2; where++) {
+		const char *dir = where == 0 ? p.store : p.dir;
+
+		ck_assert_int_eq(chown(dir, 0, SOMEBODY), 0);
+		for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+			ck_assert_int_eq(chmod(dir, modes[i]), 0);
+			ck_assert_int_eq(policystore_current(p.ps, &t, p.errs), SP_EIO);
+			ck_assert(said(&p, dir) && said(&p, "others may write in it"));
+			policystore_text_fini(&t);
+			forget(&p);
+		}
+		ck_assert_int_eq(chmod(dir, 0755), 0);
+		ck_assert_int_eq(policystore_current(p.ps, &t, p.errs), SP_OK);
+		policystore_text_fini(&t);
+	}
+	end(&p);
+}
+END_TEST
+
+START_TEST(it_can_be_made_before_it_is_used)
+{
+	struct place p;
+	char path[128];
+
+	begin(&p);
+	ck_assert_int_eq(unlink(p.policy), 0);
+	ck_assert_int_eq(policystore_make(p.ps, p.errs), SP_OK);
+	snprintf(path, sizeof(path), "%s/versions", p.store);
+	ck_assert_int_eq(access(path, F_OK), 0);
+	/* again is no harm, and nobody is locked out */
+	ck_assert_int_eq(policystore_make(p.ps, p.errs), SP_OK);
+	end(&p);
+}
+END_TEST
+
 int
 main(void)
 {
 	const TTest *tests[] = { life_of_a_policy, two_at_once, one_candidate_twice, edits_by_hand, mistakes_change_nothing,
 		refused_by_the_edge, links_are_followed, every_byte_counts, lines_out_of_order, a_known_hash,
 		versions_are_in_the_log, half_a_line, somebody_has_the_lock, no_policy_file, a_line_has_one_form,
-		which_text_it_is, what_root_makes_is_the_owners, root_follows_nobodys_links };
+		which_text_it_is, what_root_makes_is_the_owners, root_follows_nobodys_links, nobody_else_writes_where_root_works,
+		it_can_be_made_before_it_is_used };
 
 	return unit_run("policystore", tests, sizeof(tests) / sizeof(tests[0]));
 }
