@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/err.h"
@@ -60,6 +61,18 @@ frame_format(const struct frame *f, unsigned char *out)
 	if (f->len != 0 && f->body != out + FRAME_HEAD)
 		memmove(out + FRAME_HEAD, f->body, f->len);
 	return FRAME_HEAD + f->len;
+}
+
+int
+frame_wait(int fd, unsigned char *buf, size_t size, struct frame *f)
+{
+	ssize_t n;
+
+	while ((n = recv(fd, buf, size, 0)) < 0 && errno == EINTR)
+		;
+	if (n <= 0)
+		return SP_ECLOSED;
+	return frame_parse(buf, (size_t)n, f) == n ? SP_OK : SP_ESYNTAX;
 }
 
 void
@@ -119,6 +132,15 @@ frame_text(struct frame_reader *r, size_t *n)
 
 	*n = p != NULL ? len : 0;
 	return p != NULL ? (const char *)p : "";
+}
+
+struct span
+frame_span(struct frame_reader *r)
+{
+	size_t n;
+	const char *p = frame_text(r, &n);
+
+	return span_of(p, n);
 }
 
 int
@@ -189,6 +211,12 @@ frame_put_text(struct frame_writer *w, const char *s, size_t n)
 	put_le(p, n, 2);
 	if (n != 0)
 		memcpy(p + 2, s, n);
+}
+
+void
+frame_put_span(struct frame_writer *w, struct span s)
+{
+	frame_put_text(w, s.p, s.n);
 }
 
 /* Is this process uid and gid in every respect, without a way back? */

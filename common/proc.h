@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/span.h"
+
 #define FRAME_HEAD	14
 #define FRAME_MAX	65536	/* longest body */
 
@@ -30,6 +32,11 @@ struct frame {
 ssize_t	frame_parse(const unsigned char *buf, size_t n, struct frame *f);
 /* Head and body into out, which has room for FRAME_HEAD + f->len bytes. Returns that sum. */
 size_t	frame_format(const struct frame *f, unsigned char *out);
+/*
+ * Wait for one packet on a SOCK_SEQPACKET socket and read it into buf, which *f borrows. SP_OK; SP_ECLOSED:
+ * the far end is gone; SP_ESYNTAX: the packet is not one frame.
+ */
+int	frame_wait(int fd, unsigned char *buf, size_t size, struct frame *f);
 
 /*
  * Read the fields of a body in order; past the end every read fails and stays
@@ -46,6 +53,7 @@ uint32_t frame_u32(struct frame_reader *);
 uint64_t frame_u64(struct frame_reader *);
 /* A counted string (2-byte length), borrowed, without a NUL; "" and 0 when it fails. */
 const char *frame_text(struct frame_reader *, size_t *n);
+struct span frame_span(struct frame_reader *);	/* the same as a span */
 /* True if all was read, nothing failed and nothing is left. */
 int	 frame_done(const struct frame_reader *);
 
@@ -60,6 +68,7 @@ void	 frame_put_u8(struct frame_writer *, uint8_t);
 void	 frame_put_u32(struct frame_writer *, uint32_t);
 void	 frame_put_u64(struct frame_writer *, uint64_t);
 void	 frame_put_text(struct frame_writer *, const char *, size_t n);
+void	 frame_put_span(struct frame_writer *, struct span);	/* the same of a span */
 
 /* Does this machine have an account of that name? */
 bool	 proc_knows_user(const char *user);

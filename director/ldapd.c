@@ -201,13 +201,11 @@ serve(void *arg)
 	pthread_mutex_lock(&d->lock);
 	pthread_mutex_unlock(&d->lock);
 	for (;;) {
-		ssize_t n = recv(d->fd, in, sizeof(in), 0);
+		int err = frame_wait(d->fd, in, sizeof(in), &f);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
+		if (err == SP_ECLOSED)
 			_exit(EX_OK);	/* authd has ended */
-		if (frame_parse(in, (size_t)n, &f) != n)
+		if (err != SP_OK)
 			die("a packet that is no frame");
 		if (f.type == AUTHD_LOOKUP || f.type == AUTHD_LOGIN)
 			answer(d, c, &f);
@@ -313,13 +311,11 @@ idle(const struct keeper *k)
 {
 	unsigned char in[LDAPD_PACKET_MAX];
 	struct frame f;
-	ssize_t n;
+	int err = frame_wait(k->fd, in, sizeof(in), &f);
 
-	while ((n = recv(k->fd, in, sizeof(in), 0)) < 0 && errno == EINTR)
-		;
-	if (n <= 0)
+	if (err == SP_ECLOSED)
 		_exit(EX_OK);
-	if (frame_parse(in, (size_t)n, &f) != n)
+	if (err != SP_OK)
 		die("a packet that is no frame");
 	return f.type == AUTHD_REOPEN ? END_REOPEN : END_RELOAD;
 }

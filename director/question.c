@@ -11,21 +11,6 @@
 enum { FOUND = 1 << 0, ENABLED = 1 << 1, REMOTE = 1 << 2, FEDERATION = 1 << 3, PUBLIC_IM = 1 << 4, ARCHIVE = 1 << 5,
     UNAVAILABLE = 1 << 6, ALL_FLAGS = (1 << 7) - 1 };
 
-static void
-put(struct frame_writer *w, struct span s)
-{
-	frame_put_text(w, s.p != NULL ? s.p : "", s.n);
-}
-
-static struct span
-get(struct frame_reader *r)
-{
-	size_t n;
-	const char *p = frame_text(r, &n);
-
-	return span_of(p, n);
-}
-
 void
 authd_put_digest(struct frame_writer *w, const struct authd_question *q)
 {
@@ -33,16 +18,16 @@ authd_put_digest(struct frame_writer *w, const struct authd_question *q)
 
 	frame_put_u8(w, (uint8_t)c->algorithm);
 	frame_put_u8(w, q->nonce_good);
-	put(w, c->username);
-	put(w, c->realm);
-	put(w, c->nonce);
-	put(w, c->uri);
-	put(w, c->cnonce);
-	put(w, c->nc_text);
-	put(w, c->response);
-	put(w, q->domain);
-	put(w, q->method);
-	put(w, q->source);
+	frame_put_span(w, c->username);
+	frame_put_span(w, c->realm);
+	frame_put_span(w, c->nonce);
+	frame_put_span(w, c->uri);
+	frame_put_span(w, c->cnonce);
+	frame_put_span(w, c->nc_text);
+	frame_put_span(w, c->response);
+	frame_put_span(w, q->domain);
+	frame_put_span(w, q->method);
+	frame_put_span(w, q->source);
 	frame_put_u32(w, c->nc);
 }
 
@@ -57,16 +42,16 @@ authd_get_digest(const struct frame *f, struct authd_question *q)
 	frame_reader_init(&r, f);
 	algorithm = frame_u8(&r);
 	good = frame_u8(&r);
-	c->username = get(&r);
-	c->realm = get(&r);
-	c->nonce = get(&r);
-	c->uri = get(&r);
-	c->cnonce = get(&r);
-	c->nc_text = get(&r);
-	c->response = get(&r);
-	q->domain = get(&r);
-	q->method = get(&r);
-	q->source = get(&r);
+	c->username = frame_span(&r);
+	c->realm = frame_span(&r);
+	c->nonce = frame_span(&r);
+	c->uri = frame_span(&r);
+	c->cnonce = frame_span(&r);
+	c->nc_text = frame_span(&r);
+	c->response = frame_span(&r);
+	q->domain = frame_span(&r);
+	q->method = frame_span(&r);
+	q->source = frame_span(&r);
 	c->nc = frame_u32(&r);
 	if (!frame_done(&r) || q->source.n >= GUESSES_SOURCE_MAX || algorithm >= AUTH_NALGORITHMS || good > 1 || c->nc_text.n != 8)
 		return false;
@@ -78,7 +63,7 @@ authd_get_digest(const struct frame *f, struct authd_question *q)
 void
 authd_put_lookup(struct frame_writer *w, struct span aor)
 {
-	put(w, aor);
+	frame_put_span(w, aor);
 }
 
 bool
@@ -87,7 +72,7 @@ authd_get_lookup(const struct frame *f, struct span *aor)
 	struct frame_reader r;
 
 	frame_reader_init(&r, f);
-	*aor = get(&r);
+	*aor = frame_span(&r);
 	return frame_done(&r) && aor->n < USER_AOR_MAX;
 }
 
@@ -98,8 +83,8 @@ authd_put_answer(struct frame_writer *w, enum authd_verdict verdict, const struc
 	frame_put_u8(w, (uint8_t)((u->found ? FOUND : 0) | (u->enabled ? ENABLED : 0) | (u->remote ? REMOTE : 0) |
 	    (u->federation ? FEDERATION : 0) | (u->public_im ? PUBLIC_IM : 0) | (u->archive ? ARCHIVE : 0) |
 	    (u->unavailable ? UNAVAILABLE : 0)));
-	put(w, span_str(u->aor));
-	put(w, span_str(u->pool));
+	frame_put_span(w, span_str(u->aor));
+	frame_put_span(w, span_str(u->pool));
 	frame_put_u8(w, u->asked);
 }
 
@@ -129,8 +114,8 @@ read_answer(struct frame_reader *r, enum authd_verdict *verdict, struct authd_us
 	memset(u, 0, sizeof(*u));
 	v = frame_u8(r);
 	flags = frame_u8(r);
-	aor = get(r);
-	pool = get(r);
+	aor = frame_span(r);
+	pool = frame_span(r);
 	asked = frame_u8(r);
 	if (r->failed || v >= AUTHD_NVERDICTS || flags > ALL_FLAGS || asked > 1 ||
 	    ((flags & UNAVAILABLE) != 0 && flags != UNAVAILABLE) || !copy(u->aor, sizeof(u->aor), aor) ||
@@ -167,9 +152,9 @@ authd_put_step(struct frame_writer *w, const struct authd_step *s)
 {
 	frame_put_u8(w, (uint8_t)s->mechanism);
 	frame_put_u64(w, s->context);
-	put(w, s->domain);
-	put(w, s->source);
-	put(w, s->token);
+	frame_put_span(w, s->domain);
+	frame_put_span(w, s->source);
+	frame_put_span(w, s->token);
 }
 
 bool
@@ -182,9 +167,9 @@ authd_get_step(const struct frame *f, struct authd_step *s)
 	frame_reader_init(&r, f);
 	mechanism = frame_u8(&r);
 	s->context = frame_u64(&r);
-	s->domain = get(&r);
-	s->source = get(&r);
-	s->token = get(&r);
+	s->domain = frame_span(&r);
+	s->source = frame_span(&r);
+	s->token = frame_span(&r);
 	if (!frame_done(&r) || mechanism == 0 || mechanism >= AUTHD_NMECHANISMS || s->domain.n >= USER_AOR_MAX ||
 	    s->source.n >= GUESSES_SOURCE_MAX || s->token.n > AUTHD_TOKEN_MAX)
 		return false;
@@ -201,9 +186,9 @@ authd_put_stepped(struct frame_writer *w, const struct authd_answer *a)
 {
 	authd_put_answer(w, a->verdict, &a->who);
 	frame_put_u64(w, a->context);
-	put(w, a->token);
-	put(w, span_of((const char *)a->key, a->key_n));
-	put(w, a->session);
+	frame_put_span(w, a->token);
+	frame_put_span(w, span_of((const char *)a->key, a->key_n));
+	frame_put_span(w, a->session);
 	frame_put_u32(w, a->flags);
 	frame_put_u32(w, a->lifetime);
 }
@@ -244,9 +229,9 @@ authd_get_stepped(const struct frame *f, struct authd_answer *a)
 	frame_reader_init(&r, f);
 	if (read_answer(&r, &a->verdict, &a->who)) {
 		a->context = frame_u64(&r);
-		a->token = get(&r);
-		key = get(&r);
-		a->session = get(&r);
+		a->token = frame_span(&r);
+		key = frame_span(&r);
+		a->session = frame_span(&r);
 		a->flags = frame_u32(&r);
 		a->lifetime = frame_u32(&r);
 		if (frame_done(&r) && key.n <= sizeof(a->key) && a->session.n <= AUTHD_SESSION_MAX &&

@@ -228,13 +228,11 @@ serve(void *arg)
 	thread = d->nthreads++;
 	pthread_mutex_unlock(&d->lock);
 	for (;;) {
-		ssize_t n = recv(d->fd, in, sizeof(in), 0);
+		int err = frame_wait(d->fd, in, sizeof(in), &f);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
+		if (err == SP_ECLOSED)
 			_exit(EX_OK);	/* authd has ended */
-		if (frame_parse(in, (size_t)n, &f) != n)
+		if (err != SP_OK)
 			die("a packet that is no frame");
 		if (f.type == WINBIND_QUESTION)
 			answer(d, wbc, thread, &f);

@@ -20,21 +20,6 @@
 
 /* --- frames ------------------------------------------------------------------------- */
 
-static void
-put(struct frame_writer *w, struct span s)
-{
-	frame_put_text(w, s.p != NULL ? s.p : "", s.n);
-}
-
-static struct span
-get(struct frame_reader *r)
-{
-	size_t n;
-	const char *p = frame_text(r, &n);
-
-	return span_of(p, n);
-}
-
 /* It becomes a C string over there. */
 static bool
 is_name(struct span s)
@@ -46,11 +31,11 @@ void
 winbind_put_question(struct frame_writer *w, const struct winbind_question *q)
 {
 	frame_put_u64(w, q->until_ms);
-	put(w, span_of((const char *)q->nonce, sizeof(q->nonce)));
-	put(w, q->domain);
-	put(w, q->user);
-	put(w, q->workstation);
-	put(w, q->nt);
+	frame_put_span(w, span_of((const char *)q->nonce, sizeof(q->nonce)));
+	frame_put_span(w, q->domain);
+	frame_put_span(w, q->user);
+	frame_put_span(w, q->workstation);
+	frame_put_span(w, q->nt);
 }
 
 bool
@@ -62,11 +47,11 @@ winbind_get_question(const struct frame *f, struct winbind_question *q)
 	memset(q, 0, sizeof(*q));
 	frame_reader_init(&r, f);
 	q->until_ms = frame_u64(&r);
-	nonce = get(&r);
-	q->domain = get(&r);
-	q->user = get(&r);
-	q->workstation = get(&r);
-	q->nt = get(&r);
+	nonce = frame_span(&r);
+	q->domain = frame_span(&r);
+	q->user = frame_span(&r);
+	q->workstation = frame_span(&r);
+	q->nt = frame_span(&r);
 	if (!frame_done(&r) || nonce.n != sizeof(q->nonce) || !is_name(q->domain) || !is_name(q->user) ||
 	    !is_name(q->workstation) || span_is_empty(q->user) || q->nt.n <= 24 || q->nt.n > NTLM_TOKEN_MAX)
 		return false;
@@ -79,9 +64,9 @@ winbind_put_answer(struct frame_writer *w, const struct winbind_answer *a)
 {
 	frame_put_u8(w, (uint8_t)a->verdict);
 	frame_put_u32(w, a->status);
-	put(w, span_of((const char *)a->key, a->verdict == WINBIND_PROVED ? sizeof(a->key) : 0));
-	put(w, a->domain);
-	put(w, a->account);
+	frame_put_span(w, span_of((const char *)a->key, a->verdict == WINBIND_PROVED ? sizeof(a->key) : 0));
+	frame_put_span(w, a->domain);
+	frame_put_span(w, a->account);
 }
 
 bool
@@ -95,9 +80,9 @@ winbind_get_answer(const struct frame *f, struct winbind_answer *a)
 	frame_reader_init(&r, f);
 	verdict = frame_u8(&r);
 	a->status = frame_u32(&r);
-	key = get(&r);
-	a->domain = get(&r);
-	a->account = get(&r);
+	key = frame_span(&r);
+	a->domain = frame_span(&r);
+	a->account = frame_span(&r);
 	a->verdict = (enum winbind_verdict)verdict;
 	if (frame_done(&r) && verdict < WINBIND_NVERDICTS && (a->verdict == WINBIND_REFUSED) == (a->status != 0)) {
 		if (a->verdict != WINBIND_PROVED && key.n == 0 && a->domain.n == 0 && a->account.n == 0)
