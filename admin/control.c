@@ -271,6 +271,12 @@ control_owner(const struct control_request *r)
 	return r->client->c->owner;
 }
 
+const struct daemon_acts *
+control_acts(const struct control_request *r)
+{
+	return r->client->c->acts;
+}
+
 struct control *
 control_of(const struct control_request *r)
 {
@@ -887,6 +893,7 @@ control_new(const struct control_setup *s)
 
 	c->door.fd = -1;
 	c->owner = s->owner;
+	c->acts = s->acts;
 	c->crew = s->crew;
 	c->verbs = s->verbs;
 	c->leaves_file = s->leaves_file;

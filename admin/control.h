@@ -2,8 +2,8 @@
  * admin/control.h - the control socket of a daemon: who may ask it what, and the answers.
  *
  * A thread of its own, beside the workers and never one of them, has the
- * UNIX socket, the clients and the requests under way. The daemon gives it a
- * table of verbs (its own file: edge/control.c, director/control.c). A verb's
+ * UNIX socket, the clients and the requests under way. The daemon gives it
+ * tables of verbs (edge/control.c, director/control.c; what both have: admin/daemonverbs.c). A verb's
  * run() is called in the control thread; it may answer at once, ask every
  * worker (control_ask_workers()) or the main thread (control_ask_main()) and
  * answer when they have, or keep the request and stream (control_on_gone()). The
@@ -49,6 +49,7 @@ enum control_right {
 
 struct control;
 struct control_request;
+struct daemon_acts;		/* admin/daemonverbs.h */
 
 struct control_arg {
 	const char	*name;		/* NULL ends the list */
@@ -72,6 +73,7 @@ struct control_setup {
 	const char	*user;		/* the account that the daemon becomes; NULL or "": it stays who it is */
 	const struct control_verb *const *verbs;	/* NULL-ended list of tables, borrowed for good */
 	void		*owner;		/* the daemon */
+	const struct daemon_acts *acts;	/* borrowed for good; needed where verbs has daemon_verbs */
 	struct net_crew	*crew;		/* who is asked; a worker without an owner has nothing to say */
 	bool		 leaves_file;	/* whoever ends may remove no files by then: the next start replaces the socket */
 	unsigned	 half_ms, idle_ms, slow_ms, answer_ms;	/* 0: as above */
@@ -98,6 +100,7 @@ bool	control_knows_group(const char *group);
 /* ---- in the control thread: a request and its answer ---- */
 
 void	*control_owner(const struct control_request *);
+const struct daemon_acts *control_acts(const struct control_request *);
 const struct record *control_args(const struct control_request *);
 /* As record_get_text() and record_get_int() of the arguments. */
 struct span control_text(const struct control_request *, const char *name);

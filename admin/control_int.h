@@ -60,6 +60,7 @@ struct control_request {
 struct control {
 	char			*path;
 	void			*owner;
+	const struct daemon_acts *acts;
 	struct net_crew		*crew;
 	unsigned		 ms[4];		/* by enum control_deadline */
 	unsigned		 answer_ms;

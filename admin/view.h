@@ -53,7 +53,7 @@ bool	view_put_link(struct control_answer *, struct sip_link *, const char *class
 /* Errors of a configuration, a record "error" each. */
 void	view_put_errors(struct control_answer *, const struct conf_errors *);
 
-/* What of the connections is wanted: the arguments "class", "name", "peer" of a request. A control_ask's question. */
+/* What of the connections is wanted: the arguments "class", "name", "peer" of a request. */
 struct view_filter {
 	char	class[32];	/* "" : any */
 	char	name[VIEW_NAME]; /* a proven name, or one below it */
@@ -61,7 +61,7 @@ struct view_filter {
 };
 #define VIEW_FILTER_ARGS \
 	{ "class", RECORD_TEXT, false }, { "name", RECORD_TEXT, false }, { "peer", RECORD_TEXT, false }
-/* xmalloc'ed, to be handed over as the question. */
+/* The caller's to free. */
 struct view_filter *view_filter_new(const struct control_request *);
 bool	view_wants_link(const struct view_filter *, struct sip_link *, const char *class);
 

@@ -10,6 +10,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "admin/daemonverbs.h"
 #include "admin/master.h"
 #include "admin/metrics.h"
 #include "admin/recent.h"
@@ -173,83 +174,6 @@ run_pools(struct control_request *r)
 	    .done = tell_pools });
 }
 
-/* ---- connections ---- */
-
-static void
-list_link(struct sip_link *l, void *arg)
-{
-	struct control_answer *a = arg;
-	const char *class = kind_name((enum server_kind)sip_link_words(l)[LINK_KIND]);
-
-	if (!a->cut && view_wants_link(a->question, l, class))
-		view_put_link(a, l, class);
-}
-
-static void
-list_links(void *who, struct control_answer *a)
-{
-	struct director_worker *w = ((struct net_worker *)who)->owner;
-
-	sip_relay_each_link(w->relay, list_link, a);
-}
-
-static void
-run_connections(struct control_request *r)
-{
-	control_ask_workers(r, &(struct control_asked){ .fn = list_links, .question = view_filter_new(r) });
-}
-
-/* ---- what the main thread does ---- */
-
-static void
-do_reload(void *who, struct control_answer *a)
-{
-	struct conf_errors *errs = conf_errors_new();
-
-	if (!director_reload(who, errs)) {
-		view_put_errors(a, errs);
-		control_answer_fail(a, EX_CONFIG, "what is wrong was not taken over");
-	}
-	conf_errors_free(errs);
-}
-
-static void
-run_reload(struct control_request *r)
-{
-	control_ask_main(r, &(struct control_asked){ .fn = do_reload });
-}
-
-static void
-do_reopen(void *who, struct control_answer *a)
-{
-	struct director *d = who;
-
-	if (!director_reopen_logs(d))
-		control_answer_fail(a, EX_CANTCREAT, "a log file cannot be opened again");
-}
-
-/* The same as SIGTERM: the main thread finds it when it waits next. */
-static void
-do_drain(void *who, struct control_answer *a)
-{
-	const struct director *d = who;
-
-	(void)a;
-	backstage_stop(d->stage);
-}
-
-static void
-run_drain(struct control_request *r)
-{
-	control_ask_main(r, &(struct control_asked){ .fn = do_drain });
-}
-
-static void
-run_reopen(struct control_request *r)
-{
-	control_ask_main(r, &(struct control_asked){ .fn = do_reopen });
-}
-
 /* ---- certs ---- */
 
 /* In the main thread, whose the newest identities are. */
@@ -360,9 +284,39 @@ run_signed_in(struct control_request *r)
 	control_end(r, EX_OK, NULL);
 }
 
-/* ---- the table ---- */
+/* ---- what both daemons are asked ---- */
 
-static const struct control_arg filter_args[] = { VIEW_FILTER_ARGS, { NULL, 0, false } };
+static bool
+do_reload(void *owner, struct conf_errors *errs)
+{
+	return director_reload(owner, errs);
+}
+
+static bool
+do_reopen(void *owner)
+{
+	return director_reopen_logs(owner);
+}
+
+static struct backstage *
+stage_of(void *owner)
+{
+	return ((struct director *)owner)->stage;
+}
+
+static struct sip_relay *
+relay_of(void *worker)
+{
+	return ((struct director_worker *)worker)->relay;
+}
+
+static const char *
+link_class(struct sip_link *l)
+{
+	return kind_name((enum server_kind)sip_link_words(l)[LINK_KIND]);
+}
+
+/* ---- the table ---- */
 
 static const struct control_arg trace_args[] = { TRACE_ARGS, { NULL, 0, false } };
 static const struct control_arg certs_args[] = { { "all", RECORD_BOOL, false }, { NULL, 0, false } };
@@ -371,27 +325,27 @@ static const struct control_arg signed_in_args[] = { { "user", RECORD_TEXT, fals
 
 static const struct control_verb verbs[] = {
 	{ .name = "status", .right = CONTROL_READ, .run = run_status },
-	{ .name = "connections", .right = CONTROL_READ, .args = filter_args, .run = run_connections },
 	{ .name = "trace", .right = CONTROL_READ, .args = trace_args, .run = run_trace },
 	{ .name = "signed-in", .right = CONTROL_READ, .args = signed_in_args, .run = run_signed_in },
 	{ .name = "certs", .right = CONTROL_READ, .args = certs_args, .run = run_certs },
 	{ .name = "pools", .right = CONTROL_READ, .run = run_pools },
-	{ .name = "reload", .right = CONTROL_CHANGE, .run = run_reload },
-	{ .name = "drain", .right = CONTROL_CHANGE, .run = run_drain },
-	{ .name = "reopen-logs", .right = CONTROL_CHANGE, .run = run_reopen },
 	{ .name = NULL }
 };
 
 /* Who builds something else that may be asked has a table in a file of his own, and a row here. */
-static const struct control_verb *const tables[] = { verbs, metrics_verbs, recent_verbs, NULL };
+static const struct control_verb *const tables[] = { verbs, daemon_verbs, metrics_verbs, recent_verbs, NULL };
 
 struct control *
 director_control_new(struct director *d)
 {
+	static const struct daemon_acts acts = {
+		.reload = do_reload, .refused = "what is wrong was not taken over", .reopen = do_reopen,
+		.stage = stage_of, .relay = relay_of, .link_class = link_class
+	};
 	struct control_setup setup = {
 		.path = d->config->control_socket, .group = d->config->control_group,
 		.operators = d->config->control_operators, .user = d->config->user, .leaves_file = true, .verbs = tables, .owner = d,
-		.crew = d->crew
+		.acts = &acts, .crew = d->crew
 	};
 
 	d->since = clock_wall();

@@ -12,6 +12,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "admin/daemonverbs.h"
 #include "admin/master.h"
 #include "admin/metrics.h"
 #include "admin/recent.h"
@@ -127,84 +128,6 @@ run_status(struct control_request *r)
 {
 	control_ask_workers(r, &(struct control_asked){ .fn = look_at_worker, .slot_size = sizeof(struct edge_view),
 	    .done = tell_status });
-}
-
-/* ---- connections ---- */
-
-
-static void
-list_link(struct sip_link *l, void *arg)
-{
-	struct control_answer *a = arg;
-	const char *class = policy_class_name((enum policy_class)sip_link_class(l));
-
-	if (!a->cut && view_wants_link(a->question, l, class))
-		view_put_link(a, l, class);
-}
-
-static void
-list_links(void *who, struct control_answer *a)
-{
-	struct edge_worker *w = ((struct net_worker *)who)->owner;
-
-	sip_relay_each_link(w->relay, list_link, a);
-}
-
-static void
-run_connections(struct control_request *r)
-{
-	control_ask_workers(r, &(struct control_asked){ .fn = list_links, .question = view_filter_new(r) });
-}
-
-/* ---- what the main thread does ---- */
-
-static void
-do_reload(void *who, struct control_answer *a)
-{
-	struct conf_errors *errs = conf_errors_new();
-
-	if (!edge_reload(who, errs)) {
-		view_put_errors(a, errs);
-		control_answer_fail(a, EX_CONFIG, "the old configuration stays in force");
-	}
-	conf_errors_free(errs);
-}
-
-static void
-run_reload(struct control_request *r)
-{
-	control_ask_main(r, &(struct control_asked){ .fn = do_reload });
-}
-
-static void
-do_reopen(void *who, struct control_answer *a)
-{
-	struct edge *e = who;
-
-	if (backstage_reopen_log(e->stage) != SP_OK || sip_sessions_reopen(e->sessions) != SP_OK)
-		control_answer_fail(a, EX_CANTCREAT, "a log file cannot be opened again");
-}
-
-/* The same as SIGTERM: the main thread finds it when it waits next. */
-static void
-do_drain(void *who, struct control_answer *a)
-{
-	const struct edge *e = who;
-
-	(void)a;
-	backstage_stop(e->stage);
-}
-
-static void
-run_drain(struct control_request *r)
-{
-	control_ask_main(r, &(struct control_asked){ .fn = do_drain });
-}
-
-static void
-run_reopen(struct control_request *r)
-{
-	control_ask_main(r, &(struct control_asked){ .fn = do_reopen });
 }
 
 /* ---- discovered partners ---- */
@@ -324,18 +247,47 @@ run_trace(struct control_request *r)
 	    .done = trace_meant });
 }
 
+/* ---- what both daemons are asked ---- */
+
+static bool
+do_reload(void *owner, struct conf_errors *errs)
+{
+	return edge_reload(owner, errs);
+}
+
+static bool
+do_reopen(void *owner)
+{
+	const struct edge *e = owner;
+
+	return backstage_reopen_log(e->stage) == SP_OK && sip_sessions_reopen(e->sessions) == SP_OK;
+}
+
+static struct backstage *
+stage_of(void *owner)
+{
+	return ((struct edge *)owner)->stage;
+}
+
+static struct sip_relay *
+relay_of(void *worker)
+{
+	return ((struct edge_worker *)worker)->relay;
+}
+
+static const char *
+link_class(struct sip_link *l)
+{
+	return policy_class_name((enum policy_class)sip_link_class(l));
+}
+
 /* ---- the table ---- */
 
-static const struct control_arg filter_args[] = { VIEW_FILTER_ARGS, { NULL, 0, false } };
 static const struct control_arg trace_args[] = { TRACE_ARGS, { NULL, 0, false } };
 static const struct control_arg key_args[] = { { "key", RECORD_TEXT, true }, { NULL, 0, false } };
 
 static const struct control_verb verbs[] = {
 	{ .name = "status", .right = CONTROL_READ, .run = run_status },
-	{ .name = "connections", .right = CONTROL_READ, .args = filter_args, .run = run_connections },
-	{ .name = "reload", .right = CONTROL_CHANGE, .run = run_reload },
-	{ .name = "drain", .right = CONTROL_CHANGE, .run = run_drain },
-	{ .name = "reopen-logs", .right = CONTROL_CHANGE, .run = run_reopen },
 	{ .name = "trace", .right = CONTROL_READ, .args = trace_args, .run = run_trace },
 	{ .name = "discovered-list", .right = CONTROL_READ, .run = run_discovered_list },
 	{ .name = "discovered-reset", .right = CONTROL_CHANGE, .args = key_args, .run = run_discovered_reset },
@@ -343,15 +295,19 @@ static const struct control_verb verbs[] = {
 };
 
 /* Who builds something else that may be asked has a table in a file of his own, and a row here. */
-static const struct control_verb *const tables[] = { verbs, edge_partner_verbs, edge_policy_verbs, metrics_verbs, recent_verbs, NULL };
+static const struct control_verb *const tables[] = { verbs, daemon_verbs, edge_partner_verbs, edge_policy_verbs, metrics_verbs, recent_verbs, NULL };
 
 struct control *
 edge_control_new(struct edge *e)
 {
+	static const struct daemon_acts acts = {
+		.reload = do_reload, .refused = "the old configuration stays in force", .reopen = do_reopen,
+		.stage = stage_of, .relay = relay_of, .link_class = link_class
+	};
 	struct control_setup setup = {
 		.path = e->config->control_socket, .group = e->config->control_group,
 		.operators = e->config->control_operators, .user = e->config->user, .leaves_file = true, .verbs = tables, .owner = e,
-		.crew = e->crew
+		.acts = &acts, .crew = e->crew
 	};
 
 	e->since = clock_wall();
