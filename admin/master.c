@@ -41,7 +41,7 @@ struct life {
 struct master {
 	const struct master_spec *spec;
 	char		 self[PATH_MAX];	/* the program; "" if that cannot be told */
-	struct life	 proxy, keyd;
+	struct life	 proxy, keyd, helper;
 	int		 signals;
 	int		 channel;	/* to the proxy; -1: there is none */
 	int		 pushed;
@@ -52,7 +52,6 @@ struct master {
 	pid_t		 old_proxy, old_keyd;	/* of the program before this one; 0: none */
 	int		 old_control;	/* what keeps its keyd alive; -1: nothing */
 	int		 old_lifeline;	/* and another of its processes */
-	int		 failed;	/* what all ends with, whatever the proxy says */
 	bool		 done;
 	int		 status;
 };
@@ -133,7 +132,7 @@ close_channels(struct master *m)
 static int
 start_proxy(struct master *m)
 {
-	struct backstage b = { .nkeys = m->spec->nworkers, .crashes = m->crashes };
+	struct backstage b = { .nkeys = m->spec->nworkers };
 	int questions[2] = { -1, -1 }, pushes[2] = { -1, -1 };
 	pid_t pid = -1;
 
@@ -176,7 +175,7 @@ static void
 finish(struct master *m, int status)
 {
 	m->done = true;
-	m->status = m->failed != 0 ? m->failed : status;
+	m->status = status;
 }
 
 static void
@@ -191,6 +190,7 @@ proxy_ended(struct master *m, int status)
 		finish(m, EX_SOFTWARE);
 	} else {
 		m->crashes++;
+		lives_again(LIVES_PROXY);
 		log_say(SP_LOG_ERROR, "proxy-ended", "the process that serves has ended (%s %d), the %u. time; the doors stay "
 		    "open, and another takes its place", how(status), with_what(status), m->crashes);
 		ended(&m->proxy);
@@ -220,6 +220,7 @@ start_keyd(struct master *m)
 		return;
 	}
 	began(&m->keyd, net_keyd_pid(m->spec->keyd));
+	lives_again(LIVES_KEYD);
 	if (net_keyd_channels(m->spec->keyd, keys) != SP_OK)
 		return;
 	if (m->pushed != -1 && chan_send(m->pushed, &f, keys, m->spec->nworkers) == SP_OK)
@@ -227,6 +228,38 @@ start_keyd(struct master *m)
 	for (unsigned i = 0; i < m->spec->nworkers; i++)
 		close(keys[i]);
 	log_say(SP_LOG_NOTICE, "keyd-started", "handshakes work again");
+}
+
+/* ---- the daemon's own helper ---- */
+
+static void
+helper_ended(struct master *m, int status)
+{
+	m->helper.pid = 0;
+	if (m->stopping)
+		return;
+	m->spec->helper->ended(m->spec->owner, how(status), with_what(status));
+	ended(&m->helper);
+}
+
+static void
+start_helper(struct master *m)
+{
+	struct frame f = { .type = MASTER_HELPER };
+	int fds[NET_WORKERS_MAX];
+
+	/* a new proxy gets a new one anyway */
+	m->helper.due = 0;
+	if (m->proxy.pid == 0)
+		return;
+	if (!m->spec->helper->start(m->spec->owner, fds)) {
+		ended(&m->helper);
+		return;
+	}
+	began(&m->helper, *m->spec->helper->pid);
+	lives_again(m->spec->helper->life);
+	if (m->pushed != -1 && chan_send(m->pushed, &f, fds, m->spec->nworkers) == SP_OK)
+		kill(m->proxy.pid, SIGCHLD);	/* DAEMON_CHILD there */
 }
 
 /* ---- the end ---- */
@@ -488,17 +521,6 @@ old_ended(struct master *m, int status)
 /* ---- signals, time, and all together ---- */
 
 static void
-other_ended(struct master *m, pid_t pid, int status)
-{
-	int rc = m->spec->child_ended != NULL ? m->spec->child_ended(m->spec->owner, pid, status) : 0;
-
-	if (rc == 0 || m->stopping)
-		return;
-	m->failed = rc;
-	stop(m);
-}
-
-static void
 reap(struct master *m)
 {
 	int status;
@@ -511,8 +533,8 @@ reap(struct master *m)
 			keyd_ended(m, status);
 		else if (pid == m->old_proxy)
 			old_ended(m, status);
-		else
-			other_ended(m, pid, status);
+		else if (m->spec->helper != NULL && pid == m->helper.pid)
+			helper_ended(m, status);
 	}
 }
 
@@ -560,18 +582,22 @@ look_at_clock(struct master *m)
 	if (m->proxy.due != 0 && now >= m->proxy.due) {
 		if (!m->spec->refresh(m->spec->owner) || start_proxy(m) != SP_OK)
 			ended(&m->proxy);
+		else if (m->spec->helper != NULL)
+			began(&m->helper, *m->spec->helper->pid);
 	}
+	if (m->helper.due != 0 && now >= m->helper.due)
+		start_helper(m);
 }
 
 static int
 patience(const struct master *m)
 {
-	uint64_t now = clock_ms(), next = UINT64_MAX;
+	const struct life *const lives[] = { &m->proxy, &m->keyd, &m->helper };
+	uint64_t now = clock_ms(), next = m->stopping ? m->kill_at : UINT64_MAX;
 
-	if (m->stopping)
-		next = m->kill_at;
-	else if (m->proxy.due != 0 || m->keyd.due != 0)
-		next = m->proxy.due == 0 || (m->keyd.due != 0 && m->keyd.due < m->proxy.due) ? m->keyd.due : m->proxy.due;
+	for (size_t i = 0; i < sizeof(lives) / sizeof(lives[0]) && !m->stopping; i++)
+		if (lives[i]->due != 0 && lives[i]->due < next)
+			next = lives[i]->due;
 	if (next == UINT64_MAX)
 		return -1;
 	return next <= now ? 100 : (int)(next - now < 60000 ? next - now : 60000);
@@ -596,6 +622,8 @@ master_run(const struct master_spec *spec)
 	if ((m.signals = signalfd(-1, &set, SFD_CLOEXEC)) == -1 || start_proxy(&m) != SP_OK)
 		return EX_OSERR;
 	began(&m.keyd, net_keyd_pid(spec->keyd));
+	if (spec->helper != NULL)
+		began(&m.helper, *spec->helper->pid);
 	while (!m.done) {
 		struct pollfd fds[2] = { { m.signals, POLLIN, 0 }, { m.channel, POLLIN, 0 } };
 
@@ -728,6 +756,15 @@ backstage_reopen_log(struct backstage *b)
 	return err;
 }
 
+/* Channels that the daemon has not taken are of a helper that was replaced meanwhile. */
+static void
+close_fresh(struct backstage *b)
+{
+	for (unsigned i = 0; i < b->nfresh; i++)
+		close(b->fresh[i]);
+	b->nfresh = 0;
+}
+
 void
 backstage_look(struct backstage *b)
 {
@@ -741,6 +778,13 @@ backstage_look(struct backstage *b)
 				(void)dup3(m->fds[i], b->keys[i], O_CLOEXEC);
 			}
 			log_say(SP_LOG_NOTICE, "keyd-started", "the workers have new channels to the keys");
+		} else if (m->f.type == MASTER_HELPER && m->nfds == b->nkeys) {
+			close_fresh(b);
+			for (unsigned i = 0; i < m->nfds; i++) {
+				b->fresh[i] = m->fds[i];
+				m->fds[i] = -1;		/* taken */
+			}
+			b->nfresh = m->nfds;
 		}
 		chan_done(m);
 	}

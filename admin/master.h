@@ -25,6 +25,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "common/lives.h"
 #include "common/proc.h"
 #include "net/keyd.h"
 
@@ -37,6 +38,7 @@ enum master_type {
 	MASTER_LOG,		/* open the log again; the file comes back */
 	MASTER_STOP,		/* the proxy was asked to end, by whoever may: as if by TERM */
 	MASTER_KEYS,		/* to the proxy, unasked: new channels to keyd */
+	MASTER_HELPER,		/* the same to the daemon's helper */
 	/* admin/stage.h */
 	MASTER_RENEW,		/* has a certificate changed? Yes; what has changed (stage_pack()), or nothing */
 	MASTER_SESSIONS,	/* the session log, opened; yes: the file */
@@ -62,6 +64,19 @@ struct master_question {
 	void		(*answer)(void *owner, int fd, struct master_answer *);
 };
 
+/*
+ * One process more that the workers have channels to, and that is started again when it ends, as keyd is. It began before
+ * master_run(), and another one with each proxy (refresh()).
+ */
+struct master_helper {
+	enum lives_of	 life;
+	const pid_t	*pid;		/* 0: it is not there */
+	/* It has ended by itself, in that way: say so. */
+	void		(*ended)(void *owner, const char *how, int number);
+	/* Another one, in its place: a channel for each worker into fds, which stay the owner's. False: not yet (logged). */
+	bool		(*start)(void *owner, int *fds);
+};
+
 struct renew;
 struct net_tls_material;
 
@@ -78,14 +93,14 @@ struct master_spec {
 	struct net_tls_material		**material;
 	size_t				 nmaterial;
 	const char			*session_file, *user;	/* NULL: none */
+	uint64_t			 session_max;	/* bytes of that file; 0: it has no bound */
 	/* In the child, still with all rights: be the proxy. What it returns, the process exits with. */
 	int	(*proxy)(void *owner, struct backstage *);
 	/* A new proxy is about to be made in the place of one that crashed: read what may have changed. False: not yet. */
 	bool	(*refresh)(void *owner);
 	/* The log was opened again: whoever else has one, too. NULL: nobody. */
 	bool	(*reopened)(void *owner);
-	/* A process that is none of these has ended. 0: never mind; else all ends, with that status. NULL: there is none. */
-	int	(*child_ended)(void *owner, pid_t pid, int status);
+	const struct master_helper	*helper;	/* NULL: there is none */
 	/* What keeps such a process of the program before alive until its proxy has drained; -1: nothing. NULL: the same. */
 	const int			*lifeline;
 	/* Close the doors: nobody serves any more. */
@@ -107,7 +122,9 @@ struct backstage {
 	int		 pushed;	/* what comes unasked */
 	int		 keys[NET_WORKERS_MAX];	/* a channel to keyd for each worker; -1: none */
 	unsigned	 nkeys;
-	unsigned	 crashes;	/* proxies before this one */
+	/* What backstage_look() has brought: channels of the workers to another helper. The daemon's to take and to close. */
+	int		 fresh[NET_WORKERS_MAX];
+	unsigned	 nfresh;	/* 0: there are none */
 };
 
 /* Rights are given up by now: when the master is gone, so is this process. */
@@ -125,7 +142,7 @@ void	 backstage_ready(struct backstage *);
 void	 backstage_stop(struct backstage *);
 /* DAEMON_REOPEN: the master opens the log, this process takes it. SP_OK or SP_EIO. */
 int	 backstage_reopen_log(struct backstage *);
-/* DAEMON_CHILD: what the master has sent unasked is taken: keys' channels are replaced where they are. */
+/* DAEMON_CHILD: what the master has sent unasked is taken: keys' channels are replaced where they are, a helper's are in fresh[]. */
 void	 backstage_look(struct backstage *);
 
 #endif

@@ -144,8 +144,13 @@ answer_sessions_anew(void *owner, int fd, struct master_answer *a)
 	const struct master_spec *spec = owner;
 	const char *path = spec->session_file;
 	char old[4096];
+	struct stat st;
 
-	if (path == NULL || (size_t)snprintf(old, sizeof(old), "%s.1", path) >= sizeof(old) || rename(path, old) == -1)
+	/* the one put aside before goes: nobody may push it out with an empty one. Half, since the proxy counts in pieces */
+	if (path == NULL || spec->session_max == 0 || lstat(path, &st) == -1 || !S_ISREG(st.st_mode) ||
+	    (uint64_t)st.st_size < spec->session_max / 2)
+		return;
+	if ((size_t)snprintf(old, sizeof(old), "%s.1", path) >= sizeof(old) || rename(path, old) == -1)
 		return;
 	answer_sessions(owner, fd, a);
 }

@@ -9,6 +9,7 @@
 
 #include "admin/daemon.h"
 #include "common/clock.h"
+#include "common/lives.h"
 #include "common/mem.h"
 #include "policy/reason.h"
 
@@ -170,6 +171,23 @@ view_begin_daemon(struct record_writer *w, unsigned char *storage, size_t size, 
 	record_str(w, "version", PACKAGE_VERSION);
 	record_int(w, "pid", daemon_pid());
 	record_time(w, "since", since);
+}
+
+void
+view_put_processes(struct control_request *r, unsigned n)
+{
+	for (unsigned i = 0; i < LIVES_N; i++) {
+		uint64_t again = lives_again_count((enum lives_of)i);
+		unsigned char room[RECORD_SMALL];
+		struct record_writer w;
+
+		if (i >= n && again == 0)
+			continue;
+		record_begin(&w, room, sizeof(room), "process");
+		record_str(&w, "name", lives_name((enum lives_of)i));
+		record_int(&w, "restarts", (int64_t)again);
+		control_put(r, &w);
+	}
 }
 
 void

@@ -71,6 +71,8 @@ bool	view_wants_link(const struct view_filter *, struct sip_link *, const char *
 void	view_begin_daemon(struct record_writer *, unsigned char *storage, size_t size, const char *program, time_t since);
 /* A record "worker" for each that answered. slot: a view_worker. */
 void	view_put_workers(struct control_request *, struct control_answer *const *answer, unsigned n);
+/* A record "process", with how often it was started again: of the first n in enum lives_of, and of those that were at all. */
+void	view_put_processes(struct control_request *, unsigned n);
 /* A record of that kind for each hop, added up over the workers: up in so many of them, last success, last failure. */
 void	view_put_hops(struct control_request *, struct control_answer *const *answer, unsigned n, const char *kind);
 /* How many did not answer. */

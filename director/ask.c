@@ -141,7 +141,7 @@ flush_batch(struct net_task *t)
 static void
 die(const char *what, unsigned type)
 {
-	log_say(SP_LOG_ERROR, "authd-bad-frame", "%s (type %u); the Director ends", what, type);
+	log_say(SP_LOG_ERROR, "authd-bad-frame", "%s (type %u); the process that serves ends", what, type);
 	_exit(EX_SOFTWARE);
 }
 
@@ -235,6 +235,22 @@ ask_free(struct ask *a, void (*fn)(void *arg))
 	slots_free(a->pending);
 	mem_wipe_free(a->out, a->out_room);
 	mem_wipe_free(a, sizeof(*a));
+}
+
+int
+ask_take(struct ask *a, int fd)
+{
+	int was = a->io.fd;
+
+	lose(a, "another authd takes the place of the one that was asked");
+	mem_wipe(a->out, a->out_n);
+	mem_wipe(a->in, a->in_n);
+	a->out_n = a->out_at = a->in_n = 0;
+	a->io.fd = fd;
+	a->gone = net_io_add(a->loop, &a->io, NET_READ) != 0;
+	if (a->gone)
+		log_say(SP_LOG_ERROR, "authd-gone", "cannot watch the channel to authd");
+	return was;
 }
 
 /* Room for one more frame in the queue; NULL when it is full. */

@@ -18,6 +18,11 @@ typedef void (*ask_fn)(void *arg, bool answered, const struct authd_answer *);
 
 /* fd (non-blocking) stays the caller's and open until ask_free(). At most max questions at once. */
 struct ask *ask_new(struct net_loop *, int fd, uint32_t max);
+/*
+ * From now on authd is another one, at the far end of fd, as in ask_new(); what is open gets no answer. The descriptor
+ * before it, the caller's to close.
+ */
+int	 ask_take(struct ask *, int fd);
 /* Questions that are open get no answer any more: fn is called with arg for each, so that the caller can free it. */
 void	 ask_free(struct ask *, void (*fn)(void *arg));
 /* False (and nothing will be called) if there are too many questions, one is too long, or authd is gone. */

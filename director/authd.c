@@ -34,6 +34,7 @@
 #define ENTERING_MAX	4096	/* sign-ins that wait for the directory to say whose account it is */
 #define LOOK_MS		500	/* how often the user file is looked at, at most */
 #define COMMAND_MS	10000
+#define END_MS		3000	/* after its channels were closed */
 
 /* --- deciding ---------------------------------------------------------------------- */
 
@@ -743,6 +744,23 @@ receive(struct authd_process *p, struct channel *ch)
 	}
 }
 
+/* A process that it started, and that starts others itself, is gone: it cannot be had back from behind the fence. */
+static bool
+is_crippled(const struct authd_process *p)
+{
+	return (p->directory != NULL && directory_fd(p->directory) < 0) || (p->winbind != NULL && winbind_fd(p->winbind) < 0);
+}
+
+/* Are there answers that were not taken yet? */
+static bool
+owes(const struct authd_process *p)
+{
+	for (unsigned i = 0; i < p->nchannels; i++)
+		if (p->channel[i].out_n != 0 || p->channel[i].late != NULL)
+			return true;
+	return false;
+}
+
 static void
 run(struct authd_process *p)
 {
@@ -772,6 +790,10 @@ run(struct authd_process *p)
 			if (fds[n + 1].revents != 0)
 				winbind_ready(p->winbind, clock_ms());
 			winbind_tick(p->winbind, clock_ms());
+		}
+		if (is_crippled(p) && !owes(p)) {
+			log_say(SP_LOG_ERROR, "authd-anew", "authd ends, to begin anew with a process that asks for it");
+			_exit(EX_SOFTWARE);
 		}
 		for (unsigned i = 0; i < p->nchannels; i++) {
 			if (p->channel[i].late != NULL && p->channel[i].out_n == 0)
@@ -1042,6 +1064,20 @@ authd_leave(struct authd *a)
 	a->control = -1;
 }
 
+/* Its channels are closed, which ends it; one that hangs is killed. */
+static void
+wait_for_end(pid_t pid)
+{
+	uint64_t until = clock_ms() + END_MS;
+	pid_t got;
+
+	while ((got = waitpid(pid, NULL, WNOHANG)) == 0 || (got < 0 && errno == EINTR)) {
+		if (clock_ms() >= until)
+			kill(pid, SIGKILL);
+		usleep(2000);
+	}
+}
+
 void
 authd_stop(struct authd *a)
 {
@@ -1052,8 +1088,7 @@ authd_stop(struct authd *a)
 			close(a->worker[i]);
 	free(a->worker);
 	if (a->pid > 0)
-		while (waitpid(a->pid, NULL, 0) < 0 && errno == EINTR)
-			;
+		wait_for_end(a->pid);
 	memset(a, 0, sizeof(*a));
 	a->control = -1;
 }

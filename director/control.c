@@ -17,6 +17,7 @@
 #include "admin/view.h"
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/lives.h"
 #include "common/log.h"
 #include "director/director.h"
 #include "sip/sessions.h"
@@ -133,6 +134,7 @@ tell_status(struct control_request *r, const void *question, struct control_answ
 	control_put(r, &w);
 	if (answer[0] != NULL)
 		control_put_answer(r, answer[0]);
+	view_put_processes(r, LIVES_AUTHD + 1);
 	view_put_hops(r, answer, n, "hop");
 	view_put_workers(r, answer, n);
 	view_end(r, answer, n);

@@ -91,6 +91,8 @@ int	director_worker_start(struct net_worker *, void *director);
 void	director_worker_stop(struct net_worker *, void *director);
 /* A new configuration and new identities (NULL: the old one stays), by mail to every worker. References are taken. */
 void	director_workers_update(struct director *, struct director_config *, struct net_tls_material *const *material);
+/* A channel to another authd for each worker, which it takes over; d->nonce_key is new as well. */
+void	director_workers_authd(struct director *, const int *fds);
 /* No new requests from now on. */
 void	director_workers_drain(struct director *);
 /* After that: is anything still in flight? */

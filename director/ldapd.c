@@ -20,6 +20,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/lives.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/proc.h"
@@ -366,6 +367,7 @@ ldapd_keep(const struct dirconf *conf, const char *file, const char *run_as, con
 			read_again(&k);
 			break;
 		default:
+			lives_again(LIVES_DIRECTORY);
 			log_say(SP_LOG_ERROR, "ldap-ended", "the process that asks the directory has ended (status %d); "
 			    "another takes its place", ended);
 			sleep(1);

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/hash.h"
+#include "common/lives.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/proc.h"
@@ -134,6 +135,21 @@ renew(struct director *d)
 	stage_unref(material, DIRECTOR_DOORS_MAX);
 }
 
+/*
+ * There is another authd, which does not know what was used with the one before: what was offered for that counts
+ * no more, so that nothing is taken twice.
+ */
+static void
+take_authd(struct director *d)
+{
+	struct backstage *b = d->stage;
+
+	mem_random(d->nonce_key, sizeof(d->nonce_key));
+	director_workers_authd(d, b->fresh);
+	b->nfresh = 0;
+	log_say(SP_LOG_NOTICE, "authd-started", "the workers have new channels to authd");
+}
+
 /* Requests in flight get their time; then everything closes. */
 static void
 drain(struct director *d)
@@ -178,6 +194,8 @@ serve(struct director *d)
 			break;
 		case DAEMON_CHILD:
 			backstage_look(d->stage);
+			if (d->stage->nfresh != 0)
+				take_authd(d);
 			break;
 		case DAEMON_STOP:
 			drain(d);
@@ -295,6 +313,7 @@ main(int argc, char **argv)
 	}
 	log_keep("refused", RECENT_REFUSALS);
 	hash_seed();	/* before the first table is built */
+	lives_share();	/* and before there is a second process */
 	log_open(program, NULL, SP_LOG_NOTICE);
 	director.file = args.config;
 	errs = conf_errors_new();

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -73,19 +72,27 @@ start_authd(struct director *d)
 	return err == SP_OK ? 0 : err == SP_EINVAL ? EX_CONFIG : EX_OSERR;
 }
 
-/* Has authd ended? Then nobody can be authenticated, and what it knew is gone with it. */
-static int
-child_ended(void *owner, pid_t pid, int status)
+static void
+authd_ended(void *owner, const char *how, int number)
 {
 	struct director *d = owner;
 
-	if (pid != d->authd.pid)
-		return 0;
-	d->authd.pid = 0;
-	log_say(SP_LOG_ERROR, "authd-ended", "the process that checks credentials has ended (%s %d); the Director "
-	    "ends too, to be started again as a whole", WIFSIGNALED(status) ? "signal" : "status",
-	    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-	return EX_SOFTWARE;
+	d->authd.pid = 0;	/* it has been waited for */
+	log_say(SP_LOG_ERROR, "authd-ended", "the process that checks credentials has ended (%s %d); nobody can sign in until "
+	    "another has taken its place", how, number);
+}
+
+static bool
+authd_again(void *owner, int *fds)
+{
+	struct director *d = owner;
+
+	authd_stop(&d->authd);
+	if (start_authd(d) != 0)
+		return false;
+	memcpy(fds, d->ask, d->nworkers * sizeof(*fds));
+	log_say(SP_LOG_NOTICE, "authd-started", "credentials can be checked again");
+	return true;
 }
 
 static bool
@@ -280,11 +287,14 @@ director_master(struct director *d)
 {
 	/* of what a reload does not change */
 	struct director_config *first = director_config_ref(d->config);
+	const struct master_helper authd = {
+		.life = LIVES_AUTHD, .pid = &d->authd.pid, .ended = authd_ended, .start = authd_again
+	};
 	struct master_spec spec = {
 		.owner = d, .file = d->file, .nworkers = d->nworkers, .questions = questions, .doors = &d->fds[0][0],
 		.ndoors = sizeof(d->fds) / sizeof(int), .kept = d->ask, .nkept = NET_WORKERS_MAX, .material = d->material,
-		.nmaterial = DIRECTOR_DOORS_MAX, .session_file = first->session_file, .user = first->user, .proxy = proxy,
-		.refresh = refresh, .reopened = reopened, .child_ended = child_ended, .close_doors = close_doors,
+		.nmaterial = DIRECTOR_DOORS_MAX, .session_file = first->session_file, .session_max = (uint64_t)first->session_size << 20, .user = first->user, .proxy = proxy,
+		.refresh = refresh, .reopened = reopened, .helper = &authd, .close_doors = close_doors,
 		.lifeline = &d->authd.control, .stop_ms = STOP_MS + (unsigned)first->drain_time * 1000
 	};
 	int rc = prepare(d);

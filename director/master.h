@@ -1,9 +1,9 @@
 /*
  * director/master.h - the Director's master and its proxy: who asks what of whom (admin/master.h).
  *
- * authd, and by it those who ask LDAP and winbind, are children of the master beside keyd and the proxy. authd
- * lives as long as the proxy that it serves: a new proxy gets a new one, for what the old one may have left
- * half said nobody can go on with. When authd ends by itself, everything ends (director/authd.h).
+ * authd, and by it those who ask LDAP and winbind, are children of the master beside keyd and the proxy. A new proxy
+ * gets a new one, for what the old one may have left half said nobody can go on with. When authd ends by itself, another
+ * takes its place at once and the proxy stays: it answers those who wait (auth-unavailable), and who is signed in stays so.
  */
 #ifndef SALLYPORT_DIRECTOR_MASTER_H
 #define SALLYPORT_DIRECTOR_MASTER_H

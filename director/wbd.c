@@ -19,6 +19,7 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/lives.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/sandbox.h"
@@ -299,6 +300,7 @@ wbd_keep(const struct winbind_conf *conf, const char *run_as, const char *log_di
 			_exit(EX_OK);
 		if (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == EX_TEMPFAIL)
 			continue;	/* it has said why, and lived for as long as an answer may take */
+		lives_again(LIVES_WINBIND);
 		log_say(SP_LOG_ERROR, "winbind-ended", "the process that asks winbind has ended (status %d); another "
 		    "takes its place", status);
 		sleep(1);

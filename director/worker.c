@@ -2,6 +2,8 @@
  * director/worker.c - one thread of the Director: its contexts, faces, doors and channel to authd.
  */
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "common/err.h"
 #include "common/log.h"
@@ -283,6 +285,40 @@ director_workers_update(struct director *d, struct director_config *config, stru
 			if (material[i] != NULL)
 				u->material[i] = net_tls_material_ref(material[i]);
 		net_worker_post(net_crew_worker(d->crew, id), &u->mail);
+	}
+}
+
+struct reconnect {
+	struct net_mail	 mail;
+	int		 fd;
+	unsigned char	 nonce_key[AUTH_KEY_SIZE];
+};
+
+static void
+deliver_authd(struct net_worker *worker, struct net_mail *mail)
+{
+	struct reconnect *r = (struct reconnect *)mail;
+	struct director_worker *w = worker->owner;
+
+	if (w != NULL) {
+		net_hmac_free(w->nonces);
+		w->nonces = net_hmac_new(r->nonce_key, sizeof(r->nonce_key));
+		r->fd = ask_take(w->ask, r->fd);
+	}
+	close(r->fd);
+	mem_wipe_free(r, sizeof(*r));
+}
+
+void
+director_workers_authd(struct director *d, const int *fds)
+{
+	for (unsigned id = 0; id < net_crew_count(d->crew); id++) {
+		struct reconnect *r = xcalloc(1, sizeof(*r));
+
+		r->mail.deliver = deliver_authd;
+		r->fd = fds[id];
+		memcpy(r->nonce_key, d->nonce_key, sizeof(r->nonce_key));
+		net_worker_post(net_crew_worker(d->crew, id), &r->mail);
 	}
 }
 

@@ -19,6 +19,7 @@
 #include "admin/view.h"
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/lives.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "edge/controls.h"
@@ -116,6 +117,7 @@ tell_status(struct control_request *r, const void *question, struct control_answ
 	record_int(&w, "discovered_partners", edge_discovered_count(e->discovered));
 	control_put(r, &w);
 	put_doors(r, e->config);
+	view_put_processes(r, LIVES_KEYD + 1);
 	view_put_hops(r, answer, n, "director");
 	if (first != NULL)
 		put_certificates(r, e->config, first);

@@ -16,6 +16,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/hash.h"
+#include "common/lives.h"
 #include "common/log.h"
 #include "common/proc.h"
 #include "common/sandbox.h"
@@ -288,6 +289,7 @@ main(int argc, char **argv)
 	}
 	log_keep("refused", RECENT_REFUSALS);
 	hash_seed();	/* before the first table is built */
+	lives_share();	/* and before there is a second process */
 	log_open(program, NULL, SP_LOG_NOTICE);
 	if ((rc = load_all(&edge, args.config, args.check)) == 0 && args.check) {
 		printf("%s: good\n", args.config);

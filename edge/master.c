@@ -203,7 +203,7 @@ edge_master(struct edge *e)
 	struct master_spec spec = {
 		.owner = e, .file = e->config->file, .keyd = e->keyd, .nworkers = e->nworkers,
 		.questions = questions, .doors = &e->fds[0][0], .ndoors = sizeof(e->fds) / sizeof(int), .material = e->material,
-		.nmaterial = EDGE_IDENTITIES, .session_file = e->config->session_file, .user = e->config->user, .proxy = proxy,
+		.nmaterial = EDGE_IDENTITIES, .session_file = e->config->session_file, .session_max = (uint64_t)e->config->session_size << 20, .user = e->config->user, .proxy = proxy,
 		.refresh = refresh, .close_doors = close_doors, .stop_ms = STOP_MS + (unsigned)e->config->drain * 1000
 	};
 	int rc;

@@ -272,6 +272,7 @@ value_name(enum stats_set set, unsigned i, char store[16])
 	case STATS_SET_GUESS:	return guesses[i];
 	case STATS_SET_SIGNATURE: return signatures[i];
 	case STATS_SET_LIMIT:	return stats_limit_name((enum stats_limit)i);
+	case STATS_SET_PROCESS:	return lives_name((enum lives_of)i);
 	case STATS_SET_IDENTITY:
 		if (i % STATS_IDENTITY_DIAL == STATS_IDENTITY_INNER)
 			return i < STATS_IDENTITY_DIAL ? "inner" : "inner-dial";
@@ -421,6 +422,8 @@ stats_prometheus(const char *program, const char *version, size_t *n)
 	fputs("\"} 1\n", f);
 	/* counted where there are no metrics */
 	stats_put(STATS_CELL(LOG_LOST, 0, 0), log_lost());
+	for (unsigned i = 0; i < LIVES_N; i++)
+		stats_put(STATS_CELL(RESTARTS, i, 0), lives_again_count((enum lives_of)i));
 	for (unsigned m = 0; m < STATS_NMETRICS; m++) {
 		put_head(f, metrics[m].name, types[metrics[m].type], metrics[m].help);
 		if (metrics[m].type == TYPE_HISTOGRAM || metrics[m].type == TYPE_FINE)

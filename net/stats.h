@@ -23,6 +23,7 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "common/lives.h"
 #include "policy/facts.h"
 #include "policy/reason.h"
 
@@ -160,6 +161,7 @@ enum stats_limit {
 	X(GUESS, "guess", STATS_NGUESSES) \
 	X(SIGNATURE, "signature", STATS_NSIGNATURES) \
 	X(LIMIT, "limit", STATS_NLIMITS) \
+	X(PROCESS, "process", LIVES_N) \
 	X(IDENTITY, "identity", STATS_NIDENTITIES) \
 	X(BUCKETS, "le", STATS_CELLS_OF_HISTOGRAM)
 
@@ -237,6 +239,7 @@ enum {
 	X(AUTHD_SILENT, "sallyport_authd_unanswered_total", COUNTER, NONE, NONE, "Questions that authd did not answer in time.") \
 	X(DIRECTORY_ASKED, "sallyport_directory_asked_total", COUNTER, ANSWER, NONE, "Answers that LDAP was asked for, since nothing fresh was remembered.") \
 	X(LOOKUPS, "sallyport_directory_lookups_total", COUNTER, ANSWER, NONE, "Users looked up in the directory, by what came of it.") \
+	X(RESTARTS, "sallyport_process_restarts_total", COUNTER, PROCESS, NONE, "Times that one of our processes has ended by a fault, and another has taken its place.") \
 	X(STARTED, "sallyport_start_timestamp_seconds", GAUGE, NONE, NONE, "When the process started, in seconds since 1970.")
 
 enum stats_metric {

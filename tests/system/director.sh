@@ -187,9 +187,16 @@ ok "  after saying so" lab_saw director 'event=stopped'
 lab_start director "$LAB_BUILD/sallyport-director" -f "$LAB/director.conf"
 lab_wait_port director "$director" 5061
 was=$(lab_pid director)
-kill -KILL "$(authd_of)"
-ok "when authd dies it ends with status 70" ended 70 "$was"
-ok "  after saying so" lab_saw director 'event=authd-ended'
+dead=$(authd_of)
+served=$(proxy_of)
+kill -KILL "$dead"
+ok "when authd dies that is said" lab_wait_line director 'event=authd-ended .*signal 9' 5
+ok "  and another takes its place" lab_wait_line director 'event=authd-started .*the workers' 5
+another_lives() {
+	[ -n "$(authd_of)" ] && [ "$(authd_of)" != "$dead" ] && [ "$(proxy_of)" = "$served" ]
+}
+ok "  while the proxy stays" another_lives
+ok "  and users sign in" alice_may_again
 lab_stop director
 
 lab_start director "$LAB_BUILD/sallyport-director" -f "$LAB/director.conf"

@@ -238,10 +238,11 @@ configure "$both"
 answers "and the directory again" 480 $edge $partner "$(write_to bob)"
 
 # --- its process
+keeper() {	# below authd
+	ps -o pid= --ppid "$(ps -o pid=,comm= --ppid "$(lab_pid director)" | sed -n 's/^ *\([0-9]*\) authd$/\1/p')" | tr -d ' '
+}
 asker() {	# the newest of the Director's family
-	authd=$(ps -o pid=,comm= --ppid "$(lab_pid director)" | sed -n 's/^ *\([0-9]*\) authd$/\1/p')
-	keeper=$(ps -o pid= --ppid "$authd" | tr -d ' ')
-	ps -o pid= --ppid "$keeper" | tr -d ' '
+	ps -o pid= --ppid "$(keeper)" | tr -d ' '
 }
 was=$(asker)
 ok "it runs as $world_user or who authd is" test -n "$was"
@@ -251,6 +252,15 @@ lab_kill KILL "$was"
 ok "another takes its place" lab_wait_line director 'event=ldap-ended' 5
 reload
 ok "  and answers" lab_wait 10 "the directory" status_is 480 bob
+was=$(asker)
+lab_kill KILL "$(keeper)"
+ok "when the one that starts it dies, authd begins anew with both" lab_wait_line director 'event=authd-started .*the workers' 10
+ok "  which ended, and says why" lab_saw director 'event=authd-anew'
+ok "  and answers" lab_wait 10 "the directory" status_is 480 bob
+another_asks() {
+	[ -n "$(asker)" ] && [ "$(asker)" != "$was" ]
+}
+ok "  with another process" another_asks
 
 # --- TLS
 restart_with "\"ldap://$first\"" 'proxy_addresses = true;'

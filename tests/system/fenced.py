@@ -1,0 +1,55 @@
+"""fenced - the processes of a daemon, as the tests that kill them and break into them see them."""
+
+import os
+import subprocess
+import time
+
+from sipnet import BUILD
+
+
+def sanitizer(program):
+    """Which one that program was built with: "asan", "tsan" or None."""
+    symbols = subprocess.run(["nm", os.path.join(BUILD, program)], capture_output=True).stdout
+    return "asan" if b"__asan_init" in symbols else "tsan" if b"__tsan_init" in symbols else None
+
+
+def until(cond, seconds=10):
+    end = time.monotonic() + seconds
+    while not cond():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def status_of(pid):
+    """What /proc says of it, by name; None when it is gone."""
+    try:
+        with open("/proc/%s/status" % pid) as f:
+            return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+    except OSError:
+        return None
+
+
+def children(pid):
+    """pid: status, of those that live"""
+    out = {}
+    for entry in os.listdir("/proc"):
+        status = status_of(entry) if entry.isdigit() else None
+        if status and status["PPid"] == str(pid) and not status["State"].startswith("Z"):
+            out[int(entry)] = status
+    return out
+
+
+class Family:
+    """The processes below a master: keyd, authd (None: there is none), proxy, which is the rest."""
+
+    def __init__(self, daemon):
+        self.all = children(daemon.proc.pid)
+        self.keyd, self.authd = self._named("keyd"), self._named("authd")
+        rest = [p for p in self.all if p not in (self.keyd, self.authd)]
+        self.proxy = rest[-1] if rest else None
+
+    def _named(self, name):
+        found = [p for p, s in self.all.items() if s["Name"] == name]
+        return found[-1] if found else None
