@@ -33,6 +33,7 @@ int	ctl_doctor(int argc, char **argv);	/* edge/ctl_doctor.c: it reads edge.conf 
 int	ctl_drain(int argc, char **argv);
 int	ctl_partner(int argc, char **argv);
 int	ctl_pools(int argc, char **argv);
+int	ctl_init(int argc, char **argv);
 int	ctl_metrics(int argc, char **argv);
 int	ctl_reload(int argc, char **argv);
 int	ctl_reopen_logs(int argc, char **argv);

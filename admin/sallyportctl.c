@@ -21,6 +21,7 @@
 #include "admin/ctl_store.h"
 
 static const struct ctl_command commands[] = {
+	{ "init", ctl_init, "write the first configuration of this machine" },
 	{ "admin-user", ctl_admin_user, "manage who may use the admin page" },
 	{ "user", ctl_user, "manage the accounts of the embedded user file" },
 	{ "check", ctl_check, "say what is wrong with configuration files" },
