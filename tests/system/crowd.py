@@ -128,9 +128,16 @@ def messages():
     edge, inside = world.edge, Inside(world)
 
     def burst_of(conn, n, **kw):
-        """So many without a pause: how many were served, the refusals, and the seconds."""
-        begin = time.monotonic()
-        got = [asks(conn, **kw) for _ in range(n)]
+        """So many, eight at a time without a pause: how many were served, the refusals, and the seconds."""
+        begin, got = time.monotonic(), []
+        while len(got) < n:
+            some = min(8, n - len(got))
+            conn.send(b"".join(request(**kw) for _ in range(some)))
+            while some > 0:
+                m = conn.recv()
+                if m.status >= 200:
+                    got.append(m)
+                    some -= 1
         served, refused = [m for m in got if m.status == 200], [m for m in got if m.status == 503]
         return len(served), refused, time.monotonic() - begin
 
@@ -142,6 +149,8 @@ def messages():
             return "%d of %d answered" % (served + len(refused), n)
         if not room - 1 <= served <= room + took * rate + 1:
             return "%d served, %d expected, in %.1f s" % (served, room, took)
+        if not refused:
+            return "none of %d refused in %.1f s" % (n, took)
         if any(int(m.get("Retry-After") or 0) < 1 for m in refused):
             return "no Retry-After"
         # who waits as long as it was told is served
@@ -378,8 +387,9 @@ def beside():
             conns.append(user)
             conns.append(c)
         before, n = hits(edge, "write-queue"), 0
-        while hits(edge, "write-queue") < before + 6 and time.monotonic() < end + 20:
-            for user in conns[::2]:
+        # A queue of the kernel's, as large as 4 MB each, comes before ours.
+        while hits(edge, "write-queue") < before + 6 and time.monotonic() < end + 60:
+            for user in conns[::2] * 10:
                 inside.notify(user)
                 n += 1
         give_all(c.sock for c in conns[1::2])
