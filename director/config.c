@@ -11,6 +11,7 @@
 #include "common/mem.h"
 #include "director/routes.h"
 #include "director/ticket.h"
+#include "net/prefix.h"
 #include "policy/domain.h"
 #include "policy/rules.h"
 
@@ -40,6 +41,8 @@ static const struct conf_item door_items[] = {
 	    "PEM file with the authorities this door trusts, instead of tls.trust." },
 	{ "crl", CONF_STR, DOOR(crl), CONF_OPTIONAL | CONF_RELOADS, 0, 0, 0, NULL, NULL, NULL, 0,
 	    "PEM file or directory with revocation lists for this door, instead of tls.crl." },
+	{ "balancers", CONF_STRS, DOOR(balancers), 0, 0, 0, 0, NULL, NULL, NULL, 0,
+	    "Load balancers, as address or address/bits, whose connections begin with a PROXY header (version 2)." },
 	{ NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, NULL }
 };
 
@@ -262,6 +265,7 @@ static const struct conf_item items[] = {
 	    "Bytes of Authorization in a REGISTER, which a Kerberos ticket with many groups makes long."),
 	INT("limits.queue", max_queue, 0, 1024, 16, 1048576,
 	    "KiB that may wait to be written to one server; a client may have a quarter of it."),
+	INT("timers.proxy_header", proxy_header_time, 0, 5, 1, 60, "Seconds in which a load balancer's PROXY header must be there."),
 	INT("timers.handshake", handshake_time, 0, 10, 1, 300, "Seconds that a TLS handshake may take."),
 	INT("timers.first_message", first_message_time, 0, 30, 1, 3600,
 	    "Seconds in which a client must send its first message."),
@@ -350,6 +354,10 @@ check_doors(struct checking *k)
 			COMPLAIN(k, path, "%s: expects ADDRESS:PORT, as in \"192.0.2.20:5061\"", path);
 		else if (net_addr_is_any(&d->addr))
 			COMPLAIN(k, path, "%s: expects the address of one interface; this one means all of them", path);
+		for (size_t j = 0; j < d->balancers.n; j++)
+			if (net_prefix_parse(&(struct net_prefix){ .bits = 0 }, span_str(d->balancers.v[j].s)) != SP_OK)
+				conf_error(k->errs, file_of(k, path), d->balancers.v[j].line,
+				    "doors[%zu].balancers: expects an IP address, or a network as address/bits", i);
 		if ((d->certificate != NULL) != (d->key != NULL)) {
 			snprintf(path, sizeof(path), "doors[%zu].%s", i, d->key != NULL ? "key" : "certificate");
 			COMPLAIN(k, path, "%s: certificate and key are given together or not at all", path);

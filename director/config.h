@@ -42,6 +42,7 @@ struct director_door {
 	int		 admits;	/* enum door_admits */
 	struct conf_strs offers;	/* how clients may sign in; empty: as auth.offer says */
 	char		*certificate, *key, *trust, *crl; /* NULL: those of tls.* */
+	struct conf_strs balancers;	/* who says in a PROXY header who has come */
 	/* made of the above */
 	struct net_addr	 addr;
 	unsigned	 offer;		/* OFFER_... */
@@ -95,7 +96,7 @@ struct director_config {
 	struct dirconf	 directory;
 	struct conf_strs dns_servers;
 	int		 max_connections, max_transactions, max_questions, max_message, max_queue, max_credentials;
-	int		 handshake_time, first_message_time, message_time, signin_time, idle_time, drain_time;
+	int		 proxy_header_time, handshake_time, first_message_time, message_time, signin_time, idle_time, drain_time;
 	int		 connect_time, failover_time, request_time;
 	struct conf_strs refused_certificates;
 	char		*sipae_realm;

@@ -49,6 +49,7 @@ gauge_limits(const struct director_config *c)
 		{ STATS_LIMIT_CONNECTIONS, (uint64_t)c->max_connections * workers },
 		{ STATS_LIMIT_TRANSACTIONS, (uint64_t)c->max_transactions * workers },
 		{ STATS_LIMIT_HELD, (uint64_t)c->max_questions * workers },
+		{ STATS_LIMIT_PROXY_HEADER_TIME, (uint64_t)c->proxy_header_time },
 		{ STATS_LIMIT_HANDSHAKE_TIME, (uint64_t)c->handshake_time },
 		{ STATS_LIMIT_FIRST_MESSAGE_TIME, (uint64_t)c->first_message_time },
 		{ STATS_LIMIT_MESSAGE_TIME, (uint64_t)c->message_time },

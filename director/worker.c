@@ -13,12 +13,14 @@
 #include "sip/hep.h"
 #include "sip/refusals.h"
 #include "sip/sessions.h"
+#include "net/porter.h"
 #include "director/srvs.h"
 #include "director/targets.h"
 
 struct director_door_of {
 	struct director_worker	*w;
 	struct sip_face		*face;
+	struct net_porter	*porter;	/* NULL: nobody passes connections on to this door */
 };
 
 static void
@@ -26,7 +28,45 @@ accepted(void *arg, int fd, const struct net_addr *from)
 {
 	struct director_door_of *d = arg;
 
+	if (d->porter != NULL && net_porter_knows(d->porter, from))
+		net_porter_take(d->porter, fd, from);
+	else
+		sip_relay_accept(d->w->relay, fd, from, d->face);
+}
+
+static void
+arrived(void *arg, int fd, const struct net_addr *from)
+{
+	struct director_door_of *d = arg;
+
 	sip_relay_accept(d->w->relay, fd, from, d->face);
+}
+
+static void
+not_said(void *arg, const struct net_addr *balancer, enum policy_reason why, const char *detail)
+{
+	struct director_door_of *d = arg;
+
+	sip_relay_turn_away(d->w->relay, balancer, d->face, why, detail);
+}
+
+static const struct net_porter_ops porter_ops = { .arrived = arrived, .refused = not_said };
+
+static struct net_porter *
+make_porter(struct director_worker *w, const struct director_door *d, struct director_door_of *door)
+{
+	struct net_porter_limits l = { (unsigned)w->config->proxy_header_time * 1000, SIP_RELAY_LIMITS_DEFAULT.handshakes };
+	struct net_prefix *balancers;
+	struct net_porter *p;
+
+	if (d->balancers.n == 0)
+		return NULL;
+	balancers = xreallocarray(NULL, d->balancers.n, sizeof(*balancers));
+	for (size_t i = 0; i < d->balancers.n; i++)
+		(void)net_prefix_parse(&balancers[i], span_str(d->balancers.v[i].s));	/* check_doors() has seen that it does */
+	p = net_porter_new(w->worker->loop, balancers, d->balancers.n, &l, &porter_ops, door);
+	free(balancers);
+	return p;
 }
 
 static void
@@ -198,7 +238,8 @@ director_worker_start(struct net_worker *worker, void *arg)
 	}
 	set_lists(w);
 	for (size_t i = 0; i < n; i++) {
-		w->door_of[i] = (struct director_door_of){ w, &w->face[i] };
+		w->door_of[i] = (struct director_door_of){ w, &w->face[i],
+		    make_porter(w, &((const struct director_door *)w->config->doors.v)[i], &w->door_of[i]) };
 		w->door[i] = net_door_open(worker->loop, d->fds[i][worker->id], &door_ops, &w->door_of[i]);
 		d->fds[i][worker->id] = -1;
 	}
@@ -214,9 +255,11 @@ director_worker_stop(struct net_worker *worker, void *arg)
 	(void)arg;
 	if (w == NULL)
 		return;
-	for (size_t i = 0; i < w->nfaces; i++)
+	for (size_t i = 0; i < w->nfaces; i++) {
 		if (w->door[i] != NULL)
 			net_door_close(w->door[i]);
+		net_porter_free(w->door_of[i].porter);
+	}
 	net_timer_cancel(worker->loop, &w->drain);
 	net_timer_cancel(worker->loop, &w->sweep);
 	ask_free(w->ask, director_forget);

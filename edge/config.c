@@ -40,6 +40,8 @@ static const struct conf_item outer_items[] = {
 	    .help = "Remote users, who have no certificate, may come in here." },
 	{ .path = "partners", .type = CONF_BOOL, .at = DOOR(partners), .dflt = false,
 	    .help = "Partner servers, by their certificate, may come in here." },
+	{ .path = "balancers", .type = CONF_STRS, .at = DOOR(balancers),
+	    .help = "Load balancers, as address or address/bits, whose connections begin with a PROXY header (version 2)." },
 	{ .path = "connections", .type = CONF_INT, .at = DOOR(connections), .dflt = 0, .min = 0, .max = 1000000,
 	    .help = "Connections of this door; 0: as many as limits.connections leaves." },
 	{ .path = NULL }
@@ -136,6 +138,8 @@ static const struct conf_item items[] = {
 	    .help = "PEM file with the certificate that we show Directors when we connect to them; without it, inner.certificate." },
 	{ .path = "inner.dial_key", .type = CONF_STR, .at = AT(inner.dial_key), .flags = CONF_OPTIONAL | CONF_RELOADS,
 	    .help = "PEM file with the private key of inner.dial_certificate." },
+	{ .path = "inner.balancers", .type = CONF_STRS, .at = AT(inner.balancers),
+	    .help = "Load balancers on the inside, as outer[].balancers." },
 	{ .path = "inner.director_refuses", .type = CONF_BOOL, .at = AT(director_refuses), .dflt = false,
 	    .help = "Is the inside a sallyport-director, which refuses in our place, signed, what signed-in users may not send?" },
 	{ .path = "directors", .type = CONF_GROUPS, .at = AT(directors), .flags = CONF_NONEMPTY,
@@ -213,6 +217,8 @@ static const struct conf_item items[] = {
 	    .help = "Requests of each worker and side that wait until DNS has said something of their domain." },
 	{ .path = "limits.held_per_domain", .type = CONF_INT, .at = LIM(held_per_domain), .dflt = 50, .min = 1, .max = 100000,
 	    .help = "Of these, those that wait for one domain." },
+	{ .path = "limits.proxy_header", .type = CONF_INT, .at = LIM(proxy_header), .dflt = 5, .min = 1, .max = 60,
+	    .help = "Seconds in which a load balancer's PROXY header must be there." },
 	{ .path = "limits.handshake", .type = CONF_INT, .at = LIM(handshake), .dflt = 10, .min = 1, .max = 300,
 	    .help = "Seconds that a TLS handshake may take." },
 	{ .path = "limits.first_message", .type = CONF_INT, .at = LIM(first_message), .dflt = 30, .min = 1, .max = 3600,
@@ -281,6 +287,25 @@ check_dialling(const struct edge_config *c, const struct edge_door_conf *d, int 
 		conf_error(errs, c->file, line, "%s: dial_certificate and dial_key are given together or not at all", where);
 }
 
+struct net_prefix *
+edge_balancers(const struct edge_door_conf *d)
+{
+	struct net_prefix *p = d->balancers.n != 0 ? xreallocarray(NULL, d->balancers.n, sizeof(*p)) : NULL;
+
+	for (size_t i = 0; i < d->balancers.n; i++)
+		(void)net_prefix_parse(&p[i], span_str(d->balancers.v[i].s));	/* edge_config_load() has seen that they do */
+	return p;
+}
+
+static void
+check_balancers(const struct edge_config *c, const struct edge_door_conf *d, const char *where, struct conf_errors *errs)
+{
+	for (size_t i = 0; i < d->balancers.n; i++)
+		if (net_prefix_parse(&(struct net_prefix){ .bits = 0 }, span_str(d->balancers.v[i].s)) != SP_OK)
+			conf_error(errs, c->file, d->balancers.v[i].line,
+			    "%s.balancers: expects an IP address, or a network as address/bits", where);
+}
+
 /*
  * All of the inside or nothing of it. Whether this edge may do without, policy says:
  * only a clearing house that has no domain of its own.
@@ -323,6 +348,7 @@ check_doors(struct edge_config *c, struct conf_errors *errs)
 	check_inside(c, errs);
 	check_address(&c->inner, c->file, conf_line_of(errs, "inner.listen"), "inner.listen", errs);
 	check_dialling(c, &c->inner, conf_line_of(errs, "inner.listen"), "inner", errs);
+	check_balancers(c, &c->inner, "inner", errs);
 	if (c->outer.n > EDGE_DOORS_MAX)
 		conf_error(errs, c->file, c->outer.line[EDGE_DOORS_MAX], "outer: at most %d doors", EDGE_DOORS_MAX);
 	for (size_t i = 0; i < c->outer.n; i++) {
@@ -349,6 +375,7 @@ check_doors(struct edge_config *c, struct conf_errors *errs)
 			conf_error(errs, c->file, c->outer.line[i],
 			    "outer[%zu].trust: expects the authorities of the partners' certificates", i);
 		snprintf(path, sizeof(path), "outer[%zu]", i);
+		check_balancers(c, d, path, errs);
 		check_dialling(c, d, c->outer.line[i], path, errs);
 		for (size_t j = 0; j < i; j++)
 			if (edge_outer(c, j)->listen != NULL && d->listen != NULL && d->listen[0] != '\0' &&

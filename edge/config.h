@@ -10,6 +10,7 @@
 #include "common/conf.h"
 #include "edge/discovered.h"
 #include "net/addr.h"
+#include "net/prefix.h"
 #include "net/tls.h"
 #include "sip/relay.h"
 
@@ -24,6 +25,7 @@ struct edge_door_conf {
 	char		*dial_certificate, *dial_key;	/* who we are when we connect; NULL: certificate and key */
 	int		 ask;		/* enum net_tls_ask */
 	bool		 users, partners;
+	struct conf_strs balancers;	/* who says in a PROXY header who has come */
 	int		 connections;	/* 0: no limit but those of all */
 	struct net_addr	 addr;		/* listen, parsed */
 };
@@ -39,7 +41,7 @@ struct edge_limits_conf {
 	int	 transactions, user_requests, partner_requests, hop_queue, held, held_per_domain;
 	int	 user_rate, partner_rate;	/* a second */
 	int	 burst;			/* seconds */
-	int	 handshake, first_message, message, sign_in, idle, server_idle; /* seconds */
+	int	 proxy_header, handshake, first_message, message, sign_in, idle, server_idle; /* seconds */
 	int	 start_line, header, credentials, headers, head, message_size;
 	int	 user_queue, link_queue;	/* KiB */
 	int	 request, failover, invite_first, invite, connect; /* seconds */
@@ -113,6 +115,9 @@ edge_director(const struct edge_config *c, size_t i)
 {
 	return (struct edge_director_conf *)c->directors.v + i;
 }
+
+/* A door's balancers, as many as it has in its option: the caller's to free; NULL: there are none. */
+struct net_prefix *edge_balancers(const struct edge_door_conf *);
 
 /* The limits as the rooms below want them. */
 struct sip_link_limits edge_client_limits(const struct edge_config *);

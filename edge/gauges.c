@@ -23,7 +23,7 @@ edge_gauge_limits(const struct edge_config *c)
 		{ STATS_LIMIT_MESSAGE_RATE, l->user_rate }, { STATS_LIMIT_TRANSACTIONS_LINK, l->user_requests },
 		{ STATS_LIMIT_TRANSACTIONS, l->transactions },
 		{ STATS_LIMIT_HOP_QUEUE, l->hop_queue }, { STATS_LIMIT_HELD, l->held },
-		{ STATS_LIMIT_HANDSHAKE_TIME, l->handshake }, { STATS_LIMIT_FIRST_MESSAGE_TIME, l->first_message },
+		{ STATS_LIMIT_PROXY_HEADER_TIME, l->proxy_header }, { STATS_LIMIT_HANDSHAKE_TIME, l->handshake }, { STATS_LIMIT_FIRST_MESSAGE_TIME, l->first_message },
 		{ STATS_LIMIT_MESSAGE_TIME, l->message }, { STATS_LIMIT_SIGN_IN_TIME, l->sign_in },
 		{ STATS_LIMIT_IDLE_TIME, l->idle != 0 ? l->idle : c->keep_alive + 32 },
 		{ STATS_LIMIT_MESSAGE_SIZE, l->message_size }, { STATS_LIMIT_WRITE_QUEUE, l->user_queue * 1024 },

@@ -10,6 +10,7 @@
 #include "edge/edge.h"
 #include "edge/gauges.h"
 #include "edge/reach.h"
+#include "net/porter.h"
 #include "sip/hep.h"
 #include "sip/refusals.h"
 #include "sip/sessions.h"
@@ -17,6 +18,7 @@
 struct edge_door {
 	struct edge_worker	*w;
 	struct sip_face		*face;
+	struct net_porter	*porter;	/* NULL: nobody passes connections on to this door */
 };
 
 static void
@@ -24,7 +26,45 @@ accepted(void *arg, int fd, const struct net_addr *from)
 {
 	struct edge_door *d = arg;
 
+	if (d->porter != NULL && net_porter_knows(d->porter, from))
+		net_porter_take(d->porter, fd, from);
+	else
+		sip_relay_accept(d->w->relay, fd, from, d->face);
+}
+
+static void
+arrived(void *arg, int fd, const struct net_addr *from)
+{
+	struct edge_door *d = arg;
+
 	sip_relay_accept(d->w->relay, fd, from, d->face);
+}
+
+static void
+not_said(void *arg, const struct net_addr *balancer, enum policy_reason why, const char *detail)
+{
+	struct edge_door *d = arg;
+
+	sip_relay_turn_away(d->w->relay, balancer, d->face, why, detail);
+}
+
+static const struct net_porter_ops porter_ops = { .arrived = arrived, .refused = not_said };
+
+static struct net_porter *
+make_porter(struct edge_worker *w, size_t i, struct edge_door *door)
+{
+	const struct edge_config *c = w->edge->config;
+	const struct edge_door_conf *d = i == EDGE_INNER(c) ? &c->inner : edge_outer(c, i);
+	struct sip_relay_limits limits = edge_relay_limits(c);
+	struct net_porter_limits l = { (unsigned)c->limits.proxy_header * 1000,
+	    limits.handshakes != 0 ? limits.handshakes : limits.links };
+	struct net_prefix *balancers = edge_balancers(d);
+	struct net_porter *p = NULL;
+
+	if (balancers != NULL)
+		p = net_porter_new(w->worker->loop, balancers, d->balancers.n, &l, &porter_ops, door);
+	free(balancers);
+	return p;
 }
 
 static void
@@ -175,7 +215,7 @@ edge_worker_start(struct net_worker *worker, void *arg)
 	w->partner_face = &w->face[edge_partner_door(e->config)];
 	make_directors(w);
 	for (size_t i = 0; i < n; i++) {
-		w->door_arg[i] = (struct edge_door){ w, &w->face[i] };
+		w->door_arg[i] = (struct edge_door){ w, &w->face[i], make_porter(w, i, &w->door_arg[i]) };
 		w->door[i] = net_door_open(worker->loop, e->fds[i][worker->id], &door_ops, &w->door_arg[i]);
 		e->fds[i][worker->id] = -1;
 	}
@@ -190,9 +230,11 @@ edge_worker_stop(struct net_worker *worker, void *arg)
 	(void)arg;
 	if (w == NULL)
 		return;
-	for (size_t i = 0; i < EDGE_FACES(w->edge->config); i++)
+	for (size_t i = 0; i < EDGE_FACES(w->edge->config); i++) {
 		if (w->door[i] != NULL)
 			net_door_close(w->door[i]);
+		net_porter_free(w->door_arg[i].porter);
+	}
 	net_timer_cancel(worker->loop, &w->warm);
 	net_timer_cancel(worker->loop, &w->drain);
 	edge_discovery_free(w->discovery, edge_drop_held);

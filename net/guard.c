@@ -3,22 +3,15 @@
  */
 #include "net/guard.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/err.h"
 #include "common/mem.h"
-
-struct prefix {
-	unsigned char	addr[16];
-	unsigned	bits;
-};
+#include "net/prefix.h"
 
 struct net_guard {
-	struct prefix	*allowed, *refused;
+	struct net_prefix	*allowed, *refused;
 	size_t		 nallowed, nrefused;
 };
 
@@ -26,7 +19,7 @@ struct net_guard {
 
 /* RFC 6890 and the registries of special addresses; the longer prefix of two stands first. */
 static const struct {
-	struct prefix	 net;
+	struct net_prefix	 net;
 	const char	*what;
 	bool		 always;	/* no network that is allowed can hold it */
 } special[] = {
@@ -57,39 +50,13 @@ static const struct {
 
 /* v6 addresses that carry a v4 one, which is where they lead: the prefix, and where in them it stands. */
 static const struct {
-	struct prefix	 net;
+	struct net_prefix	 net;
 	unsigned	 at;
 } carriers[] = {
 	{ { { 0 }, 96 }, 12 },					/* ::a.b.c.d, of old */
 	{ { { 0x00, 0x64, 0xff, 0x9b }, 96 }, 12 },		/* 64:ff9b::/96, NAT64 */
 	{ { { 0x20, 0x02 }, 16 }, 2 },				/* 2002::/16, 6to4 */
 };
-
-static bool
-within(const unsigned char addr[16], const struct prefix *p)
-{
-	unsigned whole = p->bits / 8, rest = p->bits % 8;
-
-	if (memcmp(addr, p->addr, whole) != 0)
-		return false;
-	return rest == 0 || (addr[whole] ^ p->addr[whole]) >> (8 - rest) == 0;
-}
-
-static bool
-bytes_of(const struct net_addr *a, unsigned char out[16])
-{
-	static const unsigned char mapped[12] = { MAPPED };
-
-	if (a->len != 0 && a->ss.ss_family == AF_INET6) {
-		memcpy(out, &((const struct sockaddr_in6 *)&a->ss)->sin6_addr, 16);
-		return true;
-	}
-	if (a->len == 0 || a->ss.ss_family != AF_INET)
-		return false;
-	memcpy(out, mapped, 12);
-	memcpy(out + 12, &((const struct sockaddr_in *)&a->ss)->sin_addr, 4);
-	return true;
-}
 
 struct net_guard *
 net_guard_new(void)
@@ -110,19 +77,10 @@ net_guard_free(struct net_guard *g)
 int
 net_guard_allow(struct net_guard *g, struct span network)
 {
-	size_t slash = span_find(network, '/');
-	struct prefix p = { .bits = 128 };
-	struct net_addr a;
-	uint64_t bits, all;
+	struct net_prefix p;
 
-	if (net_addr_parse(&a, span_head(network, slash), 1) != SP_OK || !bytes_of(&a, p.addr))
+	if (net_prefix_parse(&p, network) != SP_OK)
 		return SP_EINVAL;
-	all = a.ss.ss_family == AF_INET ? 32 : 128;
-	if (slash != network.n) {
-		if (!span_uint(span_tail(network, slash + 1), all, &bits))
-			return SP_EINVAL;
-		p.bits = (unsigned)(128 - all + bits);
-	}
 	g->allowed = xreallocarray(g->allowed, g->nallowed + 1, sizeof(*g->allowed));
 	g->allowed[g->nallowed++] = p;
 	return SP_OK;
@@ -131,19 +89,19 @@ net_guard_allow(struct net_guard *g, struct span network)
 void
 net_guard_refuse(struct net_guard *g, const struct net_addr *a)
 {
-	struct prefix p = { .bits = 128 };
+	struct net_prefix p = { .bits = 128 };
 
-	if (!bytes_of(a, p.addr))
+	if (!net_addr_bytes(a, p.addr))
 		return;
 	g->refused = xreallocarray(g->refused, g->nrefused + 1, sizeof(*g->refused));
 	g->refused[g->nrefused++] = p;
 }
 
 static bool
-within_any(const unsigned char addr[16], const struct prefix *p, size_t n)
+within_any(const unsigned char addr[16], const struct net_prefix *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (within(addr, &p[i]))
+		if (net_prefix_within(addr, &p[i]))
 			return true;
 	return false;
 }
@@ -156,7 +114,7 @@ why(const struct net_guard *g, const unsigned char addr[16])
 	if (within_any(addr, g->refused, g->nrefused))
 		return "our own";
 	for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++)
-		if (within(addr, &special[i].net))
+		if (net_prefix_within(addr, &special[i].net))
 			return allowed && !special[i].always ? NULL : special[i].what;
 	return NULL;
 }
@@ -168,12 +126,12 @@ net_guard_why(const struct net_guard *g, const struct net_addr *a)
 	unsigned char addr[16], inner[16];
 	const char *what;
 
-	if (!bytes_of(a, addr))
+	if (!net_addr_bytes(a, addr))
 		return "no address";
 	if ((what = why(g, addr)) != NULL || within_any(addr, g->allowed, g->nallowed))
 		return what;
 	for (size_t i = 0; i < sizeof(carriers) / sizeof(carriers[0]); i++) {
-		if (!within(addr, &carriers[i].net))
+		if (!net_prefix_within(addr, &carriers[i].net))
 			continue;
 		memcpy(inner, mapped, 12);
 		memcpy(inner + 12, addr + carriers[i].at, 4);

@@ -97,6 +97,7 @@ enum stats_signature {
 	X(CONNECTIONS_DOOR, "connections-door", "open connections of one door") \
 	X(CONNECTIONS_PARTNER, "connections-partner", "open connections of one partner") \
 	X(HANDSHAKES, "handshakes", "handshakes in progress") \
+	X(PROXY_HEADER_TIME, "proxy-header-time", "seconds to a load balancer's PROXY header") \
 	X(HANDSHAKE_TIME, "handshake-time", "seconds of a handshake") \
 	X(FIRST_MESSAGE_TIME, "first-message-time", "seconds to the first message") \
 	X(MESSAGE_TIME, "message-time", "seconds of an unfinished message") \

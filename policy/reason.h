@@ -105,6 +105,7 @@
 	X(CERTIFICATE_NAME, "certificate-name", 0, 0, 0, "The certificate does not prove the name that was called.") \
 	X(CERTIFICATE_PIN, "certificate-pin", 403, 0, 0, "The certificate's key is none of the partner's pinned keys.") \
 	/* connections */ \
+	X(PROXY_HEADER, "proxy-header", 0, 0, 0, "A load balancer passed a connection on without saying in a PROXY header (version 2) who has connected.") \
 	X(HANDSHAKE, "handshake", 0, 0, 0, "The TLS handshake failed.") \
 	X(HANDSHAKE_TIMEOUT, "handshake-timeout", 0, 0, 0, "The TLS handshake took too long.") \
 	X(FIRST_MESSAGE_TIMEOUT, "first-message-timeout", 0, 0, 0, "Nothing came after the handshake.") \

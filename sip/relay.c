@@ -171,6 +171,16 @@ is_full(const struct sip_relay *r, const struct sip_face *face, enum stats_limit
 }
 
 void
+sip_relay_turn_away(struct sip_relay *r, const struct net_addr *from, const struct sip_face *face, enum policy_reason why,
+    const char *detail)
+{
+	count(&r->counters.by_reason[why]);
+	stats_count(REFUSALS, why, face->side);
+	if (r->ops->turned_away != NULL)
+		r->ops->turned_away(r, from, face, why, detail);
+}
+
+void
 sip_relay_accept(struct sip_relay *r, int fd, const struct net_addr *from, struct sip_face *face)
 {
 	enum policy_reason why = POLICY_REASON_CONNECTION_LIMIT;
@@ -183,11 +193,8 @@ sip_relay_accept(struct sip_relay *r, int fd, const struct net_addr *from, struc
 	close(fd);
 	if (limit == STATS_LIMIT_TRANSACTIONS)
 		why = POLICY_REASON_OVERLOAD;
-	count(&r->counters.by_reason[why]);
-	stats_count(REFUSALS, why, face->side);
 	stats_count(LIMIT_HITS, limit, 0);
-	if (r->ops->turned_away != NULL)
-		r->ops->turned_away(r, from, face, why, stats_limit_name(limit));
+	sip_relay_turn_away(r, from, face, why, stats_limit_name(limit));
 }
 
 struct sip_link *

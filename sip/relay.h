@@ -148,6 +148,9 @@ void	 sip_relay_join(struct sip_relay *, struct sip_relay_set *);
 
 /* A connection that a door accepted. fd is taken over. */
 void	 sip_relay_accept(struct sip_relay *, int fd, const struct net_addr *from, struct sip_face *);
+/* A connection that came to nothing before it was one, and is closed: counted, and ops->turned_away is told. */
+void	 sip_relay_turn_away(struct sip_relay *, const struct net_addr *from, const struct sip_face *, enum policy_reason,
+	    const char *detail);
 /* The link with that id, if it is this worker's and lives. */
 struct sip_link *sip_relay_link(const struct sip_relay *, uint64_t id);
 /* Does that link live, whichever worker's it is? A hint for other workers' links: it may be gone a moment later. */

@@ -24,6 +24,7 @@ from sipnet import BUILD, PKI, RUN, TOP, Closed, Conn, Door, Edge, Silent, Tests
 NET = os.environ.get("LAB_NET", "127.26")
 OUT, IN, DIR, FAR, DNS = NET + ".20.1", NET + ".21.1", NET + ".21.2", NET + ".20.2", NET + ".21.53"
 USERS, PARTNERS, INNER = OUT + ":443", OUT + ":5061", IN + ":5061"
+BALANCER = NET + ".20.77"
 ONLY_PARTNERS, ONLY_USERS = OUT + ":5063", OUT + ":5064"
 BOB, ALICE, CAROL = "sip:bob@example.com", "sip:alice@example.com", "sip:carol@contoso.example"
 
@@ -158,7 +159,7 @@ def edge_config(name, limits="", extra="", directors=True):
     return """
 user = "nobody"; workers = 1; log = { level = "debug"; refusals = 0; };
 outer = (
-  { listen = "%s"; %s users = true; },
+  { listen = "%s"; %s users = true; balancers = [ "%s" ]; },
   { listen = "%s"; %s %s client_certificate = "required"; partners = true; },
   { listen = "%s"; %s %s client_certificate = "optional"; partners = true; },
   { listen = "%s"; %s %s client_certificate = "optional"; users = true; }
@@ -168,7 +169,7 @@ directors = ( { name = "director.int.example.com"; address = "%s"; } );
 dns = { servers = [ "%s:53" ]; timeout = 300; tries = 1; };
 limits = { %s };
 %s
-""" % (USERS, pem, PARTNERS, pem, trust, ONLY_PARTNERS, pem, trust, ONLY_USERS, pem, trust, INNER, PKI, PKI, trust, DIR, DNS,
+""" % (USERS, pem, BALANCER, PARTNERS, pem, trust, ONLY_PARTNERS, pem, trust, ONLY_USERS, pem, trust, INNER, PKI, PKI, trust, DIR, DNS,
        limits, extra)
 
 
@@ -374,6 +375,13 @@ def ordinary():
         except OSError:
             pass
         return 0
+
+    @provoke("proxy-header")
+    def _():
+        try:
+            return is_closed(dial(USERS, source=BALANCER), request())
+        except OSError:
+            return 0
 
     @provoke("hop-timeout")
     def _():
