@@ -3,6 +3,7 @@
  */
 #include "admin/control.h"
 
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
@@ -848,9 +849,25 @@ mode_of(const struct control *c)
 static bool
 set_owner(const struct control *c)
 {
-	gid_t gid = has_two_groups(c) ? NOBODY : c->read_gid != NOBODY ? c->read_gid : c->change_gid;
+	/* a root that may not give files away keeps it: the group is what counts, and that it has from its beginning */
+	return geteuid() != 0 || lchown(c->path, c->uid, (gid_t)-1) == 0 || errno == EPERM;
+}
 
-	return geteuid() != 0 || lchown(c->path, c->uid, gid) == 0;
+/* Bind it, with the group that it is for. -1: errno. */
+static int
+bind_for_group(const struct control *c, int fd, const struct sockaddr_un *sun)
+{
+	gid_t gid = has_two_groups(c) ? NOBODY : c->read_gid != NOBODY ? c->read_gid : c->change_gid, was = 0;
+	int rc, error;
+
+	if (geteuid() == 0 && gid != NOBODY)
+		was = (gid_t)setfsgid(gid);
+	rc = bind(fd, (const struct sockaddr *)sun, sizeof(*sun));
+	error = errno;
+	if (geteuid() == 0 && gid != NOBODY)
+		(void)setfsgid(was);
+	errno = error;
+	return rc;
 }
 
 static int
@@ -870,9 +887,9 @@ bind_socket(struct control *c)
 	if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) == -1)
 		return -1;
 	mask = umask(0777 & ~mode_of(c));	/* a socket is made with all rights, and chmod() would follow a link */
-	rc = bind(fd, (const struct sockaddr *)&sun, sizeof(sun));
+	rc = bind_for_group(c, fd, &sun);
 	if (rc == -1 && errno == EADDRINUSE && remove_stale(&sun))
-		rc = bind(fd, (const struct sockaddr *)&sun, sizeof(sun));
+		rc = bind_for_group(c, fd, &sun);
 	umask(mask);
 	if (rc == -1 || !set_owner(c) || listen(fd, 64) == -1 || lstat(c->path, &st) == -1) {
 		rc = errno;

@@ -17,7 +17,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "config.h"
+
+#define WATCHDOG_MAX_MS	86400000
 
 static void
 help(const char *program, const char *what, const char *dflt)
@@ -178,4 +181,25 @@ daemon_notify(const char *state)
 	(void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&sun,
 	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
 	close(fd);
+}
+
+void
+daemon_notify_reloading(void)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)(clock_ns() / 1000));
+	daemon_notify(text);
+}
+
+unsigned
+daemon_watchdog_ms(void)
+{
+	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+	unsigned long long ms;
+
+	if (usec == NULL || (pid != NULL && strtol(pid, NULL, 10) != (long)pid_of_daemon))
+		return 0;
+	ms = strtoull(usec, NULL, 10) / 1000;
+	return ms < WATCHDOG_MAX_MS ? (unsigned)ms : WATCHDOG_MAX_MS;
 }

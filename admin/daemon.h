@@ -47,5 +47,12 @@ void	daemon_ask(pthread_t waits);
 size_t	daemon_sockets(int *fds, size_t max);
 /* Tell the service manager (sd_notify protocol, NOTIFY_SOCKET); nothing happens without one. "READY=1", "STOPPING=1" … */
 void	daemon_notify(const char *state);
+/* The same for the start of a reload, with the time that newer ones want to be told. READY=1 ends it. */
+void	daemon_notify_reloading(void);
+/*
+ * How often the service manager wants to hear WATCHDOG=1 from this daemon at the least (WATCHDOG_USEC, WATCHDOG_PID), in
+ * milliseconds, also in its children. 0: it does not watch.
+ */
+unsigned daemon_watchdog_ms(void);
 
 #endif

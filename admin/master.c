@@ -24,11 +24,13 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "net/worker.h"
 
 #define ASK_MS		60000	/* the master reads files that may be large */
 #define REPLY_MS	5000	/* how long the proxy, who waits for it, may take to take an answer */
 #define CALM_MS		10000	/* who has lived so long may be started again at once */
 #define FIRST_PAUSE_MS	100
+#define WATCHDOG_PARTS	4	/* so many times as often as it must, the service manager is told that all is well */
 
 /* Something that is started again when it ends. */
 struct life {
@@ -49,6 +51,7 @@ struct master {
 	bool		 stopping;
 	uint64_t	 kill_at;	/* the proxy has not ended by then: it is killed */
 	unsigned	 crashes;
+	unsigned	 watchdog_ms;	/* within which the service manager wants to hear of us; 0: it does not watch */
 	pid_t		 old_proxy, old_keyd;	/* of the program before this one; 0: none */
 	int		 old_control;	/* what keeps its keyd alive; -1: nothing */
 	int		 old_lifeline;	/* and another of its processes */
@@ -361,6 +364,8 @@ answer(struct master *m, const struct chan_msg *msg)
 			kill(m->old_proxy, SIGTERM);
 		m->served = true;
 		daemon_notify("READY=1");
+	} else if (msg->f.type == MASTER_ALIVE && msg->nfds == 0) {
+		daemon_notify("WATCHDOG=1");
 	} else if (msg->f.type == MASTER_STOP && msg->nfds == 0) {
 		stop(m);
 	} else if (msg->f.type == MASTER_LOG && msg->nfds == 0) {
@@ -461,7 +466,7 @@ become_again(struct master *m)
 		return;
 	}
 	log_say(SP_LOG_NOTICE, "upgrade", "%s takes over, with the doors open", m->self);
-	daemon_notify("RELOADING=1");
+	daemon_notify_reloading();
 	/* above where the doors will be */
 	control = fcntl(control, F_DUPFD, above_doors(m));
 	if (lifeline != -1)
@@ -550,7 +555,7 @@ signalled(struct master *m)
 		reap(m);
 		break;
 	case SIGHUP:
-		daemon_notify("RELOADING=1");
+		daemon_notify_reloading();
 		if (m->proxy.pid != 0)
 			kill(m->proxy.pid, SIGHUP);
 		break;
@@ -573,6 +578,9 @@ look_at_clock(struct master *m)
 	uint64_t now = clock_ms();
 
 	if (m->stopping) {
+		/* how long that takes is watched here */
+		if (m->watchdog_ms != 0)
+			daemon_notify("WATCHDOG=1");
 		if (m->proxy.pid != 0 && now >= m->kill_at)
 			kill(m->proxy.pid, SIGKILL);
 		return;
@@ -598,6 +606,9 @@ patience(const struct master *m)
 	for (size_t i = 0; i < sizeof(lives) / sizeof(lives[0]) && !m->stopping; i++)
 		if (lives[i]->due != 0 && lives[i]->due < next)
 			next = lives[i]->due;
+	/* the watchdog is fed from here then */
+	if (m->stopping && m->watchdog_ms != 0 && next > now + m->watchdog_ms / WATCHDOG_PARTS)
+		next = now + m->watchdog_ms / WATCHDOG_PARTS;
 	if (next == UINT64_MAX)
 		return -1;
 	return next <= now ? 100 : (int)(next - now < 60000 ? next - now : 60000);
@@ -611,6 +622,7 @@ master_run(const struct master_spec *spec)
 	sigset_t set;
 
 	m.self[n > 0 ? n : 0] = '\0';
+	m.watchdog_ms = daemon_watchdog_ms();
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
@@ -727,6 +739,27 @@ backstage_ready(struct backstage *b)
 	const struct frame f = { .type = MASTER_READY };
 
 	(void)chan_send(b->channel, &f, NULL, 0);
+}
+
+void
+backstage_alive(struct backstage *b, const struct net_crew *crew)
+{
+	const struct frame f = { .type = MASTER_ALIVE };
+	uint64_t now = clock_ms(), slowest;
+	unsigned limit = daemon_watchdog_ms(), id = 0;
+
+	if (limit == 0 || (b->alive_at != 0 && now < b->alive_at + limit / WATCHDOG_PARTS))
+		return;
+	slowest = net_crew_slowest(crew, &id);
+	if (slowest <= NET_TURN_MS + limit / 2) {
+		b->alive_at = now;
+		b->hung = false;
+		(void)chan_send(b->channel, &f, NULL, 0);
+	} else if (!b->hung) {
+		b->hung = true;
+		log_say(SP_LOG_ERROR, "worker-hung", "the loop of worker %u has not turned for %llu ms; the service manager is "
+		    "not told any more that all is well", id, (unsigned long long)slowest);
+	}
 }
 
 void

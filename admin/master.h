@@ -39,6 +39,7 @@ enum master_type {
 	MASTER_STOP,		/* the proxy was asked to end, by whoever may: as if by TERM */
 	MASTER_KEYS,		/* to the proxy, unasked: new channels to keyd */
 	MASTER_HELPER,		/* the same to the daemon's helper */
+	MASTER_ALIVE,		/* all workers' loops turn; nothing is answered */
 	/* admin/stage.h */
 	MASTER_RENEW,		/* has a certificate changed? Yes; what has changed (stage_pack()), or nothing */
 	MASTER_SESSIONS,	/* the session log, opened; yes: the file */
@@ -49,6 +50,7 @@ enum master_type {
 /* ---- the master ---- */
 
 struct backstage;
+struct net_crew;
 
 /* What is answered: to be filled by who answers. */
 struct master_answer {
@@ -125,6 +127,8 @@ struct backstage {
 	/* What backstage_look() has brought: channels of the workers to another helper. The daemon's to take and to close. */
 	int		 fresh[NET_WORKERS_MAX];
 	unsigned	 nfresh;	/* 0: there are none */
+	uint64_t	 alive_at;	/* when the service manager was last told that all is well, and */
+	bool		 hung;		/* whether that was left out, since all was not */
 };
 
 /* Rights are given up by now: when the master is gone, so is this process. */
@@ -138,6 +142,12 @@ int	 backstage_ask(struct backstage *, unsigned type, int fd, char **bytes, size
 int	 backstage_ask_file(struct backstage *, unsigned type);
 /* It serves, or has done what it was told: the service manager hears of it. */
 void	 backstage_ready(struct backstage *);
+/*
+ * To be called every second, and oftener at will: while the loops of all workers turn, the service manager hears of it as
+ * often as it wants (WATCHDOG=1). When one does not, it hears nothing, the log has event=worker-hung, and what happens
+ * is up to the service manager.
+ */
+void	 backstage_alive(struct backstage *, const struct net_crew *);
 /* Whoever may has asked for the end: it comes to the proxy as DAEMON_STOP, by way of the master. */
 void	 backstage_stop(struct backstage *);
 /* DAEMON_REOPEN: the master opens the log, this process takes it. SP_OK or SP_EIO. */

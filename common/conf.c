@@ -147,6 +147,28 @@ take_choice(struct reading *rd, const config_setting_t *s, const struct conf_ite
 	complain(rd, s, path, text);
 }
 
+#define CREDENTIALS	"$CREDENTIALS_DIRECTORY/"
+
+/* The file, where the service manager has put it. The caller's to free. */
+static char *
+credential(struct reading *rd, const config_setting_t *s, const char *given, const char *path)
+{
+	const char *dir = getenv("CREDENTIALS_DIRECTORY");
+	size_t size;
+	char *out;
+
+	if (dir == NULL || dir[0] == '\0') {
+		complain(rd, s, path, "CREDENTIALS_DIRECTORY is not set: systemd sets it for a unit with LoadCredential; to check "
+		    "by hand, set it to /run/credentials/ and the unit's name");
+		return xstrdup(given);
+	}
+	given += sizeof(CREDENTIALS) - 1;
+	size = strlen(dir) + 1 + strlen(given) + 1;
+	out = xmalloc(size);
+	snprintf(out, size, "%s/%s", dir, given);
+	return out;
+}
+
 static void
 take_str(struct reading *rd, const config_setting_t *s, const struct conf_item *it, char **out, const char *path)
 {
@@ -160,7 +182,10 @@ take_str(struct reading *rd, const config_setting_t *s, const struct conf_item *
 		given = it->text;
 	if (given == NULL && !(it->flags & CONF_OPTIONAL))
 		given = "";
-	*out = given != NULL ? xstrdup(given) : NULL;
+	if (s != NULL && given != NULL && (it->flags & CONF_SECRET) && strncmp(given, CREDENTIALS, sizeof(CREDENTIALS) - 1) == 0)
+		*out = credential(rd, s, given, path);
+	else
+		*out = given != NULL ? xstrdup(given) : NULL;
 }
 
 static void

@@ -28,7 +28,8 @@ enum {
 	CONF_REQUIRED	= 1 << 0,	/* no default: its absence is an error */
 	CONF_OPTIONAL	= 1 << 1,	/* CONF_STR: absent is NULL */
 	CONF_RELOADS	= 1 << 2,	/* takes effect on reload; others need a restart */
-	CONF_NONEMPTY	= 1 << 3	/* CONF_STRS, CONF_GROUPS, CONF_STR: at least one, if given */
+	CONF_NONEMPTY	= 1 << 3,	/* CONF_STRS, CONF_GROUPS, CONF_STR: at least one, if given */
+	CONF_SECRET	= 1 << 4	/* CONF_STR: a file; "$CREDENTIALS_DIRECTORY/" at its beginning is that directory (systemd.exec(5)) */
 };
 
 struct conf_item {

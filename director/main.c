@@ -178,6 +178,7 @@ serve(struct director *d)
 	backstage_ready(d->stage);
 	log_say(SP_LOG_NOTICE, "ready", "%u workers", net_crew_count(d->crew));
 	for (;;) {
+		backstage_alive(d->stage, d->crew);
 		switch (daemon_wait(RENEW_EVERY_MS)) {
 		case DAEMON_RELOAD:
 			reload(d);

@@ -183,6 +183,7 @@ serve(struct edge *e)
 	backstage_ready(e->stage);
 	log_say(SP_LOG_NOTICE, "ready", "%u workers", net_crew_count(e->crew));
 	for (;;) {
+		backstage_alive(e->stage, e->crew);
 		switch (daemon_wait(RENEW_EVERY_MS)) {
 		case DAEMON_RELOAD:
 			reload(e);

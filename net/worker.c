@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -26,6 +27,8 @@ struct worker {
 	int			 start_err;
 	struct net_io		 bell;		/* the eventfd */
 	struct net_mail		 stop_mail;
+	struct net_timer	 turn;
+	_Atomic uint64_t	 turned;	/* when its loop last did, in ms of clock_ms() */
 	/* Written by everybody: a cache line away from what only this worker touches. */
 	char			 apart[64];
 	_Atomic(struct net_mail *) box;		/* newest first */
@@ -134,6 +137,34 @@ deliver_stop(struct net_worker *w, struct net_mail *m)
 	net_loop_stop(w->loop);
 }
 
+/* --- whether it turns --- */
+
+static void
+turn(struct net_timer *t)
+{
+	struct worker *w = (struct worker *)((char *)t - offsetof(struct worker, turn));
+
+	atomic_store_explicit(&w->turned, clock_ms(), memory_order_relaxed);
+	net_timer_set(w->pub.loop, t, NET_TURN_MS);
+}
+
+uint64_t
+net_crew_slowest(const struct net_crew *c, unsigned *id)
+{
+	uint64_t now = clock_ms(), longest = 0;
+
+	for (unsigned i = 0; i < c->n; i++) {
+		uint64_t at = atomic_load_explicit(&c->w[i]->turned, memory_order_relaxed);
+
+		if (i == 0 || (now > at && now - at > longest)) {
+			longest = now > at ? now - at : 0;
+			if (id != NULL)
+				*id = i;
+		}
+	}
+	return longest;
+}
+
 /* --- the crew --- */
 
 static struct worker *
@@ -207,6 +238,8 @@ thread_main(void *arg)
 
 	stats_enter(w->pub.id);
 	w->start_err = c->start(&w->pub, c->arg);
+	w->turn.fire = turn;
+	turn(&w->turn);
 	if (meet(c, w->start_err != SP_OK) == 0) {
 		net_loop_run(w->pub.loop);
 		/*

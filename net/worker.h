@@ -15,6 +15,7 @@
 #include "net/loop.h"
 
 #define NET_WORKERS_MAX	64
+#define NET_TURN_MS	1000
 
 struct net_crew;
 
@@ -52,6 +53,13 @@ void	 net_crew_stop(struct net_crew *);
 void	 net_crew_free(struct net_crew *);
 unsigned net_crew_count(const struct net_crew *);
 struct net_worker *net_crew_worker(struct net_crew *, unsigned id);	/* NULL: no such */
+
+/*
+ * From any thread, of a crew that is started: milliseconds since the loop turned last of the worker whose loop has not done
+ * so for longest. Each turns every NET_TURN_MS at the least, whether there is something to do or not. *id (unless NULL)
+ * is that worker's.
+ */
+uint64_t net_crew_slowest(const struct net_crew *, unsigned *id);
 
 /* From any thread, until net_crew_stop() has returned. Takes the mail. */
 void	 net_worker_post(struct net_worker *to, struct net_mail *);

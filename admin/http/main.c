@@ -18,12 +18,14 @@
 #include "admin/http/sample.h"
 #include "admin/http/server.h"
 #include "admin/policystore.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/hash.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/proc.h"
 #include "common/sandbox.h"
+#include "net/door.h"
 #include "net/tls.h"
 
 #define TICK_MS	1000
@@ -35,6 +37,7 @@ struct admin {
 	struct server	*server;
 	struct sampler	*sampler;
 	struct timespec	 certificate_time, key_time;	/* of the files in force */
+	uint64_t	 alive_at;			/* when the service manager was last told so */
 };
 
 /* ---- certificates that change ---- */
@@ -88,7 +91,7 @@ reload(struct admin *a)
 	struct conf_errors *errs = conf_errors_new();
 	struct siteconf *fresh = siteconf_load(a->site->conf->file, errs), *old;
 
-	daemon_notify("RELOADING=1");
+	daemon_notify_reloading();
 	for (size_t i = 0; i < conf_errors_count(errs); i++)
 		log_say(SP_LOG_ERROR, "reload", "%s", conf_errors_get(errs, i));
 	if (fresh == NULL || conf_errors_count(errs) != 0) {
@@ -113,12 +116,26 @@ reload(struct admin *a)
 	daemon_notify("READY=1");
 }
 
+/* The thread that looks after the others still does: the service manager hears of it as often as it wants. */
+static void
+alive(struct admin *a)
+{
+	uint64_t now = clock_ms();
+	unsigned limit = daemon_watchdog_ms();
+
+	if (limit == 0 || (a->alive_at != 0 && now < a->alive_at + limit / 4))
+		return;
+	a->alive_at = now;
+	daemon_notify("WATCHDOG=1");
+}
+
 static void
 serve(struct admin *a)
 {
 	daemon_notify("READY=1");
 	log_say(SP_LOG_NOTICE, "ready", "%s://%s", a->site->tls ? "https" : "http", a->site->conf->listen);
 	for (;;) {
+		alive(a);
 		switch (daemon_wait(TICK_MS)) {
 		case DAEMON_RELOAD:
 			reload(a);
@@ -217,6 +234,21 @@ fence_in(const struct siteconf *c)
 	return good;
 }
 
+/* The page's socket: the one that the service manager has bound, if that has its address, or one of our own. */
+static int
+take_address(const struct siteconf *c)
+{
+	int held[1], fd;
+
+	if (daemon_sockets(held, 1) == 0)
+		return server_bind(&c->addr);
+	if (net_door_adopt(&c->addr, 1, &fd, held, 1) == SP_OK)
+		return fd;
+	log_say(SP_LOG_WARNING, "listen", "the socket that we were started with has not the address %s", c->listen);
+	close(held[0]);
+	return server_bind(&c->addr);
+}
+
 /* The address is taken and the key is read, root is given up, and then the first request may come. */
 static int
 run(struct siteconf *c)
@@ -232,7 +264,7 @@ run(struct siteconf *c)
 		siteconf_free(c);
 		return EX_CONFIG;
 	}
-	if ((fd = server_bind(&c->addr)) < 0) {
+	if ((fd = take_address(c)) < 0) {
 		log_say(SP_LOG_ERROR, "listen", "%s: %s", c->listen, strerror(errno));
 		server_tls_wipe(&tls);
 		siteconf_free(c);

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -209,13 +210,26 @@ crash(const char *argument)
 	return false;
 }
 
+/* A worker that does nothing any more. */
+static bool
+hang(const char *argument)
+{
+	static pthread_mutex_t never = PTHREAD_MUTEX_INITIALIZER;
+
+	(void)argument;
+	log_say(SP_LOG_ERROR, "planted", "this worker hangs now");
+	pthread_mutex_lock(&never);
+	pthread_mutex_lock(&never);
+	return false;
+}
+
 static const struct {
 	const char	*what;
 	bool		(*try)(const char *argument);
 } attempts[] = {
 	{ "read", read_of }, { "write", write_to }, { "exec", run_shell }, { "fork", make_process }, { "ptrace", trace },
 	{ "vmread", read_other }, { "kill", signal_other }, { "unix", call_unix }, { "code", run_memory },
-	{ "unhook", unhook }, { "files", read_open_files }, { "scan", scan }, { "crash", crash }
+	{ "unhook", unhook }, { "files", read_open_files }, { "scan", scan }, { "crash", crash }, { "hang", hang }
 };
 
 static void

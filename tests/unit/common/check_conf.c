@@ -517,6 +517,39 @@ START_TEST(options_are_listed)
 }
 END_TEST
 
+/* A file that the service manager hands over; what else begins with a dollar is a name like any other. */
+START_TEST(credentials_are_found)
+{
+	static const struct conf_item secret[] = {
+		{ .path = "key", .type = CONF_STR, .at = offsetof(struct settings, title), .flags = CONF_SECRET, .help = "A key." },
+		{ .path = "note", .type = CONF_STR, .at = offsetof(struct settings, note), .help = "A note." },
+		{ .path = NULL }
+	};
+	struct span text = span_str("key = \"$CREDENTIALS_DIRECTORY/a.key\"; note = \"$CREDENTIALS_DIRECTORY/b\";");
+	struct settings s;
+
+	errs = conf_errors_new();
+	memset(&s, 0, sizeof(s));
+	setenv("CREDENTIALS_DIRECTORY", "/run/credentials/x.service", 1);
+	ck_assert_int_eq(conf_load_text("c", text, NULL, secret, &s, errs), SP_OK);
+	ck_assert_str_eq(s.title, "/run/credentials/x.service/a.key");
+	ck_assert_str_eq(s.note, "$CREDENTIALS_DIRECTORY/b");
+	conf_unload(secret, &s);
+	memset(&s, 0, sizeof(s));
+	unsetenv("CREDENTIALS_DIRECTORY");
+	ck_assert_int_eq(conf_load_text("c", text, NULL, secret, &s, errs), SP_EINVAL);
+	ck_assert_uint_eq(conf_errors_count(errs), 1);
+	ck_assert_ptr_nonnull(strstr(conf_errors_get(errs, 0), "c:1: key: CREDENTIALS_DIRECTORY is not set"));
+	conf_unload(secret, &s);
+	memset(&s, 0, sizeof(s));
+	ck_assert_int_eq(conf_load_text("c", span_str("key = \"$CREDENTIALS_DIRECTORY2/a\";"), NULL, secret, &s, errs), SP_OK);
+	ck_assert_str_eq(s.title, "$CREDENTIALS_DIRECTORY2/a");
+	conf_unload(secret, &s);
+	conf_errors_free(errs);
+	errs = NULL;
+}
+END_TEST
+
 int
 main(void)
 {
@@ -524,7 +557,7 @@ main(void)
 		refuses_numbers_at_the_edge, refuses_numbers_too_large, refuses_wrong_shapes, says_where_a_name_stands_twice,
 		common_slips_are_explained, syntax_error_has_its_line, what_is_not_closed_is_said_where_it_begins, included_files_have_places_of_their_own, unreadable_files_are_named,
 		a_file_that_includes_itself_ends, many_files_end, what_is_required_is_asked_for, errors_have_places_or_none,
-		changes_that_need_a_restart_are_found, options_are_listed };
+		changes_that_need_a_restart_are_found, options_are_listed, credentials_are_found };
 
 	return unit_run("conf", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -4,6 +4,7 @@
 #include "tests/unit/unit.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -223,11 +224,50 @@ START_TEST(a_solo_worker_gets_its_mail)
 }
 END_TEST
 
+/* What the worker does that hangs; the test ends it. */
+static sem_t hangs, let_go;
+
+static void
+hang(struct net_worker *w, struct net_mail *m)
+{
+	(void)w;
+	(void)m;
+	sem_post(&hangs);
+	while (sem_wait(&let_go) == -1)
+		;
+}
+
+START_TEST(a_worker_that_hangs_is_seen)
+{
+	struct net_crew *c = net_crew_new(2);
+	struct net_mail mail = { .deliver = hang };
+	unsigned id = 9;
+
+	sem_init(&hangs, 0, 0);
+	sem_init(&let_go, 0, 0);
+	ck_assert_int_eq(net_crew_start(c, start, stop, NULL), SP_OK);
+	net_worker_post(net_crew_worker(c, 1), &mail);
+	while (sem_wait(&hangs) == -1)
+		;
+	/* the other one goes on turning */
+	for (int i = 0; i < 3000 && net_crew_slowest(c, &id) < 2 * NET_TURN_MS; i++)
+		usleep(10000);
+	ck_assert_uint_ge(net_crew_slowest(c, &id), 2 * NET_TURN_MS);
+	ck_assert_uint_eq(id, 1);
+	sem_post(&let_go);
+	for (int i = 0; i < 3000 && net_crew_slowest(c, NULL) >= 2 * NET_TURN_MS; i++)
+		usleep(10000);
+	ck_assert_uint_lt(net_crew_slowest(c, NULL), 2 * NET_TURN_MS);
+	net_crew_stop(c);
+	net_crew_free(c);
+}
+END_TEST
+
 int
 main(void)
 {
 	const TTest *tests[] = { mail_arrives_once_and_in_order, a_stop_waits_for_mail_that_begets_mail,
-		a_start_that_fails_ends_all, a_solo_worker_gets_its_mail };
+		a_start_that_fails_ends_all, a_solo_worker_gets_its_mail, a_worker_that_hangs_is_seen };
 
 	return unit_run("worker", tests, sizeof(tests) / sizeof(tests[0]));
 }
