@@ -39,7 +39,7 @@ static const struct question {
 	const char	*option, *ask;
 } questions[INIT_NANSWERS] = {
 	[INIT_DOMAIN] = { AS_DOMAIN, INIT_EDGE | INIT_DIRECTOR, true, true, "domain", "Your SIP domains, with blanks between" },
-	[INIT_NEXT_HOP] = { AS_HOST, INIT_EDGE, true, false, "director", "Host name of the Director, or of the SIP server inside" },
+	[INIT_NEXT_HOP] = { AS_HOST_AT, INIT_EDGE, true, false, "director", "The Director, or the SIP server inside, as NAME or NAME=ADDRESS" },
 	[INIT_NAME] = { AS_HOST, INIT_DIRECTOR, true, false, "name", "Host name of this Director" },
 	[INIT_LISTEN] = { AS_ADDRESS, INIT_DIRECTOR, true, false, "listen", "Address of this machine" },
 	[INIT_OUTSIDE] = { AS_ADDRESS, INIT_EDGE, true, false, "outside", "Address that faces the Internet" },
@@ -74,7 +74,7 @@ usage(FILE *out)
 	    "      --json                 print JSON\n"
 	    "  -h, --help                 print this\n\n"
 	    "Of an edge:\n"
-	    "      --director NAME        the Director, or the SIP server inside\n"
+	    "      --director NAME[=ADDRESS]   the Director, or the SIP server inside\n"
 	    "      --outside ADDRESS      that faces the Internet (that of the default route)\n"
 	    "      --inside ADDRESS       that faces the inside (that of the only other interface)\n"
 	    "      --trust FILE           authorities of partners (those of the system)\n"
@@ -164,7 +164,7 @@ take(struct init *t, size_t which, const char *text)
 		return NULL;
 	case AS_HOST_AT:
 		if (!name_of(left, name) || (left.n < all.n && !address_of(right, other)))
-			return "NAME or NAME=ADDRESS, like pool.int.example.com=10.0.0.30";
+			return "a host name, or NAME=ADDRESS, like pool.int.example.com=10.0.0.30";
 		break;
 	case AS_PARTNER:
 		if (!name_of(left, name) || !name_of(right, other))

@@ -19,14 +19,32 @@ setting(const struct init *t, FILE *f, const char *name, size_t which)
 		fprintf(f, "%s = \"%s\";\n", name, one(t, which));
 }
 
-/* name = [ "one", "two" ]; */
+/* name = [ "one", "two" ]; of "NAME=ADDRESS", the name. */
 static void
 list(const struct init *t, FILE *f, const char *name, size_t which)
 {
 	fprintf(f, "%s = [", name);
 	for (size_t i = 0; i < t->answers[which].n; i++)
-		fprintf(f, "%s\"%s\"", i != 0 ? ", " : " ", t->answers[which].v[i]);
+		fprintf(f, "%s\"%.*s\"", i != 0 ? ", " : " ", (int)strcspn(t->answers[which].v[i], "="), t->answers[which].v[i]);
 	fputs(" ];\n", f);
+}
+
+/* name = ( { name = "pool.int.example.com"; address = "10.0.0.30"; } ); */
+static void
+servers(const struct init *t, FILE *f, const char *name, size_t which)
+{
+	const struct init_answer *a = &t->answers[which];
+
+	fprintf(f, "%s = (\n", name);
+	for (size_t i = 0; i < a->n; i++) {
+		int end = (int)strcspn(a->v[i], "=");
+
+		fprintf(f, "  { name = \"%.*s\";", end, a->v[i]);
+		if (a->v[i][end] == '=')
+			fprintf(f, " address = \"%s\";", a->v[i] + end + 1);
+		fprintf(f, " }%s\n", i + 1 < a->n ? "," : "");
+	}
+	fputs(");\n", f);
 }
 
 void
@@ -34,7 +52,10 @@ init_edge_conf(const struct init *t, FILE *f)
 {
 	fputs("# This machine: between the Internet and the inside. edge.conf(5) has every option.\n", f);
 	list(t, f, "domains", INIT_DOMAIN);
-	setting(t, f, "next_hop", INIT_NEXT_HOP);
+	if (strchr(one(t, INIT_NEXT_HOP), '=') == NULL)
+		setting(t, f, "next_hop", INIT_NEXT_HOP);
+	else
+		servers(t, f, "directors", INIT_NEXT_HOP);
 	setting(t, f, "certificate", INIT_CERTIFICATE);
 	setting(t, f, "key", INIT_KEY);
 	fputs("\n# The address that faces the Internet, and the one that faces the inside.\n", f);
@@ -72,24 +93,6 @@ init_policy_conf(const struct init *t, FILE *f)
 		    domain, partners->v[i], partners->v[i] + domain + 1, domain, partners->v[i], i + 1 < partners->n ? "," : "\n);");
 	}
 	fputs("\n# Never, in neither direction; \"sallyportctl block DOMAIN\" adds one.\nblocked = [ ];\n", f);
-}
-
-/* name = ( { name = "pool.int.example.com"; address = "10.0.0.30"; } ); */
-static void
-servers(const struct init *t, FILE *f, const char *name, size_t which)
-{
-	const struct init_answer *a = &t->answers[which];
-
-	fprintf(f, "%s = (\n", name);
-	for (size_t i = 0; i < a->n; i++) {
-		int end = (int)strcspn(a->v[i], "=");
-
-		fprintf(f, "  { name = \"%.*s\";", end, a->v[i]);
-		if (a->v[i][end] == '=')
-			fprintf(f, " address = \"%s\";", a->v[i] + end + 1);
-		fprintf(f, " }%s\n", i + 1 < a->n ? "," : "");
-	}
-	fputs(");\n", f);
 }
 
 static void
