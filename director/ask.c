@@ -260,8 +260,10 @@ room_for_one(struct ask *a)
 	size_t want = a->out_n + FRAME_HEAD + AUTHD_QUESTION_MAX, room = a->out_room != 0 ? a->out_room : 32768;
 	unsigned char *fresh;
 
-	if (want > QUEUE_MAX)
+	if (want > QUEUE_MAX) {
+		stats_limit_hit(HELD);
 		return NULL;
+	}
 	while (room < want)
 		room *= 2;
 	if (room != a->out_room) {
@@ -286,6 +288,7 @@ send_question(struct ask *a, unsigned char *at, const struct frame_writer *w, en
 		return false;
 	p = xcalloc(1, sizeof(*p));
 	if ((p->tag = slots_add(a->pending, p)) == 0) {
+		stats_limit_hit(HELD);
 		free(p);
 		return false;
 	}

@@ -41,6 +41,7 @@ struct director_door {
 	char		*listen;	/* "192.0.2.20:5061" */
 	int		 admits;	/* enum door_admits */
 	struct conf_strs offers;	/* how clients may sign in; empty: as auth.offer says */
+	int		 connections;	/* 0: no limit of its own */
 	char		*certificate, *key, *trust, *crl; /* NULL: those of tls.* */
 	struct conf_strs balancers;	/* who says in a PROXY header who has come */
 	/* made of the above */
@@ -95,6 +96,8 @@ struct director_config {
 	int		 guesses_pair, guesses_source, guesses_user, guesses_forget, guesses_entries;
 	struct dirconf	 directory;
 	struct conf_strs dns_servers;
+	int		 connections_block, block_v4, block_v6, connections_server, max_handshakes;
+	int		 user_rate, burst, user_requests, max_hop_queue;	/* a second; seconds */
 	int		 max_connections, max_transactions, max_questions, max_message, max_queue, max_credentials;
 	int		 proxy_header_time, handshake_time, first_message_time, message_time, signin_time, idle_time, drain_time;
 	int		 connect_time, failover_time, request_time;

@@ -16,6 +16,7 @@
 #include "director/sa.h"
 #include "director/sipae.h"
 #include "net/door.h"
+#include "net/quota.h"
 #include "net/tls.h"
 #include "net/worker.h"
 #include "sip/relay.h"
@@ -36,6 +37,8 @@ struct director {
 	struct trace		*trace;		/* any thread */
 	struct control		*control;	/* NULL: there is none */
 	struct sip_relay_set	*relays;
+	struct net_quota	*quota;		/* any thread; director/crowd.h */
+	struct net_rates	*rates;		/* likewise */
 	struct sip_sessions	*sessions;	/* NULL: no session log */
 	struct authd		 authd;		/* the master's */
 	int			 ask[NET_WORKERS_MAX];	/* each worker's way to authd */
@@ -48,6 +51,9 @@ struct director {
 };
 
 struct director_door_of;
+
+#define DIRECTOR_DNS_CACHE	3000	/* names of servers that each worker remembers */
+#define DIRECTOR_RATES		65536	/* busy users whose rate is remembered */
 
 /* How often a client was told lately that its association has ended. */
 struct told {
@@ -76,6 +82,7 @@ struct director_worker {
 	struct sip_face		 face[DIRECTOR_DOORS_MAX];	/* one of each door */
 	const struct sip_face	*faces[DIRECTOR_DOORS_MAX];
 	size_t			 nfaces;
+	struct sip_link_limits	 server_limits;	/* of who has proved to be a server, by whichever door */
 	struct sip_face		*out;		/* as whom we connect to servers: the first door that admits them */
 	struct net_door		*door[DIRECTOR_DOORS_MAX];
 	struct director_door_of	*door_of;

@@ -5,6 +5,7 @@
 
 #include "common/hash.h"
 #include "common/log.h"
+#include "director/crowd.h"
 #include "net/stats.h"
 #include "sip/logs.h"
 #include "sip/refusals.h"
@@ -60,6 +61,7 @@ classify(struct director_worker *w, struct sip_link *l)
 	words[LINK_INDEX] = index;
 	words[LINK_ID] = servers_count(w->config, kind) != 0 ? server_id(server_at(w->config, kind, index)->name) :
 	    kind == SERVER_TRUSTED ? server_id(w->config->servers.v[index].s) : 0;
+	sip_link_take_limits(l, kind != SERVER_NONE ? &w->server_limits : &sip_link_face(l)->limits);
 }
 
 /* Is this door for whom the link is? What we dialled ourselves must still be one of ours. */
@@ -92,7 +94,7 @@ link_opened(struct sip_relay *r, struct sip_link *l, enum policy_reason *why)
 	const struct net_peer *peer = sip_link_peer(l);
 	struct logrec rec;
 
-	sip_link_words(l)[LINK_OPEN] = 1;
+	sip_link_words(l)[LINK_OPEN] = LINK_IS_OPEN;
 	classify(w, l);
 	rec = log_begin(SP_LOG_INFO, "connected");
 	log_link(&rec, l);
@@ -106,6 +108,10 @@ link_opened(struct sip_relay *r, struct sip_link *l, enum policy_reason *why)
 		return false;
 	}
 	seen_note(w->director->seen, peer, sip_link_remote(l), sip_link_is_inbound(l), POLICY_REASON_ALLOWED, NULL);
+	if (!crowd_opened(w, l)) {
+		*why = POLICY_REASON_CONNECTION_LIMIT;
+		return false;
+	}
 	/* servers prove who they are in the handshake; clients by signing in */
 	if (sip_link_words(l)[LINK_KIND] != SERVER_NONE)
 		sip_link_signed_in(l);
@@ -157,6 +163,7 @@ link_closed(struct sip_relay *r, struct sip_link *l, enum policy_reason why, con
 	struct logrec rec = sip_refusals_log_end(w->refusals, sip_link_remote(l), why, detail);
 
 	end_associations(w, l);
+	crowd_left(w, l);
 	if (policy_reason_is_certificate(why) && sip_link_words(l)[LINK_OPEN] == 0)
 		seen_note(w->director->seen, sip_link_peer(l), sip_link_remote(l), sip_link_is_inbound(l), why, detail);
 	log_link(&rec, l);

@@ -14,9 +14,14 @@ enum {
 	LINK_KIND = 0,		/* enum server_kind; SERVER_NONE is a client */
 	LINK_INDEX,
 	LINK_ID,		/* server_id() of it; 0: a client */
-	LINK_OPEN,		/* the handshake is done */
+	LINK_OPEN,		/* 0: the handshake is not done yet; else LINK_IS_... */
 	LINK_NSAS,		/* a client: where the next association is noted */
 	LINK_SAS		/* and here they are, two in a word */
+};
+
+enum {
+	LINK_IS_OPEN = 1 << 0,
+	LINK_IS_COUNTED = 1 << 1	/* among the connections of its server (director/crowd.h) */
 };
 
 #define LINK_SAS_MAX	(2 * (SIP_LINK_WORDS - LINK_SAS))

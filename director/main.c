@@ -47,6 +47,13 @@ gauge_limits(const struct director_config *c)
 	uint64_t workers = (uint64_t)c->workers;
 	const struct { enum stats_limit limit; uint64_t value; } table[] = {
 		{ STATS_LIMIT_CONNECTIONS, (uint64_t)c->max_connections * workers },
+		{ STATS_LIMIT_CONNECTIONS_BLOCK, (uint64_t)c->connections_block },
+		{ STATS_LIMIT_CONNECTIONS_PARTNER, (uint64_t)c->connections_server },
+		{ STATS_LIMIT_HANDSHAKES, (uint64_t)c->max_handshakes * workers },
+		{ STATS_LIMIT_MESSAGE_RATE, (uint64_t)c->user_rate }, { STATS_LIMIT_TRANSACTIONS_LINK, (uint64_t)c->user_requests },
+		{ STATS_LIMIT_HOP_QUEUE, (uint64_t)c->max_hop_queue }, { STATS_LIMIT_HOPS, SIP_RELAY_LIMITS_DEFAULT.hops },
+		{ STATS_LIMIT_DNS_CACHE, DIRECTOR_DNS_CACHE },
+		{ STATS_LIMIT_REFUSAL_LINES, (uint64_t)c->log_refusals }, { STATS_LIMIT_CONTROL_CLIENTS, CONTROL_CLIENTS },
 		{ STATS_LIMIT_TRANSACTIONS, (uint64_t)c->max_transactions * workers },
 		{ STATS_LIMIT_HELD, (uint64_t)c->max_questions * workers },
 		{ STATS_LIMIT_PROXY_HEADER_TIME, (uint64_t)c->proxy_header_time },
@@ -252,6 +259,8 @@ director_proxy(struct director *d)
 	d->crew = net_crew_new(d->nworkers);
 	d->relays = sip_relay_set_new(d->nworkers);
 	d->sas = make_sas(d);
+	d->quota = net_quota_new();
+	d->rates = net_rates_new(DIRECTOR_RATES);
 	d->control = director_control_new(d);
 	if (!stage_drop(d->stage, d->config->user))
 		return EX_NOUSER;
@@ -291,6 +300,8 @@ director_unload(struct director *d)
 	authd_stop(&d->authd);
 	sip_flow_keys_unref(d->keys);
 	sa_table_free(d->sas);
+	net_quota_free(d->quota);
+	net_rates_free(d->rates);
 	mem_wipe(d->nonce_key, sizeof(d->nonce_key));
 	renew_free(d->renew);
 	seen_free(d->seen);

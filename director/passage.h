@@ -46,6 +46,7 @@ struct question {
 	struct director_worker	*w;
 	struct sip_held		*held;
 	bool			 asked_again;	/* the next answer frees it */
+	bool			 spent;		/* it counts among what its user has sent */
 	bool			 waited;	/* all was decided, and only DNS was missing */
 	enum home_proof		 proof;
 	struct authd_user	 principal;
@@ -86,6 +87,7 @@ struct passage {
 	struct sipae_credentials sipae;
 	uint32_t		 sa, endpoint;	/* HOME_PROOF_OK by signature; 0: by Digest */
 	uint64_t		 context;	/* of the handshake that goes on */
+	bool			 spent;		/* … now, or when it was taken up before */
 	struct sip_note		 note;
 	const char		*unresolved;	/* SRV records without which the plan has no target */
 };

@@ -593,6 +593,7 @@ keep(struct passage *p)
 		q->principal = p->principal;
 		q->proof = HOME_PROOF_OK;
 	}
+	q->spent |= p->spent;
 	q->held = sip_relay_hold(p->w->relay, p->from, p->m);
 	q->asked_again = true;
 	return q;

@@ -11,6 +11,7 @@
 #include "common/hash.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "director/crowd.h"
 #include "director/links.h"
 #include "director/passage.h"
 #include "director/routes.h"
@@ -481,6 +482,28 @@ note_flags(struct passage *p)
 		p->note.word[NOTE_FLAGS] |= NOTE_KEEP_ALIVE;
 }
 
+/*
+ * One request more of the user who has proved to send it, once, however often it is taken up again. A REGISTER
+ * is what everything else hangs on, and comes seldom. False: refused.
+ */
+static bool
+within_rate(struct passage *p)
+{
+	bool urgent = !span_is_empty(p->m->to.tag) || p->m->method_id == POLICY_METHOD_REGISTER;
+	char extra[40];
+	unsigned wait;
+
+	if (p->facts.proof != HOME_PROOF_OK || (p->asked != NULL && p->asked->spent))
+		return true;
+	p->spent = true;
+	if (crowd_takes(p->w, p->principal.aor, urgent, &wait))
+		return true;
+	sip_edit_clear(p->m);
+	snprintf(extra, sizeof(extra), "Retry-After: %u\r\n", wait);
+	sip_relay_refuse(p->w->relay, p->from, p->m, POLICY_REASON_RATE_LIMIT, NULL, span_str(extra), &p->note);
+	return false;
+}
+
 void
 passage_take_up(struct director_worker *w, struct sip_link *from, struct sip_message *m, struct question *asked)
 {
@@ -489,7 +512,7 @@ passage_take_up(struct director_worker *w, struct sip_link *from, struct sip_mes
 
 	gather(&p);
 	note_flags(&p);
-	if (edge_refused(&p))
+	if (edge_refused(&p) || !within_rate(&p))
 		return;
 	d = homes_decide(&p.facts);
 	if (d.verdict == HOME_CHALLENGE && p.trouble != POLICY_REASON_UNDECIDED) {
@@ -547,5 +570,5 @@ request(struct sip_relay *r, struct sip_link *from, struct sip_message *m)
 const struct sip_relay_ops director_relay_ops = {
 	.request = request, .response = reply_response, .believed = reply_believed, .made = reply_made,
 	.opened = link_opened, .closed = link_closed, .refused = link_refused,
-	.turned_away = link_turned_away
+	.admits = crowd_admits, .turned_away = link_turned_away
 };

@@ -97,7 +97,11 @@ link_limits(const struct director_config *c, bool clients)
 	l.frame.credentials = (uint32_t)c->max_credentials;
 	if (l.frame.head > l.frame.message)
 		l.frame.head = l.frame.message;
+	/* one that floods leaves room for what the others, and the clients, have to say */
+	l.requests = (uint32_t)c->max_transactions / 2 + 1;
 	if (clients) {
+		l.rate = (struct net_rate){ (uint32_t)c->user_rate, (uint32_t)c->burst * 1000 };
+		l.requests = (uint32_t)c->user_requests;
 		l.stream.queue_max = queue / 4;
 		l.stream.queue_high = queue / 8;
 		l.first_message_ms = (unsigned)c->first_message_time * 1000;
@@ -150,7 +154,8 @@ make_face(struct director_worker *w, size_t i)
 
 	w->face[i] = (struct sip_face){
 		.name = w->name, .port = net_addr_port(&d->addr), .side = POLICY_SIDE_INNER,
-		.limits = link_limits(w->config, d->admits != DOOR_SERVERS), .tag = (unsigned)i
+		.limits = link_limits(w->config, d->admits != DOOR_SERVERS), .tag = (unsigned)i,
+		.clients = d->admits != DOOR_SERVERS
 	};
 	w->faces[w->nfaces++] = &w->face[i];
 	if (w->out == NULL && d->admits != DOOR_CLIENTS)
@@ -162,7 +167,7 @@ make_dns(struct net_loop *loop, const struct director_config *c)
 {
 	const char *servers[17] = { NULL };
 	struct net_dns_config dc = {
-		.timeout_ms = 2000, .tries = 2, .ttl_min = 30, .ttl_max = 3600, .negative_ttl = 60, .cache_max = 3000
+		.timeout_ms = 2000, .tries = 2, .ttl_min = 30, .ttl_max = 3600, .negative_ttl = 60, .cache_max = DIRECTOR_DNS_CACHE
 	};
 
 	for (size_t i = 0; i < c->dns_servers.n && i < 16; i++)
@@ -209,6 +214,8 @@ director_worker_start(struct net_worker *worker, void *arg)
 	worker->owner = w;
 	limits.links = (uint32_t)d->config->max_connections;
 	limits.transactions = (uint32_t)d->config->max_transactions;
+	limits.handshakes = (uint32_t)d->config->max_handshakes;
+	limits.hop_queue = (uint32_t)d->config->max_hop_queue;
 	limits.connect_ms = (unsigned)d->config->connect_time * 1000;
 	limits.failover_ms = (unsigned)d->config->failover_time * 1000;
 	limits.request_ms = limits.invite_first_ms = (unsigned)d->config->request_time * 1000;
@@ -230,6 +237,7 @@ director_worker_start(struct net_worker *worker, void *arg)
 	w->sweep.fire = sweep;
 	if (worker->id == 0)
 		net_timer_set(worker->loop, &w->sweep, SWEEP_MS);
+	w->server_limits = link_limits(d->config, false);
 	w->door_of = xcalloc(n, sizeof(*w->door_of));
 	for (size_t i = 0; i < n; i++) {
 		make_face(w, i);

@@ -30,7 +30,8 @@ edge_gauge_limits(const struct edge_config *c)
 		{ STATS_LIMIT_LINK_QUEUE, l->link_queue * 1024 }, { STATS_LIMIT_HOPS, (int)relay.hops },
 		{ STATS_LIMIT_ANSWERS, SIP_ANSWERS_MAX }, { STATS_LIMIT_DNS_CACHE, c->dns_cache },
 		{ STATS_LIMIT_DNS_QUERIES, NET_DNS_FLIGHT_MAX }, { STATS_LIMIT_DISCOVERED, c->discovered.partners },
-		{ STATS_LIMIT_DISCOVERED_RATE, c->discovered.rate }, { STATS_LIMIT_ADDRESSEES, c->discovered.addressees }
+		{ STATS_LIMIT_DISCOVERED_RATE, c->discovered.rate }, { STATS_LIMIT_ADDRESSEES, c->discovered.addressees },
+		{ STATS_LIMIT_REFUSAL_LINES, c->log_refusals }, { STATS_LIMIT_CONTROL_CLIENTS, CONTROL_CLIENTS }
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)

@@ -64,6 +64,67 @@ net_rate_wait(uint64_t until, const struct net_rate *rate, uint64_t now_ms)
 	return until + one > from ? (unsigned)((until + one - from) / 1000000) + 1 : 1;
 }
 
+/* ---- rates of many: sets of a few, each with a lock that it shares with others ---- */
+
+#define WAYS	8
+
+struct busy {
+	uint64_t	key;		/* 0: free */
+	uint64_t	until;
+};
+
+struct net_rates {
+	pthread_mutex_t	 lock[PARTS];
+	uint32_t	 nsets;		/* a power of two */
+	struct busy	(*set)[WAYS];
+};
+
+struct net_rates *
+net_rates_new(uint32_t entries)
+{
+	struct net_rates *t = xcalloc(1, sizeof(*t));
+
+	for (t->nsets = 1; t->nsets < entries / WAYS; t->nsets *= 2)
+		;
+	t->set = xcalloc(t->nsets, sizeof(*t->set));
+	for (unsigned i = 0; i < PARTS; i++)
+		pthread_mutex_init(&t->lock[i], NULL);
+	return t;
+}
+
+void
+net_rates_free(struct net_rates *t)
+{
+	if (t == NULL)
+		return;
+	for (unsigned i = 0; i < PARTS; i++)
+		pthread_mutex_destroy(&t->lock[i]);
+	free(t->set);
+	free(t);
+}
+
+bool
+net_rates_spend(struct net_rates *t, uint64_t key, const struct net_rate *rate, uint64_t now_ms, bool urgent, unsigned *wait)
+{
+	uint32_t at = (uint32_t)key & (t->nsets - 1);
+	struct busy *b = t->set[at];
+	bool good;
+
+	if (rate->per_second == 0)
+		return true;
+	pthread_mutex_lock(&t->lock[at % PARTS]);
+	for (unsigned i = 0; i < WAYS && b->key != key; i++)
+		if (t->set[at][i].key == key || t->set[at][i].until < b->until)
+			b = &t->set[at][i];
+	if (b->key != key)
+		*b = (struct busy){ .key = key };
+	good = net_rate_take(&b->until, rate, now_ms, urgent);
+	if (!good)
+		*wait = net_rate_wait(b->until, rate, now_ms);
+	pthread_mutex_unlock(&t->lock[at % PARTS]);
+	return good;
+}
+
 /* ---- the table ---- */
 
 struct net_quota *

@@ -30,6 +30,17 @@ bool	 net_rate_take(uint64_t *until, const struct net_rate *, uint64_t now_ms, b
 /* After how many seconds one that is not urgent would be taken; at least 1. */
 unsigned net_rate_wait(uint64_t until, const struct net_rate *, uint64_t now_ms);
 
+/*
+ * The same of many, by key, whether they hold anything or not. Whoever has been quiet for the
+ * time of a burst need not be remembered, so the table has a fixed size: when more are busy than
+ * it has entries, the one that is nearest to its whole burst is forgotten. Any thread.
+ */
+struct net_rates;
+struct net_rates *net_rates_new(uint32_t entries);
+void	 net_rates_free(struct net_rates *);	/* NULL: nothing */
+/* net_rate_take() of key (not 0). *wait: net_rate_wait() when it is false. */
+bool	 net_rates_spend(struct net_rates *, uint64_t key, const struct net_rate *, uint64_t now_ms, bool urgent, unsigned *wait);
+
 /* ---- so many at once ---- */
 
 struct net_quota;

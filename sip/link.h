@@ -42,6 +42,7 @@ struct sip_face {
 	struct net_tls_ctx	*client;	/* NULL: never dials */
 	struct sip_link_limits	 limits;
 	unsigned		 tag;		/* the owner's: which door */
+	bool			 clients;	/* inside: who connects need not be a server, and is refused before servers are */
 };
 
 uint64_t	 sip_link_id(const struct sip_link *);

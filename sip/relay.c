@@ -161,7 +161,7 @@ relay_message_give(struct sip_relay *r, struct sip_message *m)
 static bool
 is_full(const struct sip_relay *r, const struct sip_face *face, enum stats_limit *limit)
 {
-	bool outer = face->side == POLICY_SIDE_OUTER;
+	bool outer = face->side == POLICY_SIDE_OUTER || face->clients;
 
 	*limit = STATS_LIMIT_CONNECTIONS;
 	if (slots_count(r->links) >= r->limits.links - (outer ? r->limits.links / 16 : 0))

@@ -13,7 +13,7 @@
  * record, fail-over, time-outs, mail to other workers. Its owner (edge or
  * Director) decides what happens to a request, and edits.
  *
- * Under load it sheds in this order (design 10): new connections from outside, when 7/8 of the
+ * Under load it sheds in this order (design 10): new connections from outside and of clients, when 7/8 of the
  * transactions are in use or 15/16 of the connections; requests outside of dialogs, at
  * 15/16 of the transactions; then the rest. What is in progress is kept.
  */

@@ -1,7 +1,6 @@
 """crowd - the limits on connections and messages, at the limit and one past it; and
 a good client beside each attack, whose service is measured. Run by crowd.sh."""
 
-import select
 import socket
 import ssl
 import sys
@@ -9,54 +8,14 @@ import threading
 import time
 
 from hostile import NET, PARTNERS, T, USERS, World, run
-from crowd_tools import Inside, asks, give_all, metric
+from crowd_tools import GENEROUS, Inside, asks, ended, give_all, hello, hits, left, metric, plain, stays
 from sipnet import Closed, Silent, client_context, dial, request
 
 HERE, NEAR, AWAY = NET + ".40.1", NET + ".40.77", NET + ".41.1"      # two of one block, one of another
 CAROL = "sip:carol@contoso.example"
-GENEROUS = 5.0                                                      # seconds; more than any noise
-
-
-def hits(edge, limit):
-    return metric(edge, 'sallyport_limit_hits_total{limit="%s"}' % limit)
-
-
-def plain(source, addr=USERS):
-    """A TCP connection and no more; None if it is closed at once."""
-    host, port = addr.rsplit(":", 1)
-    s = socket.socket()
-    s.bind((source, 0))
-    s.connect((host, int(port)))
-    return s
-
-
-def ended(s, seconds):
-    """Does the far end close it in that time?"""
-    try:
-        return bool(select.select([s], [], [], seconds)[0]) and s.recv(1, socket.MSG_PEEK) == b""
-    except OSError:
-        return True
-
-
-def stays(n, make, seconds=0.3):
-    """n of them, one after the other; which of them stay."""
-    all_ = [make() for _ in range(n)]
-    time_out = time.monotonic() + GENEROUS
-    while time.monotonic() < time_out and not any(ended(s, 0) for s in all_):
-        time.sleep(0.02)
-    return all_, [not ended(s, seconds if s is all_[-1] else 0) for s in all_]
 
 
 # ---- at the limit, and one past it ----
-
-def left(edge, n):
-    """Waits until so many connections are left; one of them is the Director's."""
-    end = time.monotonic() + GENEROUS
-    while metric(edge, 'sallyport_worker_connections{worker="0"}') != n:
-        if time.monotonic() > end:
-            raise RuntimeError("who left is counted still")
-        time.sleep(0.02)
-
 
 def connections():
     world = World("connections", "connections = 34; connections_block = 5; connections_partner = 3; handshake = 30;",
@@ -66,15 +25,15 @@ def connections():
     left(edge, 1)
 
     def block():
-        held, there = stays(6, lambda: plain(HERE))
-        other = plain(NEAR)
+        held, there = stays(6, lambda: plain(HERE, USERS))
+        other = plain(NEAR, USERS)
         if there != [True] * 5 + [False] or not ended(other, GENEROUS):
             return there
         if not edge.logged("reason=connection-limit", 'detail="connections-block"', count=2) or hits(edge, "connections-block") != 2:
             return "not told"
         held[0].close()
         left(edge, 5)
-        held += [plain(HERE)] + [plain(AWAY) for _ in range(4)]
+        held += [plain(HERE, USERS)] + [plain(AWAY, USERS) for _ in range(4)]
         good = not any(ended(s, 0.1) for s in held[6:])
         give_all(held)
         return good or "no room was made, or another block is counted as well"
@@ -82,10 +41,10 @@ def connections():
     left(edge, 1)
 
     def door():
-        there = [plain(NET + ".%d.1" % (50 + i)) for i in range(9)]
+        there = [plain(NET + ".%d.1" % (50 + i), USERS) for i in range(9)]
         if any(ended(s, 0.1) for s in there):
             return "fewer"
-        good = ended(plain(NET + ".70.1"), GENEROUS) and hits(edge, "connections-door") == 1
+        good = ended(plain(NET + ".70.1", USERS), GENEROUS) and hits(edge, "connections-door") == 1
         # the other door has its own
         dial(PARTNERS, cert="partner-edge-outer", source=NET + ".70.1").close()
         give_all(there)
@@ -261,17 +220,6 @@ def attacker(n, block=100):
     return "%s.%d.%d" % (NET, block + n % 100, 1 + n % 200)
 
 
-def hello():
-    """The first bytes of a handshake."""
-    out = ssl.MemoryBIO()
-    tls = client_context().wrap_bio(ssl.MemoryBIO(), out, server_hostname="sip.example.com")
-    try:
-        tls.do_handshake()
-    except ssl.SSLWantReadError:
-        pass
-    return out.read()
-
-
 def beside():
     world = World("beside", "connections = 600; connections_block = 30; handshakes = 200; handshake = 3; first_message = 3;"
                   " message = 2; user_queue = 64; user_rate = 40; burst = 5; sign_in = 300; request = 10;", workers=2)
@@ -289,7 +237,7 @@ def beside():
     def connection_flood(end):
         socks = []
         while time.monotonic() < end:
-            socks += [plain(NET + ".45.%d" % (1 + len(socks) % 250)) for _ in range(10)]
+            socks += [plain(NET + ".45.%d" % (1 + len(socks) % 250), USERS) for _ in range(10)]
             if len(socks) > 500:
                 give_all(socks[:100])
                 del socks[:100]
@@ -303,7 +251,7 @@ def beside():
         while time.monotonic() < end:
             for n in range(n, n + 3):
                 try:
-                    s = plain(attacker(n))
+                    s = plain(attacker(n), USERS)
                     s.send(b"\x16\x03\x01")
                     socks.append(s)
                 except OSError:
@@ -315,7 +263,7 @@ def beside():
     T.run("handshakes begun from many blocks, and left so", lambda: during(half_open))
 
     def slow_handshakes(end):
-        bytes_, socks, at = hello(), [plain(attacker(i)) for i in range(30)], 0
+        bytes_, socks, at = hello(), [plain(attacker(i), USERS) for i in range(30)], 0
         while time.monotonic() < end + 2:
             for s in socks:
                 try:
@@ -410,7 +358,7 @@ def beside():
     T.run("one user who floods with messages; each has its answer", lambda: during(message_flood))
 
     def tiny_records(end):
-        inner, outer, raw, done = ssl.MemoryBIO(), ssl.MemoryBIO(), plain(attacker(2)), 0
+        inner, outer, raw, done = ssl.MemoryBIO(), ssl.MemoryBIO(), plain(attacker(2), USERS), 0
         tls, answers = client_context().wrap_bio(inner, outer, server_hostname="sip.example.com"), b""
         raw.settimeout(GENEROUS)
         while True:

@@ -2,10 +2,16 @@
 
 import os
 import re
+import select
+import socket
+import ssl
 import subprocess
 import threading
+import time
 
-from sipnet import BUILD, Closed, Silent, request
+from sipnet import BUILD, Closed, Silent, client_context, request
+
+GENEROUS = 5.0      # seconds; more than any noise
 
 
 class Locked:
@@ -78,7 +84,8 @@ class Inside:
 
 
 def metric(edge, name):
-    text = subprocess.run([os.path.join(BUILD, "sallyportctl"), "--socket", os.path.join(edge.dir, "edge.sock"), "metrics"],
+    socket_ = os.path.join(edge.dir, getattr(edge, "socket", "edge.sock"))
+    text = subprocess.run([os.path.join(BUILD, "sallyportctl"), "--socket", socket_, "metrics"],
                           check=True, capture_output=True, text=True).stdout
     found = re.search(r"^%s (\d+)$" % re.escape(name), text, re.M)
     return int(found.group(1)) if found else 0
@@ -99,3 +106,53 @@ def give_all(socks):
             s.close()
         except OSError:
             pass
+
+
+def hits(edge, limit):
+    return metric(edge, 'sallyport_limit_hits_total{limit="%s"}' % limit)
+
+
+def plain(source, addr):
+    """A TCP connection and no more; None if it is closed at once."""
+    host, port = addr.rsplit(":", 1)
+    s = socket.socket()
+    s.bind((source, 0))
+    s.connect((host, int(port)))
+    return s
+
+
+def ended(s, seconds):
+    """Does the far end close it in that time?"""
+    try:
+        return bool(select.select([s], [], [], seconds)[0]) and s.recv(1, socket.MSG_PEEK) == b""
+    except OSError:
+        return True
+
+
+def stays(n, make, seconds=0.3):
+    """n of them, one after the other; which of them stay."""
+    all_ = [make() for _ in range(n)]
+    time_out = time.monotonic() + GENEROUS
+    while time.monotonic() < time_out and not any(ended(s, 0) for s in all_):
+        time.sleep(0.02)
+    return all_, [not ended(s, seconds if s is all_[-1] else 0) for s in all_]
+
+
+def left(edge, n):
+    """Waits until so many connections are left; one of them is the Director's."""
+    end = time.monotonic() + GENEROUS
+    while metric(edge, 'sallyport_worker_connections{worker="0"}') != n:
+        if time.monotonic() > end:
+            raise RuntimeError("who left is counted still")
+        time.sleep(0.02)
+
+
+def hello(name="sip.example.com"):
+    """The first bytes of a handshake."""
+    out = ssl.MemoryBIO()
+    tls = client_context().wrap_bio(ssl.MemoryBIO(), out, server_hostname=name)
+    try:
+        tls.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return out.read()

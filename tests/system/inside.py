@@ -678,26 +678,32 @@ def accounts():
     other.stop()
 
 
-prepare()
-try:
-    director = Director("director")
-    for name, fn in (("relayed challenges", relayed), ("registration", registration), ("dialog", dialog), ("a client inside", inside_client), ("ways", ways),
-                     ("both", both_on_one_port), ("realm", one_realm), ("accounts", accounts),
-                     ("other accounts", other_accounts)):
-        T.run(name, fn)
-    director.stop()
-    director = Director("failing")
-    for name, fn in (("failover", failover), ("a slow authd", slow_authd)):
-        T.run(name, fn)
-    director.stop()
-    T.run("slow DNS", slow_dns)
-    director = Director("changing")
-    for name, fn in (("crossing", crossing), ("secrets", secrets), ("reload", reload), ("stop", stop)):
-        T.run(name, fn)
-finally:
-    for e in list(sipnet.Edge.running):
-        e.stop()
-for name in ("director", "failing", "slow-dns", "no-dns", "changing", "both", "realm", "accounts"):
-    log = open(os.path.join(RUN, name, "log"), errors="replace").read()
-    T.check("%s: no sanitizer complained" % name, "Sanitizer" not in log and "runtime error" not in log)
-sys.exit(1 if T.failed else 0)
+def main():
+    global director
+    prepare()
+    try:
+        director = Director("director")
+        for name, fn in (("relayed challenges", relayed), ("registration", registration), ("dialog", dialog), ("a client inside", inside_client), ("ways", ways),
+                         ("both", both_on_one_port), ("realm", one_realm), ("accounts", accounts),
+                         ("other accounts", other_accounts)):
+            T.run(name, fn)
+        director.stop()
+        director = Director("failing")
+        for name, fn in (("failover", failover), ("a slow authd", slow_authd)):
+            T.run(name, fn)
+        director.stop()
+        T.run("slow DNS", slow_dns)
+        director = Director("changing")
+        for name, fn in (("crossing", crossing), ("secrets", secrets), ("reload", reload), ("stop", stop)):
+            T.run(name, fn)
+    finally:
+        for e in list(sipnet.Edge.running):
+            e.stop()
+    for name in ("director", "failing", "slow-dns", "no-dns", "changing", "both", "realm", "accounts"):
+        log = open(os.path.join(RUN, name, "log"), errors="replace").read()
+        T.check("%s: no sanitizer complained" % name, "Sanitizer" not in log and "runtime error" not in log)
+    sys.exit(1 if T.failed else 0)
+
+
+if __name__ == "__main__":
+    main()

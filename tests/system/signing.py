@@ -651,7 +651,7 @@ def main():
                          ("inside, without REGISTER", inside_without_register)):
             T.run(name, fn)
         director.stop()
-        director = Director("refreshed", "sipae = { refresh = 1; };")
+        director = Director("refreshed", "sipae = { refresh = 1; }; limits = { user_rate = 0; };")
         T.run("directory", directory)
         director.stop()
         director = Director("guessing", "guessing = { user_and_source = 3; user = 5; source = 6; forget = 3600; };")

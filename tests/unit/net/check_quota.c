@@ -105,6 +105,39 @@ START_TEST(a_rate_lets_through_what_it_says)
 }
 END_TEST
 
+START_TEST(rates_of_many)
+{
+	static const struct net_rate rate = { 10, 2000 }, none = { 0, 0 };
+	struct net_rates *t = net_rates_new(16);
+	uint64_t now = 1000000;
+	unsigned n = 0, wait = 0;
+
+	/* as one alone: 20 at once, of which an eighth is for what is urgent */
+	while (net_rates_spend(t, 7, &rate, now, false, &wait))
+		n++;
+	ck_assert_uint_eq(n, 17);
+	ck_assert_uint_eq(wait, 1);
+	while (net_rates_spend(t, 7, &rate, now, true, &wait))
+		n++;
+	ck_assert_uint_eq(n, 20);
+	/* nobody else suffers by it, also not who is in the same set */
+	ck_assert(net_rates_spend(t, 9, &rate, now, false, &wait));
+	ck_assert(net_rates_spend(t, 8, &rate, now, false, &wait));
+	/* others who say a little do not make the table forget the one who says much */
+	for (uint64_t key = 100; key < 1100; key++)
+		ck_assert(net_rates_spend(t, key, &rate, now, false, &wait));
+	ck_assert(!net_rates_spend(t, 7, &rate, now, true, &wait));
+	/* after a second there is room for ten again */
+	for (n = 0; net_rates_spend(t, 7, &rate, now + 1000, true, &wait); n++)
+		;
+	ck_assert_uint_eq(n, 10);
+	for (n = 0; n < 1000; n++)
+		ck_assert(net_rates_spend(t, 7, &none, now, false, &wait));
+	net_rates_free(t);
+	net_rates_free(NULL);
+}
+END_TEST
+
 START_TEST(all_who_share_a_key_share_its_rate)
 {
 	static const struct net_rate rate = { 1, 4000 };
@@ -193,7 +226,7 @@ END_TEST
 int
 main(void)
 {
-	const TTest *tests[] = { at_the_limit_and_one_past_it, blocks_are_prefixes, a_rate_lets_through_what_it_says,
+	const TTest *tests[] = { rates_of_many, at_the_limit_and_one_past_it, blocks_are_prefixes, a_rate_lets_through_what_it_says,
 		all_who_share_a_key_share_its_rate, many_threads_never_hold_more, a_table_grows_with_what_is_held };
 
 	return unit_run("quota", tests, sizeof(tests) / sizeof(tests[0]));
