@@ -201,9 +201,13 @@ print_diff_json(const struct policydiff *d, struct span was, struct span now)
 	puts("\n]}");
 }
 
-static void
-print_diff(const struct policydiff *d, struct span was, struct span now, bool lines)
+void
+ctl_print_diff(const struct policydiff *d, struct span was, struct span now, bool json, bool lines)
 {
+	if (json) {
+		print_diff_json(d, was, now);
+		return;
+	}
 	if (policydiff_count(d) == 0)
 		puts(span_eq(was, now) ? "no difference" : "no difference in what they say");
 	for (size_t i = 0; i < policydiff_count(d); i++) {
@@ -266,10 +270,8 @@ ctl_policy_diff(int argc, char **argv)
 		free(dir);
 		err = d != NULL ? SP_OK : SP_EINVAL;
 	}
-	if (err == SP_OK && s.json)
-		print_diff_json(d, policystore_span(&was), policystore_span(&now));
-	else if (err == SP_OK)
-		print_diff(d, policystore_span(&was), policystore_span(&now), s.lines);
+	if (err == SP_OK)
+		ctl_print_diff(d, policystore_span(&was), policystore_span(&now), s.json, s.lines);
 	policydiff_free(d);
 	policystore_text_fini(&was);
 	policystore_text_fini(&now);

@@ -21,7 +21,7 @@
 
 enum {
 	OPT_STORE = 256, OPT_POLICY, OPT_SOCKET, OPT_AUTHOR, OPT_NOTE, OPT_CANDIDATE, OPT_BASE, OPT_MAX, OPT_KNOWN, OPT_JSON,
-	OPT_LINES, OPT_NO_EDGE
+	OPT_LINES, OPT_NO_EDGE, OPT_EDGE_CONF, OPT_DIRECTOR_CONF, OPT_OUTPUT, OPT_DRY_RUN, OPT_COMMIT
 };
 
 static const struct option options[] = {
@@ -37,6 +37,11 @@ static const struct option options[] = {
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "lines", no_argument, NULL, OPT_LINES },
 	{ "no-edge", no_argument, NULL, OPT_NO_EDGE },
+	{ "edge-conf", required_argument, NULL, OPT_EDGE_CONF },
+	{ "director-conf", required_argument, NULL, OPT_DIRECTOR_CONF },
+	{ "output", required_argument, NULL, OPT_OUTPUT },
+	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
+	{ "commit", no_argument, NULL, OPT_COMMIT },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 }
 };
@@ -94,6 +99,11 @@ take_option(struct ctl_store *s, int c)
 	case OPT_JSON:		s->json = true; break;
 	case OPT_LINES:		s->lines = true; break;
 	case OPT_NO_EDGE:	s->no_edge = true; break;
+	case OPT_EDGE_CONF:	s->edge_conf = optarg; break;
+	case OPT_DIRECTOR_CONF:	s->director_conf = optarg; break;
+	case OPT_OUTPUT:	s->output = optarg; break;
+	case OPT_DRY_RUN:	s->dry_run = true; break;
+	case OPT_COMMIT:	s->commit = true; break;
 	case 'h':		s->help = true; break;
 	case OPT_BASE:
 		return take_number(optarg, &s->base) ? EX_OK : ctl_misused("--base expects the number of a version, not", optarg);

@@ -15,7 +15,8 @@ struct ctl_store {
 	const char		*dir, *policy, *socket;
 	const char		*author, *note, *candidate, *known;
 	uint64_t		 base, max;
-	bool			 json, lines, no_edge, help;
+	const char		*edge_conf, *director_conf, *output;	/* of export and import; NULL: not given */
+	bool			 json, lines, no_edge, help, dry_run, commit;
 	char			 login[POLICYSTORE_NAME_MAX + 1];	/* default author; a name for a candidate too */
 	struct conf_errors	*errs;
 	struct policystore	*store;
@@ -41,6 +42,10 @@ extern const char ctl_store_help[];
 void	ctl_print_change(const struct policy_change *, bool json);
 /* What a change of the policy in force has led to. */
 void	ctl_print_done(const struct ctl_store *, enum policy_action, uint64_t version);
+
+struct policydiff;	/* admin/policydiff.h */
+/* What the newer of two texts says other than the older, as people or, an object and a newline, as programs read it. */
+void	ctl_print_diff(const struct policydiff *, struct span was, struct span now, bool json, bool lines);
 
 int	ctl_block(int argc, char **argv);
 int	ctl_unblock(int argc, char **argv);

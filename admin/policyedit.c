@@ -12,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "admin/conftokens.h"
 #include "admin/policydiff.h"
 #include "admin/policyfile.h"
 #include "common/conf.h"
@@ -19,149 +20,9 @@
 #include "common/mem.h"
 #include "policy/domain.h"
 
-/* ---- tokens ---- */
-
-enum token_kind { TOKEN_END = 0, TOKEN_WORD, TOKEN_STRING, TOKEN_PUNCT };
-
-struct token {
-	enum token_kind	 kind;
-	size_t		 at, end;	/* in the text */
-};
-
-struct scan {
-	struct span	 text;
-	size_t		 at;
-	struct token	 now;
-};
-
-static size_t
-find_text(struct span text, size_t from, const char *what)
-{
-	size_t n = strlen(what);
-
-	for (; from + n <= text.n; from++)
-		if (memcmp(text.p + from, what, n) == 0)
-			return from + n;
-	return text.n;
-}
-
-static bool
-starts(const struct scan *s, const char *what)
-{
-	size_t n = strlen(what);
-
-	return s->text.n - s->at >= n && memcmp(s->text.p + s->at, what, n) == 0;
-}
-
-static void
-skip_space(struct scan *s)
-{
-	while (s->at < s->text.n) {
-		if (strchr(" \t\r\n\f", s->text.p[s->at]) != NULL && s->text.p[s->at] != '\0')
-			s->at++;
-		else if (s->text.p[s->at] == '#' || starts(s, "//") || starts(s, "@include"))
-			s->at = find_text(s->text, s->at, "\n");
-		else if (starts(s, "/*"))
-			s->at = find_text(s->text, s->at + 2, "*/");
-		else
-			return;
-	}
-}
-
-static void
-next(struct scan *s)
-{
-	static const char words[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-*+.";
-	struct token *t = &s->now;
-
-	skip_space(s);
-	t->at = s->at;
-	if (s->at >= s->text.n) {
-		t->kind = TOKEN_END;
-	} else if (s->text.p[s->at] == '"') {
-		t->kind = TOKEN_STRING;
-		for (s->at++; s->at < s->text.n && s->text.p[s->at] != '"'; s->at++)
-			if (s->text.p[s->at] == '\\' && s->at + 1 < s->text.n)
-				s->at++;
-		s->at += s->at < s->text.n;
-	} else if (s->text.p[s->at] != '\0' && strchr(words, s->text.p[s->at]) != NULL) {
-		t->kind = TOKEN_WORD;
-		while (s->at < s->text.n && s->text.p[s->at] != '\0' && strchr(words, s->text.p[s->at]) != NULL)
-			s->at++;
-	} else {
-		t->kind = TOKEN_PUNCT;
-		s->at++;
-	}
-	t->end = s->at;
-}
-
-static bool
-is(const struct scan *s, char c)
-{
-	return s->now.kind == TOKEN_PUNCT && s->text.p[s->now.at] == c;
-}
-
-static bool
-opens(const struct scan *s)
-{
-	return is(s, '[') || is(s, '(') || is(s, '{');
-}
-
-static bool
-closes(const struct scan *s)
-{
-	return is(s, ']') || is(s, ')') || is(s, '}');
-}
-
-/* Over one value, with all that is in it; s stands behind it then. */
-static void
-skip_value(struct scan *s)
-{
-	unsigned deep = 0;
-
-	if (s->now.kind == TOKEN_STRING) {
-		while (s->now.kind == TOKEN_STRING)	/* texts beside one another are one */
-			next(s);
-		return;
-	}
-	do {
-		deep += opens(s);
-		deep -= closes(s) && deep > 0;
-		next(s);
-	} while (deep > 0 && s->now.kind != TOKEN_END);
-}
-
-/* s stands at the first token of a group's inside: at the value of that setting, if it has it. */
-static bool
-find_setting(struct scan *s, const char *name)
-{
-	while (s->now.kind != TOKEN_END && !closes(s)) {
-		struct span word = span_of(s->text.p + s->now.at, s->now.end - s->now.at);
-		bool named = s->now.kind == TOKEN_WORD;
-
-		next(s);
-		if (named && (is(s, '=') || is(s, ':'))) {
-			next(s);
-			if (span_iis(word, name))
-				return true;
-			skip_value(s);
-		}
-	}
-	return false;
-}
-
-static struct scan
-begin(struct span text)
-{
-	struct scan s = { .text = text };
-
-	next(&s);
-	return s;
-}
-
 /* The text that stands in the token; false: with escapes, or none. */
 static bool
-text_of(const struct scan *s, struct span *out)
+text_of(const struct conftokens *s, struct span *out)
 {
 	if (s->now.kind != TOKEN_STRING || s->now.end - s->now.at < 2)
 		return false;
@@ -300,28 +161,28 @@ struct list {
 static void
 read_list(struct span text, const char *name, struct list *l)
 {
-	struct scan s = begin(text);
+	struct conftokens s = conftoken_begin(text);
 	size_t room = 0;
 
-	*l = (struct list){ .there = find_setting(&s, name) };
+	*l = (struct list){ .there = conftoken_find(&s, name) };
 	if (!l->there)
 		return;
 	l->lone = s.now.kind == TOKEN_STRING;
 	l->open = l->lone ? s.now.at : s.now.end;
 	if (!l->lone)
-		next(&s);
+		conftoken_next(&s);
 	while (s.now.kind == TOKEN_STRING) {
 		struct element e = { s.now.at, s.now.end, SPAN_NONE, 0 };
 
 		if (!text_of(&s, &e.text))
 			e.text = SPAN_NONE;
-		for (next(&s); s.now.kind == TOKEN_STRING; next(&s)) {
+		for (conftoken_next(&s); s.now.kind == TOKEN_STRING; conftoken_next(&s)) {
 			e.end = s.now.end;
 			e.text = SPAN_NONE;
 		}
-		if (is(&s, ',') && !l->lone) {
+		if (conftoken_is(&s, ',') && !l->lone) {
 			e.comma = s.now.at;
-			next(&s);
+			conftoken_next(&s);
 		}
 		if (l->n == room) {
 			room = room != 0 ? room * 2 : 64;
@@ -558,19 +419,19 @@ struct group {
 
 /* s stands behind the opening brace; at the closing one afterwards. */
 static void
-read_group(struct scan *s, struct group *g)
+read_group(struct conftokens *s, struct group *g)
 {
 	*g = (struct group){ .inside = s->now.end };
-	next(s);
-	while (s->now.kind != TOKEN_END && !is(s, '}')) {
-		struct token word = s->now;
+	conftoken_next(s);
+	while (s->now.kind != TOKEN_END && !conftoken_is(s, '}')) {
+		struct conftoken word = s->now;
 		struct span option = span_of(s->text.p + word.at, word.end - word.at);
 
-		next(s);
-		if (word.kind != TOKEN_WORD || !(is(s, '=') || is(s, ':')))
+		conftoken_next(s);
+		if (word.kind != TOKEN_WORD || !(conftoken_is(s, '=') || conftoken_is(s, ':')))
 			continue;
 		g->last = word.at;
-		next(s);
+		conftoken_next(s);
 		if (span_iis(option, "name"))
 			(void)text_of(s, &g->name);
 		else if (span_iis(option, "server"))
@@ -579,7 +440,7 @@ read_group(struct scan *s, struct group *g)
 			g->paused = s->now.at;
 			g->paused_end = s->now.end;
 		}
-		skip_value(s);
+		conftoken_skip_value(s);
 	}
 	g->close = s->now.at;
 }
@@ -613,19 +474,19 @@ set_paused(struct span text, const struct group *g, bool paused, size_t *n)
 static int
 pause_in(const struct policyedit *e, const char *list, const char *partner, bool paused, char **out, size_t *n)
 {
-	struct scan s = begin(e->text);
+	struct conftokens s = conftoken_begin(e->text);
 	struct wanted w = { .kind = POLICYDIFF_CHANGED, .option = "paused", .group = partner, .now = paused ? "true" : "false" };
 	char shown[512];
 
-	if (!find_setting(&s, list))
+	if (!conftoken_find(&s, list))
 		return SP_ENOENT;
-	if (is(&s, '('))
-		next(&s);
-	for (; is(&s, '{') || is(&s, ','); next(&s)) {
+	if (conftoken_is(&s, '('))
+		conftoken_next(&s);
+	for (; conftoken_is(&s, '{') || conftoken_is(&s, ','); conftoken_next(&s)) {
 		struct group g;
 		struct span title;
 
-		if (is(&s, ','))
+		if (conftoken_is(&s, ','))
 			continue;
 		read_group(&s, &g);
 		title = g.name.n != 0 ? g.name : g.server;

@@ -93,6 +93,16 @@ int	 conf_load(const char *file, const struct conf_item *items, void *out, struc
  */
 int	 conf_load_text(const char *name, struct span text, const char *dir, const struct conf_item *items, void *out,
 	    struct conf_errors *errs);
+/* Does it include any? Decided by its form alone: no file is touched. */
+bool	 conf_includes(struct span text);
+/*
+ * The text with what it includes in its place, so that it means the same without those files. name and dir
+ * as above; max: bytes of the whole. SP_OK with *out (xmalloc'ed, NUL behind it), else *out NULL and errs
+ * filled: SP_EINVAL a file that cannot be read, or whose name leads out of dir by ".."; SP_ELIMIT over max.
+ * A text that includes nothing comes out as it is.
+ */
+int	 conf_flatten(const char *name, struct span text, const char *dir, size_t max, char **out, size_t *n,
+	    struct conf_errors *errs);
 /* Free what conf_load() put into *out. Strings are wiped first: some are secrets. */
 void	 conf_unload(const struct conf_item *items, void *out);
 /*

@@ -1,0 +1,27 @@
+/*
+ * admin/ctl_portable.h - what export, import and import-lync share.
+ */
+#ifndef SALLYPORT_ADMIN_CTL_PORTABLE_H
+#define SALLYPORT_ADMIN_CTL_PORTABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "admin/ctl_store.h"
+
+struct portable;
+
+/* The whole of a file ("-": standard input), the caller's to free. SP_OK, SP_ENOENT, SP_ELIMIT, SP_EIO, said in errs. */
+int	ctl_read_file(const char *file, size_t max, char **out, size_t *n, struct conf_errors *errs);
+/* The directory of a file, the caller's to free. */
+char	*ctl_dir_of(const char *file);
+
+/*
+ * Check all of p, print what it changes, and, unless s->dry_run, make its policy a candidate and, with s->commit, put that and the
+ * settings in force: everything or nothing.
+ * members (may be NULL) prints more members of the object that --json prints, each with a comma behind it.
+ * Returns as policystore.h says.
+ */
+int	ctl_take_over(struct ctl_store *s, const struct portable *p, void (*members)(void *arg), void *arg);
+
+#endif

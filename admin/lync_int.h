@@ -1,0 +1,18 @@
+/*
+ * admin/lync_int.h - between lyncread.c, lyncxml.c and lyncmap.c. Nobody else includes it.
+ */
+#ifndef SALLYPORT_ADMIN_LYNC_INT_H
+#define SALLYPORT_ADMIN_LYNC_INT_H
+
+#include "admin/lync.h"
+
+/* A new object at the end, or NULL: there are too many. Its type's text is copied. */
+struct lync_object *lync_add(struct lync_objects *, struct span type, int line);
+/* False: too many. value p NULL: $null. */
+bool	lync_add_property(struct lync_object *, struct span name, struct span value);
+enum lync_kind lync_kind_of(struct span type);
+
+/* Text is UTF-8. As lync_read(). */
+int	lync_read_xml(const char *name, struct span text, struct lync_objects *out, struct conf_errors *errs);
+
+#endif
