@@ -853,7 +853,7 @@ start_winbind(struct authd_process *p, const int *worker, int control)
 	memcpy(theirs, worker, setup->nworkers * sizeof(*theirs));
 	theirs[setup->nworkers] = control;
 	theirs[setup->nworkers + 1] = p->directory != NULL ? directory_fd(p->directory) : -1;
-	if ((err = winbind_start(setup->winbind, setup->run_as,
+	if ((err = winbind_start(setup->winbind, setup->ntlm.nb_computer, setup->run_as,
 	    setup->log_file != NULL ? around(setup->log_file, logs) : NULL, theirs, setup->nworkers + 2, &fd)) == SP_OK)
 		p->winbind = winbind_new(setup->winbind, fd, judged);
 	free(theirs);

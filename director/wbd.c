@@ -29,8 +29,10 @@
 
 struct wbd {
 	int		 fd;
+	const char	*computer;	/* as challenges name this machine */
 	pthread_mutex_t	 lock;		/* of what follows */
 	bool		 down;		/* the domain did not answer last time */
+	bool		 compared;	/* the name that challenges give this machine with the one by which it has joined */
 	unsigned	 nthreads;
 	uint64_t	 until_ms[THREADS_MAX];	/* until when anybody waits for what a thread asks; 0: it asks nothing */
 };
@@ -53,6 +55,36 @@ note(struct wbd *d, const char *failure)
 		log_outside(&r, "detail", span_str(failure));
 		log_end(&r);
 	}
+}
+
+/*
+ * Domain controllers refuse a response to the challenge of another machine as they refuse a wrong password. So an
+ * administrator who gave it the wrong name is told, once winbind answers.
+ */
+static void
+compare_names(struct wbd *d, struct wbcContext *wbc)
+{
+	struct wbcInterfaceDetails *details = NULL;
+	bool already;
+
+	pthread_mutex_lock(&d->lock);
+	already = d->compared;
+	pthread_mutex_unlock(&d->lock);
+	if (already || !WBC_ERROR_IS_OK(wbcCtxInterfaceDetails(wbc, &details)))
+		return;
+	pthread_mutex_lock(&d->lock);
+	already = d->compared;
+	d->compared = true;
+	pthread_mutex_unlock(&d->lock);
+	if (!already && strcasecmp(details->netbios_name, d->computer) != 0) {
+		struct logrec r = log_begin(SP_LOG_ERROR, "winbind-name");
+
+		log_outside(&r, "joined-as", span_str(details->netbios_name));
+		log_outside(&r, "computer", span_str(d->computer));
+		log_text(&r, "detail", "the domain will call every password wrong; set ntlm.computer to the name by which this machine has joined");
+		log_end(&r);
+	}
+	wbcFreeMemory(details);
 }
 
 /* --- one question --------------------------------------------------------------------- */
@@ -113,6 +145,7 @@ ask(struct wbd *d, struct wbcContext *wbc, const struct winbind_question *q, str
 
 	memset(&p, 0, sizeof(p));
 	memset(a, 0, sizeof(*a));
+	compare_names(d, wbc);
 	copy(user, q->user);
 	copy(domain, q->domain);
 	copy(workstation, q->workstation);
@@ -246,10 +279,10 @@ serve(void *arg)
 }
 
 static void
-work(const struct winbind_conf *conf, const char *log_dir, int fd)
+work(const struct winbind_conf *conf, const char *computer, const char *log_dir, int fd)
 {
 	const struct sandbox_path logs = { log_dir, true };
-	struct wbd d = { .fd = fd };
+	struct wbd d = { .fd = fd, .computer = computer };
 	pthread_t thread;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -270,7 +303,7 @@ work(const struct winbind_conf *conf, const char *log_dir, int fd)
 }
 
 void
-wbd_keep(const struct winbind_conf *conf, const char *run_as, const char *log_dir, int fd)
+wbd_keep(const struct winbind_conf *conf, const char *computer, const char *run_as, const char *log_dir, int fd)
 {
 	int status;
 
@@ -288,7 +321,7 @@ wbd_keep(const struct winbind_conf *conf, const char *run_as, const char *log_di
 		pid_t pid = fork();
 
 		if (pid == 0) {
-			work(conf, log_dir, fd);
+			work(conf, computer, log_dir, fd);
 			_exit(EX_SOFTWARE);
 		}
 		if (pid < 0)

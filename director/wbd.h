@@ -18,9 +18,10 @@
 
 /*
  * Become the keeper: never returns. fd: our side of the pair, blocking. Ends when the other side
- * has closed. log_dir: the only place where files may be opened; NULL: none.
+ * has closed. computer: the name that challenges give this machine; when it has joined the domain by
+ * another one, which the domain takes amiss, that is logged (winbind-name). log_dir: the only place where files may be opened; NULL: none.
  */
-void	wbd_keep(const struct winbind_conf *, const char *run_as, const char *log_dir, int fd)
+void	wbd_keep(const struct winbind_conf *, const char *computer, const char *run_as, const char *log_dir, int fd)
 	    __attribute__((noreturn));
 
 #endif

@@ -322,8 +322,8 @@ winbind_fd(const struct winbind *w)
 }
 
 int
-winbind_start(const struct winbind_conf *conf, const char *run_as, const char *log_dir, const int *close_these,
-    unsigned n, int *fd)
+winbind_start(const struct winbind_conf *conf, const char *computer, const char *run_as, const char *log_dir,
+    const int *close_these, unsigned n, int *fd)
 {
 	int pair[2];
 	pid_t pid;
@@ -340,7 +340,7 @@ winbind_start(const struct winbind_conf *conf, const char *run_as, const char *l
 			if (close_these[i] >= 0)
 				close(close_these[i]);
 		close(pair[0]);
-		wbd_keep(conf, conf->user != NULL ? conf->user : run_as, log_dir, pair[1]);
+		wbd_keep(conf, computer, conf->user != NULL ? conf->user : run_as, log_dir, pair[1]);
 	}
 	close(pair[1]);
 	if (pid < 0) {

@@ -88,8 +88,11 @@ int	 winbind_fd(const struct winbind *);
 void	 winbind_ready(struct winbind *, uint64_t now_ms);
 void	 winbind_tick(struct winbind *, uint64_t now_ms);
 
-/* Fork the process that asks: *fd is for winbind_new(). log_dir: where it opens its log again. SP_OK, SP_EINVAL (logged), SP_EIO. */
-int	 winbind_start(const struct winbind_conf *, const char *run_as, const char *log_dir, const int *close_these,
-	    unsigned n, int *fd);
+/*
+ * Fork the process that asks: *fd is for winbind_new(). computer: as challenges name this machine (see wbd.h).
+ * log_dir: where it opens its log again. SP_OK, SP_EINVAL (logged), SP_EIO.
+ */
+int	 winbind_start(const struct winbind_conf *, const char *computer, const char *run_as, const char *log_dir,
+	    const int *close_these, unsigned n, int *fd);
 
 #endif

@@ -8,6 +8,8 @@
 # is started by samba_in, and sees our winbind there.
 
 samba_place=/run/samba/winbindd
+samba_winbind=ad/winbindd
+samba_services='rpc, ldap, cldap, kdc, winbindd'
 
 samba_is_here() {
 	PATH=$PATH:/usr/sbin command -v samba >/dev/null && command -v samba-tool >/dev/null &&
@@ -38,12 +40,14 @@ samba_make() {
 	  prefork children = 1
 	  ntlm auth = ntlmv2-only
 	  vfs objects = dfs_samba4 acl_xattr xattr_tdb
-	  server services = rpc, ldap, cldap, kdc, winbindd
+	  server services = $samba_services
 	  tls certfile = $LAB/pki/dc.pem
 	  tls keyfile = $LAB/pki/dc.key
 	  tls cafile = $LAB/pki/ca.pem
 	CONF
 	samba_conf=$lab_d/etc/smb.conf
+	KRB5_CONFIG=$lab_d/krb5.conf KRB5RCACHEDIR=$lab_d
+	export KRB5_CONFIG KRB5RCACHEDIR
 	{
 		samba-tool domain provision --configfile="$lab_d/seed.conf" --realm=CORP.EXAMPLE.COM --domain=CORP \
 		    --server-role=dc --dns-backend=NONE --adminpass=Admin-1pass --targetdir="$lab_d" \
@@ -90,7 +94,7 @@ samba_script='mkdir -p "$2" && mount --bind "$1" "$2" && shift 2 && exec "$@"'
 # samba_in COMMAND [ARGUMENT]...: where winbind is ours
 samba_in() {
 	# shellcheck disable=SC2086 # several words
-	$lab_unshare sh -c "$samba_script" sh "$LAB/ad/winbindd" "$samba_place" "$@"
+	$lab_unshare sh -c "$samba_script" sh "$LAB/$samba_winbind" "$samba_place" "$@"
 }
 
 # samba_start NAME COMMAND [ARGUMENT]...: as lab_start, but there
@@ -98,7 +102,7 @@ samba_start() {
 	lab_s=$1
 	shift
 	# shellcheck disable=SC2086 # several words
-	lab_start "$lab_s" $lab_unshare sh -c "$samba_script" sh "$LAB/ad/winbindd" "$samba_place" "$@"
+	lab_start "$lab_s" $lab_unshare sh -c "$samba_script" sh "$LAB/$samba_winbind" "$samba_place" "$@"
 }
 
 # Winbind vouches for a user, which it does when all the rest of it runs.
@@ -107,11 +111,146 @@ samba_answers() {
 }
 
 samba_run() {
-	PATH=$PATH:/usr/sbin lab_start dc samba -F --no-process-group -M prefork --configfile="$samba_conf" --debug-stdout
+	PATH=$PATH:/usr/sbin samba_start dc samba -F --no-process-group -M prefork --configfile="$samba_conf" --debug-stdout
+	# Winbind tells session keys to a group; the one that nobody is in stands for it.
 	lab_wait_port dc "$samba_addr" 636 && lab_wait_port dc "$samba_addr" 88 &&
-	    lab_wait 30 "winbind's answer" samba_answers
+	    lab_wait 30 "winbind's answer" samba_answers && chgrp nogroup "$LAB/ad/state/winbindd_privileged"
 }
 
 samba_tool() {
 	samba-tool "$@" --configfile="$samba_conf" -H "$LAB/ad/private/sam.ldb" >>"$LAB/ad/made" 2>&1
+}
+
+# --- those who sign in ---------------------------------------------------------
+
+# The client: Pidgin-SIPE. False: what it is made with is not here.
+samba_clients() {
+	pkg-config --exists purple libxml-2.0 2>/dev/null || return 1
+	# shellcheck disable=SC2046
+	"${CC:-cc}" -O1 -g -w -rdynamic -o "$LAB/purple" "$LAB_TOP/tests/lab/purple.c" \
+	    $(pkg-config --cflags --libs purple libxml-2.0) -ldl
+}
+
+# director_with SERVER-LINES: what says how LDAP is asked
+director_with() {
+	lab_stop director
+	world_auth_extra="keytab = \"$LAB/ad/sip.keytab\"; timeout = 8000;"
+	world_director_extra="directory = { homes = \"ldap\"; ttl = 1; timeout = 1500; };
+	ntlm = { accounts = \"winbind\"; domain = \"CORP\"; ${samba_computer:-} };
+	winbind = { user = \"nobody\"; timeout = 2000; connections = 1; };
+	sipae = { refresh = 1; };
+	ldap = {
+	    bases = [ \"dc=corp,dc=example,dc=com\" ];
+	    logins = [ \"CORP=dc=corp,dc=example,dc=com\", \"CORP.EXAMPLE.COM=dc=corp,dc=example,dc=com\" ];
+	    filter = \"(&(objectClass=user)(!(userAccountControl:1.2.840.113556.1.4.803:=2)))\";
+	    $1
+	};"
+	world_director_conf
+	samba_start director "$LAB_BUILD/sallyport-director" -f "$LAB/director.conf"
+	lab_wait_port director "$director" 5061 && lab_wait_port director "$director" 5063
+}
+
+lab_purple() {	# NAME USER@DOMAIN LOGIN PASSWORD SCHEME
+	rm -rf "$LAB/$1.home"
+	mkdir -p "$LAB/$1.home" "$LAB/roots"
+	cp "$LAB/pki/ca.pem" "$LAB/roots/ca.pem"
+	lab_start "$1" env HOME="$LAB/$1.home" KRB5CCNAME="FILE:$LAB/$1.home/tickets" "$LAB/purple" "$LAB/$1.home" "$2" "$3" \
+	    "$4" sip.example.com:443 "$edge_outer" "$LAB/roots" "$5"
+	echo quit >"$LAB/$1.goodbye"
+}
+
+# refuses NAME USER@DOMAIN LOGIN PASSWORD SCHEME EVENT WHAT
+refuses() {
+	lab_forget director
+	lab_purple "$1" "$2" "$3" "$4" "$5"
+	ok "$7" lab_wait_line "$1" '^error [0-9]+ '
+	ok "  and the log says why" lab_wait_line director "$6"
+	lab_stop "$1"
+}
+
+# signs_in SECONDS: somebody tries to sign in, and again, as a person would
+signs_in() {
+	until=$(($(date +%s) + $1))
+	while [ "$(date +%s)" -le "$until" ]; do
+		lab_purple late erin@example.com 'CORP\erin' Erin-1pass ntlm
+		lab_wait_quietly 4 lab_saw late '^connected|^error' || :
+		! lab_saw late '^connected' || return 0
+	done
+	return 1
+}
+
+# unavailable WHAT: somebody tries to sign in, and the reason names who does not answer
+unavailable() {
+	lab_forget director
+	lab_purple late erin@example.com 'CORP\erin' Erin-1pass ntlm
+	ok "$1" lab_wait_line director 'event=refused reason=domain-unavailable'
+	no "  who tried is not in" lab_saw late '^connected'
+}
+
+# --- a member of the domain ----------------------------------------------------
+
+# Where the domain is, as a member asks for it. Before lab_dns_start.
+samba_zone() {
+	lab_zone corp.example.com <<-ZONE
+	dc1                      A $samba_addr
+	_ldap._tcp               SRV 0 100 389 dc1
+	_ldap._tcp.dc._msdcs     SRV 0 100 389 dc1
+	_ldap._tcp.pdc._msdcs    SRV 0 100 389 dc1
+	_kerberos._tcp           SRV 0 100 88 dc1
+	_kerberos._tcp.dc._msdcs SRV 0 100 88 dc1
+	_kpasswd._tcp            SRV 0 100 464 dc1
+	ZONE
+}
+
+# samba_member COMMAND...: on another machine, which asks our name server
+samba_member() {
+	# shellcheck disable=SC2086 # several words
+	$lab_unshare sh -c "$samba_member_script" sh "$LAB/resolv.conf" "$@"
+}
+
+# shellcheck disable=SC2016 # the inner shell's
+samba_member_script='mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
+
+# samba_join: the machine dir1 becomes a member of the domain. From here on, samba_in and
+# samba_start see its winbind and not the controller's. The controller offers s3fs.
+samba_join() {
+	lab_d=$LAB/member
+	rm -rf "$lab_d"
+	mkdir -p "$lab_d/winbindd" "$lab_d/ncalrpc"
+	cat >"$lab_d/smb.conf" <<-CONF
+	[global]
+	  security = ads
+	  realm = CORP.EXAMPLE.COM
+	  workgroup = CORP
+	  netbios name = DIR1
+	  interfaces = lo
+	  bind interfaces only = yes
+	  disable netbios = yes
+	  private dir = $lab_d
+	  lock directory = $lab_d
+	  state directory = $lab_d
+	  cache directory = $lab_d
+	  pid directory = $lab_d
+	  ncalrpc dir = $lab_d/ncalrpc
+	  winbindd socket directory = $lab_d/winbindd
+	  log file = $lab_d/log.%m
+	  # its helpers would outlive it
+	  rpc start on demand helpers = no
+	  idmap config * : backend = tdb
+	  idmap config * : range = 100000-199999
+	CONF
+	samba_member net ads join --configfile="$lab_d/smb.conf" -U 'Administrator%Admin-1pass' --no-dns-updates \
+	    >"$lab_d/joined" 2>&1 || {
+		tail -n 20 "$lab_d/joined" >&2
+		return 1
+	}
+	samba_winbind=member/winbindd
+}
+
+# samba_member_run: its winbind, as process "winbindd"
+samba_member_run() {
+	# shellcheck disable=SC2086 # several words
+	PATH=$PATH:/usr/sbin lab_start winbindd $lab_unshare sh -c "$samba_member_script" sh "$LAB/resolv.conf" \
+	    winbindd -F --no-process-group --configfile="$LAB/member/smb.conf" --debug-stdout
+	lab_wait 30 "winbind's answer" samba_answers && chgrp nogroup "$LAB/member/winbindd_privileged"
 }

@@ -5,47 +5,18 @@
 . "$LAB_TOP/tests/lab/samba.sh"
 
 samba_is_here || { echo "skip Samba's domain controller is not installed"; exit 0; }
-if ! pkg-config --exists purple libxml-2.0 2>/dev/null; then
-	echo "skip libpurple-dev is not installed"
-	exit 0
-fi
-# shellcheck disable=SC2046
-"${CC:-cc}" -O1 -g -w -rdynamic -o "$LAB/purple" "$LAB_TOP/tests/lab/purple.c" \
-    $(pkg-config --cflags --libs purple libxml-2.0) -ldl
+samba_clients || { echo "skip libpurple-dev is not installed"; exit 0; }
 
 dc=$LAB_NET.7.1
 world_pki
 ok "a domain is made" samba_make "$dc" director.int.example.com
 ok "its controller runs" samba_run
-# Winbind tells session keys to a group; the one that nobody is in stands for it.
-chgrp nogroup "$LAB/ad/state/winbindd_privileged"
-KRB5_CONFIG=$LAB/ad/krb5.conf KRB5RCACHEDIR=$LAB/ad
-export KRB5_CONFIG KRB5RCACHEDIR
-
 lab_example_zones
 lab_dns_start
 # shellcheck disable=SC2034 # for lab_pool_start
 lab_ms_clients=yes
 world_pool_start
 
-# director_with SERVER-LINES: what says how LDAP is asked
-director_with() {
-	lab_stop director
-	world_auth_extra="keytab = \"$LAB/ad/sip.keytab\"; timeout = 8000;"
-	world_director_extra="directory = { homes = \"ldap\"; ttl = 1; timeout = 1500; };
-	ntlm = { accounts = \"winbind\"; domain = \"CORP\"; };
-	winbind = { user = \"nobody\"; timeout = 2000; connections = 1; };
-	sipae = { refresh = 1; };
-	ldap = {
-	    bases = [ \"dc=corp,dc=example,dc=com\" ];
-	    logins = [ \"CORP=dc=corp,dc=example,dc=com\", \"CORP.EXAMPLE.COM=dc=corp,dc=example,dc=com\" ];
-	    filter = \"(&(objectClass=user)(!(userAccountControl:1.2.840.113556.1.4.803:=2)))\";
-	    $1
-	};"
-	world_director_conf
-	samba_start director "$LAB_BUILD/sallyport-director" -f "$LAB/director.conf"
-	lab_wait_port director "$director" 5061 && lab_wait_port director "$director" 5063
-}
 (umask 077 && echo Ask-Me-1pass >"$LAB/ldap.password")
 over_tls="servers = [ \"ldaps://$dc\" ]; trust = \"$LAB/pki/ca.pem\"; bind = \"simple\";
 	    bind_dn = \"sallyport@corp.example.com\"; password_file = \"$LAB/ldap.password\";"
@@ -53,29 +24,12 @@ over_tls="servers = [ \"ldaps://$dc\" ]; trust = \"$LAB/pki/ca.pem\"; bind = \"s
 director_with "$over_tls"
 world_edge_start
 
-lab_purple() {	# NAME USER@DOMAIN LOGIN PASSWORD SCHEME
-	rm -rf "$LAB/$1.home"
-	mkdir -p "$LAB/$1.home" "$LAB/roots"
-	cp "$LAB/pki/ca.pem" "$LAB/roots/ca.pem"
-	lab_start "$1" env HOME="$LAB/$1.home" KRB5CCNAME="FILE:$LAB/$1.home/tickets" "$LAB/purple" "$LAB/$1.home" "$2" "$3" \
-	    "$4" sip.example.com:443 "$edge_outer" "$LAB/roots" "$5"
-	echo quit >"$LAB/$1.goodbye"
-}
 validated() {	# NAME AT-LEAST
 	[ "$(grep -a -c 'signature of incoming message validated' "$LAB/$1.home/debug.log")" -ge "$2" ]
 }
 never_invalid() {	# NAME
 	! grep -a -q -i 'invalid message signature\|signature of incoming message is invalid' "$LAB/$1.home/debug.log"
 }
-# refuses NAME USER@DOMAIN LOGIN PASSWORD SCHEME EVENT WHAT
-refuses() {
-	lab_forget director
-	lab_purple "$1" "$2" "$3" "$4" "$5"
-	ok "$7" lab_wait_line "$1" '^error [0-9]+ '
-	ok "  and the log says why" lab_wait_line director "$6"
-	lab_stop "$1"
-}
-
 # --- who signs in
 lab_purple alice alice@example.com 'CORP\a.smith' Alice-1pass ntlm
 ok "NTLM: an account that is not called as its address" lab_wait_line alice '^connected'
@@ -130,13 +84,6 @@ below() {	# PID: all that it has started, and those have
 		below "$child"
 	done
 }
-# unavailable WHAT: somebody tries to sign in, and the reason names who does not answer
-unavailable() {
-	lab_forget director
-	lab_purple late erin@example.com 'CORP\erin' Erin-1pass ntlm
-	ok "$1" lab_wait_line director 'event=refused reason=domain-unavailable'
-	no "  who tried is not in" lab_saw late '^connected'
-}
 dc_signal STOP
 unavailable "the controller hangs: nobody new gets in"
 ok "  it is called slow" lab_saw director 'event=winbind-slow'
@@ -153,16 +100,6 @@ lab_try() {	# TIMES COMMAND...
 	done
 	return 1
 }
-# signs_in SECONDS: somebody tries to sign in, and again, as a person would
-signs_in() {
-	until=$(($(date +%s) + $1))
-	while [ "$(date +%s)" -le "$until" ]; do
-		lab_purple late erin@example.com 'CORP\erin' Erin-1pass ntlm
-		lab_wait_quietly 4 lab_saw late '^connected|^error' || :
-		! lab_saw late '^connected' || return 0
-	done
-	return 1
-}
 ok "it goes on: so do they" signs_in 20
 lab_stop late
 
@@ -172,7 +109,6 @@ ok "  which is said once" lab_saw director 'event=domain-down'
 lab_tell alice 'say sip:dora@example.com four from alice'
 ok "  who is in goes on" lab_wait_line dora '^received sip:alice@example\.com: four from alice'
 ok "the controller comes back" samba_run
-chgrp nogroup "$LAB/ad/state/winbindd_privileged"
 ok "  and with it they do" signs_in 30
 ok "  which is said, too" lab_wait_line director 'event=domain-up' 5
 lab_stop late
