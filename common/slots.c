@@ -22,6 +22,7 @@ struct slots {
 	uint32_t	 count;
 	uint32_t	 max;
 	uint32_t	 free;	/* first of the free ones below used */
+	uint32_t	 first;	/* generation of a slot that was never used */
 };
 
 struct slots *
@@ -31,7 +32,14 @@ slots_new(uint32_t max)
 
 	t->max = max <= SLOTS_MAX ? max : SLOTS_MAX;
 	t->free = NO_SLOT;
+	t->first = 1;
 	return t;
+}
+
+void
+slots_begin_at(struct slots *t, uint32_t generation)
+{
+	t->first = generation != 0 ? generation : 1;
 }
 
 void
@@ -65,7 +73,7 @@ slots_add(struct slots *t, void *item)
 		if (t->used == t->size)
 			grow(t);
 		i = t->used++;
-		t->v[i].generation = 1;
+		t->v[i].generation = t->first;
 	} else {
 		return 0;
 	}

@@ -16,6 +16,11 @@ struct slots;
 
 /* At most max items at once (max <= SLOTS_MAX). Grows as needed, never shrinks. */
 struct slots *slots_new(uint32_t max);
+/*
+ * Before the first slots_add(): where generations begin (1 without this). For ids that somebody may
+ * keep beyond the process: from another beginning they name nothing there.
+ */
+void	 slots_begin_at(struct slots *, uint32_t generation);
 void	 slots_free(struct slots *);	/* the items are the caller's */
 /* An id for item (not NULL), never 0; 0 when the table is full. */
 uint64_t slots_add(struct slots *, void *item);

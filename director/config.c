@@ -140,6 +140,8 @@ static const struct conf_item items[] = {
 	    "Where connections are accepted."),
 	GROUPS("edges", edges, CONF_RELOADS, server_items, struct director_server,
 	    "Edges: their marks are believed, and they are the way out to other domains, tried in this order."),
+	BOOL("edge_array", edge_array, CONF_RELOADS, false,
+	    "Are the edges one array, so that what is for one goes by another while it is down?"),
 	GROUPS("pools", pools, CONF_RELOADS, server_items, struct director_server, "Home pools of our users."),
 	GROUPS("routes", routes, CONF_RELOADS, route_items, struct director_route,
 	    "Static routes: requests for what fits a pattern go to a gateway or an application server."),

@@ -88,6 +88,7 @@ struct director_config {
 	bool		 hep_bodies;
 	char		*control_socket, *control_group, *control_operators;
 	char		*certificate, *key, *trust, *crl;
+	bool		 edge_array;	/* all of edges stand in for each other */
 	struct conf_groups doors, edges, pools, routes;
 	struct conf_strs servers, public_im;
 	char		*auth_users, *auth_user, *auth_realm, *auth_keytab;

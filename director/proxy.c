@@ -35,6 +35,17 @@ between(uint16_t near, uint16_t far)
 	return (uint32_t)near << 16 | far;
 }
 
+/* The same server, or nodes of one array of edges. */
+static bool
+same_side(const struct director_config *c, uint16_t a, uint16_t b)
+{
+	enum server_kind ka, kb;
+	int i;
+
+	return a == b || (c->edge_array && server_with_id(c, a, &ka, &i) && server_with_id(c, b, &kb, &i) &&
+	    ka == SERVER_EDGE && kb == SERVER_EDGE);
+}
+
 /*
  * Where a token leads when the message comes from the server `from` (0: a client):
  * to the other side. False if that is no longer there. plan and unresolved may be NULL together.
@@ -44,7 +55,7 @@ follow_flow(struct director_worker *w, const struct sip_flow *flow, uint16_t fro
     const char **unresolved)
 {
 	uint16_t near = (uint16_t)(flow->extra >> 16), far = (uint16_t)flow->extra;
-	bool to_far = !flow->path && from == near && far != 0;
+	bool to_far = !flow->path && far != 0 && same_side(w->config, from, near);
 	enum server_kind kind;
 	int index;
 
@@ -329,6 +340,10 @@ plan_targets(struct passage *p, const struct home_decision *d, struct sip_plan *
 		    sip_relay_link_lives(w->relay, p->routed.flow.link))
 			plan->link = p->routed.flow.link;
 		p->unresolved = targets_add(w, SERVER_EDGE, (size_t)d->index, choice_of(p), plan);
+		/* in a dialog with another organisation any node of the array will do; a user's connection only one has */
+		for (size_t i = 0; w->config->edge_array && i < w->config->edges.n; i++)
+			if (i != (size_t)d->index)
+				(void)targets_add(w, SERVER_EDGE, i, choice_of(p), plan);
 		break;
 	case HOME_TO_ANY_EDGE:
 		for (size_t i = 0; i < w->config->edges.n; i++) {

@@ -59,6 +59,17 @@ static const struct conf_item director_items[] = {
 	{ .path = NULL }
 };
 
+/* another edge of our array, by its inner door */
+static const struct conf_item node_items[] = {
+	{ .path = "name", .type = CONF_STR, .at = DIR(name), .flags = CONF_REQUIRED | CONF_NONEMPTY,
+	    .help = "The inner.name of another edge of this array." },
+	{ .path = "port", .type = CONF_INT, .at = DIR(port), .dflt = 5061, .min = 1, .max = 65535,
+	    .help = "The port of its inner door." },
+	{ .path = "address", .type = CONF_STR, .at = DIR(address), .flags = CONF_OPTIONAL,
+	    .help = "The IP address of its inner door, if DNS is not to be asked." },
+	{ .path = NULL }
+};
+
 #define AT(m)	offsetof(struct edge_config, m)
 #define LIM(m)	offsetof(struct edge_config, limits.m)
 #define DISC(m)	offsetof(struct edge_config, discovered.m)
@@ -145,6 +156,8 @@ static const struct conf_item items[] = {
 	{ .path = "directors", .type = CONF_GROUPS, .at = AT(directors), .flags = CONF_NONEMPTY,
 	    .sub = director_items, .size = sizeof(struct edge_director_conf),
 	    .help = "The inside next hops; several share the users and stand in for each other." },
+	{ .path = "array", .type = CONF_GROUPS, .at = AT(array), .sub = node_items, .size = sizeof(struct edge_director_conf),
+	    .help = "The inner doors of the other edges that share our outer name and flow keys." },
 	{ .path = "dns.servers", .type = CONF_STRS, .at = AT(dns_servers),
 	    .help = "Resolvers as address or address:port; without any, those of the system." },
 	{ .path = "dns.timeout", .type = CONF_INT, .at = AT(dns_timeout), .dflt = 2000, .min = 100, .max = 30000,
@@ -404,6 +417,31 @@ check_networks(struct edge_config *c, struct conf_errors *errs)
 		conf_error(errs, c->file, conf_line_of(errs, "dns.ttl_min"), "dns.ttl_min: is more than dns.ttl_max");
 }
 
+/* Routes name the node that wrote them, so no two have one name. */
+static void
+check_array(struct edge_config *c, struct conf_errors *errs)
+{
+	if (c->array.n > EDGE_ARRAY_MAX)
+		conf_error(errs, c->file, c->array.line[EDGE_ARRAY_MAX], "array: at most %d other nodes", EDGE_ARRAY_MAX);
+	if (c->array.n != 0 && (c->flow_keys == NULL || c->flow_keys[0] == '\0'))
+		conf_error(errs, c->file, c->array.line[0], "array: the nodes share a file of flow_keys, which is not given");
+	for (size_t i = 0; i < c->array.n; i++) {
+		const struct edge_director_conf *d = edge_node(c, i);
+
+		if (d->address != NULL && net_addr_parse(&(struct net_addr){ .len = 0 }, span_str(d->address), 1) != SP_OK)
+			conf_error(errs, c->file, c->array.line[i], "array[%zu].address: expects an IP address", i);
+		if (d->name == NULL || c->inner.name == NULL)
+			continue;
+		if (strcasecmp(d->name, c->inner.name) == 0)
+			conf_error(errs, c->file, c->array.line[i],
+			    "array[%zu]: is our own inner.name (line %d); each node has a name of its own", i,
+			    conf_line_of(errs, "inner.name"));
+		for (size_t j = 0; j < i; j++)
+			if (edge_node(c, j)->name != NULL && strcasecmp(edge_node(c, j)->name, d->name) == 0)
+				conf_error(errs, c->file, c->array.line[i], "array[%zu]: the same node as in line %d", i, c->array.line[j]);
+	}
+}
+
 static void
 check_directors(struct edge_config *c, struct conf_errors *errs)
 {
@@ -422,6 +460,7 @@ check_directors(struct edge_config *c, struct conf_errors *errs)
 				conf_error(errs, c->file, c->directors.line[i],
 				    "directors[%zu]: the same next hop as in line %d", i, c->directors.line[j]);
 	}
+	check_array(c, errs);
 	check_networks(c, errs);
 	for (size_t i = 0; i < c->dns_servers.n; i++) {
 		struct net_addr a;

@@ -16,6 +16,7 @@
 
 #define EDGE_DOORS_MAX		16
 #define EDGE_DIRECTORS_MAX	8
+#define EDGE_ARRAY_MAX		15	/* other nodes */
 
 /* A door, outer or inner. */
 struct edge_door_conf {
@@ -79,6 +80,7 @@ struct edge_config {
 	struct edge_door_conf	 inner;
 	bool			 director_refuses; /* refusals of signed requests are for the Director to say */
 	struct conf_groups	 directors;	/* of struct edge_director_conf */
+	struct conf_groups	 array;		/* of struct edge_director_conf: the other nodes */
 	struct conf_strs	 dns_servers;
 	int			 dns_timeout;	/* ms */
 	int			 dns_tries;
@@ -118,6 +120,12 @@ edge_director(const struct edge_config *c, size_t i)
 
 /* A door's balancers, as many as it has in its option: the caller's to free; NULL: there are none. */
 struct net_prefix *edge_balancers(const struct edge_door_conf *);
+
+static inline struct edge_director_conf *
+edge_node(const struct edge_config *c, size_t i)
+{
+	return (struct edge_director_conf *)c->array.v + i;
+}
 
 /* The limits as the rooms below want them. */
 struct sip_link_limits edge_client_limits(const struct edge_config *);

@@ -88,7 +88,8 @@ struct edge_worker {
 	struct net_tls_material	*material[EDGE_IDENTITIES];
 	struct net_tls_lists	*lists_outer, *lists_inner;	/* out of rules */
 	struct sip_face		 face[EDGE_DOORS_MAX + 1];	/* as EDGE_INNER() counts */
-	const struct sip_face	*faces[EDGE_DOORS_MAX + 1];
+	const struct sip_face	*faces[EDGE_DOORS_MAX + 1 + EDGE_ARRAY_MAX];	/* … and then node[] */
+	struct sip_face		 node[EDGE_ARRAY_MAX];	/* the inner doors of the array's other nodes: names only */
 	struct net_door		*door[EDGE_DOORS_MAX + 1];
 	struct edge_door	*door_arg;
 	struct sip_hop		*director[EDGE_DIRECTORS_MAX];

@@ -36,7 +36,8 @@ enum way {
 	WAY_FROM_PEER,
 	WAY_TO_USER,		/* the request went out to a remote user: its response comes in */
 	WAY_TO_PEER,
-	WAY_RELAY		/* from one member of our clearing house to another */
+	WAY_RELAY,		/* from one member of our clearing house to another */
+	WAY_TO_NODE		/* from inside to another node of our array, which does all there is to do */
 };
 
 /*
@@ -385,6 +386,48 @@ note_branch(struct edge_worker *w, struct sip_link *l, bool up)
 	}
 }
 
+/* ---- arrays: what another node has written ---- */
+
+static unsigned
+names_of_ours(const struct edge_worker *w)
+{
+	return (unsigned)(EDGE_FACES(w->edge->config) + w->edge->config->array.n);
+}
+
+/*
+ * Which node of the array has the connection that the token names? NULL: we do, or it names none, or
+ * it is a branch's, whose newest link may as well be here.
+ */
+static const struct edge_director_conf *
+node_of(const struct edge_worker *w, const struct sip_routed *routed)
+{
+	const struct edge_config *c = w->edge->config;
+	size_t i;
+
+	if (routed->route != POLICY_ROUTE_OURS || routed->flow.kind != SIP_FLOW_USER || routed->face < w->node ||
+	    routed->face >= w->node + c->array.n)
+		return NULL;
+	i = (size_t)(routed->face - w->node);
+	if (FLOW_BRANCH(routed->flow.extra) != 0 && atomic_load(&w->edge->branch_link[FLOW_BRANCH(routed->flow.extra) & 0xffff]) != 0)
+		return NULL;
+	return edge_node(c, i);
+}
+
+/* As it came: policy is asked by the node that has the user. */
+static void
+pass_to_node(struct edge_worker *w, struct sip_link *l, struct sip_message *m, const struct edge_director_conf *node)
+{
+	struct sip_plan plan = { .gone = POLICY_REASON_FLOW_GONE, .face = &w->face[EDGE_INNER(w->edge->config)] };
+	struct sip_hop_spec spec = {
+		.name = node->name, .port = (uint16_t)node->port, .address = node->address, .face = plan.face, .reuse_inbound = true
+	};
+
+	sip_edit_clear(m);	/* the Routes stay: they are for it */
+	plan.note.word[NOTE_WAY] = WAY_TO_NODE;
+	plan.hop[plan.nhops++] = sip_hop_get(w->relay, &spec);
+	sip_relay_forward(w->relay, l, m, &plan);
+}
+
 /* ---- requests ---- */
 
 static bool
@@ -425,7 +468,7 @@ routes_from_outside(struct edge_worker *w, struct sip_message *m, struct sip_rou
 	if (m->first[SIP_H_ROUTE] < 0)
 		return;
 	if (!span_is_empty(m->to.tag) || is_signed_route(m)) {
-		sip_forward_take_routes(m, w->signer, w->faces, (unsigned)EDGE_FACES(w->edge->config), routed);
+		sip_forward_take_routes(m, w->signer, w->faces, names_of_ours(w), routed);
 		if (span_is_empty(m->to.tag) && routed->route == POLICY_ROUTE_FOREIGN)
 			routed->route = POLICY_ROUTE_NONE;
 		if (!span_is_empty(m->to.tag) || routed->route == POLICY_ROUTE_FORGED)
@@ -738,10 +781,15 @@ from_inside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 	struct sip_flow to_user, to_inside = { .kind = SIP_FLOW_HERE };
 	struct edge_answer answer;
 	struct sip_routed routed;
+	const struct edge_director_conf *node;
 	struct sip_facts f;
 	struct policy_decision d;
 
-	sip_forward_take_routes(m, w->signer, w->faces, (unsigned)EDGE_FACES(w->edge->config), &routed);
+	sip_forward_take_routes(m, w->signer, w->faces, names_of_ours(w), &routed);
+	if ((node = node_of(w, &routed)) != NULL) {
+		pass_to_node(w, l, m, node);
+		return;
+	}
 	facts_of(w, l, &f);
 	sip_facts_of_message(&f, m, &routed);
 	f.facts.flow = flow_state(w, &routed);
@@ -929,7 +977,7 @@ response(struct sip_relay *r, const struct sip_note *note, struct sip_link *from
 		response_inward(w, note, way, from, m);
 	else if (way == WAY_RELAY)
 		response_relayed(w, from, m);
-	else
+	else if (way != WAY_TO_NODE)
 		response_outward(w, note, from, to, m);
 }
 

@@ -134,6 +134,20 @@ make_face(struct edge_worker *w, size_t i)
 	w->faces[i] = &w->face[i];
 }
 
+/* The other nodes' tokens are signed with the keys that we share, so their names are read as ours. */
+static void
+make_nodes(struct edge_worker *w)
+{
+	const struct edge_config *c = w->edge->config;
+
+	for (size_t i = 0; i < c->array.n; i++) {
+		w->node[i] = (struct sip_face){
+			.name = edge_node(c, i)->name, .port = (uint16_t)edge_node(c, i)->port, .side = POLICY_SIDE_INNER
+		};
+		w->faces[EDGE_FACES(c) + i] = &w->node[i];
+	}
+}
+
 #define WARM_MS	2000
 
 /*
@@ -206,6 +220,7 @@ edge_worker_start(struct net_worker *worker, void *arg)
 		if (set_identity(w, i) != SP_OK)
 			return SP_ETLS;
 	}
+	make_nodes(w);
 	w->server_limits = edge_server_limits(e->config);
 	w->server_limits.first_message_ms = w->server_limits.signin_ms = 0;
 	w->inner_limits = edge_inner_limits(e->config);

@@ -111,15 +111,15 @@ sip_forward_path(struct sip_message *m, struct sip_flow_signer *signer, const st
 }
 
 /* Port as RFC 3261 19.1.2 has it for our transport: 5061 when none is written. */
-static bool
-names_face(const struct sip_uri *u, const struct sip_face *const *faces, unsigned nfaces)
+static const struct sip_face *
+face_named(const struct sip_uri *u, const struct sip_face *const *faces, unsigned nfaces)
 {
 	uint16_t port = u->port != 0 ? u->port : 5061;
 
 	for (unsigned i = 0; i < nfaces; i++)
 		if (faces[i]->port == port && span_ieq(u->host, span_str(faces[i]->name)))
-			return true;
-	return false;
+			return faces[i];
+	return NULL;
 }
 
 void
@@ -134,6 +134,7 @@ sip_forward_take_routes(struct sip_message *m, struct sip_flow_signer *signer, c
 		const char *keep = NULL;	/* what is left of this header begins here */
 
 		while (sip_list_next(&rest, &one)) {
+			const struct sip_face *face = NULL;
 			struct sip_addr addr;
 			struct sip_flow flow;
 
@@ -141,7 +142,7 @@ sip_forward_take_routes(struct sip_message *m, struct sip_flow_signer *signer, c
 				out->route = POLICY_ROUTE_FORGED;
 				return;
 			}
-			if (taken == ours || !names_face(&addr.uri, faces, nfaces)) {
+			if (taken == ours || (face = face_named(&addr.uri, faces, nfaces)) == NULL) {
 				if (taken == 0)
 					out->route = POLICY_ROUTE_FOREIGN;
 				out->has_next = true;
@@ -156,6 +157,7 @@ sip_forward_take_routes(struct sip_message *m, struct sip_flow_signer *signer, c
 			if (taken++ == 0) {
 				out->route = POLICY_ROUTE_OURS;
 				out->flow = flow;
+				out->face = face;
 				ours = flow.paired ? 2 : 1;
 			}
 		}

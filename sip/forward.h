@@ -32,6 +32,7 @@ void	sip_forward_path(struct sip_message *, struct sip_flow_signer *, const stru
 struct sip_routed {
 	enum policy_route	 route;		/* NONE, OURS, FORGED, FOREIGN */
 	struct sip_flow		 flow;		/* OURS: the token that leads on */
+	const struct sip_face	*face;		/* OURS: whom it named */
 	bool			 has_next;	/* a Route is left after ours */
 	struct sip_uri		 next;		/* borrowed from the message */
 };

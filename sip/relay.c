@@ -28,6 +28,7 @@ sip_relay_new(struct net_worker *worker, struct net_tls_lib *lib, struct net_dns
     void *owner)
 {
 	struct sip_relay *r = xcalloc(1, sizeof(*r));
+	uint32_t first;
 
 	r->worker = worker;
 	r->lib = lib;
@@ -39,6 +40,9 @@ sip_relay_new(struct net_worker *worker, struct net_tls_lib *lib, struct net_dns
 	r->streams = net_streams_new(worker->loop);
 	net_streams_limit_handshakes(r->streams, limits->handshakes);
 	r->links = slots_new(limits->links);
+	/* a Path names a link for as long as a registration lives, which may be longer than we do */
+	mem_random(&first, sizeof(first));
+	slots_begin_at(r->links, first >> 4);
 	r->txs = slots_new(limits->transactions);
 	r->spare = xcalloc(SPARE_MAX, sizeof(struct sip_message *));
 	return r;

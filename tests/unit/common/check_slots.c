@@ -113,11 +113,29 @@ START_TEST(each_may_remove_its_item)
 }
 END_TEST
 
+START_TEST(another_beginning)
+{
+	struct slots *was = slots_new(4), *now = slots_new(4);
+	uint64_t old;
+	int item;
+
+	slots_begin_at(was, 7);
+	slots_begin_at(now, 0x1000000);
+	old = slots_add(was, &item);
+	ck_assert_uint_eq(SLOT_GENERATION_OF(old), 7);
+	ck_assert_uint_eq(SLOT_OF(slots_add(now, &item)), SLOT_OF(old));
+	ck_assert_ptr_null(slots_get(now, old));
+	ck_assert_ptr_eq(slots_get(was, old), &item);
+	slots_free(was);
+	slots_free(now);
+}
+END_TEST
+
 int
 main(void)
 {
 	const TTest *tests[] = { finds_what_was_added, full_at_its_limit_and_not_before, an_old_id_finds_nothing,
-		an_invented_id_finds_nothing, each_may_remove_its_item };
+		an_invented_id_finds_nothing, each_may_remove_its_item, another_beginning };
 
 	return unit_run("slots", tests, sizeof(tests) / sizeof(tests[0]));
 }
