@@ -6,6 +6,8 @@
  * through, Record-Route), so that nobody wins by leaving work out.
  */
 #define _GNU_SOURCE 1
+#include "tests/bench/fan.h"
+#include "tests/bench/reply.h"
 #include "tests/bench/wire.h"
 
 #include <errno.h>
@@ -20,7 +22,8 @@
 #include <unistd.h>
 
 #define MARK	"ms-edge-proxy-message-trust"
-#define ANSWER_MAX	16384	/* more than any answer to a message we accept */
+#define TAG	"far5e0d"
+#define RING_AND_PICK_UP	3	/* answers to an INVITE */
 
 struct counts {
 	unsigned long	 connections;
@@ -31,6 +34,7 @@ struct counts {
 	unsigned long	 initial;	/* begin a dialog or a registration */
 	unsigned long	 routed;	/* of these: carried Record-Route or Path */
 	unsigned long	 refused;	/* handshakes that failed */
+	unsigned long	 answers;	/* to what we have asked */
 };
 
 struct peer {
@@ -39,6 +43,8 @@ struct peer {
 };
 
 static struct counts counts;
+static bool fans;		/* registered users are told what happens */
+static bool one_link;		/* all of them over the link that brought it */
 static volatile sig_atomic_t stop;
 
 static void
@@ -47,39 +53,6 @@ on_signal(int sig)
 	(void)sig;
 	stop = 1;
 }
-
-/* Header lines that a response repeats; compact forms included. */
-static bool
-is_echoed(const char *line, size_t len)
-{
-	static const char *const names[] = { "Via:", "From:", "Call-ID:",
-	    "CSeq:", "Record-Route:", "v:", "f:", "i:" };
-	size_t i, n;
-
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		n = strlen(names[i]);
-		if (len > n && (line[0] | 32) == (names[i][0] | 32) &&
-		    strncasecmp(line, names[i], n) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool
-is_to(const char *line, size_t len)
-{
-	return len > 3 && (strncasecmp(line, "To:", 3) == 0 ||
-	    strncasecmp(line, "t:", 2) == 0);
-}
-
-static char *
-put(char *out, const char *p, size_t len)
-{
-	memcpy(out, p, len);
-	return out + len;
-}
-
-#define PUT(out, text)	put((out), (text), sizeof(text) - 1)
 
 /* What the proxy did to this request, seen in one of its header lines. */
 static void
@@ -108,53 +81,96 @@ begins(const char *p)
 	    strncmp(p, "SUBSCRIBE ", 10) == 0;
 }
 
-/* Append the answer to the request at p to out; nothing for ACK or answers. */
-static char *
-answer(const char *p, size_t head, char *out)
+/* The same for its whole head. */
+static void
+inspect_all(const char *p, size_t head)
 {
 	const char *line = memchr(p, '\n', head), *end = p + head - 2, *next;
 	bool routed = false, initial = begins(p);
-	char *start = out;
 	unsigned marks = 0;
 	size_t len;
 
-	if (line == NULL || head > ANSWER_MAX - 256 ||
-	    strncmp(p, "SIP/2.0 ", 8) == 0)
-		return out;
-	counts.requests++;
-	out = PUT(out, "SIP/2.0 200 OK\r\n");
 	for (line++; line < end; line = next) {
 		next = memchr(line, '\n', (size_t)(end - line));
 		next = next == NULL ? end : next + 1;
 		len = (size_t)(next - line);
-		if (is_echoed(line, len)) {
-			out = put(out, line, len);
-		} else if (is_to(line, len)) {
-			out = put(out, line, len - 2);
-			if (memmem(line, len, ";tag=", 5) == NULL)
-				out = PUT(out, ";tag=far5e0d");
-			else
-				initial = false;
-			out = PUT(out, "\r\n");
-		}
+		if (reply_is_to(line, len) &&
+		    memmem(line, len, ";tag=", 5) != NULL)
+			initial = false;
 		inspect(line, len, &marks, &routed);
 	}
 	counts.marked += marks == 1;
 	counts.initial += initial;
 	counts.routed += initial && routed;
+}
+
+/* Append the answer to the request at p to out; nothing for ACK or answers. */
+static char *
+answer(const char *p, size_t head, char *out)
+{
+	const char *more = "";
+
+	if (memchr(p, '\n', head) == NULL || head > REPLY_HEAD_MAX)
+		return out;
+	if (strncmp(p, "SIP/2.0 ", 8) == 0) {
+		counts.answers++;
+		return out;
+	}
+	counts.requests++;
+	inspect_all(p, head);
 	if (strncmp(p, "ACK ", 4) == 0)
-		return start;
+		return out;
+	if (strncmp(p, "REGISTER ", 9) == 0) {
+		more = "Expires: 3600\r\n";
+	} else if (strncmp(p, "INVITE ", 7) == 0) {
+		more = "Contact: <sip:far@127.0.0.1;transport=tls>\r\n";
+		out = reply_write(p, head, "100 Trying", NULL, "", out);
+		out = reply_write(p, head, "180 Ringing", TAG, more, out);
+	}
+	return reply_write(p, head, "200 OK", TAG, more, out);
+}
+
+/* Tell everybody who has registered: each over its own link, or all over one. */
+static void
+fan_out(struct peer *trigger)
+{
+	static char out[WIRE_CHUNK + FAN_NOTIFY_MAX];
+	struct peer *link, *last = NULL;
+	unsigned i;
+	char *to = out;
+
+	for (i = 0; i <= fan_users(); i++) {
+		link = i == fan_users() ? NULL : one_link ? trigger : fan_link(i);
+		if (to > out && (link != last || to - out > WIRE_CHUNK)) {
+			if (wire_write(&last->w, out, (size_t)(to - out)) == -1)
+				give_up("a link does not take what it is told");
+			to = out;
+		}
+		if (link != NULL)
+			to = fan_write(i, to);
+		last = link;
+	}
+}
+
+/* What else a request is the cause of. */
+static void
+consider(struct peer *peer, const char *p, size_t head)
+{
+	static const char trigger[] = "\r\n" FAN_TRIGGER;
+
+	if (!fans)
+		return;
 	if (strncmp(p, "REGISTER ", 9) == 0)
-		out = PUT(out, "Expires: 3600\r\n");
-	else if (strncmp(p, "INVITE ", 7) == 0)
-		out = PUT(out, "Contact: <sip:far@127.0.0.1;transport=tls>\r\n");
-	return PUT(out, "Content-Length: 0\r\n\r\n");
+		fan_note(p, head, peer);
+	else if (memmem(p, head, trigger, sizeof(trigger) - 1) != NULL)
+		fan_out(peer);
 }
 
 static int
 serve(struct peer *peer)
 {
-	static char in[WIRE_CHUNK], out[WIRE_CHUNK + ANSWER_MAX];
+	static char in[WIRE_CHUNK];
+	static char out[WIRE_CHUNK + RING_AND_PICK_UP * REPLY_MAX];
 	char *to = out;
 	size_t at = 0, skip, head;
 	long n, len;
@@ -166,6 +182,7 @@ serve(struct peer *peer)
 		while ((len = sip_frame(in + at, (size_t)n - at, &skip,
 		    &head)) > 0) {
 			to = answer(in + at + skip, head, to);
+			consider(peer, in + at + skip, head);
 			at += skip + (size_t)len;
 			if (to - out > WIRE_CHUNK) {
 				if (wire_write(&peer->w, out,
@@ -255,6 +272,7 @@ run(int door, SSL_CTX *ctx)
 			if (peer == NULL) {
 				on_door(door, ctx, epfd);
 			} else if (on_peer(peer, ev[i].events) == -1) {
+				fan_forget(peer);
 				wire_close(&peer->w);
 				free(peer);
 			}
@@ -266,9 +284,11 @@ static void
 usage(void)
 {
 	fputs("usage: far --listen ADDRESS:PORT --cert FILE --key FILE "
-	    "[--ca FILE]\n"
-	    "With --ca the peer must prove itself (mutual TLS). Answers until "
-	    "TERM, then prints counts.\n", stderr);
+	    "[--ca FILE] [--fan own|one]\n"
+	    "With --ca the peer must prove itself (mutual TLS). With --fan who "
+	    "has registered is sent a NOTIFY for each request with " FAN_TRIGGER
+	    ": over the link that the registration came by, or all over one. "
+	    "Answers until TERM, then prints counts.\n", stderr);
 	exit(64);
 }
 
@@ -280,6 +300,7 @@ main(int argc, char **argv)
 		{ "cert", required_argument, NULL, 'c' },
 		{ "key", required_argument, NULL, 'k' },
 		{ "ca", required_argument, NULL, 'a' },
+		{ "fan", required_argument, NULL, 'f' },
 		{ NULL, 0, NULL, 0 }
 	};
 	struct sigaction sa = { .sa_handler = on_signal };
@@ -293,6 +314,10 @@ main(int argc, char **argv)
 		case 'c': tls.cert = optarg; break;
 		case 'k': tls.key = optarg; break;
 		case 'a': tls.ca = optarg; break;
+		case 'f':
+			fans = true;
+			one_link = strcmp(optarg, "one") == 0;
+			break;
 		default: usage();
 		}
 	}
@@ -305,8 +330,8 @@ main(int argc, char **argv)
 	run(open_door(where), wire_ctx(&tls));
 	printf("{\"connections\": %lu, \"requests\": %lu, \"marked\": %lu, "
 	    "\"forged\": %lu, \"asserted\": %lu, \"initial\": %lu, \"routed\": %lu, "
-	    "\"refused\": %lu}\n",
+	    "\"refused\": %lu, \"answers\": %lu}\n",
 	    counts.connections, counts.requests, counts.marked, counts.forged,
-	    counts.asserted, counts.initial, counts.routed, counts.refused);
+	    counts.asserted, counts.initial, counts.routed, counts.refused, counts.answers);
 	return 0;
 }

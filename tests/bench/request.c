@@ -1,6 +1,8 @@
 #define _GNU_SOURCE 1
 #include "tests/bench/request.h"
 
+#include "tests/bench/fan.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +14,7 @@
 
 /*
  * What clients of the Communicator kind send, with a forged mark and other
- * headers that an edge has to take away. %I id, %U user, %C CSeq number, %D
- * domain, %L length of the body.
+ * headers that an edge has to take away. See request_prepare_text().
  */
 static const char *const texts[][2] = {
 	{ "MESSAGE",
@@ -32,6 +33,33 @@ static const char *const texts[][2] = {
 	    "P-Asserted-Identity: <sip:someone.else@%D>\r\n"
 	    "Content-Type: text/plain; charset=UTF-8; "
 	    "msgr=WAAtAE0ATQBTAC0ASQBNAC0ARgBvAHIAbQBhAHQAOgAgAEYATgA9AA\r\n"
+	    "Content-Length: %L\r\n\r\n" },
+	{ "FEDERATED",
+	    "MESSAGE sip:bob@%D SIP/2.0\r\n"
+	    "Via: SIP/2.0/TLS sip.partner%P.example:5061;branch=z9hG4bK%I\r\n"
+	    "Max-Forwards: 69\r\n"
+	    "From: \"A. Partner\" <sip:user%U@partner%P.example>;tag=%I\r\n"
+	    "To: <sip:bob@%D>\r\n"
+	    "Call-ID: %I\r\n"
+	    "CSeq: %C MESSAGE\r\n"
+	    "User-Agent: UCCP/2.0.6362.111 OC/2.0.6362.111 (Communicator)\r\n"
+	    "Supported: ms-delayed-accept, gruu-10, timer\r\n"
+	    "ms-edge-proxy-message-trust: ms-source-type=forged\r\n"
+	    "ms-asserted-verification-level: ms-source-verified-user=verified\r\n"
+	    "ms-archiving: FALSE\r\n"
+	    "Content-Type: text/plain; charset=UTF-8; "
+	    "msgr=WAAtAE0ATQBTAC0ASQBNAC0ARgBvAHIAbQBhAHQAOgAgAEYATgA9AA\r\n"
+	    "Content-Length: %L\r\n\r\n" },
+	{ "TELL",
+	    "MESSAGE sip:bob@%D SIP/2.0\r\n"
+	    "Via: SIP/2.0/TLS 192.168.1.5:51234;branch=z9hG4bK%I\r\n"
+	    "Max-Forwards: 70\r\n"
+	    "From: <sip:user%U@%D>;tag=%I;epid=1a2b3c4d5e\r\n"
+	    "To: <sip:bob@%D>\r\n"
+	    "Call-ID: %I\r\n"
+	    "CSeq: %C MESSAGE\r\n"
+	    FAN_TRIGGER " yes\r\n"
+	    "Content-Type: text/plain\r\n"
 	    "Content-Length: %L\r\n\r\n" },
 	{ "REGISTER",
 	    "REGISTER sip:%D SIP/2.0\r\n"
@@ -105,6 +133,13 @@ expand(struct request *r, char what, const char *domain, size_t body)
 		if (spot(r->cseq_at, &r->cseqs, r->len) == 0)
 			n = snprintf(to, room, "%d", 100000000);
 		break;
+	case 'P':
+		if (spot(r->partner_at, &r->partners, r->len) == 0)
+			n = snprintf(to, room, "%04d", 0);
+		break;
+	case '%':
+		n = snprintf(to, room, "%%");
+		break;
 	case 'D':
 		n = snprintf(to, room, "%s", domain);
 		break;
@@ -119,21 +154,13 @@ expand(struct request *r, char what, const char *domain, size_t body)
 }
 
 int
-request_prepare(struct request *r, const char *method, const char *domain,
+request_prepare_text(struct request *r, const char *p, const char *domain,
     size_t body)
 {
-	const char *p = NULL;
 	size_t i;
 
-	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		if (strcmp(texts[i][0], method) == 0)
-			p = texts[i][1];
-	if (p == NULL)
-		return -1;
-	if (strcmp(method, "MESSAGE") != 0)
-		body = 0;
 	r->len = 0;
-	r->ids = r->users = r->cseqs = 0;
+	r->ids = r->users = r->cseqs = r->partners = 0;
 	for (; *p != '\0'; p++) {
 		if (*p == '%') {
 			if (expand(r, *++p, domain, body) == -1)
@@ -149,6 +176,23 @@ request_prepare(struct request *r, const char *method, const char *domain,
 	for (i = 0; i < body; i++)
 		r->text[r->len++] = (char)('a' + i % 26);
 	return 0;
+}
+
+int
+request_prepare(struct request *r, const char *name, const char *domain,
+    size_t body)
+{
+	const char *p = NULL;
+	size_t i;
+
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (strcmp(texts[i][0], name) == 0)
+			p = texts[i][1];
+	if (p == NULL)
+		return -1;
+	if (strncmp(p, "MESSAGE ", 8) != 0)
+		body = 0;
+	return request_prepare_text(r, p, domain, body);
 }
 
 static void
@@ -188,6 +232,7 @@ void
 request_stamp(struct request *r, const struct request_id *id)
 {
 	uint32_t n = id->turn % 100000000u;
+	uint32_t partner = r->partners_of > 0 ? id->user % r->partners_of : 0;
 	char text[ID_LEN], cseq[8];
 	int i;
 
@@ -200,6 +245,10 @@ request_stamp(struct request *r, const struct request_id *id)
 		memcpy(r->text + r->user_at[i], text, 8);
 	for (i = 0; i < r->cseqs; i++)
 		memcpy(r->text + r->cseq_at[i] + 1, cseq, sizeof(cseq));
+	for (i = 3; i >= 0; i--, partner /= 10)
+		cseq[i] = (char)('0' + partner % 10);
+	for (i = 0; i < r->partners; i++)
+		memcpy(r->text + r->partner_at[i], cseq, 4);
 }
 
 int

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REQUEST_MAX	66000	/* bytes of the longest one */
+#define REQUEST_MAX	70000	/* bytes of the longest one */
 #define REQUEST_SPOTS	8	/* places of one kind in a text */
 
 /* Who sends, as which of its transactions, for the how-manieth time. */
@@ -25,17 +25,28 @@ struct request {
 	size_t		 id_at[REQUEST_SPOTS];
 	size_t		 user_at[REQUEST_SPOTS];
 	size_t		 cseq_at[REQUEST_SPOTS];
+	size_t		 partner_at[REQUEST_SPOTS];
 	int		 ids;
 	int		 users;
 	int		 cseqs;
+	int		 partners;
+	unsigned	 partners_of;	/* users are spread over so many partners */
 };
 
 /*
- * Prepare a request by its method's name ("MESSAGE", "REGISTER", "OPTIONS",
- * "INVITE") between users of domain; body: bytes of it, for a MESSAGE.
+ * Prepare a request by its name between users of domain: "MESSAGE", "REGISTER",
+ * "OPTIONS", "INVITE"; "FEDERATED", a MESSAGE from a partner's user; "TELL", a
+ * MESSAGE that has the far end tell everybody. body: bytes of it, for a MESSAGE.
  * Returns 0, or -1: no such request, or too long.
  */
 int	request_prepare(struct request *, const char *method,
+	    const char *domain, size_t body);
+
+/*
+ * The same with a text of one's own: %I id, %U user, %C CSeq number, %P four
+ * digits of the partner, %D domain, %L length of the body, %% a percent sign.
+ */
+int	request_prepare_text(struct request *, const char *text,
 	    const char *domain, size_t body);
 
 /* Write who, which and when over the text: request->text is then to be sent. */

@@ -13,10 +13,12 @@ import subprocess
 import time
 
 DOMAIN = "example.com"
-OUTER = ("127.70.0.2", 4443)
-INNER = ("127.70.0.3", 5061)
-FAR = ("127.70.0.4", 5061)
-SOURCES = "127.70.8.1/32"       # clients come from 32 addresses
+NET = os.environ.get("BENCH_NET", "127.70")
+OUTER = (NET + ".0.2", 4443)
+PARTNERS_DOOR = (NET + ".0.2", 5061)
+INNER = (NET + ".0.3", 5061)
+FAR = (NET + ".0.4", 5061)
+SOURCES = NET + ".8.1/32"       # clients come from 32 addresses
 OUTER_NAME = "sip.example.com"
 INNER_NAME = "edge.int.example.com"
 FAR_NAME = "director.int.example.com"
@@ -71,6 +73,18 @@ class Lab:
         if done.returncode != 0:
             raise Failed(done.stderr.strip() or f"load: status {done.returncode}")
         return json.loads(done.stdout)
+
+
+def raise_files():
+    """As many open files as the system grants: everything that is started from here inherits it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for wanted in (250000, hard):
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(wanted, hard)))
+            return wanted
+        except (ValueError, OSError):
+            continue
+    return soft
 
 
 def wait_for_port(address, process, what):
@@ -130,11 +144,12 @@ class Program:
 class Far(Program):
     """The far end. After stop(), counts says what arrived."""
 
-    def __init__(self, lab, address=FAR, certificate="director", mutual=True):
+    def __init__(self, lab, address=FAR, certificate="director", mutual=True, more=()):
         args = [lab.far, "--listen", "%s:%d" % address, "--cert", lab.cert(certificate),
                 "--key", lab.key(certificate)]
         if mutual:
             args += ["--ca", lab.cert("ca")]
+        args += more
         super().__init__(lab, "far", args)
         self.address = address
         self.counts = {}
@@ -148,18 +163,17 @@ class Far(Program):
 
 
 class Edge:
-    """sallyport-edge with its defaults, a policy of PARTNERS partners, and the limits of a test."""
+    """sallyport-edge with all that a real one has: a policy of a thousand partners, session log, log
+    file, control socket, kept flow keys, the process with the keys, the sandbox; limits that count
+    everything but are never reached. quiet: without the session log."""
 
-    name = "sallyport-edge"
     package = ""
     same_work = True
-    PARTNERS = 1000
 
-    def __init__(self, lab, workers, build=None):
-        self.lab, self.workers = lab, workers
+    def __init__(self, lab, workers, build=None, partners=1000, quiet=False, content=False):
+        self.lab, self.workers, self.partners, self.quiet, self.content = lab, workers, partners, quiet, content
         self.binary = os.path.join(build or lab.build, "sallyport-edge")
-        if build is not None:
-            self.name += " of " + build
+        self.name = "sallyport-edge" + (" of " + build if build else "") + (", no session log" if quiet else "")
 
     def missing(self):
         return not os.access(self.binary, os.X_OK)
@@ -170,34 +184,46 @@ class Edge:
 
     def write_policy(self, path):
         partners = ",\n".join(
-            f'\t{{ server = "sip.partner{n}.example"; domains = [ "partner{n}.example", "sub.partner{n}.example" ]; }}'
-            for n in range(self.PARTNERS))
-        blocked = ", ".join(f'"blocked{n}.example"' for n in range(self.PARTNERS // 10))
+            f'\t{{ server = "sip.partner{n:04}.example"; domains = [ "partner{n:04}.example", "sub.partner{n:04}.example" ]; }}'
+            for n in range(self.partners))
+        blocked = ", ".join(f'"blocked{n}.example"' for n in range(100))
         with open(path, "w") as f:
             f.write(f'internal_domains = [ "{DOMAIN}" ];\n'
                     f'internal_servers = [ "{FAR_NAME}" ];\n'
                     f'federation = true;\nblocked = [ {blocked} ];\npartners = (\n{partners}\n);\n')
+            if self.content:
+                f.write('content = ( { classes = [ "remote-user", "direct" ]; links = "warn"; files = "block-listed"; } );\n')
 
     def start(self):
-        policy = os.path.join(self.lab.work, "policy.conf")
-        conf = os.path.join(self.lab.work, "edge.conf")
+        work = self.lab.work
+        policy, conf = os.path.join(work, "policy.conf"), os.path.join(work, "edge.conf")
         self.write_policy(policy)
+        for name in ("sessions", "flow-keys"):
+            if os.path.exists(os.path.join(work, name)):
+                os.unlink(os.path.join(work, name))
         # what counts its instructions makes calls that the sandbox would end it for
         sandbox = "false" if self.lab.wrap else "true"
+        sessions = "" if self.quiet else f'session_log = {{ file = "{work}/sessions"; }};'
         with open(conf, "w") as f:
             f.write(f"""policy = "{policy}";
 user = "{USER}";
 workers = {self.workers};
 sandbox = {sandbox};
-control = {{ socket = "{self.lab.work}/edge.sock"; }};
-outer = ( {{ {self.door(OUTER, OUTER_NAME, "edge-outer")} users = true; }} );
+log = {{ file = "{work}/edge.txt"; }};
+{sessions}
+flow_keys = "{work}/flow-keys";
+control = {{ socket = "{work}/edge.sock"; }};
+outer = ( {{ {self.door(OUTER, OUTER_NAME, "edge-outer")} users = true; }},
+	{{ {self.door(PARTNERS_DOOR, OUTER_NAME, "edge-outer")} partners = true; client_certificate = "required";
+	   trust = "{self.lab.cert("ca")}"; }} );
 inner = {{ {self.door(INNER, INNER_NAME, "edge-inner")} trust = "{self.lab.cert("ca")}"; }};
 directors = ( {{ name = "{FAR_NAME}"; port = {FAR[1]}; address = "{FAR[0]}"; }} );
 # nobody signs in here, and everybody sends
-limits = {{ sign_in = 3600; first_message = 3600; connections_block = 0; handshakes = 0; user_rate = 0; user_requests = 0; }};
+limits = {{ sign_in = 3600; first_message = 3600; connections = 200000; connections_block = 200000; handshakes = 100000;
+	user_rate = 1000000; user_requests = 1000000; partner_rate = 1000000; partner_requests = 1000000; connections_partner = 100000; }};
 """)
         self.lab.give()
-        program = Program(self.lab, Edge.name, self.lab.wrap + [self.binary, "-f", conf],
+        program = Program(self.lab, "sallyport-edge", self.lab.wrap + [self.binary, "-f", conf],
                           user=self.lab.user)
         program.wait_for(OUTER)
         return program
@@ -208,11 +234,12 @@ class Kamailio:
 
     package = "kamailio kamailio-tls-modules"
     program = "/usr/sbin/kamailio"
-    same_work = True
+    KINDS = {"plain": "PLAIN", "stateless": "", "tm": "TM", "federated": "FEDERATED"}
 
-    def __init__(self, lab, transactions, workers):
-        self.lab, self.transactions, self.workers = lab, transactions, workers
-        self.name = "kamailio tm" if transactions else "kamailio stateless"
+    def __init__(self, lab, kind, workers):
+        self.lab, self.kind, self.workers = lab, kind, workers
+        self.name = "kamailio " + kind
+        self.same_work = kind != "plain"
 
     @classmethod
     def missing(cls):
@@ -235,16 +262,17 @@ class Kamailio:
         os.makedirs(run)
         tls = os.path.join(run, "tls.cfg")
         with open(tls, "w") as f:
-            f.write(self.tls_profile("server:default", "edge-outer", "no"))
+            f.write(self.tls_profile("server:default", "edge-outer", "yes" if self.kind == "federated" else "no"))
             f.write(self.tls_profile("server:%s:%d" % INNER, "edge-inner", "yes"))
             f.write(self.tls_profile("client:default", "edge-inner", "yes"))
         inner = "tls:%s:%d" % INNER
         words = [f"OUTER=tls:{OUTER[0]}:{OUTER[1]}", f"OUTERPORT={OUTER[1]}", f"INNER={inner}",
                  f'FROM="{inner}"', 'NEXT="sip:%s:%d;transport=tls"' % FAR,
                  f"WORKERS={self.workers}", f'TLSCFG="{tls}"']
-        words += ["TM"] if self.transactions else []
+        words += [self.KINDS[self.kind]] if self.KINDS[self.kind] else []
+        # memory is only reserved; 50,000 connections need more than 2 GB of it
         args = [self.program, "-f", os.path.join(lab.source, "tests/bench/kamailio.cfg"),
-                "-DD", "-E", "-X", "tlsf", "-x", "tlsf", "-m", "2048", "-M", "64",
+                "-DD", "-E", "-X", "tlsf", "-x", "tlsf", "-m", "4096", "-M", "64",
                 "-w", run, "-Y", run, "-P", os.path.join(run, "pid")]
         for word in words:
             args += ["-A", word]
@@ -306,4 +334,5 @@ listen edge
 def everyone(lab, workers, against=None):
     """Every system there is, in the order of the table. against: another build of our own."""
     return [Edge(lab, workers), *([Edge(lab, workers, against)] if against else []),
-            Kamailio(lab, False, workers), Kamailio(lab, True, workers), HAProxy(lab, workers)]
+            Kamailio(lab, "plain", workers), Kamailio(lab, "stateless", workers),
+            Kamailio(lab, "tm", workers), HAProxy(lab, workers)]

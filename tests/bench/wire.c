@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define HELD_MAX	65536
+#define HELD_MAX	WIRE_CHUNK
 
 void
 die(const char *fmt, ...)
@@ -103,6 +103,8 @@ wire_ctx(const struct wire_tls *t)
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
 	    (t->tls12 && SSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION) != 1))
 		die("TLS version");
+	if (t->ciphers != NULL && SSL_CTX_set_cipher_list(ctx, t->ciphers) != 1)
+		die("ciphers %s", t->ciphers);
 	if (t->cert != NULL &&
 	    (SSL_CTX_use_certificate_chain_file(ctx, t->cert) != 1 ||
 	    SSL_CTX_use_PrivateKey_file(ctx, t->key, SSL_FILETYPE_PEM) != 1))
@@ -178,6 +180,12 @@ wire_adopt(struct wire *w, SSL_CTX *ctx, int epfd, void *tag, int fd)
 	SSL_set_accept_state(w->ssl);
 	watch(w, EPOLLIN);
 	return 0;
+}
+
+void
+wire_await(struct wire *w)
+{
+	watch(w, EPOLLIN);
 }
 
 int

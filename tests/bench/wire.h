@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WIRE_CHUNK	65536	/* what one read may bring, and one batch hold */
+#define WIRE_CHUNK	131072	/* what one read may bring, and one batch hold */
 #define WIRE_OWED_MAX	(8u << 20)	/* unsent bytes after which a peer is cut */
 
 /* A TLS connection. Buffers exist only while part of a message waits in them. */
@@ -38,6 +38,7 @@ struct wire_tls {
 	const char	*ca;		/* peers must prove descent; NULL: any peer */
 	bool		 server;
 	bool		 tls12;		/* offer TLS 1.2 only */
+	const char	*ciphers;	/* of TLS 1.2; NULL: what OpenSSL offers */
 };
 
 /* Print "program: ..." with errno or OpenSSL's reason, and exit 1. */
@@ -68,6 +69,9 @@ int	wire_connect(struct wire *, SSL_CTX *, int epfd, void *tag,
 	    const struct sockaddr_in *to, const struct sockaddr_in *from,
 	    const char *name);
 int	wire_adopt(struct wire *, SSL_CTX *, int epfd, void *tag, int fd);
+
+/* Wait for what the peer sends, without a handshake. */
+void	wire_await(struct wire *);
 
 /* One step of the handshake: 1 done, 0 waiting, -1 failed. */
 int	wire_shake(struct wire *);
