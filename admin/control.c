@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
@@ -49,6 +50,13 @@ request_free(struct control_request *r)
 }
 
 static void
+keep_spare(struct control *c)
+{
+	if (c->spare == -1)
+		c->spare = fcntl(c->door.fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static void
 client_close(struct control_client *cl)
 {
 	struct control *c = cl->c;
@@ -65,6 +73,7 @@ client_close(struct control_client *cl)
 	close(cl->io.fd);
 	if (cl->fd != -1)
 		close(cl->fd);
+	keep_spare(c);
 	if ((*cl->prev = cl->next) != NULL)
 		cl->next->prev = cl->prev;
 	c->nclients--;
@@ -712,14 +721,29 @@ client_new(struct control *c, int fd)
 	client_watch(cl, false);
 }
 
+/* When outsiders have taken all descriptors, the administrator wants to know, and has the one that was kept. */
+static int
+accept_one(struct control *c)
+{
+	int fd = accept4(c->door.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd == -1 && errno == EMFILE && c->spare != -1) {
+		close(c->spare);
+		c->spare = -1;
+		fd = accept4(c->door.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	}
+	return fd;
+}
+
 static void
 door_ready(struct net_io *io, unsigned events)
 {
 	struct control *c = (struct control *)((char *)io - offsetof(struct control, door));
 
 	(void)events;
+	keep_spare(c);
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
-		int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept_one(c);
 
 		if (fd != -1) {
 			client_new(c, fd);
@@ -739,6 +763,7 @@ starved_over(struct net_timer *t)
 {
 	struct control *c = (struct control *)((char *)t - offsetof(struct control, starved));
 
+	keep_spare(c);
 	net_io_want(c->worker->loop, &c->door, NET_READ);
 }
 
@@ -908,7 +933,7 @@ control_new(const struct control_setup *s)
 	struct control *c = xcalloc(1, sizeof(*c));
 	const struct passwd *pw;
 
-	c->door.fd = -1;
+	c->door.fd = c->spare = -1;
 	c->owner = s->owner;
 	c->acts = s->acts;
 	c->crew = s->crew;
@@ -979,6 +1004,7 @@ control_start(struct control *c)
 		log_say(SP_LOG_ERROR, "control-socket", "%s: no event loop for it", c->path);
 		return;
 	}
+	keep_spare(c);
 	thread_signals(&block);
 	pthread_sigmask(SIG_SETMASK, &block, &was);
 	error = pthread_create(&c->thread, NULL, thread_main, c);
@@ -1019,6 +1045,8 @@ control_free(struct control *c)
 		return;
 	control_stop(c);
 	control_gather_drop_main(c);
+	if (c->spare != -1)
+		close(c->spare);
 	if (c->door.fd != -1) {
 		close(c->door.fd);
 		/* of a later daemon's socket we keep our hands off */

@@ -70,6 +70,7 @@ struct control {
 	bool			 running;
 	struct net_io		 door;
 	struct net_timer	 starved;
+	int			 spare;		/* a descriptor for who asks when there are none left; -1: in use */
 	bool			 leaves_file;
 	dev_t			 dev;
 	ino_t			 ino;

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from sipnet import BUILD, Closed, Silent, client_context, request
+from sipnet import BUILD, RUN, Closed, Silent, client_context, request
 
 GENEROUS = 5.0      # seconds; more than any noise
 
@@ -156,3 +156,110 @@ def hello(name="sip.example.com"):
     except ssl.SSLWantReadError:
         pass
     return out.read()
+
+
+# ---- what breaks ----
+
+def sanitized():
+    """A build whose allocator and loader are not the machine's."""
+    symbols = subprocess.run(["nm", os.path.join(BUILD, "sallyport-edge")], capture_output=True).stdout
+    return any(mark in symbols for mark in (b"__asan_init", b"__tsan_init"))
+
+
+def until(condition, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def proxy_of(daemon):
+    """The process that faces the network: the one with most sockets."""
+    def sockets(pid):
+        try:
+            return sum("socket:" in os.readlink("/proc/%s/fd/%s" % (pid, fd)) for fd in os.listdir("/proc/%s/fd" % pid))
+        except OSError:
+            return 0
+    pid = daemon.proc.pid
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+        return max((int(p) for p in f.read().split()), key=sockets)
+
+
+def limited(name, what, program="sallyport-edge"):
+    """The program, with less than it would like to have."""
+    path = os.path.join(RUN, name)
+    with open(path, "w") as f:
+        f.write('#!/bin/sh\nulimit %s || exit 1\nexec "%s/%s" "$@"\n' % (what, BUILD, program))
+    os.chmod(path, 0o755)
+    return path
+
+
+class Asker:
+    """A connection that asks, and is told a status."""
+
+    def __init__(self, conn):
+        self.conn = conn
+
+    def ask(self):
+        return asks(self.conn).status
+
+    def close(self):
+        self.conn.close()
+
+
+class Load:
+    """Users who ask one after the other, each on a connection of its own, and anew when it ends."""
+
+    def __init__(self, connect, users=4):
+        """connect() makes something that has ask() and close()."""
+        self.over, self.asked, self.statuses, self.closed, self.lost, self.connect = False, 0, {}, 0, 0, connect
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self.user, daemon=True) for _ in range(users)]
+        for t in self.threads:
+            t.start()
+
+    def user(self):
+        conn = None
+        while not self.over:
+            try:
+                conn = conn or self.connect()
+            except (OSError, Closed):
+                time.sleep(0.05)
+                continue
+            outcome = None
+            try:
+                outcome = conn.ask()
+            except Closed:
+                outcome = "closed"
+            except Silent:
+                outcome = "lost"
+            with self.lock:
+                self.asked += 1
+                if outcome == "closed":
+                    self.closed += 1
+                elif outcome == "lost":
+                    self.lost += 1
+                else:
+                    self.statuses[outcome] = self.statuses.get(outcome, 0) + 1
+            if outcome in ("closed", "lost"):
+                conn.close()
+                conn = None
+            time.sleep(0.01)
+        if conn is not None:
+            conn.close()
+
+    def answered(self, status=200):
+        with self.lock:
+            return self.statuses.get(status, 0)
+
+    def end(self):
+        """None if none was lost."""
+        self.over = True
+        for t in self.threads:
+            t.join()
+        print("# %d asked: %r, %d closed, %d lost" % (self.asked, self.statuses, self.closed, self.lost), flush=True)
+        if self.lost or self.asked != sum(self.statuses.values()) + self.closed or not self.asked:
+            return "%d of %d lost" % (self.lost, self.asked)
+        return None

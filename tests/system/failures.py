@@ -11,86 +11,18 @@ import sys
 import threading
 import time
 
+import crowd_tools
+from crowd_tools import Asker, Inside, asks, give_all, limited, metric, proxy_of, until
 from hostile import DIRECTOR, POLICY, T, USERS, World, config, run
-from crowd_tools import Inside, asks, give_all, metric
 from sipnet import BUILD, RUN, Closed, Door, Edge, Silent, dial, request
 
-SANITIZED = any(mark in subprocess.run(["nm", os.path.join(BUILD, "sallyport-edge")], capture_output=True).stdout
-                for mark in (b"__asan_init", b"__tsan_init"))
 
 
-def until(condition, seconds=10.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def proxy_of(edge):
-    """The process that faces the network: the one with most sockets."""
-    def sockets(pid):
-        try:
-            return sum("socket:" in os.readlink("/proc/%s/fd/%s" % (pid, fd)) for fd in os.listdir("/proc/%s/fd" % pid))
-        except OSError:
-            return 0
-    pid = edge.proc.pid
-    with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
-        return max((int(p) for p in f.read().split()), key=sockets)
-
-
-class Load:
-    """Users who ask one after the other, each on a connection of its own, and anew when it ends."""
+class Load(crowd_tools.Load):
+    """Users of the edge, who ask one after the other."""
 
     def __init__(self, users=4):
-        self.over, self.asked, self.statuses, self.closed, self.lost = False, 0, {}, 0, 0
-        self.lock = threading.Lock()
-        self.threads = [threading.Thread(target=self.user, daemon=True) for _ in range(users)]
-        for t in self.threads:
-            t.start()
-
-    def user(self):
-        conn = None
-        while not self.over:
-            try:
-                conn = conn or dial(USERS)
-            except (OSError, Closed):
-                time.sleep(0.05)
-                continue
-            outcome = None
-            try:
-                outcome = asks(conn).status
-            except Closed:
-                outcome = "closed"
-            except Silent:
-                outcome = "lost"
-            with self.lock:
-                self.asked += 1
-                if outcome == "closed":
-                    self.closed += 1
-                elif outcome == "lost":
-                    self.lost += 1
-                else:
-                    self.statuses[outcome] = self.statuses.get(outcome, 0) + 1
-            if outcome in ("closed", "lost"):
-                conn.close()
-                conn = None
-            time.sleep(0.01)
-
-    def answered(self, status=200):
-        with self.lock:
-            return self.statuses.get(status, 0)
-
-    def end(self):
-        """None if none was lost."""
-        self.over = True
-        for t in self.threads:
-            t.join()
-        print("# %d asked: %r, %d closed, %d lost" % (self.asked, self.statuses, self.closed, self.lost), flush=True)
-        if self.lost or self.asked != sum(self.statuses.values()) + self.closed or not self.asked:
-            return "%d of %d lost" % (self.lost, self.asked)
-        return None
+        super().__init__(lambda: Asker(dial(USERS)), users)
 
 
 LIMITS = "request = 2; failover = 1; connect = 1; user_rate = 0; sign_in = 300;"
@@ -153,15 +85,6 @@ def next_hop():
     T.run("and then it serves again", lambda: until(lambda: asks(dial(USERS)).status == 200, 20))
     inside.end()
     world.end()
-
-
-def limited(name, what):
-    """The edge, with less than it would like to have."""
-    path = os.path.join(RUN, name)
-    with open(path, "w") as f:
-        f.write('#!/bin/sh\nulimit %s || exit 1\nexec "%s/sallyport-edge" "$@"\n' % (what, BUILD))
-    os.chmod(path, 0o755)
-    return path
 
 
 def descriptors():
@@ -253,7 +176,7 @@ def killed():
 
 
 def memory():
-    if SANITIZED:
+    if crowd_tools.sanitized():
         return      # its allocator ends the process in its own way, and needs far more than it is asked for
     def data_of(edge):
         with open("/proc/%d/status" % proxy_of(edge)) as f:

@@ -45,13 +45,13 @@ timers = { drain = 3; connect = 2; };
 class Director(sipnet.Edge):
     """sallyport-director as a process of ours."""
 
-    def __init__(self, name, extra="", change=("", ""), **more):
+    def __init__(self, name, extra="", change=("", ""), program="sallyport-director", **more):
         self.dir = os.path.join(RUN, name)
         os.makedirs(self.dir, exist_ok=True)
         self.write("director.conf", config(extra, **more).replace(*change))
         self.log_path = os.path.join(self.dir, "log")
         self.log_file = open(self.log_path, "wb")
-        self.proc = subprocess.Popen([os.path.join(BUILD, "sallyport-director"), "-f", os.path.join(self.dir, "director.conf")],
+        self.proc = subprocess.Popen([os.path.join(BUILD, program), "-f", os.path.join(self.dir, "director.conf")],
                                      stderr=self.log_file, stdout=self.log_file)
         sipnet.Edge.running.append(self)
         if not self.logged("event=ready"):
