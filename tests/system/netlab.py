@@ -59,14 +59,17 @@ done
 # The machine's own view: files that the page writes are nobody else's.
 SETUP = r"""
 set -eu
-home=$1 sysconf=$2 state=$3
+home=$1 accounts=$2 sysconf=$3 state=$4
 mount -t tmpfs tmpfs "$home/mnt"
 mkdir "$home/mnt/etc" "$home/mnt/lib" "$home/mnt/run"
 cp -a /etc/. "$home/mnt/etc/"
-grep -q '^sallyport:' "$home/mnt/etc/passwd" || {
-	echo 'sallyport:x:64123:64123::/nonexistent:/usr/sbin/nologin' >>"$home/mnt/etc/passwd"
-	echo 'sallyport:x:64123:' >>"$home/mnt/etc/group"
-}
+sed -i '/^sallyport/d' "$home/mnt/etc/passwd" "$home/mnt/etc/group" "$home/mnt/etc/shadow"
+id=64123
+for name in $accounts; do
+	echo "$name:x:$id:$id::/nonexistent:/usr/sbin/nologin" >>"$home/mnt/etc/passwd"
+	echo "$name:x:$id:" >>"$home/mnt/etc/group"
+	id=$((id + 1))
+done
 rm -rf "$home/mnt/etc/sallyport"
 mkdir "$home/mnt/lib/sallyport" "$home/mnt/run/sallyport"
 if [ "${sysconf#/usr/local/}" != "$sysconf" ]; then
@@ -126,7 +129,7 @@ def places():
 class Machine:
     all = []		# that are alive
 
-    def __init__(self, name):
+    def __init__(self, name, accounts="sallyport"):
         self.name = name
         self.home = os.path.join(RUN, name)
         for part in ("bin", "mnt", "state"):
@@ -137,7 +140,7 @@ class Machine:
             f.write(SYSTEMCTL)
         os.chmod(f.name, 0o755)
         self.holder = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", SETUP, "sh", self.home,
-                                        *places()], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                                        accounts, *places()], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.tasks = []
         Machine.all.append(self)
         said = self.holder.stdout.readline()
