@@ -334,7 +334,7 @@ def main():
     pool.start()
     director = None
     try:
-        director = Director("killed")
+        director = Director("killed", "limits = { user_rate = 0; };")
         for fn in (proxy_killed, stuck, authd_killed, replayed, keyd_killed, upgraded):
             try:
                 fn(director)

@@ -25,7 +25,7 @@ serial = [0]
 
 
 class Director(sipnet.Edge):
-    def __init__(self, name, extra="", at=DIRECTOR):
+    def __init__(self, name, extra="", at=DIRECTOR, program="sallyport-director"):
         self.dir = os.path.join(RUN, name)
         os.makedirs(self.dir, exist_ok=True)
         self.write("director.conf", "control = { socket = \"%s/director.sock\"; };" % self.dir + """
@@ -40,7 +40,7 @@ timers = { drain = 0; connect = 2; };
 """ % (NAME, PKI, PKI, PKI, at + ":5061", at + ":5063", EDGE, POOL, RUN, extra))
         self.log_path = os.path.join(self.dir, "log")
         self.log_file = open(self.log_path, "wb")
-        self.proc = subprocess.Popen([os.path.join(BUILD, "sallyport-director"), "-f", os.path.join(self.dir, "director.conf")],
+        self.proc = subprocess.Popen([os.path.join(BUILD, program), "-f", os.path.join(self.dir, "director.conf")],
                                      stderr=self.log_file, stdout=self.log_file)
         sipnet.Edge.running.append(self)
         if not self.logged("event=ready"):
