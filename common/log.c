@@ -31,6 +31,7 @@
 static atomic_int target = STDERR_FILENO;
 static atomic_int shown = SP_LOG_NOTICE;
 static _Atomic uint64_t lost;
+static atomic_bool torn;	/* the newest line in the file has no end */
 static atomic_int journal = -1;	/* a socket; then target is not written to */
 
 static char name[32] = "sallyport";
@@ -353,12 +354,17 @@ log_end(struct logrec *r)
 		return;
 	}
 	sb->p[sb->len++] = '\n';
+	/* of a line before, the disk has taken a part only */
+	if (atomic_exchange_explicit(&torn, false, memory_order_relaxed) && write(atomic_load(&target), "\n", 1) != 1)
+		atomic_store_explicit(&torn, true, memory_order_relaxed);
 	/* A log that can't be written has nobody to complain to, but is counted. */
 	do
 		n = write(atomic_load(&target), sb->p, sb->len);
 	while (n == -1 && errno == EINTR);
 	if (n != (ssize_t)sb->len)
 		atomic_fetch_add_explicit(&lost, 1, memory_order_relaxed);
+	if (n > 0 && n != (ssize_t)sb->len)
+		atomic_store_explicit(&torn, true, memory_order_relaxed);
 }
 
 void

@@ -13,6 +13,15 @@
 #include "common/err.h"
 #include "common/mem.h"
 
+static void
+give_up(const char *file)
+{
+	int error = errno;
+
+	(void)unlink(file);
+	errno = error;
+}
+
 static int
 make(const char *file)
 {
@@ -28,8 +37,18 @@ make(const char *file)
 	/* another process that comes first made it; then its key counts */
 	if ((fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) == -1)
 		err = errno == EEXIST ? SP_OK : SP_EIO;
-	else if (write(fd, sb.p, sb.len) != (ssize_t)sb.len || fsync(fd) == -1 || close(fd) == -1)
-		err = SP_EIO;
+	else {
+		ssize_t n = write(fd, sb.p, sb.len);
+
+		if (n >= 0 && n != (ssize_t)sb.len)
+			errno = ENOSPC;
+		if (n != (ssize_t)sb.len || fsync(fd) == -1)
+			err = SP_EIO;
+		/* half a key would be in the way of every start, also when there is room again */
+		if (err != SP_OK)
+			give_up(file);
+		close(fd);
+	}
 	mem_wipe(key, sizeof(key));
 	mem_wipe(text, sizeof(text));
 	return err;
