@@ -6,13 +6,23 @@
 
 #include <sys/socket.h>
 
+#include <netinet/in.h>
+
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "common/span.h"
 
+/* IPv4 or IPv6: a quarter of a struct sockaddr_storage, for each connection has two. */
+union net_sockaddr {
+	sa_family_t		 ss_family;
+	struct sockaddr		 sa;
+	struct sockaddr_in	 in;
+	struct sockaddr_in6	 in6;
+};
+
 struct net_addr {
-	struct sockaddr_storage	 ss;
+	union net_sockaddr	 ss;
 	socklen_t		 len;	/* 0: none */
 };
 

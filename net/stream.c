@@ -130,7 +130,7 @@ struct net_stream {
 	struct net_check		 check;
 	char				*expect;
 	struct net_addr			 remote, local;
-	struct net_peer			 peer;
+	const struct net_peer		*peer;		/* check.peer, or whom no certificate describes */
 };
 
 struct net_streams {
@@ -294,8 +294,8 @@ stream_because(struct net_stream *s, enum policy_reason reason, const char *deta
 	s->reason = reason;
 	s->detail = detail;
 	/* A certificate whose key was not used to the end of the handshake proves nothing. */
-	if (s->state == STREAM_HANDSHAKE)
-		s->peer.has_certificate = s->peer.unverified = false;
+	if (s->state == STREAM_HANDSHAKE && s->check.peer != NULL)
+		s->check.peer->has_certificate = s->check.peer->unverified = false;
 }
 
 /* Let go of everything but the struct; the task tells the owner. */
@@ -695,15 +695,27 @@ stream_tell_drained(struct net_stream *s)
 
 /* --- in --- */
 
+static void
+free_peer(struct net_stream *s)
+{
+	if (s->check.peer != NULL)
+		net_peer_fini(s->check.peer);
+	free(s->check.peer);
+	s->check.peer = NULL;
+}
+
 /* The handshake is over: who is it? */
 static void
 stream_identify(struct net_stream *s)
 {
-	const char *sni = s->outbound ? NULL : SSL_get_servername(s->ssl, TLSEXT_NAMETYPE_host_name);
+	static const struct net_peer nobody12 = { .protocol = "TLSv1.2" }, nobody13 = { .protocol = "TLSv1.3" };
 
-	strncpy(s->peer.protocol, SSL_get_version(s->ssl), sizeof(s->peer.protocol) - 1);
-	if (sni != NULL)
-		net_host_canonical(span_str(sni), s->peer.sni);
+	s->check.peer->protocol = SSL_get_version(s->ssl);
+	if (!s->check.peer->shown) {
+		/* the many users: no room for what stands in a certificate */
+		free_peer(s);
+		s->peer = SSL_version(s->ssl) == TLS1_2_VERSION ? &nobody12 : &nobody13;
+	}
 	s->idle_since = net_loop_now(s->home->loop);
 	SSL_set_msg_callback(s->ssl, count_record);
 	SSL_set_msg_callback_arg(s->ssl, s);
@@ -893,7 +905,7 @@ stream_task(struct net_task *task)
 	s->home->count--;
 	net_task_cancel(s->home->loop, &s->task);
 	net_tls_ctx_unref(s->ctx);
-	net_peer_fini(&s->peer);
+	free_peer(s);
 	queue_free(s->home, &s->plain);		/* reserved after the end, and never committed */
 	free(s->expect);
 	free(s);
@@ -934,7 +946,7 @@ stream_new(struct net_streams *home, int fd, struct net_tls_ctx *ctx, const stru
 	s->owner = owner;
 	net_stream_take_limits(s, limits);
 	s->check.ctx = s->ctx;
-	s->check.peer = &s->peer;
+	s->peer = s->check.peer = xcalloc(1, sizeof(*s->check.peer));
 	s->check.accept_cn = ctx->accept_cn;
 	return s;
 }
@@ -943,6 +955,7 @@ stream_new(struct net_streams *home, int fd, struct net_tls_ctx *ctx, const stru
 static bool
 stream_tls(struct net_stream *s)
 {
+	char name[256];
 	BIO *bio;
 
 	ERR_clear_error();
@@ -956,9 +969,8 @@ stream_tls(struct net_stream *s)
 	}
 	SSL_set_connect_state(s->ssl);
 	/* A literal address is no server name (RFC 6066 3); then the certificate must hold the address. */
-	if (net_host_canonical(span_str(s->expect), s->peer.sni))
-		SSL_set_tlsext_host_name(s->ssl, s->peer.sni);
-	s->peer.sni[0] = '\0';
+	if (net_host_canonical(span_str(s->expect), name))
+		SSL_set_tlsext_host_name(s->ssl, name);
 	return true;
 }
 
@@ -1037,7 +1049,7 @@ net_stream_judge_again(const struct net_stream *s, const struct net_tls_ctx *ctx
 		return POLICY_REASON_ALLOWED;
 	good = net_verify_again(&check, leaf, SSL_get_peer_cert_chain(s->ssl));
 	/* What was let through for its key's sake counts no more for being verifiable now, but does not less either. */
-	if (good && now.unverified && s->peer.has_certificate) {
+	if (good && now.unverified && s->peer->has_certificate) {
 		check.reason = now.why;
 		check.refused = now.fault;
 		good = false;
@@ -1063,10 +1075,16 @@ net_stream_owner(const struct net_stream *s)
 	return s->owner;
 }
 
+const char *
+net_stream_sni(const struct net_stream *s)
+{
+	return s->ssl != NULL && !s->outbound ? SSL_get_servername(s->ssl, TLSEXT_NAMETYPE_host_name) : NULL;
+}
+
 const struct net_peer *
 net_stream_peer(const struct net_stream *s)
 {
-	return &s->peer;
+	return s->peer;
 }
 
 const struct net_addr *

@@ -95,6 +95,8 @@ void	 net_stream_take_limits(struct net_stream *, const struct net_stream_limits
 void	*net_stream_owner(const struct net_stream *);
 /* Valid once opened() was called, and in closed() for what was shown of a certificate that was refused. */
 const struct net_peer *net_stream_peer(const struct net_stream *);
+/* The name that who connected has asked for (RFC 6066 3), as it was sent; NULL: none. Valid in opened(). */
+const char *net_stream_sni(const struct net_stream *);
 const struct net_addr *net_stream_remote(const struct net_stream *);
 const struct net_addr *net_stream_local(const struct net_stream *);
 bool	 net_stream_is_open(const struct net_stream *);

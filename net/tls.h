@@ -162,8 +162,7 @@ struct net_peer {
 	char			 subject[256];	/* one line, escaped by us */
 	char			 issuer[256];
 	char			 serial[64];	/* hex */
-	char			 protocol[16];	/* "TLSv1.3" */
-	char			 sni[256];	/* inbound: name the peer asked for, lower-case; "" if none */
+	const char		*protocol;	/* "TLSv1.3", static; NULL before the end of the handshake */
 };
 
 /* Lets go of the names; the rest stays. */

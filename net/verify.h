@@ -48,7 +48,7 @@ bool	 net_verify_again(struct net_check *, X509 *leaf, STACK_OF(X509) *chain);
  */
 bool	 net_verify_proves(X509 *, const char *name, bool accept_cn);
 
-/* What stands in the certificate: all but has_certificate, unverified, why, fault, protocol and sni. The names are allocated; see net_peer_fini(). */
+/* What stands in the certificate: all but has_certificate, unverified, why, fault and protocol. The names are allocated; see net_peer_fini(). */
 void	 net_peer_from_x509(struct net_peer *, X509 *, bool accept_cn);
 
 /*

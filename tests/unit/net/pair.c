@@ -62,7 +62,7 @@ end_opened(struct net_stream *s)
 		ck_assert(net_peer_proves(peer, peer->names[i]) == peer->has_certificate);
 	}
 	e->usage = peer->usage;
-	strcpy(e->sni, peer->sni);
+	snprintf(e->sni, sizeof(e->sni), "%s", net_stream_sni(s) != NULL ? net_stream_sni(s) : "");
 	strcpy(e->protocol, peer->protocol);
 	strcpy(e->subject, peer->subject);
 	if (e->pause_on_open)
