@@ -60,8 +60,8 @@ enum explain_verdict {
 
 /*
  * Decide, and tell everything in records (record_parse() reads them), in this order: "message", "certificate",
- * "step" (several), "dns" (several), "target" (several), "mark" (several), "limits",
- * "content", "decision". The last is always there, the others where there is something to say.
+ * "dns" (several), "target" (several), "step" (several), "mark" (several), "limits",
+ * "content", "certificate" of a server that would be called (several), "decision". The last is always there, the others where there is something to say.
  */
 enum explain_verdict explain(const struct explain_question *, void (*tell)(void *arg, struct span record), void *arg,
 	    const char **why);

@@ -243,6 +243,38 @@ seen_print(struct seen *s, FILE *f)
 	return true;
 }
 
+bool
+seen_line_parse(struct seen_line *s, struct span line)
+{
+	s->n = 0;
+	for (line = span_trim(line); line.n != 0; line = span_trim(line)) {
+		size_t equals = span_find(line, '=');
+		struct span rest = span_tail(line, equals + 1);
+		bool quoted = rest.n != 0 && rest.p[0] == '"';
+		size_t end;
+
+		if (equals == line.n || s->n == SEEN_FIELDS_MAX)
+			return false;
+		rest = quoted ? span_tail(rest, 1) : rest;
+		end = span_find(rest, quoted ? '"' : ' ');
+		if (quoted && end == rest.n)
+			return false;
+		s->key[s->n] = span_head(line, equals);
+		s->value[s->n++] = span_head(rest, end);
+		line = span_tail(rest, end + 1);
+	}
+	return s->n != 0;
+}
+
+struct span
+seen_line_get(const struct seen_line *s, const char *key)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (span_is(s->key[i], key))
+			return s->value[i];
+	return SPAN_NONE;
+}
+
 void
 seen_again(struct seen *s)
 {

@@ -54,6 +54,14 @@ void	seen_each(struct seen *, void (*fn)(void *arg, const struct seen_state *), 
 bool	seen_print(struct seen *, FILE *);
 /* What was printed has not arrived: print it again next time. */
 void	seen_again(struct seen *);
+/* A line of such a list, taken apart: key=value key="value with spaces" …; values hold no quotes. Borrows the line. */
+#define SEEN_FIELDS_MAX	32
+struct seen_line {
+	struct span	key[SEEN_FIELDS_MAX], value[SEEN_FIELDS_MAX];
+	unsigned	n;
+};
+bool	seen_line_parse(struct seen_line *, struct span line);
+struct span seen_line_get(const struct seen_line *, const char *key);	/* SPAN_NONE: it is not there */
 /*
  * Such a list into a file, which appears whole (it is renamed) and belongs to uid and gid
  * (-1: to whoever we are). SP_OK, or SP_EIO (errno).

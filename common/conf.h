@@ -115,7 +115,7 @@ const char *conf_differs(const struct conf_item *items, const void *a, const voi
 void	 conf_pack(const struct conf_item *items, const void *in, FILE *);
 /*
  * Those bytes into *out (zeroed), which goes to conf_unload() in any case; they are taken from rest.
- * Lines are 0. False: they are cut, or none of this table.
+ * Lines are 0. False: they are cut, or not what conf_load() could have made by this table.
  */
 bool	 conf_unpack(const struct conf_item *items, struct span *rest, void *out);
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/conf_report.h"
 #include "common/mem.h"
 
 static void
@@ -74,12 +75,13 @@ get_text(struct span *rest, char **out)
 {
 	uint32_t n;
 
-	if (!get_number(rest, &n) || (n != 0 && n - 1 > rest->n))
+	if (!get_number(rest, &n) || (n > 1 && (n - 1 > rest->n || memchr(rest->p, '\0', n - 1) != NULL)))
 		return false;
 	if (n == 0)
 		return true;
 	*out = xmalloc(n);
-	memcpy(*out, rest->p, n - 1);
+	if (n > 1)
+		memcpy(*out, rest->p, n - 1);
 	(*out)[n - 1] = '\0';
 	*rest = span_tail(*rest, n - 1);
 	return true;
@@ -122,6 +124,22 @@ get_groups(struct span *rest, const struct conf_item *it, struct conf_groups *ou
 	return true;
 }
 
+/* Is it a number that conf_load() could have put there? */
+static bool
+is_possible(const struct conf_item *it, int v)
+{
+	long min, max;
+	int n = 0;
+
+	if (it->type == CONF_CHOICE) {
+		while (it->choices[n] != NULL)
+			n++;
+		return v >= 0 && v < n;
+	}
+	conf_range_of(it, &min, &max);
+	return v == (int)it->dflt || (v >= min && v <= max);
+}
+
 bool
 conf_unpack(const struct conf_item *items, struct span *rest, void *out)
 {
@@ -138,8 +156,8 @@ conf_unpack(const struct conf_item *items, struct span *rest, void *out)
 			break;
 		case CONF_INT:
 		case CONF_CHOICE:
-			good = get_number(rest, &n);
-			*(int *)at = (int)n;
+			good = get_number(rest, &n) && is_possible(it, (int)n);
+			*(int *)at = good ? (int)n : (int)it->dflt;
 			break;
 		case CONF_STR:
 			good = get_text(rest, at) && (*(char **)at != NULL || (it->flags & CONF_OPTIONAL));

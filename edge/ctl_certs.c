@@ -12,45 +12,6 @@
 #include "edge/short.h"
 
 #define SHOWN_LINE_MAX	8192	/* of the list of certificates that peers have shown; longer ones are passed over */
-#define FIELDS_MAX	32
-
-/* A line of that list: key=value key="value with spaces" …; values hold no quotes. */
-struct shown {
-	struct span	key[FIELDS_MAX], value[FIELDS_MAX];
-	unsigned	n;
-};
-
-static bool
-read_shown(struct shown *s, struct span line)
-{
-	s->n = 0;
-	for (line = span_trim(line); line.n != 0; line = span_trim(line)) {
-		size_t equals = span_find(line, '=');
-		struct span rest = span_tail(line, equals + 1);
-		bool quoted = rest.n != 0 && rest.p[0] == '"';
-		size_t end;
-
-		if (equals == line.n || s->n == FIELDS_MAX)
-			return false;
-		rest = quoted ? span_tail(rest, 1) : rest;
-		end = span_find(rest, quoted ? '"' : ' ');
-		if (quoted && end == rest.n)
-			return false;
-		s->key[s->n] = span_head(line, equals);
-		s->value[s->n++] = span_head(rest, end);
-		line = span_tail(rest, end + 1);
-	}
-	return s->n != 0;
-}
-
-static struct span
-value_of(const struct shown *s, const char *key)
-{
-	for (unsigned i = 0; i < s->n; i++)
-		if (span_is(s->key[i], key))
-			return s->value[i];
-	return SPAN_NONE;
-}
 
 /* "2026-11-20T12:00:00Z"; 0 if it is none. */
 static time_t
@@ -82,11 +43,11 @@ partner_of(const struct policy_rules *rules, struct span names)
 }
 
 static void
-tell_shown(struct ctl_certs *c, const struct policy_rules *rules, const struct shown *s)
+tell_shown(struct ctl_certs *c, const struct policy_rules *rules, const struct seen_line *s)
 {
-	const struct policy_partner *p = partner_of(rules, value_of(s, "names"));
-	struct span usage = value_of(s, "usage"), reason = value_of(s, "reason");
-	time_t not_after = time_of(value_of(s, "not_after"));
+	const struct policy_partner *p = partner_of(rules, seen_line_get(s, "names"));
+	struct span usage = seen_line_get(s, "usage"), reason = seen_line_get(s, "reason");
+	time_t not_after = time_of(seen_line_get(s, "not_after"));
 	unsigned char room[4 * RECORD_SMALL];
 	unsigned bits = 0;
 	struct record_writer w;
@@ -99,15 +60,15 @@ tell_shown(struct ctl_certs *c, const struct policy_rules *rules, const struct s
 		bits |= NET_USAGE_CLIENT;
 	record_begin(&w, room, sizeof(room), p != NULL ? "partner" : "seen");
 	record_str(&w, "name", p != NULL ? p->name : "-");
-	record_text(&w, "names", value_of(s, "names"));
-	record_text(&w, "verdict", span_is_empty(reason) ? value_of(s, "verdict") : reason);
+	record_text(&w, "names", seen_line_get(s, "names"));
+	record_text(&w, "verdict", span_is_empty(reason) ? seen_line_get(s, "verdict") : reason);
 	record_int(&w, "days_left", view_days_left(not_after));
 	record_time(&w, "not_after", not_after);
-	record_time(&w, "seen", time_of(value_of(s, "last")));
-	record_text(&w, "issuer", value_of(s, "issuer"));
+	record_time(&w, "seen", time_of(seen_line_get(s, "last")));
+	record_text(&w, "issuer", seen_line_get(s, "issuer"));
 	view_usage(&w, bits);
 	view_forecast(&w, not_after, bits);
-	record_text(&w, "fingerprint", value_of(s, "fingerprint"));
+	record_text(&w, "fingerprint", seen_line_get(s, "fingerprint"));
 	ctl_certs_other(c, &w);
 }
 
@@ -123,10 +84,10 @@ tell_peers(struct ctl_certs *c, const struct edge_config *config, struct conf_er
 		conf_error(errs, config->peer_certificates, 0, "%s", strerror(errno));
 	while (f != NULL && rules != NULL && fgets(line, SHOWN_LINE_MAX, f) != NULL) {
 		bool begins = whole;
-		struct shown s;
+		struct seen_line s;
 
 		whole = strchr(line, '\n') != NULL;
-		if (begins && whole && read_shown(&s, span_str(line)))
+		if (begins && whole && seen_line_parse(&s, span_str(line)))
 			tell_shown(c, rules, &s);
 	}
 	if (f != NULL)
