@@ -1,7 +1,6 @@
 /*
  * admin/ctl_admin_user.c - sallyportctl admin-user: who may use the admin page.
  */
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,11 +11,11 @@
 #include "admin/accounts.h"
 #include "admin/ctl.h"
 #include "admin/ctl_password.h"
+#include "admin/ctl_secret.h"
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/mem.h"
 
-#define LOCK_WAIT_MS	3000
 #define TOKEN_DAYS	365
 #define TOKEN_DAYS_MAX	3650
 #define DAY		86400
@@ -118,35 +117,6 @@ read_request(struct request *r, int argc, char **argv, bool wants_name)
 	return EX_OK;
 }
 
-static void
-complain(void *arg, int line, const char *text)
-{
-	if (line != 0)
-		fprintf(stderr, "%s:%d: %s\n", (const char *)arg, line, text);
-	else
-		fprintf(stderr, "%s: %s\n", (const char *)arg, text);
-}
-
-static int
-failed(const char *file, int err)
-{
-	int code = errno;
-
-	switch (err) {
-	case SP_ENOENT:
-		fprintf(stderr, "sallyportctl: %s: there is no such file\n", file);
-		return EX_NOINPUT;
-	case SP_EINVAL:
-		fprintf(stderr, "sallyportctl: %s: not used, because of the errors above\n", file);
-		return EX_DATAERR;
-	case SP_ETIME:
-		fprintf(stderr, "sallyportctl: %s: another run is changing it\n", file);
-		return EX_TEMPFAIL;
-	}
-	fprintf(stderr, "sallyportctl: %s: %s\n", file, strerror(code));
-	return code == EACCES || code == EPERM ? EX_NOPERM : EX_IOERR;
-}
-
 static int
 no_account(const char *name)
 {
@@ -183,17 +153,17 @@ run_change(struct request *r, bool asks, bool may_create, change fn)
 
 	if (asks && (status = set_password(r, &fresh)) != EX_OK)
 		return status;
-	if ((err = secretfile_lock(r->file, LOCK_WAIT_MS, &lock)) != SP_OK)
-		return failed(r->file, err);
-	if ((err = accounts_load(&as, r->file, complain, (void *)(uintptr_t)r->file)) == SP_ENOENT && may_create) {
+	if ((err = secretfile_lock(r->file, CTL_SECRET_WAIT_MS, &lock)) != SP_OK)
+		return ctl_secret_failed(r->file, err);
+	if ((err = accounts_load(&as, r->file, ctl_secret_report, (void *)(uintptr_t)r->file)) == SP_ENOENT && may_create) {
 		as = accounts_new();
 		err = SP_OK;
 	}
 	if (err != SP_OK)
-		status = failed(r->file, err);
+		status = ctl_secret_failed(r->file, err);
 	else if ((status = fn(as, r, accounts_find(as, span_str(r->name)), &fresh)) == EX_OK &&
 	    (err = accounts_save(as, r->file)) != SP_OK)
-		status = failed(r->file, err);
+		status = ctl_secret_failed(r->file, err);
 	accounts_free(as);
 	secretfile_unlock(lock);
 	mem_wipe(&fresh, sizeof(fresh));
@@ -284,14 +254,24 @@ print_help(void)
 	return ctl_finish(EX_OK);
 }
 
+/* What each command does first. False: that was all, and *status is what to exit with. */
+static bool
+begin(struct request *r, int argc, char **argv, bool wants_name, int *status)
+{
+	*status = read_request(r, argc, argv, wants_name);
+	if (r->help)
+		*status = print_help();
+	return *status == EX_OK && !r->help;
+}
+
 static int
 add(int argc, char **argv)
 {
 	struct request r;
-	int status = read_request(&r, argc, argv, true);
+	int status;
 
-	if (status != EX_OK || r.help)
-		return r.help ? print_help() : status;
+	if (!begin(&r, argc, argv, true, &status))
+		return status;
 	if (!account_name_is_good(span_str(r.name)))
 		return ctl_misused("a name is up to 32 of a-z, 0-9, '.', '_' and '-', a letter first; not", r.name);
 	return run_change(&r, true, true, change_add);
@@ -301,10 +281,10 @@ static int
 password(int argc, char **argv)
 {
 	struct request r;
-	int status = read_request(&r, argc, argv, true);
+	int status;
 
-	if (status != EX_OK || r.help)
-		return r.help ? print_help() : status;
+	if (!begin(&r, argc, argv, true, &status))
+		return status;
 	return run_change(&r, true, false, change_password);
 }
 
@@ -312,10 +292,10 @@ static int
 role(int argc, char **argv)
 {
 	struct request r;
-	int status = read_request(&r, argc, argv, true);
+	int status;
 
-	if (status != EX_OK || r.help)
-		return r.help ? print_help() : status;
+	if (!begin(&r, argc, argv, true, &status))
+		return status;
 	if (r.role == ACCOUNT_NOBODY)
 		return ctl_misused("--role is missing", NULL);
 	return run_change(&r, false, false, change_role);
@@ -325,10 +305,10 @@ static int
 delete(int argc, char **argv)
 {
 	struct request r;
-	int status = read_request(&r, argc, argv, true);
+	int status;
 
-	if (status != EX_OK || r.help)
-		return r.help ? print_help() : status;
+	if (!begin(&r, argc, argv, true, &status))
+		return status;
 	return run_change(&r, false, false, change_delete);
 }
 
@@ -336,10 +316,10 @@ static int
 token(int argc, char **argv)
 {
 	struct request r;
-	int status = read_request(&r, argc, argv, true);
+	int status;
 
-	if (status != EX_OK || r.help)
-		return r.help ? print_help() : status;
+	if (!begin(&r, argc, argv, true, &status))
+		return status;
 	if (r.label == NULL)
 		return ctl_misused("--label is missing", NULL);
 	if ((status = run_change(&r, false, false, change_token)) == EX_OK) {
@@ -354,10 +334,10 @@ static int
 revoke(int argc, char **argv)
 {
 	struct request r;
-	int status = read_request(&r, argc, argv, true);
+	int status;
 
-	if (status != EX_OK || r.help)
-		return r.help ? print_help() : status;
+	if (!begin(&r, argc, argv, true, &status))
+		return status;
 	if (r.label == NULL)
 		return ctl_misused("--label is missing", NULL);
 	return run_change(&r, false, false, change_revoke);
@@ -403,12 +383,12 @@ list(int argc, char **argv)
 {
 	struct accounts *as;
 	struct request r;
-	int err, status = read_request(&r, argc, argv, false);
+	int err, status;
 
-	if (status != EX_OK || r.help)
-		return r.help ? print_help() : status;
-	if ((err = accounts_load(&as, r.file, complain, (void *)(uintptr_t)r.file)) != SP_OK)
-		return failed(r.file, err);
+	if (!begin(&r, argc, argv, false, &status))
+		return status;
+	if ((err = accounts_load(&as, r.file, ctl_secret_report, (void *)(uintptr_t)r.file)) != SP_OK)
+		return ctl_secret_failed(r.file, err);
 	if (r.json)
 		print_json(as);
 	else

@@ -32,34 +32,6 @@ static const char usage[] =
     "opens $VISUAL or $EDITOR; rebase merges in what others have changed meanwhile.\n\n"
     "  --base VERSION    the version that FILE was made from (default: the one in force)\n";
 
-static int
-begin(struct ctl_store *s, const char *command, int argc, char **argv, int args)
-{
-	int status = ctl_store_begin(s, command, argc, argv, args);
-
-	if (status == EX_OK && !s->help)
-		return EX_OK;
-	if (s->help) {
-		fputs(usage, stdout);
-		fputs(ctl_store_help, stdout);
-	}
-	ctl_store_end(s, SP_OK, EX_OK);
-	return s->help ? ctl_finish(EX_OK) : status;
-}
-
-/* Mistakes of a candidate, as a person should see them now; it is kept in any case. */
-static int
-look_for_mistakes(struct ctl_store *s, struct span text)
-{
-	const char *slash = strrchr(s->policy, '/');
-	char *dir = slash != NULL ? xmemdup(s->policy, slash == s->policy ? 1 : (size_t)(slash - s->policy)) : NULL;
-	struct policy_rules *rules = policyfile_load_text("candidate", text, dir, s->errs);
-
-	free(dir);
-	policy_rules_unref(rules);
-	return rules != NULL ? SP_OK : SP_EINVAL;
-}
-
 static void
 print_kept(const struct ctl_store *s, const struct policy_change *c, bool good)
 {
@@ -81,7 +53,7 @@ report(struct ctl_store *s)
 	int err = policystore_candidate(s->store, s->candidate, &t, s->errs);
 
 	if (err == SP_OK) {
-		err = look_for_mistakes(s, policystore_span(&t));
+		err = ctl_store_judge(s, policystore_span(&t));
 		print_kept(s, &t.change, err == SP_OK);
 	}
 	policystore_text_fini(&t);
@@ -95,7 +67,7 @@ show(int argc, char **argv)
 	struct ctl_store s;
 	int status, err;
 
-	if ((status = begin(&s, "policy candidate show", argc, argv, 0)) != EX_OK || s.help)
+	if (!ctl_store_open(&s, "policy candidate show", usage, argc, argv, 0, &status))
 		return status;
 	if ((err = policystore_candidate(s.store, s.candidate, &t, s.errs)) == SP_OK) {
 		if (s.json) {
@@ -118,7 +90,7 @@ check(int argc, char **argv)
 	struct ctl_store s;
 	int status;
 
-	if ((status = begin(&s, "policy candidate check", argc, argv, 0)) != EX_OK || s.help)
+	if (!ctl_store_open(&s, "policy candidate check", usage, argc, argv, 0, &status))
 		return status;
 	return ctl_store_end(&s, report(&s), EX_CONFIG);
 }
@@ -152,7 +124,7 @@ list(int argc, char **argv)
 	struct ctl_store s;
 	int status, err;
 
-	if ((status = begin(&s, "policy candidate list", argc, argv, 0)) != EX_OK || s.help)
+	if (!ctl_store_open(&s, "policy candidate list", usage, argc, argv, 0, &status))
 		return status;
 	l.json = s.json;
 	if (s.json)
@@ -169,7 +141,7 @@ rebase(int argc, char **argv)
 	struct ctl_store s;
 	int status, err;
 
-	if ((status = begin(&s, "policy candidate rebase", argc, argv, 0)) != EX_OK || s.help)
+	if (!ctl_store_open(&s, "policy candidate rebase", usage, argc, argv, 0, &status))
 		return status;
 	if ((err = policystore_candidate_rebase(s.store, s.candidate, &s.who, s.errs)) == SP_OK)
 		err = report(&s);
@@ -220,7 +192,7 @@ set(int argc, char **argv)
 	size_t n;
 	int status, err, mistakes = EX_DATAERR;
 
-	if ((status = begin(&s, "policy candidate set", argc, argv, 1)) != EX_OK || s.help)
+	if (!ctl_store_open(&s, "policy candidate set", usage, argc, argv, 1, &status))
 		return status;
 	if (optind == argc) {
 		ctl_store_end(&s, SP_OK, EX_OK);
@@ -324,7 +296,7 @@ edit(int argc, char **argv)
 	size_t n;
 	int status, err;
 
-	if ((status = begin(&s, "policy candidate edit", argc, argv, 0)) != EX_OK || s.help)
+	if (!ctl_store_open(&s, "policy candidate edit", usage, argc, argv, 0, &status))
 		return status;
 	if ((err = starting_point(&s, &t, &is_there)) != SP_OK || (err = edit_text(&s, &t, &text, &n)) != SP_OK)
 		goto out;

@@ -26,43 +26,16 @@ static const char usage[] =
     "decided by the policy in force alone. A commit ends it, as stop does.\n\n";
 
 static int
-begin(struct ctl_store *s, const char *command, int argc, char **argv)
-{
-	int status = ctl_store_begin(s, command, argc, argv, 0);
-
-	if (status == EX_OK && !s->help)
-		return EX_OK;
-	if (s->help) {
-		fputs(usage, stdout);
-		fputs(ctl_store_help, stdout);
-	}
-	ctl_store_end(s, SP_OK, EX_OK);
-	return s->help ? ctl_finish(EX_OK) : status;
-}
-
-static int
-check(struct ctl_store *s, struct span text)
-{
-	const char *slash = strrchr(s->policy, '/');
-	char *dir = slash != NULL ? xmemdup(s->policy, slash == s->policy ? 1 : (size_t)(slash - s->policy)) : NULL;
-	struct policy_rules *rules = policyfile_load_text("candidate", text, dir, s->errs);
-
-	free(dir);
-	policy_rules_unref(rules);
-	return rules != NULL ? SP_OK : SP_EINVAL;
-}
-
-static int
 start(int argc, char **argv)
 {
 	struct policystore_text t = { .text = NULL };
 	struct ctl_store s;
 	int status, err;
 
-	if ((status = begin(&s, "policy shadow start", argc, argv)) != EX_OK || s.help)
+	if (!ctl_store_open(&s, "policy shadow start", usage, argc, argv, 0, &status))
 		return status;
 	if ((err = policystore_candidate(s.store, s.candidate, &t, s.errs)) == SP_OK &&
-	    (err = check(&s, policystore_span(&t))) == SP_OK &&
+	    (err = ctl_store_judge(&s, policystore_span(&t))) == SP_OK &&
 	    (err = policytell_shadow(&s.tell, s.candidate, &t.change, policystore_span(&t), s.errs)) == SP_ENOENT)
 		err = SP_ECLOSED;	/* no edge, not: no candidate */
 	if (err == SP_OK && s.json)
@@ -128,7 +101,7 @@ status_of_it(int argc, char **argv)
 	struct ctl_store s;
 	int status;
 
-	if ((status = begin(&s, "policy shadow status", argc, argv)) != EX_OK || s.help)
+	if (!ctl_store_open(&s, "policy shadow status", usage, argc, argv, 0, &status))
 		return status;
 	return ctl_store_end(&s, ask(&s, "policy-shadow-status", true), EX_DATAERR);
 }
@@ -139,7 +112,7 @@ stop(int argc, char **argv)
 	struct ctl_store s;
 	int status;
 
-	if ((status = begin(&s, "policy shadow stop", argc, argv)) != EX_OK || s.help)
+	if (!ctl_store_open(&s, "policy shadow stop", usage, argc, argv, 0, &status))
 		return status;
 	return ctl_store_end(&s, ask(&s, "policy-shadow-stop", false), EX_DATAERR);
 }

@@ -16,22 +16,6 @@
 #include "common/err.h"
 #include "common/mem.h"
 
-/* The usual beginning of a subcommand: its help if that is wanted, and the number of what is left. */
-static bool
-begin(struct ctl_store *s, const char *command, const char *usage, int argc, char **argv, int args, int *status)
-{
-	*status = ctl_store_begin(s, command, argc, argv, args);
-	if (*status == EX_OK && !s->help)
-		return true;
-	if (s->help) {
-		fputs(usage, stdout);
-		fputs("\n", stdout);
-		fputs(ctl_store_help, stdout);
-	}
-	*status = s->help ? ctl_store_end(s, SP_OK, EX_OK) : (ctl_store_end(s, SP_OK, EX_OK), *status);
-	return false;
-}
-
 static int
 misused(struct ctl_store *s, const char *what, const char *arg)
 {
@@ -69,8 +53,8 @@ ctl_policy_show(int argc, char **argv)
 	uint64_t number;
 	int status, err;
 
-	if (!begin(&s, "policy show", "Usage: sallyportctl policy show [VERSION] [OPTION]...\n"
-	    "Print the policy in force, or a version of it.\n", argc, argv, 1, &status))
+	if (!ctl_store_open(&s, "policy show", "Usage: sallyportctl policy show [VERSION] [OPTION]...\n"
+	    "Print the policy in force, or a version of it.\n\n", argc, argv, 1, &status))
 		return status;
 	if (optind < argc && !is_version(argv[optind], &number))
 		return misused(&s, "expects the number of a version, not", argv[optind]);
@@ -131,9 +115,9 @@ ctl_policy_history(int argc, char **argv)
 	struct ctl_store s;
 	int status, err;
 
-	if (!begin(&s, "policy history", "Usage: sallyportctl policy history [--max N] [OPTION]...\n"
+	if (!ctl_store_open(&s, "policy history", "Usage: sallyportctl policy history [--max N] [OPTION]...\n"
 	    "List the versions, the newest first.\n\n"
-	    "  --max N           at most that many (default 20)", argc, argv, 0, &status))
+	    "  --max N           at most that many (default 20)\n", argc, argv, 0, &status))
 		return status;
 	l.json = s.json;
 	if (s.json)
@@ -252,10 +236,10 @@ ctl_policy_diff(int argc, char **argv)
 	char *dir;
 	int status, err;
 
-	if (!begin(&s, "policy diff", "Usage: sallyportctl policy diff [--lines] [FROM [TO]] [OPTION]...\n"
+	if (!ctl_store_open(&s, "policy diff", "Usage: sallyportctl policy diff [--lines] [FROM [TO]] [OPTION]...\n"
 	    "What the candidate says other than the policy in force; what that says other\n"
 	    "than version FROM; or version TO other than FROM.\n\n"
-	    "  --lines           the lines of the text as well", argc, argv, 2, &status))
+	    "  --lines           the lines of the text as well\n", argc, argv, 2, &status))
 		return status;
 	err = read_both(&s, argc, argv, &was, &now);
 	if (err == EX_USAGE) {
@@ -287,9 +271,9 @@ ctl_policy_commit(int argc, char **argv)
 	uint64_t version;
 	int status, err;
 
-	if (!begin(&s, "policy commit", "Usage: sallyportctl policy commit [--note TEXT] [OPTION]...\n"
+	if (!ctl_store_open(&s, "policy commit", "Usage: sallyportctl policy commit [--note TEXT] [OPTION]...\n"
 	    "Make the candidate the policy in force. If somebody else has changed that since\n"
-	    "the candidate was begun, nothing happens, and you hear what they did (status 75).\n", argc, argv, 0, &status))
+	    "the candidate was begun, nothing happens, and you hear what they did (status 75).\n\n", argc, argv, 0, &status))
 		return status;
 	if ((err = policystore_commit(s.store, s.candidate, &s.who, &version, s.errs)) == SP_OK)
 		ctl_print_done(&s, POLICY_COMMIT, version);
@@ -302,8 +286,8 @@ ctl_policy_discard(int argc, char **argv)
 	struct ctl_store s;
 	int status, err;
 
-	if (!begin(&s, "policy discard", "Usage: sallyportctl policy discard [OPTION]...\n"
-	    "Throw the candidate away.\n", argc, argv, 0, &status))
+	if (!ctl_store_open(&s, "policy discard", "Usage: sallyportctl policy discard [OPTION]...\n"
+	    "Throw the candidate away.\n\n", argc, argv, 0, &status))
 		return status;
 	err = policystore_candidate_discard(s.store, s.candidate, &s.who, s.errs);
 	return ctl_store_end(&s, err, EX_DATAERR);
@@ -316,8 +300,8 @@ ctl_policy_rollback(int argc, char **argv)
 	uint64_t number, version;
 	int status, err;
 
-	if (!begin(&s, "policy rollback", "Usage: sallyportctl policy rollback VERSION [--note TEXT] [OPTION]...\n"
-	    "Make the text of that version the policy in force again, as a new version.\n", argc, argv, 1, &status))
+	if (!ctl_store_open(&s, "policy rollback", "Usage: sallyportctl policy rollback VERSION [--note TEXT] [OPTION]...\n"
+	    "Make the text of that version the policy in force again, as a new version.\n\n", argc, argv, 1, &status))
 		return status;
 	if (optind == argc)
 		return misused(&s, "policy rollback expects VERSION, as \"policy history\" numbers them", NULL);
@@ -363,7 +347,7 @@ one_step(enum policy_action action, const char *command, const char *usage, cons
 	char *dir;
 	int status, err;
 
-	if (!begin(&s, command, usage, argc, argv, 1, &status))
+	if (!ctl_store_open(&s, command, usage, argc, argv, 1, &status))
 		return status;
 	if (optind == argc)
 		return misused(&s, missing, NULL);
@@ -387,14 +371,14 @@ int
 ctl_block(int argc, char **argv)
 {
 	return one_step(POLICY_BLOCK, "block", "Usage: sallyportctl block DOMAIN [--note TEXT] [OPTION]...\n"
-	    "Block a domain, with all domains below it, in both directions, at once.\n", "block expects DOMAIN", argc, argv);
+	    "Block a domain, with all domains below it, in both directions, at once.\n\n", "block expects DOMAIN", argc, argv);
 }
 
 int
 ctl_unblock(int argc, char **argv)
 {
 	return one_step(POLICY_UNBLOCK, "unblock", "Usage: sallyportctl unblock DOMAIN [--note TEXT] [OPTION]...\n"
-	    "Take a domain off the block list.\n", "unblock expects DOMAIN", argc, argv);
+	    "Take a domain off the block list.\n\n", "unblock expects DOMAIN", argc, argv);
 }
 
 int
@@ -404,9 +388,9 @@ ctl_partner_pause(int argc, char **argv)
 
 	return one_step(pause ? POLICY_PAUSE : POLICY_RESUME, pause ? "partner pause" : "partner resume",
 	    pause ? "Usage: sallyportctl partner pause NAME [--note TEXT] [OPTION]...\n"
-	    "Nothing passes to and from that partner or provider until it is resumed.\n" :
+	    "Nothing passes to and from that partner or provider until it is resumed.\n\n" :
 	    "Usage: sallyportctl partner resume NAME [--note TEXT] [OPTION]...\n"
-	    "What was paused passes again.\n", pause ? "partner pause expects NAME" : "partner resume expects NAME", argc, argv);
+	    "What was paused passes again.\n\n", pause ? "partner pause expects NAME" : "partner resume expects NAME", argc, argv);
 }
 
 /* ---- audit ---- */
@@ -418,10 +402,10 @@ verify(int argc, char **argv)
 	uint64_t n = 0;
 	int status, err;
 
-	if (!begin(&s, "policy audit verify", "Usage: sallyportctl policy audit verify [--known HASH] [OPTION]...\n"
+	if (!ctl_store_open(&s, "policy audit verify", "Usage: sallyportctl policy audit verify [--known HASH] [OPTION]...\n"
 	    "Look for lines of the log that were changed, taken out, put in or moved, and for\n"
 	    "versions that are not what the log says.\n\n"
-	    "  --known HASH      what \"audit head\" has printed earlier: must be a line of it\n",
+	    "  --known HASH      what \"audit head\" has printed earlier: must be a line of it\n\n",
 	    argc, argv, 0, &status))
 		return status;
 	err = policystore_audit_verify(s.store, s.known, &n, s.errs);
@@ -440,9 +424,9 @@ head(int argc, char **argv)
 	uint64_t n = 0;
 	int status, err;
 
-	if (!begin(&s, "policy audit head", "Usage: sallyportctl policy audit head [OPTION]...\n"
+	if (!ctl_store_open(&s, "policy audit head", "Usage: sallyportctl policy audit head [OPTION]...\n"
 	    "Print the hash of the log's last line. Kept where nobody can change it, it proves\n"
-	    "later (\"verify --known\") that no line up to it is missing.\n", argc, argv, 0, &status))
+	    "later (\"verify --known\") that no line up to it is missing.\n\n", argc, argv, 0, &status))
 		return status;
 	if ((err = policystore_audit_head(s.store, hash, &n, s.errs)) == SP_OK && s.json)
 		printf("{\"hash\": \"%s\", \"lines\": %" PRIu64 "}\n", hash, n);
@@ -471,8 +455,8 @@ show_log(int argc, char **argv)
 	struct ctl_store s;
 	int status, err;
 
-	if (!begin(&s, "policy audit log", "Usage: sallyportctl policy audit log [OPTION]...\n"
-	    "Print who did what, the oldest first. Version 0: of a candidate.\n", argc, argv, 0, &status))
+	if (!ctl_store_open(&s, "policy audit log", "Usage: sallyportctl policy audit log [OPTION]...\n"
+	    "Print who did what, the oldest first. Version 0: of a candidate.\n\n", argc, argv, 0, &status))
 		return status;
 	l.json = s.json;
 	if (s.json)

@@ -15,9 +15,12 @@
 
 #include "admin/ctl.h"
 #include "admin/ctl_ask.h"
+#include "admin/policyfile.h"
 #include "admin/record.h"
 #include "common/err.h"
 #include "common/hash.h"
+#include "common/mem.h"
+#include "policy/rules.h"
 
 enum {
 	OPT_STORE = 256, OPT_POLICY, OPT_SOCKET, OPT_AUTHOR, OPT_NOTE, OPT_CANDIDATE, OPT_BASE, OPT_MAX, OPT_KNOWN, OPT_JSON,
@@ -188,6 +191,34 @@ ctl_store_end(struct ctl_store *s, int err, int mistakes)
 	policystore_close(s->store);
 	conf_errors_free(s->errs);
 	return status == EX_OK ? ctl_finish(EX_OK) : status;
+}
+
+bool
+ctl_store_open(struct ctl_store *s, const char *command, const char *usage, int argc, char **argv, int args, int *status)
+{
+	*status = ctl_store_begin(s, command, argc, argv, args);
+	if (*status == EX_OK && !s->help)
+		return true;
+	if (s->help) {
+		fputs(usage, stdout);
+		fputs(ctl_store_help, stdout);
+		*status = ctl_store_end(s, SP_OK, EX_OK);
+	} else {
+		ctl_store_end(s, SP_OK, EX_OK);
+	}
+	return false;
+}
+
+int
+ctl_store_judge(struct ctl_store *s, struct span text)
+{
+	const char *slash = strrchr(s->policy, '/');
+	char *dir = slash != NULL ? xmemdup(s->policy, slash == s->policy ? 1 : (size_t)(slash - s->policy)) : NULL;
+	struct policy_rules *rules = policyfile_load_text("candidate", text, dir, s->errs);
+
+	free(dir);
+	policy_rules_unref(rules);
+	return rules != NULL ? SP_OK : SP_EINVAL;
 }
 
 void

@@ -31,6 +31,14 @@ struct ctl_store {
  */
 int	ctl_store_begin(struct ctl_store *, const char *command, int argc, char **argv, int args);
 /*
+ * The same, and its help (usage, then the options) if that is wanted. False: that was all, it is ended, and *status is
+ * what to exit with.
+ */
+bool	ctl_store_open(struct ctl_store *, const char *command, const char *usage, int argc, char **argv, int args,
+	    int *status);
+/* Mistakes of a candidate, as a person should see them now, go to errs: SP_OK or SP_EINVAL. */
+int	ctl_store_judge(struct ctl_store *, struct span text);
+/*
  * Say what there is to say (errs to standard error, the store's news), and the status for err.
  * mistakes: what SP_EINVAL stands for, EX_CONFIG or EX_DATAERR.
  */

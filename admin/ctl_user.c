@@ -6,7 +6,6 @@
  */
 #include <sys/stat.h>
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,11 +14,11 @@
 
 #include "admin/ctl.h"
 #include "admin/ctl_password.h"
+#include "admin/ctl_secret.h"
 #include "admin/users.h"
 #include "common/err.h"
 #include "common/mem.h"
 
-#define LOCK_WAIT_MS	3000
 
 enum { UNCHANGED = -1, NO, YES };
 
@@ -128,52 +127,23 @@ read_request(struct request *r, int argc, char **argv, bool wants_user)
 
 /* --- the file ------------------------------------------------------------------------ */
 
-static void
-complain(void *arg, int line, const char *text)
-{
-	if (line != 0)
-		fprintf(stderr, "%s:%d: %s\n", (const char *)arg, line, text);
-	else
-		fprintf(stderr, "%s: %s\n", (const char *)arg, text);
-}
-
-static int
-failed(const char *file, int err)
-{
-	int code = errno;
-
-	switch (err) {
-	case SP_ENOENT:
-		fprintf(stderr, "sallyportctl: %s: there is no such file\n", file);
-		return EX_NOINPUT;
-	case SP_EINVAL:
-		fprintf(stderr, "sallyportctl: %s: not used, because of the errors above\n", file);
-		return EX_DATAERR;
-	case SP_ETIME:
-		fprintf(stderr, "sallyportctl: %s: another run is changing it\n", file);
-		return EX_TEMPFAIL;
-	}
-	fprintf(stderr, "sallyportctl: %s: %s\n", file, strerror(code));
-	return code == EACCES || code == EPERM ? EX_NOPERM : EX_IOERR;
-}
-
 /* Lock and load. EX_OK: *us and *lock are the caller's. may_create: no file is an empty one. */
 static int
 begin_change(const char *file, bool may_create, struct users **us, int *lock)
 {
-	int err = users_lock(file, LOCK_WAIT_MS, lock);
+	int err = users_lock(file, CTL_SECRET_WAIT_MS, lock);
 
 	*us = NULL;
 	if (err != SP_OK)
-		return failed(file, err);
-	if ((err = users_load(us, file, complain, (void *)(uintptr_t)file)) == SP_ENOENT && may_create) {
+		return ctl_secret_failed(file, err);
+	if ((err = users_load(us, file, ctl_secret_report, (void *)(uintptr_t)file)) == SP_ENOENT && may_create) {
 		*us = users_new();
 		err = SP_OK;
 	}
 	if (err == SP_OK)
 		return EX_OK;
 	users_unlock(*lock);
-	return failed(file, err);
+	return ctl_secret_failed(file, err);
 }
 
 /* Save if status is EX_OK, and let go of everything. */
@@ -183,7 +153,7 @@ end_change(const char *file, struct users *us, int lock, int status)
 	int err = status == EX_OK ? users_save(us, file) : SP_OK;
 
 	if (err != SP_OK)
-		status = failed(file, err);
+		status = ctl_secret_failed(file, err);
 	users_free(us);
 	users_unlock(lock);
 	return status;
@@ -286,8 +256,8 @@ change(int argc, char **argv, enum what what)
 	memset(&fresh, 0, sizeof(fresh));
 	if (what == CHANGE_PASSWORD) {
 		/* asked for before the file is locked; nobody should wait for a person */
-		if ((status = users_load(&us, r.file, complain, (void *)(uintptr_t)r.file)) != SP_OK)
-			return failed(r.file, status);
+		if ((status = users_load(&us, r.file, ctl_secret_report, (void *)(uintptr_t)r.file)) != SP_OK)
+			return ctl_secret_failed(r.file, status);
 		if ((found = users_find(us, span_str(r.aor))) != NULL)
 			fresh = *found;
 		status = found != NULL ? set_password(&fresh, &r) : no_user(&r);
@@ -381,8 +351,8 @@ user_list(int argc, char **argv)
 
 	if (status != EX_OK || r.help)
 		return r.help ? (fputs(help_text, stdout), ctl_finish(EX_OK)) : status;
-	if ((err = users_load(&us, r.file, complain, (void *)(uintptr_t)r.file)) != SP_OK)
-		return failed(r.file, err);
+	if ((err = users_load(&us, r.file, ctl_secret_report, (void *)(uintptr_t)r.file)) != SP_OK)
+		return ctl_secret_failed(r.file, err);
 	if (r.json)
 		print_json(us);
 	else
