@@ -17,24 +17,17 @@ static struct peer *user;
 static void
 begin(unsigned listening, unsigned nhops)
 {
-	stage_init(&st, NULL);
-	st.nhops = nhops;
-	for (unsigned i = 0; i < listening; i++)
-		server_open(&st, i);
+	stage_begin(&st, NULL, listening, nhops);
 	user = user_dial(&st);
 }
 
 static struct peer *
 at_server(unsigned i)
 {
-	UNTIL(&st, st.server[i].last != NULL && st.server[i].last->opened);
-	return st.server[i].last;
+	return server_peer(&st, i);
 }
 
-#define ck_answer(peer, want) do { \
-	const char *answer_ = peer_next(&st, peer); \
-	ck_assert_msg(status_of(answer_) == (want), "wanted %d, got: %s", (want), answer_); \
-} while (0)
+#define ck_answer(peer, want)	ck_answers(&st, peer, want)
 
 /* What came begins with that. */
 #define ck_begins(text, words)	ck_assert_msg(strncmp(text, words, strlen(words)) == 0, "no %s: %s", words, text)

@@ -17,19 +17,13 @@ static struct stage st;
 static void
 begin(unsigned listening, unsigned nhops)
 {
-	stage_init(&st, NULL);
-	st.nhops = nhops;
-	for (unsigned i = 0; i < listening; i++)
-		server_open(&st, i);
+	stage_begin(&st, NULL, listening, nhops);
 }
 
 static void
 begin_with(struct sip_relay_limits limits, unsigned listening, unsigned nhops)
 {
-	stage_init(&st, &limits);
-	st.nhops = nhops;
-	for (unsigned i = 0; i < listening; i++)
-		server_open(&st, i);
+	stage_begin(&st, &limits, listening, nhops);
 }
 
 static void
@@ -43,8 +37,7 @@ end(void)
 static struct peer *
 at_server(unsigned i)
 {
-	UNTIL(&st, st.server[i].last != NULL && st.server[i].last->opened);
-	return st.server[i].last;
+	return server_peer(&st, i);
 }
 
 static const char *
@@ -60,10 +53,7 @@ say(struct peer *from, const char *method, const char *branch, unsigned to_serve
 	return peer_next(&st, at_server(to_server));
 }
 
-#define ck_answer(peer, want) do { \
-	const char *answer_ = peer_next(&st, peer); \
-	ck_assert_msg(status_of(answer_) == (want), "wanted %d, got: %s", (want), answer_); \
-} while (0)
+#define ck_answer(peer, want)	ck_answers(&st, peer, want)
 
 /* ---- the ordinary way ---- */
 

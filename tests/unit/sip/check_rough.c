@@ -16,10 +16,7 @@ static struct stage st;
 static void
 begin_with(struct sip_relay_limits limits, unsigned listening, unsigned nhops)
 {
-	stage_init(&st, &limits);
-	st.nhops = nhops;
-	for (unsigned i = 0; i < listening; i++)
-		server_open(&st, i);
+	stage_begin(&st, &limits, listening, nhops);
 }
 
 static void
@@ -38,14 +35,10 @@ end(void)
 static struct peer *
 at_server(unsigned i)
 {
-	UNTIL(&st, st.server[i].last != NULL && st.server[i].last->opened);
-	return st.server[i].last;
+	return server_peer(&st, i);
 }
 
-#define ck_answer(peer, want) do { \
-	const char *answer_ = peer_next(&st, peer); \
-	ck_assert_msg(status_of(answer_) == (want), "wanted %d, got: %s", (want), answer_); \
-} while (0)
+#define ck_answer(peer, want)	ck_answers(&st, peer, want)
 
 /* Somebody accepts connections at server i's place and says nothing. */
 static int

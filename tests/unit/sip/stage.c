@@ -507,6 +507,22 @@ stage_init(struct stage *st, const struct sip_relay_limits *limits)
 }
 
 void
+stage_begin(struct stage *st, const struct sip_relay_limits *limits, unsigned listening, unsigned nhops)
+{
+	stage_init(st, limits);
+	st->nhops = nhops;
+	for (unsigned i = 0; i < listening; i++)
+		server_open(st, i);
+}
+
+struct peer *
+server_peer(struct stage *st, unsigned i)
+{
+	UNTIL(st, st->server[i].last != NULL && st->server[i].last->opened);
+	return st->server[i].last;
+}
+
+void
 stage_init_two(struct stage *st)
 {
 	init(st, NULL, true);

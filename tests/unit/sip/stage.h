@@ -78,6 +78,8 @@ void	stage_init(struct stage *, const struct sip_relay_limits *);
 /* Frees the relay with whatever is in flight, and asserts that nothing is left. */
 void	stage_fini(struct stage *);
 void	stage_init_two(struct stage *);
+/* stage_init(), with so many servers that listen and so many that are targets. */
+void	stage_begin(struct stage *, const struct sip_relay_limits *, unsigned listening, unsigned nhops);
 void	stage_turn(struct stage *, int wait_ms);
 /* Let happen what can happen now. */
 void	stage_settle(struct stage *);
@@ -102,6 +104,8 @@ struct peer *user_dial_two(struct stage *);	/* at the second worker's door */
 struct peer *server_dial(struct stage *, unsigned i);
 void	peer_send(struct peer *, const char *text);
 void	peer_close(struct stage *, struct peer *);
+/* Server i has a connection; the peer at its far end. */
+struct peer *server_peer(struct stage *, unsigned i);
 /* The next whole message; fails when none comes. Valid until the 16th call after it. */
 const char *peer_next(struct stage *, struct peer *);
 /* Nothing more came. */
@@ -114,5 +118,9 @@ const char *reply(const char *to, const char *status, const char *headers);
 /* Value of a header's first line of that name, or "". */
 const char *value(const char *message, const char *name);
 unsigned status_of(const char *message);
+#define ck_answers(st, peer, want) do { \
+	const char *answer_ = peer_next(st, peer); \
+	ck_assert_msg(status_of(answer_) == (want), "wanted %d, got: %s", (want), answer_); \
+} while (0)
 
 #endif
