@@ -172,6 +172,15 @@ take_note(struct site *s, struct http_request *q, struct http_reply *r, const st
 	return NULL;
 }
 
+static void
+reply_list(struct http_reply *r, const char *name, json_t *list)
+{
+	json_t *o = json_object();
+
+	json_object_set(o, name, list);
+	json_reply(r, 200, o);
+}
+
 /* ---- reading ---- */
 
 void
@@ -183,7 +192,7 @@ api_policy(struct site *s, struct http_request *q, struct http_reply *r)
 
 	if (!api_only(s, q, r, none))
 		return;
-	if ((err = policy_begin(&u, s, q, SPAN_NONE)) != SP_OK || (err = policystore_current(u.store, &now, u.errs)) != SP_OK)
+	if ((err = policy_begin_current(&u, s, q, &now)) != SP_OK)
 		policy_problem(s, q, r, &u, err, NULL);
 	else
 		send_text(r, &now);
@@ -203,7 +212,7 @@ api_versions(struct site *s, struct http_request *q, struct http_reply *r)
 	static const char *const names[] = { "before", "max", NULL };
 	uint64_t before, max;
 	struct policy_use u;
-	json_t *list, *o;
+	json_t *list;
 	int err;
 
 	if (!api_only(s, q, r, names) || !number(s, q, r, "before", 0, INT64_MAX, &before) ||
@@ -211,13 +220,10 @@ api_versions(struct site *s, struct http_request *q, struct http_reply *r)
 		return;
 	list = json_array();
 	if ((err = policy_begin(&u, s, q, SPAN_NONE)) != SP_OK ||
-	    (err = policystore_history(u.store, before, (size_t)max, add_version, list, u.errs)) != SP_OK) {
+	    (err = policystore_history(u.store, before, (size_t)max, add_version, list, u.errs)) != SP_OK)
 		policy_problem(s, q, r, &u, err, NULL);
-	} else {
-		o = json_object();
-		json_object_set(o, "versions", list);
-		json_reply(r, 200, o);
-	}
+	else
+		reply_list(r, "versions", list);
 	json_decref(list);
 	policy_end(&u);
 }
@@ -333,7 +339,7 @@ api_check(struct site *s, struct http_request *q, struct http_reply *r)
 
 	if (body == NULL)
 		return;
-	if ((err = policy_begin(&u, s, q, SPAN_NONE)) != SP_OK || (err = policystore_current(u.store, &now, u.errs)) != SP_OK) {
+	if ((err = policy_begin_current(&u, s, q, &now)) != SP_OK) {
 		policy_problem(s, q, r, &u, err, NULL);
 	} else if (q->role != ACCOUNT_OPERATOR && includes_more(span_str(text), policystore_span(&now))) {
 		conf_error(u.errs, NULL, 0, "a viewer's text may include only what the policy in force includes");
@@ -548,21 +554,17 @@ api_blocks(struct site *s, struct http_request *q, struct http_reply *r)
 {
 	struct policystore_text now = { .text = NULL };
 	struct policy_use u;
-	json_t *list, *o;
+	json_t *list;
 	int err;
 
 	if (!api_only(s, q, r, none))
 		return;
 	list = json_array();
-	if ((err = policy_begin(&u, s, q, SPAN_NONE)) != SP_OK ||
-	    (err = policystore_current(u.store, &now, u.errs)) != SP_OK ||
-	    (err = policyfile_walk("policy", policystore_span(&now), u.dir, add_block, list, u.errs)) != SP_OK) {
+	if ((err = policy_begin_current(&u, s, q, &now)) != SP_OK ||
+	    (err = policyfile_walk("policy", policystore_span(&now), u.dir, add_block, list, u.errs)) != SP_OK)
 		policy_problem(s, q, r, &u, err, NULL);
-	} else {
-		o = json_object();
-		json_object_set(o, "blocked", list);
-		json_reply(r, 200, o);
-	}
+	else
+		reply_list(r, "blocked", list);
 	json_decref(list);
 	policystore_text_fini(&now);
 	policy_end(&u);
@@ -573,17 +575,10 @@ api_blocks(struct site *s, struct http_request *q, struct http_reply *r)
 void
 api_shadow_start(struct site *s, struct http_request *q, struct http_reply *r)
 {
-	struct policystore_text mine = { .text = NULL };
 	struct policy_use u;
 	int err;
 
-	if ((err = policy_begin(&u, s, q, SPAN_NONE)) == SP_OK &&
-	    (err = policystore_candidate(u.store, q->account, &mine, u.errs)) == SP_OK) {
-		if (policy_mistakes(&u, "candidate", policystore_span(&mine)) != 0)
-			err = SP_EINVAL;
-		else if ((err = policytell_shadow(&u.tell, q->account, &mine.change, policystore_span(&mine), u.errs)) == SP_ENOENT)
-			err = SP_ECLOSED;
-	}
-	policystore_text_fini(&mine);
+	if ((err = policy_begin(&u, s, q, SPAN_NONE)) == SP_OK)
+		err = policy_shadow(&u, q->account);
 	finish(s, q, r, &u, err, 0, NULL);
 }

@@ -260,7 +260,7 @@ page_policy_preview(struct site *s, struct http_request *q, struct http_reply *r
 
 	if (!take_editor(s, q, r, &text, &n, was, &base))
 		return;
-	if ((err = policy_begin(&u, s, q, SPAN_NONE)) != SP_OK || (err = policystore_current(u.store, &now, u.errs)) != SP_OK) {
+	if ((err = policy_begin_current(&u, s, q, &now)) != SP_OK) {
 		policy_problem(s, q, r, &u, err, NULL);
 		goto out;
 	}
@@ -478,20 +478,13 @@ page_policy_rebase(struct site *s, struct http_request *q, struct http_reply *r)
 void
 page_policy_shadow(struct site *s, struct http_request *q, struct http_reply *r)
 {
-	struct policystore_text mine = { .text = NULL };
 	struct policy_use u;
 	int err;
 
 	if (!only(s, q, r, no_fields))
 		return;
-	if ((err = policy_begin(&u, s, q, SPAN_NONE)) == SP_OK &&
-	    (err = policystore_candidate(u.store, q->account, &mine, u.errs)) == SP_OK) {
-		if (policy_mistakes(&u, "candidate", policystore_span(&mine)) != 0)
-			err = SP_EINVAL;
-		else if ((err = policytell_shadow(&u.tell, q->account, &mine.change, policystore_span(&mine), u.errs)) == SP_ENOENT)
-			err = SP_ECLOSED;
-	}
-	policystore_text_fini(&mine);
+	if ((err = policy_begin(&u, s, q, SPAN_NONE)) == SP_OK)
+		err = policy_shadow(&u, q->account);
 	finish(s, q, r, &u, err, "/policy/candidate?done=shadow", NULL);
 }
 
@@ -542,7 +535,7 @@ page_policy_version(struct site *s, struct http_request *q, struct http_reply *r
 		reply_problem(s, q, r, 404, NULL, "There is no such version.");
 		return;
 	}
-	if ((err = policy_begin(&u, s, q, SPAN_NONE)) != SP_OK || (err = policystore_current(u.store, &now, u.errs)) != SP_OK ||
+	if ((err = policy_begin_current(&u, s, q, &now)) != SP_OK ||
 	    (err = policystore_version(u.store, number, &it, u.errs)) != SP_OK) {
 		policy_problem(s, q, r, &u, err, NULL);
 		goto out;

@@ -29,11 +29,34 @@ policy_begin(struct policy_use *u, struct site *s, const struct http_request *q,
 	return policystore_open(&u->store, s->conf->store, s->conf->policy, u->errs);
 }
 
+int
+policy_begin_current(struct policy_use *u, struct site *s, const struct http_request *q, struct policystore_text *now)
+{
+	int err = policy_begin(u, s, q, SPAN_NONE);
+
+	return err == SP_OK ? policystore_current(u->store, now, u->errs) : err;
+}
+
 void
 policy_end(struct policy_use *u)
 {
 	policystore_close(u->store);
 	conf_errors_free(u->errs);
+}
+
+int
+policy_shadow(struct policy_use *u, const char *candidate)
+{
+	struct policystore_text t = { .text = NULL };
+	int err = policystore_candidate(u->store, candidate, &t, u->errs);
+
+	if (err == SP_OK && policy_mistakes(u, "candidate", policystore_span(&t)) != 0)
+		err = SP_EINVAL;
+	if (err == SP_OK &&
+	    (err = policytell_shadow(&u->tell, candidate, &t.change, policystore_span(&t), u->errs)) == SP_ENOENT)
+		err = SP_ECLOSED;	/* no edge, not: no candidate */
+	policystore_text_fini(&t);
+	return err;
 }
 
 size_t

@@ -20,7 +20,11 @@ struct policy_use {
 };
 /* Always to be ended. SP_OK, or what policystore_open() said. note: may be empty. */
 int	policy_begin(struct policy_use *, struct site *, const struct http_request *, struct span note);
+/* The same without a note, and the policy in force: an error of either. */
+int	policy_begin_current(struct policy_use *, struct site *, const struct http_request *, struct policystore_text *now);
 void	policy_end(struct policy_use *);
+/* The candidate of that name is tried by the edge from now on. SP_EINVAL: it has mistakes; SP_ECLOSED: there is no edge. */
+int	policy_shadow(struct policy_use *, const char *candidate);
 
 /* Mistakes of a text as the edge would find them; how many were added to errs. */
 size_t	policy_mistakes(struct policy_use *, const char *name, struct span text);
