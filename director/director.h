@@ -15,10 +15,10 @@
 #include "director/config.h"
 #include "director/sa.h"
 #include "director/sipae.h"
-#include "net/door.h"
 #include "net/quota.h"
 #include "net/tls.h"
 #include "net/worker.h"
+#include "sip/entrance.h"
 #include "sip/relay.h"
 
 struct backstage;
@@ -49,8 +49,6 @@ struct director {
 	unsigned char		 nonce_key[AUTH_KEY_SIZE];	/* one for all workers: a client may meet any of them */
 	int			 fds[DIRECTOR_DOORS_MAX][NET_WORKERS_MAX];
 };
-
-struct director_door_of;
 
 #define DIRECTOR_DNS_CACHE	3000	/* names of servers that each worker remembers */
 #define DIRECTOR_RATES		65536	/* busy users whose rate is remembered */
@@ -84,8 +82,7 @@ struct director_worker {
 	size_t			 nfaces;
 	struct sip_link_limits	 server_limits;	/* of who has proved to be a server, by whichever door */
 	struct sip_face		*out;		/* as whom we connect to servers: the first door that admits them */
-	struct net_door		*door[DIRECTOR_DOORS_MAX];
-	struct director_door_of	*door_of;
+	struct sip_entrance	*door[DIRECTOR_DOORS_MAX];
 	struct net_timer	 drain;
 	struct net_timer	 sweep;		/* of the associations; the first worker's */
 	atomic_bool		 busy;		/* draining, and something is still in flight; read by the control thread */

@@ -13,74 +13,8 @@
 #include "sip/hep.h"
 #include "sip/refusals.h"
 #include "sip/sessions.h"
-#include "net/porter.h"
 #include "director/srvs.h"
 #include "director/targets.h"
-
-struct director_door_of {
-	struct director_worker	*w;
-	struct sip_face		*face;
-	struct net_porter	*porter;	/* NULL: nobody passes connections on to this door */
-};
-
-static void
-accepted(void *arg, int fd, const struct net_addr *from)
-{
-	struct director_door_of *d = arg;
-
-	if (d->porter != NULL && net_porter_knows(d->porter, from))
-		net_porter_take(d->porter, fd, from);
-	else
-		sip_relay_accept(d->w->relay, fd, from, d->face);
-}
-
-static void
-arrived(void *arg, int fd, const struct net_addr *from)
-{
-	struct director_door_of *d = arg;
-
-	sip_relay_accept(d->w->relay, fd, from, d->face);
-}
-
-static void
-not_said(void *arg, const struct net_addr *balancer, enum policy_reason why, const char *detail)
-{
-	struct director_door_of *d = arg;
-
-	sip_relay_turn_away(d->w->relay, balancer, d->face, why, detail);
-}
-
-static const struct net_porter_ops porter_ops = { .arrived = arrived, .refused = not_said };
-
-static struct net_porter *
-make_porter(struct director_worker *w, const struct director_door *d, struct director_door_of *door)
-{
-	struct net_porter_limits l = { (unsigned)w->config->proxy_header_time * 1000, SIP_RELAY_LIMITS_DEFAULT.handshakes };
-	struct net_prefix *balancers;
-	struct net_porter *p;
-
-	if (d->balancers.n == 0)
-		return NULL;
-	balancers = xreallocarray(NULL, d->balancers.n, sizeof(*balancers));
-	for (size_t i = 0; i < d->balancers.n; i++)
-		(void)net_prefix_parse(&balancers[i], span_str(d->balancers.v[i].s));	/* check_doors() has seen that it does */
-	p = net_porter_new(w->worker->loop, balancers, d->balancers.n, &l, &porter_ops, door);
-	free(balancers);
-	return p;
-}
-
-static void
-starved(void *arg, int error)
-{
-	const struct director_door_of *d = arg;
-	struct logrec r = log_begin(SP_LOG_ERROR, "accept-failed");
-
-	log_uint(&r, "port", d->face->port);
-	log_text(&r, "error", strerror(error));
-	log_end(&r);
-}
-
-static const struct net_door_ops door_ops = { .accepted = accepted, .starved = starved };
 
 static struct sip_link_limits
 link_limits(const struct director_config *c, bool clients)
@@ -205,6 +139,8 @@ director_worker_start(struct net_worker *worker, void *arg)
 	struct director *d = arg;
 	struct director_worker *w = xcalloc(1, sizeof(*w));
 	struct sip_relay_limits limits = SIP_RELAY_LIMITS_DEFAULT;
+	const struct net_porter_limits porter = { (unsigned)d->config->proxy_header_time * 1000,
+	    SIP_RELAY_LIMITS_DEFAULT.handshakes };
 	size_t n = d->config->doors.n;
 
 	w->director = d;
@@ -238,7 +174,6 @@ director_worker_start(struct net_worker *worker, void *arg)
 	if (worker->id == 0)
 		net_timer_set(worker->loop, &w->sweep, SWEEP_MS);
 	w->server_limits = link_limits(d->config, false);
-	w->door_of = xcalloc(n, sizeof(*w->door_of));
 	for (size_t i = 0; i < n; i++) {
 		make_face(w, i);
 		if (set_identity(w, i, d->material[i]) != SP_OK)
@@ -246,9 +181,8 @@ director_worker_start(struct net_worker *worker, void *arg)
 	}
 	set_lists(w);
 	for (size_t i = 0; i < n; i++) {
-		w->door_of[i] = (struct director_door_of){ w, &w->face[i],
-		    make_porter(w, &((const struct director_door *)w->config->doors.v)[i], &w->door_of[i]) };
-		w->door[i] = net_door_open(worker->loop, d->fds[i][worker->id], &door_ops, &w->door_of[i]);
+		w->door[i] = sip_entrance_open(worker->loop, d->fds[i][worker->id], w->relay, &w->face[i],
+		    &director_door(w->config, i)->balancers, &porter);
 		d->fds[i][worker->id] = -1;
 	}
 	targets_warm(w);
@@ -263,11 +197,8 @@ director_worker_stop(struct net_worker *worker, void *arg)
 	(void)arg;
 	if (w == NULL)
 		return;
-	for (size_t i = 0; i < w->nfaces; i++) {
-		if (w->door[i] != NULL)
-			net_door_close(w->door[i]);
-		net_porter_free(w->door_of[i].porter);
-	}
+	for (size_t i = 0; i < w->nfaces; i++)
+		sip_entrance_close(w->door[i]);
 	net_timer_cancel(worker->loop, &w->drain);
 	net_timer_cancel(worker->loop, &w->sweep);
 	ask_free(w->ask, director_forget);
@@ -286,7 +217,6 @@ director_worker_stop(struct net_worker *worker, void *arg)
 	sipae_desk_free(w->desk);
 	net_tls_lib_free(w->lib);
 	director_config_unref(w->config);
-	free(w->door_of);
 	free(w->name);
 	free(w);
 	worker->owner = NULL;
@@ -394,7 +324,7 @@ deliver_drain(struct net_worker *worker, struct net_mail *mail)
 	if (w == NULL)
 		return;
 	for (size_t i = 0; i < w->nfaces; i++)
-		net_door_pause(w->door[i], true);
+		sip_entrance_pause(w->door[i]);
 	sip_relay_drain(w->relay);
 	w->drain.fire = look_whether_busy;
 	look_whether_busy(&w->drain);

@@ -300,16 +300,6 @@ check_dialling(const struct edge_config *c, const struct edge_door_conf *d, int 
 		conf_error(errs, c->file, line, "%s: dial_certificate and dial_key are given together or not at all", where);
 }
 
-struct net_prefix *
-edge_balancers(const struct edge_door_conf *d)
-{
-	struct net_prefix *p = d->balancers.n != 0 ? xreallocarray(NULL, d->balancers.n, sizeof(*p)) : NULL;
-
-	for (size_t i = 0; i < d->balancers.n; i++)
-		(void)net_prefix_parse(&p[i], span_str(d->balancers.v[i].s));	/* edge_config_load() has seen that they do */
-	return p;
-}
-
 static void
 check_balancers(const struct edge_config *c, const struct edge_door_conf *d, const char *where, struct conf_errors *errs)
 {

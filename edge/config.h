@@ -118,9 +118,6 @@ edge_director(const struct edge_config *c, size_t i)
 	return (struct edge_director_conf *)c->directors.v + i;
 }
 
-/* A door's balancers, as many as it has in its option: the caller's to free; NULL: there are none. */
-struct net_prefix *edge_balancers(const struct edge_door_conf *);
-
 static inline struct edge_director_conf *
 edge_node(const struct edge_config *c, size_t i)
 {

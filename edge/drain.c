@@ -29,7 +29,7 @@ deliver_drain(struct net_worker *worker, struct net_mail *mail)
 	if (w == NULL)
 		return;
 	for (size_t i = 0; i < EDGE_FACES(w->edge->config); i++)
-		net_door_pause(w->door[i], true);
+		sip_entrance_pause(w->door[i]);
 	sip_relay_drain(w->relay);
 	w->drain.fire = look_whether_busy;
 	look_whether_busy(&w->drain);

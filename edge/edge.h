@@ -17,12 +17,12 @@
 #include "edge/discovery.h"
 #include "edge/shadow.h"
 #include "net/dns.h"
-#include "net/door.h"
 #include "net/guard.h"
 #include "net/keyd.h"
 #include "net/quota.h"
 #include "net/worker.h"
 #include "policy/rules.h"
+#include "sip/entrance.h"
 #include "sip/relay.h"
 
 /*
@@ -90,8 +90,7 @@ struct edge_worker {
 	struct sip_face		 face[EDGE_DOORS_MAX + 1];	/* as EDGE_INNER() counts */
 	const struct sip_face	*faces[EDGE_DOORS_MAX + 1 + EDGE_ARRAY_MAX];	/* … and then node[] */
 	struct sip_face		 node[EDGE_ARRAY_MAX];	/* the inner doors of the array's other nodes: names only */
-	struct net_door		*door[EDGE_DOORS_MAX + 1];
-	struct edge_door	*door_arg;
+	struct sip_entrance	*door[EDGE_DOORS_MAX + 1];
 	struct sip_hop		*director[EDGE_DIRECTORS_MAX];
 	struct net_timer	 drain;		/* looks whether anything is in flight, once nothing new is taken */
 	atomic_bool		 busy;		/* … and what it saw; read by the main thread */

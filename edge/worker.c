@@ -10,76 +10,9 @@
 #include "edge/edge.h"
 #include "edge/gauges.h"
 #include "edge/reach.h"
-#include "net/porter.h"
 #include "sip/hep.h"
 #include "sip/refusals.h"
 #include "sip/sessions.h"
-
-struct edge_door {
-	struct edge_worker	*w;
-	struct sip_face		*face;
-	struct net_porter	*porter;	/* NULL: nobody passes connections on to this door */
-};
-
-static void
-accepted(void *arg, int fd, const struct net_addr *from)
-{
-	struct edge_door *d = arg;
-
-	if (d->porter != NULL && net_porter_knows(d->porter, from))
-		net_porter_take(d->porter, fd, from);
-	else
-		sip_relay_accept(d->w->relay, fd, from, d->face);
-}
-
-static void
-arrived(void *arg, int fd, const struct net_addr *from)
-{
-	struct edge_door *d = arg;
-
-	sip_relay_accept(d->w->relay, fd, from, d->face);
-}
-
-static void
-not_said(void *arg, const struct net_addr *balancer, enum policy_reason why, const char *detail)
-{
-	struct edge_door *d = arg;
-
-	sip_relay_turn_away(d->w->relay, balancer, d->face, why, detail);
-}
-
-static const struct net_porter_ops porter_ops = { .arrived = arrived, .refused = not_said };
-
-static struct net_porter *
-make_porter(struct edge_worker *w, size_t i, struct edge_door *door)
-{
-	const struct edge_config *c = w->edge->config;
-	const struct edge_door_conf *d = i == EDGE_INNER(c) ? &c->inner : edge_outer(c, i);
-	struct sip_relay_limits limits = edge_relay_limits(c);
-	struct net_porter_limits l = { (unsigned)c->limits.proxy_header * 1000,
-	    limits.handshakes != 0 ? limits.handshakes : limits.links };
-	struct net_prefix *balancers = edge_balancers(d);
-	struct net_porter *p = NULL;
-
-	if (balancers != NULL)
-		p = net_porter_new(w->worker->loop, balancers, d->balancers.n, &l, &porter_ops, door);
-	free(balancers);
-	return p;
-}
-
-static void
-starved(void *arg, int error)
-{
-	const struct edge_door *d = arg;
-	struct logrec r = log_begin(SP_LOG_ERROR, "accept-failed");
-
-	log_word(&r, "door", d->face->name);
-	log_uint(&r, "port", d->face->port);
-	log_text(&r, "error", strerror(error));
-	log_end(&r);
-}
-
-static const struct net_door_ops door_ops = { .accepted = accepted, .starved = starved };
 
 /*
  * The contexts of a door out of the worker's material; connections keep the ones
@@ -189,6 +122,7 @@ edge_worker_start(struct net_worker *worker, void *arg)
 	struct edge *e = arg;
 	struct edge_worker *w = xcalloc(1, sizeof(*w));
 	struct sip_relay_limits limits = edge_relay_limits(e->config);
+	struct net_porter_limits porter;
 	size_t n = EDGE_FACES(e->config);
 
 	w->edge = e;
@@ -211,7 +145,6 @@ edge_worker_start(struct net_worker *worker, void *arg)
 	sip_relay_add_tap(w->relay, trace_tap(e->trace));
 	if ((w->hep = sip_hep_start(e->config->hep_server, (uint32_t)e->config->hep_id, e->config->hep_password, e->config->hep_bodies)) != NULL)
 		sip_relay_add_tap(w->relay, sip_hep_tap(w->hep));
-	w->door_arg = xcalloc(n, sizeof(*w->door_arg));
 	for (size_t i = 0; i < EDGE_IDENTITIES; i++)
 		if (e->material[i] != NULL)
 			w->material[i] = net_tls_material_ref(e->material[i]);
@@ -229,9 +162,11 @@ edge_worker_start(struct net_worker *worker, void *arg)
 	set_lists(w);
 	w->partner_face = &w->face[edge_partner_door(e->config)];
 	make_directors(w);
+	porter = (struct net_porter_limits){ (unsigned)e->config->limits.proxy_header * 1000,
+	    limits.handshakes != 0 ? limits.handshakes : limits.links };
 	for (size_t i = 0; i < n; i++) {
-		w->door_arg[i] = (struct edge_door){ w, &w->face[i], make_porter(w, i, &w->door_arg[i]) };
-		w->door[i] = net_door_open(worker->loop, e->fds[i][worker->id], &door_ops, &w->door_arg[i]);
+		w->door[i] = sip_entrance_open(worker->loop, e->fds[i][worker->id], w->relay, &w->face[i],
+		    &(i == EDGE_INNER(e->config) ? &e->config->inner : edge_outer(e->config, i))->balancers, &porter);
 		e->fds[i][worker->id] = -1;
 	}
 	return SP_OK;
@@ -245,11 +180,8 @@ edge_worker_stop(struct net_worker *worker, void *arg)
 	(void)arg;
 	if (w == NULL)
 		return;
-	for (size_t i = 0; i < EDGE_FACES(w->edge->config); i++) {
-		if (w->door[i] != NULL)
-			net_door_close(w->door[i]);
-		net_porter_free(w->door_arg[i].porter);
-	}
+	for (size_t i = 0; i < EDGE_FACES(w->edge->config); i++)
+		sip_entrance_close(w->door[i]);
 	net_timer_cancel(worker->loop, &w->warm);
 	net_timer_cancel(worker->loop, &w->drain);
 	edge_discovery_free(w->discovery, edge_drop_held);
@@ -271,7 +203,6 @@ edge_worker_stop(struct net_worker *worker, void *arg)
 	edge_shadow_unref(w->shadow);
 	policy_rules_unref(w->rules);
 	free(w->partner_number);
-	free(w->door_arg);
 	free(w);
 	worker->owner = NULL;
 }
