@@ -215,7 +215,7 @@ check_all(struct checking *k, const struct reader *only)
 		k->status = k->status == EX_OK ? status : k->status;
 	}
 	if (!any) {
-		fprintf(stderr, "sallyportctl: check: there is no configuration in %s\n", SYSCONFDIR);
+		fprintf(stderr, "sallyportctl: check: there is no configuration in %s; \"sallyportctl init\" writes one\n", SYSCONFDIR);
 		k->status = EX_NOINPUT;
 	}
 }

@@ -9,6 +9,7 @@ run in their order; before each page, policy is what first-federation.md left. A
     input=TEXT           a line that somebody types
     exit=N               the status, 0 by default
     shows=TEXT           what it prints has this text; may be repeated
+    until=TEXT           the same, in the end: what it looks at may take a moment
     file=PATH            the block is a file, which is written there
     message=FROM TO      before it, such a message is sent from one organisation to the other and answered 200,
     status=N             or with that status
@@ -24,6 +25,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import mdblocks
 import netlab
@@ -32,6 +34,7 @@ from netlab import Machine
 from sipnet import BUILD, PKI, TOP, Tests
 
 HOUSE, BRANCH = "192.0.2.130", "192.0.2.66"
+PATIENCE = 30.0
 OTHERS = "first-federation.md"		# walkthrough.py's
 # what looks like a command and is in no block
 COMMAND = re.compile(r"^(\$ |# )?(sudo |\./)?(sallyport[a-z-]*|systemctl|journalctl|apt-get|apt|make|nft|openssl|autoreconf|quickstart|runtests|"
@@ -191,14 +194,19 @@ class Book:
         if block.get("while"):
             sender.start()
         typed = block.get("input")
-        status, said = machine.sh(block.text, input=typed + "\n" if typed else None)
+        end = time.monotonic() + PATIENCE
+        while True:
+            status, said = machine.sh(block.text, input=typed + "\n" if typed else None)
+            if all(text in said for text in block.all("until")) or time.monotonic() > end:
+                break
+            time.sleep(0.2)
         stop.set()
         if block.get("while"):
             sender.join()
         wanted = int(block.get("exit", "0"))
         if status != wanted:
             return "status %d, not %d: %s" % (status, wanted, said)
-        for text in block.all("shows"):
+        for text in block.all("shows") + block.all("until"):
             if text not in said:
                 return "does not show %r: %s" % (text, said)
         if os.environ.get("BOOK_SHOWS"):

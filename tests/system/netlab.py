@@ -103,14 +103,13 @@ def impossible():
     """None, or a sentence that says why there cannot be machines here."""
     if os.geteuid() != 0:
         return "machines in namespaces need root"
-    for command in (["unshare", "--mount", "--net", "--propagation", "private", "true"],):
-        done = subprocess.run(command, capture_output=True, text=True)
+    for what, command in (("namespaces", "true"), ("mounts", "mount -t tmpfs tmpfs /tmp"),
+                          ("pairs of interfaces (veth)", "ip link add a0 type veth peer name b0"),
+                          ("settings of a network", "sysctl -q -w net.ipv4.ip_forward=1")):
+        done = subprocess.run(["unshare", "--mount", "--net", "--propagation", "private", "sh", "-c", command],
+                              capture_output=True, text=True)
         if done.returncode != 0:
-            return "this system lets nobody make namespaces (%s)" % done.stderr.strip()
-    made = subprocess.run(["unshare", "--net", "ip", "link", "add", "a0", "type", "veth", "peer", "name", "b0"],
-                          capture_output=True, text=True)
-    if made.returncode != 0:
-        return "this kernel has no pairs of interfaces (veth: %s)" % made.stderr.strip()
+            return "this system grants no %s of our own (%s)" % (what, done.stderr.strip())
     sysconf, state = places()
     if not (sysconf == "/etc/sallyport" or (sysconf.startswith("/usr/local/") and state.startswith("/usr/local/"))):
         return "these programs read %s, which is neither below /etc nor /usr/local" % sysconf
@@ -150,7 +149,7 @@ class Machine:
     def enter(self, *command, mounts=True):
         return ["nsenter", "-t", str(self.holder.pid), "--net"] + (["--mount"] if mounts else []) + ["--", *command]
 
-    def sh(self, script, input=None, timeout=60):
+    def sh(self, script, input=None, timeout=120):
         """What an administrator types there, in the directory where the files are that were copied to it."""
         env = dict(os.environ, PATH=os.path.join(self.home, "bin") + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                    LC_ALL="C")
