@@ -1,4 +1,4 @@
-"""book - every command that the pages of doc/ and README.md show is run, in a world where doc/first-federation.md
+"""book - every command that the pages of doc/ and README.md show is run, and the examples of sallyportctl(8) with them, in a world where doc/first-federation.md
 has been followed: an edge, a Director, an inside and a partner, each a network of its own (netlab.py). Run by book.sh.
 
 A block of `sh` is run with `set -eu`, as root on the edge, in the directory where files were copied to. Blocks of a page are
@@ -11,6 +11,7 @@ run in their order; before each page, policy is what first-federation.md left. A
     shows=TEXT           what it prints has this text; may be repeated
     until=TEXT           the same, in the end: what it looks at may take a moment
     file=PATH            the block is a file, which is written there
+    bring=MACHINE FILE   before it, a file is copied from another machine
     message=FROM TO      before it, such a message is sent from one organisation to the other and answered 200,
     status=N             or with that status
     while=FROM TO        the same while the command runs, until it ends
@@ -21,6 +22,7 @@ A block of `sh` that cannot be run fails, as do commands that stand in no block 
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -183,6 +185,9 @@ class Book:
             wrong = self.send(*block.get("message").split(), int(block.get("status", "200")))
             if wrong or not block.text:
                 return wrong
+        if block.get("bring"):
+            source, name = block.get("bring").split()
+            shutil.copy(os.path.join(self.world.machines[source].home, name), machine.home)
         if block.get("file"):
             machine.write(os.path.join(machine.home, block.get("file")), block.text)
             return None
@@ -229,6 +234,20 @@ class Book:
             stop.wait(0.2)
 
 
+def manual(world, page):
+    """The examples of a manual page: each is a command that is understood, whatever comes of it here."""
+    text = open(os.path.join(TOP, "man", page), encoding="utf-8").read().replace("\\-", "-").replace("\\(aq", "'").replace("\\&", "")
+    section = re.search(r"^\.SH EXAMPLES\n(.*?)^\.S[Hh] ", text, re.M | re.S)
+    examples = [line for line in section.group(1).split("\n") if line and not line.startswith(".")]
+    T.check("%s has examples" % page, len(examples) > 3, examples)
+    for line in examples:
+        def understood():
+            # what goes on until it is stopped is stopped; an editor leaves the text as it is
+            status, said = world.machines["edge"].sh("export EDITOR=true\n" + re.sub(r"\bsallyportctl\b", "timeout 3 sallyportctl", line))
+            return None if status not in (64, 126, 127) else "status %d: %s" % (status, said)
+        T.run("%s: %s" % (page, line), understood)
+
+
 def main():
     why = netlab.impossible()
     if why:
@@ -245,6 +264,8 @@ def main():
     pages = sorted(n for n in os.listdir(os.path.join(TOP, "doc")) if n.endswith(".md"))
     for page in pages:
         book.page(os.path.join(TOP, "doc", page), "doc/" + page)
+    world.again()
+    manual(world, "sallyportctl.8")
     T.check("commands were run", book.ran > 20, book.ran)
     if T.failed:
         for name in ("edge", "director", "partner", "house", "branch"):
