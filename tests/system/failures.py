@@ -13,7 +13,7 @@ import time
 
 import crowd_tools
 from crowd_tools import Asker, Inside, asks, give_all, limited, metric, proxy_of, until
-from hostile import DIRECTOR, POLICY, T, USERS, World, config, run
+from hostile import DIRECTOR, NET, POLICY, T, USERS, World, config, run
 from sipnet import BUILD, RUN, Closed, Door, Edge, Silent, dial, request
 
 
@@ -265,4 +265,83 @@ def mail():
     world.end()
 
 
-sys.exit(run(dict(next_hop=next_hop, descriptors=descriptors, disk=disk, killed=killed, memory=memory, mail=mail)))
+class Names(threading.Thread):
+    """A DNS server that has no names, and says so while it speaks."""
+
+    def __init__(self, addr):
+        super().__init__(daemon=True)
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind((addr, 53))
+        self.sock.settimeout(0.1)
+        self.over, self.mute, self.asked = False, False, 0
+        self.start()
+
+    def run(self):
+        while not self.over:
+            try:
+                q, who = self.sock.recvfrom(4096)
+            except socket.timeout:
+                continue
+            except OSError:
+                return
+            self.asked += 1
+            if not self.mute:   # QR, RD, RA, NXDOMAIN; the question, and nothing more
+                end = q.index(b"\0", 12) + 5
+                self.sock.sendto(q[:2] + b"\x81\x83\0\1\0\0\0\0\0\0" + q[12:end], who)
+
+    def end(self):
+        self.over = True
+        self.join()
+        self.sock.close()
+
+
+def dns():
+    """Those inside write to domains that only DNS can tell where they are, while users outside are served."""
+    door = Door(DIRECTOR + ":5061", "director")
+    edge = Edge("dns", config(LIMITS + "held = 40; held_per_domain = 5;").replace("timeout = 100;", "timeout = 1500;"), POLICY + "discovery = true; open_federation = true;\n")
+    world = type("W", (), {"door": door})
+    inside, names, load, serial = Inside(world), Names(NET + ".9.9"), Load(), [0]
+    T.check("the edge serves under load", until(lambda: load.answered() > 20))
+
+    def writes(n, domains):
+        """n requests to so many domains, at once; the statuses of all."""
+        asked, conn = [], inside.conns[0]
+        for _ in range(n):
+            serial[0] += 1
+            asked.append("dns-%d" % serial[0])
+            to = "sip:x@d%d-%d.example" % (serial[0] % domains, n)
+            with conn.lock:
+                conn.send(request("MESSAGE", to, "sip:bob@example.com", to=to, call=asked[-1]))
+        if not until(lambda: all(c in inside.answers for c in asked), 30):
+            return {"none": sum(c not in inside.answers for c in asked)}
+        return {s: [inside.answers[c] for c in asked].count(s) for s in {inside.answers[c] for c in asked}}
+
+    def phase(what, good, domains=150, n=150):
+        before, got = load.answered(), writes(n, domains)
+        passing = until(lambda: load.answered() > before + 20)
+        T.check(what, good(got) and passing and sum(got.values()) == n, repr(got))
+    def because(reason):
+        return sum("reason=" + reason in line for line in edge.log().split("\n"))
+    phase("DNS answers: who is not there is said to be", lambda got: got == {504: 35} and because("srv-missing") == 35, n=35)
+    names.mute = True
+    # the first of them may be over before the last has come
+    phase("DNS is silent: all are answered, 40 after a while, the rest at once", lambda got: set(got) == {503, 504} and
+          40 <= got[504] <= 80 and because("srv-failed") == got[504], n=151)
+    phase("  of one domain no more than 5 wait", lambda got: set(got) == {503, 504} and 5 <= got[504] <= 10, domains=1, n=40)
+    T.check("  which is counted", metric(edge, 'sallyport_limit_hits_total{limit="held"}') >= 100 and because("dns-busy") >= 100)
+    names.end()
+    phase("DNS is gone: all are answered", lambda got: set(got) <= {503, 504}, n=152)
+    names, missing = Names(NET + ".9.9"), because("srv-missing")
+    phase("DNS is back: who is not there is said to be", lambda got: got == {504: 34} and because("srv-missing") == missing + 34, n=34)
+    wrong = load.end()
+    T.check("the others were served all the while", wrong is None and set(load.statuses) == {200} and load.closed == 0,
+            (wrong, load.statuses, load.closed))
+    names.end()
+    inside.end()
+    for c in inside.conns:
+        c.close()
+    door.close()
+    T.check("dns: the edge ends in order", edge.stop() == 0)
+
+
+sys.exit(run(dict(next_hop=next_hop, descriptors=descriptors, disk=disk, killed=killed, memory=memory, mail=mail, dns=dns)))
