@@ -198,6 +198,50 @@ lab_kill CONT "$(lab_pid ldap1)"
 lab_kill CONT "$(lab_pid ldap2)"
 ok "all is well again when they go on" lab_wait 20 "the directory" status_is 404 stranger
 
+# --- servers fail under load: each request has its answer, and who is remembered is served
+lab_start load /usr/bin/python3 -B "$LAB_TOP/tests/system/ldapload.py" "$director:5061" "$pki" "$LAB/load.counts"
+counted() {	# WHAT: how many there are now
+	sed -n "s/.*\\<$1 \\([0-9]*\\).*/\\1/p" "$LAB/load.counts" 2>/dev/null
+}
+grows() {	# WHAT BY: is it so many more than it was when this was last marked?
+	lab_now=$(counted "$1")
+	[ "${lab_now:-0}" -ge "$(($(sed -n "s/.*\\<$1 \\([0-9]*\\).*/\\1/p" "$LAB/load.mark") + $2))" ]
+}
+mark() {
+	cp "$LAB/load.counts" "$LAB/load.mark"
+}
+lab_wait 10 "the load" test -s "$LAB/load.counts"
+mark
+ok "partners write to users who are there and who are not" lab_wait 20 "answers" grows unknown 20
+for how in STOP KILL; do
+	for server in ldap1 ldap2; do
+		lab_kill "$how" "$(lab_pid $server)"
+	done
+	mark
+	ok "$how to both servers under load: who is not remembered is told that nobody can say" lab_wait 30 "504" grows late 6
+	mark
+	ok "  who is remembered is served all the while" lab_wait 20 "answers" grows known 6
+	if [ "$how" = STOP ]; then
+		lab_kill CONT "$(lab_pid ldap1)"
+		lab_kill CONT "$(lab_pid ldap2)"
+	else
+		ldap_run ldap1 "$first"
+		ldap_run ldap2 "$second"
+	fi
+	mark
+	ok "  when they are there again, they are asked again" lab_wait 30 "answers" grows unknown 20
+done
+lab_load=$(lab_pid load)
+lab_kill TERM "$lab_load"
+load_ended() {
+	! kill -0 "$lab_load" 2>/dev/null
+}
+ok "the load ends" lab_wait 60 "the last answers" load_ended
+expected_end load
+echo "# $(cat "$LAB/load.counts")"
+ok "none was lost, and no connection was closed" [ "$(counted lost) $(counted closed) $(counted other)" = "0 0 0" ]
+ok "  and each has been answered" [ "$(counted asked)" = "$(($(counted known) + $(counted unknown) + $(counted late)))" ]
+
 # --- what a reload changes, without a restart
 configure() {	# SERVERS [LINE]...
 	world_director_extra=$(directory "$@")
