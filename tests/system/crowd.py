@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from hostile import NET, PARTNERS, T, USERS, World, run
+from hostile import INNER, NET, PARTNERS, T, USERS, World, run
 from crowd_tools import GENEROUS, Inside, asks, ended, give_all, hello, hits, left, metric, plain, stays
 from sipnet import Closed, Silent, client_context, dial, request
 
@@ -222,7 +222,7 @@ def attacker(n, block=100):
 
 def beside():
     world = World("beside", "connections = 600; connections_block = 30; handshakes = 200; handshake = 3; first_message = 3;"
-                  " message = 2; user_queue = 64; user_rate = 40; burst = 5; sign_in = 300; request = 10;", workers=2)
+                  " message = 2; user_queue = 64; user_rate = 40; burst = 5; sign_in = 300; request = 10; link_queue = 256; partner_rate = 60;", workers=2)
     edge, inside = world.edge, Inside(world)
     first = b"\r\n".join(request().split(b"\r\n")[:3])
 
@@ -356,6 +356,67 @@ def beside():
         c.close()
         return got == sent and refused > sent / 2 or "%d of %d answered, %d refused" % (got, sent, refused)
     T.run("one user who floods with messages; each has its answer", lambda: during(message_flood))
+
+    # ---- at the door for partners, and at the inner one
+
+    def partners_half_open(end):
+        socks, before = [], hits(edge, "handshakes")
+        while time.monotonic() < end or (len(socks) < 300 and time.monotonic() < end + GENEROUS):
+            for n in range(len(socks), len(socks) + 4):
+                s = plain(attacker(n), (PARTNERS, INNER)[n % 2])
+                try:
+                    s.send(b"\x16\x03\x01")
+                except OSError:
+                    pass
+                socks.append(s)
+            time.sleep(0.01)
+        over = hits(edge, "handshakes") - before
+        give_all(socks)
+        return over > 0 or "no limit was reached"
+    T.run("handshakes begun at the door for partners and at the inner one", lambda: during(partners_half_open, 1.5))
+
+    def deaf(addr, name, cert, uri, sender):
+        """A server that asks and asks, and reads no answer."""
+        def attack(end):
+            c = dial(addr, name, cert=cert, source=attacker(3))
+            c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            before = hits(edge, "link-queue")
+            big = request(uri=uri, sender=sender, via_host="192.0.2.7:5061;x=" + "y" * 3000) * 10
+            while hits(edge, "link-queue") == before and time.monotonic() < end + 20:
+                try:
+                    c.send(big)
+                except (Closed, Silent):
+                    break
+            c.close()
+            return hits(edge, "link-queue") > before or "no limit was reached"
+        return attack
+    T.run("a partner who does not read", lambda: during(deaf(PARTNERS, "sip.example.com", "partner-edge-outer",
+                                                             "sip:bob@elsewhere.example", CAROL), 1.0))
+    T.run("a server inside that does not read", lambda: during(deaf(INNER, "edge.int.example.com", "director",
+                                                                     "sip:x@nowhere.example", "sip:bob@example.com"), 1.0))
+
+    def slow_partners(end):
+        conns = [dial(PARTNERS, cert="partner-edge-outer", source=attacker(i)) for i in range(10)]
+        conns += [dial(INNER, "edge.int.example.com", cert="director", source=attacker(i)) for i in range(10)]
+        before = hits(edge, "message-time")
+        for c in conns:
+            c.send(first)
+        gone = sum(c.closed(GENEROUS + 2) for c in conns)
+        give_all(c.sock for c in conns)
+        return gone == 20 and hits(edge, "message-time") == before + 20 or "%d of 20 were cut" % gone
+    T.run("messages that partners and servers inside begin and never end", lambda: during(slow_partners, 0.5))
+
+    def partner_flood(end):
+        c = dial(PARTNERS, cert="partner-edge-outer", source=attacker(1))
+        sent = refused = 0
+        while time.monotonic() < end:
+            c.send(b"".join(request(sender=CAROL) for _ in range(100)))
+            sent += 100
+            for _ in range(100):
+                refused += c.recv().status == 503
+        c.close()
+        return refused > sent / 3 or "%d sent, %d refused" % (sent, refused)
+    T.run("a partner who floods with messages; each has its answer", lambda: during(partner_flood, 1.5))
 
     def tiny_records(end):
         inner, outer, raw, done = ssl.MemoryBIO(), ssl.MemoryBIO(), plain(attacker(2), USERS), 0

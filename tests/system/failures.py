@@ -191,10 +191,17 @@ def memory():
     inside, load, was = Inside(world), Load(), proxy_of(world.edge)
     T.check("it serves with little memory", until(lambda: load.answered() > 20))
 
+    out_of_memory(world, load, was, "no memory")
+    inside.end()
+    world.end()
+
+
+def out_of_memory(world, load, was, what):
+    """Messages that are begun and never end, until the proxy cannot keep them any more."""
     def out():
         conns, before = [], load.answered()
         try:
-            for _ in range(40):
+            for _ in range(60):
                 conns.append(dial(USERS))
                 conns[-1].send(request(body=b"x" * 1500000)[:-10])
         except (OSError, Closed, Silent):
@@ -202,10 +209,82 @@ def memory():
         gone = until(lambda: not os.path.exists("/proc/%d" % was))
         give_all(c.sock for c in conns)
         return (gone and until(lambda: load.answered() > before + 20, 20)) or "gone: %s" % gone
-    T.run("no memory: the proxy ends, another takes its place and serves", out)
+    T.run(what + ": the proxy ends, another takes its place and serves", out)
     T.run("of all requests none was lost: answered, or the connection closed", load.end)
-    inside.end()
-    world.end()
+
+
+class Cgroup:
+    """A group of processes with so much memory. None of the kernel's that can be used here: available is false."""
+
+    def __init__(self, name):
+        name = "sallyport-%s-%d" % (name, os.getpid())
+        for top, limit, usage, more in (("/sys/fs/cgroup", "memory.max", "memory.current", "memory.swap.max"),
+                                        ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", None)):
+            self.dir, self.limit, self.usage = os.path.join(top, name), os.path.join(top, name, limit), os.path.join(top, name, usage)
+            self.available = False
+            try:
+                os.mkdir(self.dir)
+                if more and os.path.exists(os.path.join(self.dir, more)):
+                    self.write(os.path.join(self.dir, more), "0")
+                self.bound(32 << 20)
+                self.available = self.is_enforced()
+                self.bound(1 << 40)
+            except OSError:
+                pass
+            if self.available:
+                return
+            self.end()
+
+    @staticmethod
+    def write(path, text):
+        with open(path, "w") as f:
+            f.write(text)
+
+    def bound(self, n):
+        self.write(self.limit, str(n))
+
+    def used(self):
+        with open(self.usage) as f:
+            return int(f.read())
+
+    def enter(self):
+        return "echo $$ >'%s/cgroup.procs' || exit 1" % self.dir
+
+    def is_enforced(self):
+        """Some kernels let one write it, and do nothing."""
+        hungry = '%s -c "x = bytearray(100 << 20)"' % sys.executable
+        return subprocess.run(["sh", "-c", "%s; exec %s" % (self.enter(), hungry)], stderr=subprocess.DEVNULL).returncode != 0
+
+    def end(self):
+        try:
+            os.rmdir(self.dir)
+        except OSError:
+            pass
+
+
+def cgroup():
+    """The same with all processes in one group, of which the kernel chooses who has to go."""
+    if crowd_tools.sanitized():
+        return
+    group = Cgroup("edge")
+    if not group.available:
+        print("# no control group with a limit of memory can be made here; the limit of the data segment stands for it", flush=True)
+        return
+    program = os.path.join(RUN, "in-a-group")
+    with open(program, "w") as f:
+        f.write('#!/bin/sh\n%s\nexec "%s/sallyport-edge" "$@"\n' % (group.enter(), BUILD))
+    os.chmod(program, 0o755)
+    world = World("cgroup", LIMITS + "message = 60; message_size = 2000000;", program=program)
+    try:
+        inside, load, was = Inside(world), Load(), proxy_of(world.edge)
+        T.check("it serves in its group", until(lambda: load.answered() > 20))
+        group.bound(group.used() + (24 << 20))
+        out_of_memory(world, load, was, "no memory in its group")
+        inside.end()
+        world.end()
+    finally:
+        world.edge.stop()
+        until(lambda: group.end() or not os.path.exists(group.dir))
 
 
 def mail():
@@ -344,4 +423,4 @@ def dns():
     T.check("dns: the edge ends in order", edge.stop() == 0)
 
 
-sys.exit(run(dict(next_hop=next_hop, descriptors=descriptors, disk=disk, killed=killed, memory=memory, mail=mail, dns=dns)))
+sys.exit(run(dict(next_hop=next_hop, descriptors=descriptors, disk=disk, killed=killed, memory=memory, cgroup=cgroup, mail=mail, dns=dns)))
