@@ -19,6 +19,7 @@
 #ifndef SALLYPORT_ADMIN_MASTER_H
 #define SALLYPORT_ADMIN_MASTER_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -129,6 +130,7 @@ struct backstage {
 	unsigned	 nfresh;	/* 0: there are none */
 	uint64_t	 alive_at;	/* when the service manager was last told that all is well, and */
 	bool		 hung;		/* whether that was left out, since all was not */
+	pthread_t	 waits;		/* the thread in daemon_wait(), which writes the session log */
 };
 
 /* Rights are given up by now: when the master is gone, so is this process. */

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "admin/daemon.h"
 #include "admin/renew.h"
 #include "common/err.h"
 #include "common/log.h"
@@ -271,6 +272,15 @@ open_sessions(void *arg, bool anew)
 	return backstage_ask_file(arg, anew ? MASTER_SESSIONS_ANEW : MASTER_SESSIONS);
 }
 
+/* A worker's lines are many: whoever waits in daemon_wait() writes them now. */
+static void
+hurry_sessions(void *arg)
+{
+	const struct backstage *b = arg;
+
+	daemon_ask(b->waits);
+}
+
 bool
 stage_sessions(struct backstage *b, const char *path, unsigned nworkers, unsigned mib, struct sip_sessions **s)
 {
@@ -279,6 +289,8 @@ stage_sessions(struct backstage *b, const char *path, unsigned nworkers, unsigne
 		return true;
 	*s = sip_sessions_new(nworkers, (uint64_t)mib << 20);
 	sip_sessions_source(*s, open_sessions, b);
+	b->waits = pthread_self();
+	sip_sessions_hurry(*s, hurry_sessions, b);
 	if (sip_sessions_reopen(*s) == SP_OK)
 		return true;
 	log_say(SP_LOG_ERROR, "session-log", "%s: %s", path, strerror(errno));

@@ -100,22 +100,47 @@ strbuf_printf(struct strbuf *sb, const char *fmt, ...)
 	}
 }
 
+/* May it stand between the quotes as it is? */
+static bool
+is_plain(unsigned char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+/* The bytes before the first that is not plain; eight are looked at together. */
+static size_t
+plain_run(const char *p, size_t n)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+	uint64_t w, odd;
+	size_t i = 0;
+
+	for (; n - i >= sizeof(w); i += sizeof(w)) {
+		memcpy(&w, p + i, sizeof(w));
+		/* a top bit is set where a byte is below 0x20, a quote, a back slash, DEL, or has its own set */
+		odd = (w - ones * 0x20) | ((w ^ ones * '"') - ones) | ((w ^ ones * '\\') - ones) | ((w ^ ones * 0x7f) - ones) | w;
+		if ((odd & tops) != 0)
+			break;
+	}
+	while (i < n && is_plain((unsigned char)p[i]))
+		i++;
+	return i;
+}
+
 void
 strbuf_quoted(struct strbuf *sb, struct span outside, size_t max)
 {
 	bool cut = outside.n > max;
-	size_t n = cut ? max : outside.n;
+	size_t n = cut ? max : outside.n, run;
 
 	strbuf_putc(sb, '"');
 	for (size_t i = 0; i < n && !sb->failed; i++) {
-		unsigned char c = (unsigned char)outside.p[i];
-
-		if (c < 0x20 || c >= 0x7f || c == '"' || c == '\\') {
-			strbuf_add(sb, "\\x", 2);
-			strbuf_hex(sb, &c, 1, false);
-		} else {
-			strbuf_putc(sb, (char)c);
-		}
+		run = plain_run(outside.p + i, n - i);
+		strbuf_add(sb, outside.p + i, run);
+		if ((i += run) == n)
+			break;
+		strbuf_add(sb, "\\x", 2);
+		strbuf_hex(sb, outside.p + i, 1, false);
 	}
 	/* Outside the quotes, where nobody outside can write three dots. */
 	strbuf_puts(sb, cut ? "\"..." : "\"");

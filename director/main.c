@@ -199,6 +199,7 @@ serve(struct director *d)
 			renew(d);
 			break;
 		case DAEMON_ASKED:
+			sip_sessions_flush(d->sessions);	/* it may have been a worker that hurries */
 			control_run_main(d->control);
 			break;
 		case DAEMON_CHILD:

@@ -199,6 +199,7 @@ serve(struct edge *e)
 			report_discovered(e);
 			break;
 		case DAEMON_ASKED:
+			sip_sessions_flush(e->sessions);	/* it may have been a worker that hurries */
 			control_run_main(e->control);
 			break;
 		case DAEMON_CHILD:

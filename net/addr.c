@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/strbuf.h"
 
 static struct sockaddr_in *
 v4(struct net_addr *a)
@@ -153,14 +154,19 @@ const char *
 net_addr_format(const struct net_addr *a, char out[NET_ADDR_TEXT])
 {
 	char host[NET_ADDR_TEXT];
+	struct strbuf sb;
 
-	net_addr_host(a, host);
-	if (a->ss.ss_family == AF_INET6)
-		snprintf(out, NET_ADDR_TEXT, "[%.45s]:%u", host, net_addr_port(a));
-	else if (a->ss.ss_family == AF_INET)
-		snprintf(out, NET_ADDR_TEXT, "%.45s:%u", host, net_addr_port(a));
-	else
+	if (a->ss.ss_family == AF_INET) {
+		/* without printf, as the host */
+		strbuf_init(&sb, out, NET_ADDR_TEXT);
+		strbuf_puts(&sb, net_addr_host(a, host));
+		strbuf_putc(&sb, ':');
+		strbuf_uint(&sb, net_addr_port(a));
+	} else if (a->ss.ss_family == AF_INET6) {
+		snprintf(out, NET_ADDR_TEXT, "[%.45s]:%u", net_addr_host(a, host), net_addr_port(a));
+	} else {
 		snprintf(out, NET_ADDR_TEXT, "none");
+	}
 	return out;
 }
 

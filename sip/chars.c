@@ -176,3 +176,35 @@ sip_chars_has_break(struct span s)
 			return true;
 	return false;
 }
+
+size_t
+sip_chars_find_break(struct span s, size_t from, bool escapes)
+{
+	size_t at = from;
+
+#ifdef __SSE2__
+	const __m128i question = _mm_set1_epi8('?'), ampersand = _mm_set1_epi8('&'), tab = _mm_set1_epi8('\t');
+	const __m128i percent = _mm_set1_epi8(escapes ? '%' : '?'), slash = _mm_set1_epi8(escapes ? '\\' : '?');
+	const __m128i last = _mm_set1_epi8(0x1f), del = _mm_set1_epi8(0x7f);
+
+	for (; s.n - at >= 16; at += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s.p + at));
+		__m128i low = _mm_andnot_si128(_mm_cmpeq_epi8(v, tab), _mm_cmpeq_epi8(_mm_min_epu8(v, last), v));
+		__m128i marks = _mm_or_si128(_mm_cmpeq_epi8(v, question), _mm_cmpeq_epi8(v, ampersand));
+		__m128i others = _mm_or_si128(_mm_cmpeq_epi8(v, percent), _mm_cmpeq_epi8(v, slash));
+		/* movemask looks at the top bits, which is where 8-bit text has them */
+		unsigned found = (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(v, low),
+		    _mm_or_si128(_mm_or_si128(marks, others), _mm_cmpeq_epi8(v, del))));
+
+		if (found != 0)
+			return at + (unsigned)__builtin_ctz(found);
+	}
+#endif
+	for (; at < s.n; at++) {
+		unsigned char c = (unsigned char)s.p[at];
+
+		if ((c < 0x20 && c != '\t') || c >= 0x7f || c == '?' || c == '&' || (escapes && (c == '%' || c == '\\')))
+			return at;
+	}
+	return s.n;
+}

@@ -90,6 +90,11 @@ sip_chars_all(struct span s, unsigned classes)
 
 /* Is there 8-bit text or one of "?&%\\" in it: SIP_CHAR_BREAK without LF? One fast look at many bytes. */
 bool	sip_chars_has_break(struct span);
+/*
+ * Offset of the first character at or after `from` behind which some reader may see a new header: a control character
+ * (HTAB is none), 8-bit text, '?' or '&'; escapes: '%' and '\\' as well. Or n.
+ */
+size_t	sip_chars_find_break(struct span, size_t from, bool escapes);
 /* Offset of the first control character (HTAB is none) at or after `from`, or n. */
 size_t	sip_chars_find_control(const char *p, size_t from, size_t n);
 

@@ -135,54 +135,28 @@ ends_line(unsigned char c)
 /* ---- names ---- */
 
 /*
- * Walks along text and looks for all trusted names at once: bit i of at[k] is
- * set while the last i + 1 letters are the first of name k. What stands between letters does not
- * count; a name begins only where `may_begin` says so.
+ * Do the letters from here on, whatever stands between them, begin with a name that carries trust? Looks no further
+ * than the first letter that no such name goes on with.
  */
-struct search {
-	uint64_t	at[NTRUSTED];
-};
-
 static bool
-search_step(struct search *s, unsigned char c, bool may_begin)
+begins_trusted(struct span s, bool undo)
 {
-	for (size_t k = 0; k < NTRUSTED; k++) {
-		uint64_t next = 0;
+	unsigned alive = (1u << NTRUSTED) - 1, n = 0;
 
-		if (may_begin && (unsigned char)trusted[k][0] == c)
-			next = 1;
-		for (uint64_t left = s->at[k]; left != 0; left &= left - 1) {
-			int i = __builtin_ctzll(left) + 1;
-
-			if ((unsigned char)trusted[k][i] == c) {
-				if (trusted[k][i + 1] == '\0')
-					return true;
-				next |= UINT64_C(1) << i;
-			}
-		}
-		s->at[k] = next;
-	}
-	return false;
-}
-
-/* Does a name that carries trust begin at the beginning of s, or (anywhere) behind what may end a line or begin a header? */
-static bool
-has_trusted(struct span s, bool anywhere, bool undo)
-{
-	struct search search = { { 0 } };
-	bool may_begin = !anywhere, first = true;
-
-	for (size_t i = 0; i < s.n; ) {
+	for (size_t i = 0; i < s.n && alive != 0; ) {
 		unsigned char c = span_lower(next_char(s, &i, undo));
 
-		if (is_letter(c)) {
-			if (search_step(&search, c, may_begin))
+		if (!is_letter(c))
+			continue;
+		for (unsigned left = alive; left != 0; left &= left - 1) {
+			unsigned k = (unsigned)__builtin_ctz(left);
+
+			if ((unsigned char)trusted[k][n] != c)
+				alive &= ~(1u << k);
+			else if (trusted[k][n + 1] == '\0')
 				return true;
-			may_begin = false;
-			first = false;
-		} else if (anywhere ? ends_line(c) || c >= 0x80 || c == '?' || c == '&' : first) {
-			may_begin = true;
 		}
+		n++;
 	}
 	return false;
 }
@@ -230,23 +204,16 @@ is_weighty(struct span s, bool undo, bool needs_colon)
 
 #define LINE_MAX_LEN	512	/* how far is looked for the end of what may be a start line */
 
-/* "WORD sip:… SIP/2.0", behind white space. */
+/* "sip:… SIP/2.0", up to the end of the line. */
 static bool
-is_start_line(struct span s)
+is_request_rest(struct span s)
 {
 	static const char version[] = " sip/2.0";
-	size_t i = 0, word;
 	unsigned matched = 0;
 
-	while (i < s.n && (s.p[i] == ' ' || s.p[i] == '\t'))
-		i++;
-	word = sip_chars_run(span_tail(s, i), SIP_CHAR_TOKEN);
-	if (word == 0 || i + word >= s.n || s.p[i + word] != ' ')
-		return false;
-	s = span_tail(s, i + word + 1);
 	if (!span_istarts(s, SPAN_LIT("sip:")) && !span_istarts(s, SPAN_LIT("sips:")))
 		return false;
-	for (i = 0; i < s.n && i < LINE_MAX_LEN; ) {
+	for (size_t i = 0; i < s.n && i < LINE_MAX_LEN; ) {
 		unsigned char c = span_lower(next_char(s, &i, true));
 
 		if (ends_line(c))
@@ -259,21 +226,6 @@ is_start_line(struct span s)
 }
 
 /* ---- values ---- */
-
-/* Behind what ends a line for some reader: a weighty name and a colon, or a start line. */
-static bool
-hides_weighty(struct span s, bool undo)
-{
-	for (size_t i = 0; i < s.n; ) {
-		if (!ends_line(next_char(s, &i, undo)))
-			continue;
-		struct span rest = span_tail(s, i);
-
-		if (is_weighty(span_head(rest, 4 * WEIGHTY_MAX), undo, true) || is_start_line(rest))
-			return true;
-	}
-	return false;
-}
 
 /*
  * A line break of Unicode's (NEL, LS, PS), or a character in more bytes than it
@@ -295,16 +247,102 @@ has_odd_break(struct span s)
 	return false;
 }
 
+/*
+ * A walk along a value, from one place to the next behind which some reader may see a new header. What was found out
+ * about the text behind such a place holds for the next one too if nothing lies between them, and is not looked at
+ * again: the walk takes time in proportion to the value, whatever stands in it.
+ */
+struct walk {
+	struct span	 v;
+	bool		 undo;		/* escapes are undone */
+	bool		 header;	/* a header or start line that is hidden was found */
+	size_t		 looked;	/* behind this place, up to letter, all is known: */
+	size_t		 letter;	/* the first letter or digit, or the end */
+	size_t		 colon;		/* behind the last colon before it; 0: there is none */
+	bool		 weighed;	/* and that the name there is none of weight */
+	size_t		 word_end;	/* the token that was looked at last ends here, */
+	bool		 known;		/* and this was seen to be no start line */
+};
+
+/* The first letter behind place i. True when it was not known before. */
+static bool
+find_letter(struct walk *w, size_t i)
+{
+	if (w->looked != 0 && i >= w->looked && i <= w->letter)
+		return false;
+	w->looked = i;
+	w->colon = 0;
+	w->weighed = false;
+	for (w->letter = i; i < w->v.n; w->letter = i) {
+		unsigned char c = span_lower(next_char(w->v, &i, w->undo));
+
+		if (is_letter(c))
+			break;
+		if (c == ':')
+			w->colon = i;
+	}
+	return true;
+}
+
+/* "WORD sip:… SIP/2.0", behind white space, at place i? */
+static bool
+is_start_line(struct walk *w, size_t i)
+{
+	const struct span v = w->v;
+
+	while (i < v.n && (v.p[i] == ' ' || v.p[i] == '\t'))
+		i++;
+	if (i == v.n || !sip_char_is(v.p[i], SIP_CHAR_TOKEN))
+		return false;
+	if (i >= w->word_end) {
+		w->word_end = i + sip_chars_run(span_tail(v, i), SIP_CHAR_TOKEN);
+		w->known = false;
+	}
+	if (w->known || w->word_end == v.n || v.p[w->word_end] != ' ')
+		return false;
+	w->known = true;
+	return is_request_rest(span_tail(v, w->word_end + 1));
+}
+
+/* Behind place i, a header may begin for some reader; line: behind what ends a line. True: with a name that carries trust. */
+static bool
+look_behind(struct walk *w, size_t i, bool line)
+{
+	if (find_letter(w, i) && begins_trusted(span_tail(w->v, w->letter), w->undo))
+		return true;
+	if (!line || w->header)
+		return false;
+	if (!w->weighed && i > w->colon) {
+		w->header = is_weighty(span_head(span_tail(w->v, w->letter), 4 * WEIGHTY_MAX), w->undo, true);
+		w->weighed = true;
+	}
+	w->header = w->header || is_start_line(w, i);
+	return false;
+}
+
+static enum sip_check
+walk_value(struct span v, bool undo)
+{
+	struct walk w = { .v = v, .undo = undo };
+
+	for (size_t i = 0; (i = sip_chars_find_break(v, i, undo)) < v.n; ) {
+		unsigned char c = next_char(v, &i, undo);
+
+		if ((ends_line(c) || c >= 0x80 || c == '?' || c == '&') && look_behind(&w, i, ends_line(c)))
+			return SIP_CHECK_MARK_DISGUISED;
+	}
+	return w.header ? SIP_CHECK_HEADER_DISGUISED : SIP_CHECK_OK;
+}
+
 static enum sip_check
 check_value(struct span v)
 {
-	for (int undo = 0; undo <= 1; undo++) {
-		if (has_trusted(v, true, undo))
-			return SIP_CHECK_MARK_DISGUISED;
-		if (hides_weighty(v, undo))
-			return SIP_CHECK_HEADER_DISGUISED;
-	}
-	return SIP_CHECK_OK;
+	enum sip_check why = walk_value(v, false);
+
+	/* without an escape there is nothing to undo */
+	if (why == SIP_CHECK_OK && (memchr(v.p, '%', v.n) != NULL || memchr(v.p, '\\', v.n) != NULL))
+		why = walk_value(v, true);
+	return why;
 }
 
 /* ---- the message ---- */
@@ -329,7 +367,7 @@ check_name(const struct sip_message *m, int i)
 	if (begins_otherwise(name, FIRST_OF_NAMES))
 		return SIP_CHECK_OK;
 	escaped = span_find(name, '%') != name.n;	/* without one there is nothing to undo */
-	if (name.n >= TRUSTED_MIN && (has_trusted(name, false, false) || (escaped && has_trusted(name, false, true))))
+	if (name.n >= TRUSTED_MIN && (begins_trusted(name, false) || (escaped && begins_trusted(name, true))))
 		return sip_is_foreign_identity(name) ? SIP_CHECK_OK : SIP_CHECK_MARK_DISGUISED;
 	return is_weighty(name, false, false) || (escaped && is_weighty(name, true, false)) ? SIP_CHECK_HEADER_DISGUISED :
 	    SIP_CHECK_OK;

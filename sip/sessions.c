@@ -21,11 +21,16 @@
 
 #define SHOWN	160	/* bytes of an outside value */
 
+#define STAMP	sizeof("2026-11-20T11:41:12.")	/* a line's time but for its milliseconds, with a NUL */
+
 struct sip_session_pen {
+	struct sip_sessions *of;
 	pthread_mutex_t	 lock;		/* held for a copy's time, by two threads at most */
 	char		*lines;
 	size_t		 n;
 	bool		 full;		/* a line was lost since the last time */
+	uint64_t	 second;	/* the worker's: what stamp says */
+	char		 stamp[STAMP];
 };
 
 struct sip_sessions {
@@ -38,47 +43,66 @@ struct sip_sessions {
 	int			 fd;
 	uint64_t		 size, max;
 	bool			 ailing;	/* it was said that lines are lost */
+	void			(*hurry)(void *arg);	/* NULL: nobody can be woken */
+	void			*hurry_arg;
 };
 
 /* ---- the worker's side ---- */
 
+/* The calendar is asked once a second. */
 static void
-put_time(struct strbuf *sb)
+put_time(struct sip_session_pen *p, struct strbuf *sb)
 {
 	uint64_t ms = clock_wall_ms();
 	time_t t = (time_t)(ms / 1000);
+	char digits[3] = { (char)('0' + ms / 100 % 10), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10) };
 	struct tm tm;
 
-	if (gmtime_r(&t, &tm) != NULL)
-		strbuf_printf(sb, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-		    tm.tm_hour, tm.tm_min, tm.tm_sec, (unsigned)(ms % 1000));
+	if (p->second != ms / 1000 || p->stamp[0] == '\0') {
+		if (gmtime_r(&t, &tm) == NULL || strftime(p->stamp, sizeof(p->stamp), "%Y-%m-%dT%H:%M:%S.", &tm) == 0)
+			return;
+		p->second = ms / 1000;
+	}
+	strbuf_add(sb, p->stamp, STAMP - 1);
+	strbuf_add(sb, digits, sizeof(digits));
+	strbuf_putc(sb, 'Z');
 }
 
 static void
 put_header(struct strbuf *sb, const char *key, struct span value)
 {
-	strbuf_putc(sb, ' ');
 	strbuf_puts(sb, key);
-	strbuf_putc(sb, '=');
 	strbuf_quoted(sb, value, SHOWN);
 }
 
 static size_t
-format(char line[SESSIONS_LINE], const struct sip_session *s)
+format(struct sip_session_pen *p, char line[SESSIONS_LINE], const struct sip_session *s)
 {
 	char peer[NET_ADDR_TEXT];
 	struct strbuf sb;
 
 	strbuf_init(&sb, line, SESSIONS_LINE - 1);
-	put_time(&sb);
-	strbuf_printf(&sb, " door=%s class=%s peer=%s method=%s status=%u reason=%s ms=%llu", policy_side_name(s->side),
-	    stats_class_name(s->class), s->peer != NULL ? net_addr_format(s->peer, peer) : "gone",
-	    policy_method_name(s->method), s->status, policy_reason_name(s->reason), (unsigned long long)s->ms);
+	put_time(p, &sb);
+	/* no printf: this is done for each request */
+	strbuf_puts(&sb, " door=");
+	strbuf_puts(&sb, policy_side_name(s->side));
+	strbuf_puts(&sb, " class=");
+	strbuf_puts(&sb, stats_class_name(s->class));
+	strbuf_puts(&sb, " peer=");
+	strbuf_puts(&sb, s->peer != NULL ? net_addr_format(s->peer, peer) : "gone");
+	strbuf_puts(&sb, " method=");
+	strbuf_puts(&sb, policy_method_name(s->method));
+	strbuf_puts(&sb, " status=");
+	strbuf_uint(&sb, s->status);
+	strbuf_puts(&sb, " reason=");
+	strbuf_puts(&sb, policy_reason_name(s->reason));
+	strbuf_puts(&sb, " ms=");
+	strbuf_uint(&sb, s->ms);
 	if (s->m != NULL) {
 		/* what was not parsed is shown as it stands */
-		put_header(&sb, "from", s->m->parsed ? s->m->from.uri_text : sip_message_value(s->m, SIP_H_FROM));
-		put_header(&sb, "to", s->m->parsed ? s->m->to.uri_text : sip_message_value(s->m, SIP_H_TO));
-		put_header(&sb, "call-id", s->m->parsed ? s->m->call_id : sip_message_value(s->m, SIP_H_CALL_ID));
+		put_header(&sb, " from=", s->m->parsed ? s->m->from.uri_text : sip_message_value(s->m, SIP_H_FROM));
+		put_header(&sb, " to=", s->m->parsed ? s->m->to.uri_text : sip_message_value(s->m, SIP_H_TO));
+		put_header(&sb, " call-id=", s->m->parsed ? s->m->call_id : sip_message_value(s->m, SIP_H_CALL_ID));
 	}
 	/* cut, if need be, behind what is whole; nothing but printable ASCII is in it */
 	line[sb.len] = '\n';
@@ -89,12 +113,13 @@ void
 sip_session_write(struct sip_session_pen *p, const struct sip_session *s)
 {
 	char line[SESSIONS_LINE];
-	size_t n = format(line, s);
-	bool fits;
+	size_t n = format(p, line, s);
+	bool fits, much = false;
 
 	pthread_mutex_lock(&p->lock);
 	if ((fits = p->n + n <= SESSIONS_BUFFER)) {
 		memcpy(p->lines + p->n, line, n);
+		much = p->n < SESSIONS_MUCH && p->n + n >= SESSIONS_MUCH;
 		p->n += n;
 	} else {
 		p->full = true;
@@ -102,6 +127,17 @@ sip_session_write(struct sip_session_pen *p, const struct sip_session *s)
 	pthread_mutex_unlock(&p->lock);
 	if (!fits)
 		stats_count(SESSION_LINES, STATS_FAILED, 0);
+	if (much && p->of->hurry != NULL)
+		p->of->hurry(p->of->hurry_arg);
+}
+
+void
+sip_sessions_hurry(struct sip_sessions *s, void (*hurry)(void *arg), void *arg)
+{
+	if (s == NULL)
+		return;
+	s->hurry_arg = arg;
+	s->hurry = hurry;
 }
 
 /* ---- the file ---- */
@@ -109,10 +145,13 @@ sip_session_write(struct sip_session_pen *p, const struct sip_session *s)
 static uint64_t
 lines_in(const char *p, size_t n)
 {
+	const char *end = p + n;
 	uint64_t lines = 0;
 
-	for (size_t i = 0; i < n; i++)
-		lines += p[i] == '\n';
+	while (p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
+		lines++;
+		p++;
+	}
 	return lines;
 }
 
@@ -275,6 +314,7 @@ sip_sessions_new(unsigned nworkers, uint64_t max)
 	s->taken = xmalloc(SESSIONS_BUFFER);
 	s->pen = xcalloc(nworkers, sizeof(*s->pen));
 	for (unsigned i = 0; i < nworkers; i++) {
+		s->pen[i].of = s;
 		pthread_mutex_init(&s->pen[i].lock, NULL);
 		s->pen[i].lines = xmalloc(SESSIONS_BUFFER);
 	}

@@ -19,6 +19,7 @@
 #include "sip/message.h"
 
 #define SESSIONS_BUFFER	(1u << 20)	/* bytes of lines that wait, of each worker */
+#define SESSIONS_MUCH	(SESSIONS_BUFFER / 4)	/* when so many wait, they cannot wait for the second to end */
 #define SESSIONS_LINE	1024		/* bytes of a line at most; longer values are cut */
 
 struct sip_sessions;	/* of the process */
@@ -41,6 +42,11 @@ void	 sip_sessions_take(struct sip_sessions *, int fd);
 void	 sip_sessions_source(struct sip_sessions *, int (*open)(void *arg, bool anew), void *arg);
 /* After rotation: close and open path again. The old one stays on failure. NULL: nothing, SP_OK. */
 int	 sip_sessions_reopen(struct sip_sessions *);
+/*
+ * Before the workers start: hurry(arg) is called by a worker of whose lines so many wait that sip_sessions_flush()
+ * is due before its time. NULL: nothing.
+ */
+void	 sip_sessions_hurry(struct sip_sessions *, void (*hurry)(void *arg), void *arg);
 /* Write what has come together; every second, by the thread that opened it. NULL: nothing. */
 void	 sip_sessions_flush(struct sip_sessions *);
 

@@ -187,6 +187,31 @@ START_TEST(memory_bound)
 }
 END_TEST
 
+static void
+count_hurries(void *arg)
+{
+	++*(unsigned *)arg;
+}
+
+/* Long before the memory is full, and once until it was written. */
+START_TEST(hurries)
+{
+	unsigned calls = 0, written = 0;
+
+	begin(0);
+	sip_sessions_hurry(sessions, count_hurries, &calls);
+	for (int turn = 1; turn <= 2; turn++) {
+		for (unsigned i = 0; i < SESSIONS_BUFFER / 2 / 100; i++, written++)
+			write_one(1, NULL);
+		ck_assert_uint_eq(calls, turn);
+		sip_sessions_flush(sessions);
+	}
+	ck_assert_uint_eq(counted(STATS_OK), written);
+	ck_assert_uint_eq(counted(STATS_FAILED), 0);
+	end();
+}
+END_TEST
+
 START_TEST(a_descriptor)
 {
 	int fd;
@@ -208,7 +233,7 @@ END_TEST
 int
 main(void)
 {
-	const TTest *tests[] = { lines, rotation, bound, disk_full, memory_bound, a_descriptor };
+	const TTest *tests[] = { lines, rotation, bound, disk_full, memory_bound, hurries, a_descriptor };
 
 	return unit_run("sessions", tests, sizeof(tests) / sizeof(tests[0]));
 }
