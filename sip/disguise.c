@@ -3,6 +3,8 @@
 #include "sip/chars.h"
 #include "sip/message.h"
 
+#define LETTER(c)	(1u << ((c) - 'a'))
+
 /* Letters and digits of the names that carry trust; a name that begins like this is one. At most 64 each. */
 static const char *const trusted[] = {
 	"msedgeproxymessagetrust", "msassertedverificationlevel", "passertedidentity", "msuserlogondata",
@@ -11,6 +13,7 @@ static const char *const trusted[] = {
 };
 #define NTRUSTED	(sizeof(trusted) / sizeof(trusted[0]))
 #define TRUSTED_MIN	11	/* length of the shortest */
+#define FIRST_OF_TRUSTED (LETTER('m') | LETTER('p') | LETTER('r') | LETTER('x'))
 
 /* Names of which a second one would be another sender, another length, another way. Whole names. */
 static const char *const weighty[] = {
@@ -19,6 +22,7 @@ static const char *const weighty[] = {
 };
 #define NWEIGHTY	(sizeof(weighty) / sizeof(weighty[0]))
 #define WEIGHTY_MAX	16	/* length of the longest */
+#define FIRST_OF_WEIGHTY (LETTER('c') | LETTER('f') | LETTER('i') | LETTER('l') | LETTER('m') | LETTER('r') | LETTER('t') | LETTER('v'))
 
 static const char *const foreign_identities[] = {
 	"Remote-Party-ID", "P-Asserted-Service", "P-Served-User", "P-Charging-Vector", "P-Charging-Function-Addresses"
@@ -134,6 +138,12 @@ ends_line(unsigned char c)
 
 /* ---- names ---- */
 
+static inline bool
+is_one_of(unsigned letters, unsigned char c)
+{
+	return c >= 'a' && c <= 'z' && (letters & LETTER(c)) != 0;
+}
+
 /*
  * Do the letters from here on, whatever stands between them, begin with a name that carries trust? Looks no further
  * than the first letter that no such name goes on with.
@@ -148,6 +158,8 @@ begins_trusted(struct span s, bool undo)
 
 		if (!is_letter(c))
 			continue;
+		if (n == 0 && !is_one_of(FIRST_OF_TRUSTED, c))
+			return false;
 		for (unsigned left = alive; left != 0; left &= left - 1) {
 			unsigned k = (unsigned)__builtin_ctz(left);
 
@@ -161,9 +173,12 @@ begins_trusted(struct span s, bool undo)
 	return false;
 }
 
-/* Letters and digits of s up to the colon (or all of it when there is none); 0 when they are too many for a weighty name. */
+/*
+ * Letters and digits of s up to the colon (or all of it when there is none); 0 when they are too many for a weighty
+ * name, or the first of them is none of `first`.
+ */
 static size_t
-letters_of(struct span s, bool undo, bool *colon, char out[WEIGHTY_MAX + 1])
+letters_of(struct span s, bool undo, unsigned first, bool *colon, char out[WEIGHTY_MAX + 1])
 {
 	size_t n = 0;
 
@@ -179,7 +194,7 @@ letters_of(struct span s, bool undo, bool *colon, char out[WEIGHTY_MAX + 1])
 			break;
 		if (!is_letter(c))
 			continue;
-		if (n == WEIGHTY_MAX)
+		if (n == WEIGHTY_MAX || (n == 0 && !is_one_of(first, c)))
 			return 0;
 		out[n++] = (char)c;
 	}
@@ -192,7 +207,7 @@ is_weighty(struct span s, bool undo, bool needs_colon)
 {
 	char text[WEIGHTY_MAX + 1];
 	bool colon;
-	size_t n = letters_of(s, undo, &colon, text);
+	size_t n = letters_of(s, undo, FIRST_OF_WEIGHTY, &colon, text);
 
 	if (n == 0 || (needs_colon && !colon))
 		return false;
@@ -235,6 +250,12 @@ static bool
 has_odd_break(struct span s)
 {
 	for (size_t i = 0; i + 1 < s.n; i++) {
+		uint64_t eight;
+
+		if (s.n - i >= sizeof(eight) && (memcpy(&eight, s.p + i, sizeof(eight)), eight & UINT64_C(0x8080808080808080)) == 0) {
+			i += sizeof(eight) - 1;
+			continue;
+		}
 		unsigned char c = (unsigned char)s.p[i], d = (unsigned char)s.p[i + 1];
 
 		if (c < 0xc0 || (d & 0xc0) != 0x80)
@@ -320,14 +341,30 @@ look_behind(struct walk *w, size_t i, bool line)
 	return false;
 }
 
+/* Where they are dense, the next one is near. */
+static inline size_t
+next_break(struct span v, size_t i, bool undo)
+{
+	for (unsigned near = 3; near > 0 && i < v.n; near--, i++) {
+		unsigned char c = (unsigned char)v.p[i];
+
+		if (ends_line(c) || (sip_char_is((char)c, SIP_CHAR_BREAK) && (undo || (c != '%' && c != '\\'))))
+			return i;
+	}
+	return sip_chars_find_break(v, i, undo);
+}
+
 static enum sip_check
 walk_value(struct span v, bool undo)
 {
 	struct walk w = { .v = v, .undo = undo };
 
-	for (size_t i = 0; (i = sip_chars_find_break(v, i, undo)) < v.n; ) {
+	for (size_t i = 0; (i = next_break(v, i, undo)) < v.n; ) {
 		unsigned char c = next_char(v, &i, undo);
 
+		/* what begins behind CR and not behind the LF with it is nothing */
+		if (c == '\r' && i < v.n && v.p[i] == '\n')
+			continue;
 		if ((ends_line(c) || c >= 0x80 || c == '?' || c == '&') && look_behind(&w, i, ends_line(c)))
 			return SIP_CHECK_MARK_DISGUISED;
 	}
@@ -410,7 +447,7 @@ check_via(const struct sip_via *via)
 		piece = span_trim(span_head(piece, span_find(piece, '=')));
 		if (begins_otherwise(piece, "rm"))
 			continue;
-		n = letters_of(piece, true, &colon, text);
+		n = letters_of(piece, true, LETTER('r') | LETTER('m'), &colon, text);
 		for (size_t i = 0; i < sizeof(params) / sizeof(params[0]); i++)
 			if (n != 0 && span_is(span_of(text, n), letters[i]) && !span_iis(piece, params[i]))
 				return SIP_CHECK_MARK_DISGUISED;

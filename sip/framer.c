@@ -165,6 +165,9 @@ index_header(struct sip_message *m, const struct sip_frame_limits *lim, size_t a
 		size_t from = stop + 2;
 
 		folded = true;
+		/* each costs what a header does */
+		if (++m->folds > SIP_FOLDS_MAX)
+			return SIP_CHECK_TOO_MANY_HEADERS;
 		stop = from + line_length(p, from, end);
 		/* To a careless reader a line of white space ends the headers. */
 		if (span_is_empty(span_trim(span_of(p + from, stop - from))))
@@ -193,6 +196,9 @@ index_header(struct sip_message *m, const struct sip_frame_limits *lim, size_t a
 	h->name_n = (uint16_t)name;
 	h->folded = folded;
 	h->id = (uint8_t)sip_header_id_of(span_of(p + at, name));
+	/* The dearest of all to read, since most depends on them; nobody's name and address are so long. */
+	if ((h->id == SIP_H_FROM || h->id == SIP_H_TO) && v.n > SIP_ADDRESS_MAX)
+		return SIP_CHECK_HEADER_TOO_LONG;
 	if (m->first[h->id] < 0)
 		m->first[h->id] = (int16_t)m->nheaders;
 	else
@@ -314,6 +320,7 @@ salvage(struct sip_message *m, const struct sip_frame_limits *lim, const char *p
 	size_t at = m->start_line.n + 2, next;
 
 	m->nheaders = 0;
+	m->folds = 0;
 	m->several = 0;
 	memset(m->first, 0xff, sizeof(m->first));
 	for (; at < end; at = next) {

@@ -78,18 +78,14 @@ skip_space(struct span s)
 static size_t
 quoted_length(struct span s)
 {
-	size_t i = 1;
-
-	for (;;) {
-		size_t quote = i + span_find(span_tail(s, i), '"');
-		size_t slash = i + span_find(span_of(s.p + i, (quote < s.n ? quote : s.n) - i), '\\');
-
-		if (slash >= quote)
-			return quote < s.n ? quote + 1 : 0;
-		i = slash + 2;	/* whatever is escaped */
-		if (i >= s.n)
-			return 0;
+	/* they are short, or full of back slashes */
+	for (size_t i = 1; i < s.n; i++) {
+		if (s.p[i] == '"')
+			return i + 1;
+		if (s.p[i] == '\\')
+			i++;	/* whatever is escaped */
 	}
+	return 0;
 }
 
 bool
@@ -676,17 +672,21 @@ sip_list_next(struct span *rest, struct span *value)
 {
 	struct span s = *rest;
 	bool in_angle = false;
-	size_t n = 0;
+	size_t n = 0, comma;
 
 	if (s.p == NULL) {
 		*value = SPAN_NONE;
 		return false;
 	}
-	if (span_find(s, ',') == s.n) {	/* mostly so */
+	comma = span_find(s, ',');
+	if (comma == s.n) {	/* mostly so */
 		*value = span_trim(s);
 		*rest = SPAN_NONE;
 		return true;
 	}
+	/* nothing before it that could hide a comma */
+	if (span_find(span_head(s, comma), '"') == comma && span_find(span_head(s, comma), '<') == comma)
+		n = comma;
 	while (n < s.n && (s.p[n] != ',' || in_angle)) {
 		if (s.p[n] == '"' && !in_angle) {
 			size_t q = quoted_length(rest_of(s, n));

@@ -150,6 +150,7 @@ sip_message_reset(struct sip_message *m)
 	m->status = 0;
 	m->nheaders = 0;
 	m->several = 0;
+	m->folds = 0;
 	memset(m->first, 0xff, sizeof(m->first));
 	m->parsed = false;
 	m->method_id = POLICY_METHOD_OTHER;

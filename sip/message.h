@@ -23,6 +23,8 @@
 #include "sip/grammar.h"
 
 #define SIP_HEADERS_MAX	128
+#define SIP_FOLDS_MAX	256	/* lines of all headers that go on with the one above */
+#define SIP_ADDRESS_MAX	1024	/* bytes of From, and of To */
 #define SIP_EDITS_MAX	288
 #define SIP_SCRATCH_MAX	12288
 #define SIP_VIAS_KEPT	4	/* below the top one; more are read again by who needs them */
@@ -78,6 +80,7 @@ struct sip_message {
 	unsigned		 nheaders;
 	struct sip_header	 headers[SIP_HEADERS_MAX];
 	int16_t			 first[SIP_NHEADER_IDS];  /* index of the first header of that id; -1: none */
+	unsigned		 folds;		/* lines that go on with the one above */
 	uint64_t		 several;	/* bit i: more than one header of id i */
 	struct span		 body;
 
