@@ -12,6 +12,13 @@ one(const struct init *t, size_t which)
 	return t->answers[which].n != 0 ? t->answers[which].v[0] : NULL;
 }
 
+/* Of what has to be answered, which it is by now. */
+static const char *
+needed(const struct init *t, size_t which)
+{
+	return t->answers[which].n != 0 ? t->answers[which].v[0] : "";
+}
+
 static void
 setting(const struct init *t, FILE *f, const char *name, size_t which)
 {
@@ -52,7 +59,7 @@ init_edge_conf(const struct init *t, FILE *f)
 {
 	fputs("# This machine: between the Internet and the inside. edge.conf(5) has every option.\n", f);
 	list(t, f, "domains", INIT_DOMAIN);
-	if (strchr(one(t, INIT_NEXT_HOP), '=') == NULL)
+	if (strchr(needed(t, INIT_NEXT_HOP), '=') == NULL)
 		setting(t, f, "next_hop", INIT_NEXT_HOP);
 	else
 		servers(t, f, "directors", INIT_NEXT_HOP);
@@ -98,7 +105,7 @@ init_policy_conf(const struct init *t, FILE *f)
 static void
 listen_at(const struct init *t, FILE *f, const char *port, const char *admits, const char *end)
 {
-	const char *address = one(t, INIT_LISTEN);
+	const char *address = needed(t, INIT_LISTEN);
 	bool v6 = strchr(address, ':') != NULL;
 
 	fprintf(f, "  { listen = \"%s%s%s:%s\"; admits = \"%s\"; }%s\n", v6 ? "[" : "", address, v6 ? "]" : "", port, admits, end);
@@ -112,8 +119,8 @@ init_director_conf(const struct init *t, FILE *f)
 	fputs("# Who is it, and where is their home pool? director.conf(5) has every option.\n", f);
 	setting(t, f, "name", INIT_NAME);
 	list(t, f, "domains", INIT_DOMAIN);
-	fprintf(f, "tls = {\n  certificate = \"%s\";\n  key = \"%s\";\n  trust = \"%s\";\n};\n", one(t, INIT_CERTIFICATE),
-	    key != NULL ? key : one(t, INIT_CERTIFICATE), trust != NULL ? trust : INIT_SYSTEM_TRUST);
+	fprintf(f, "tls = {\n  certificate = \"%s\";\n  key = \"%s\";\n  trust = \"%s\";\n};\n", needed(t, INIT_CERTIFICATE),
+	    key != NULL ? key : needed(t, INIT_CERTIFICATE), trust != NULL ? trust : INIT_SYSTEM_TRUST);
 	fputs("\n# Edges and pools come in by mutual TLS, clients inside without a certificate.\ndoors = (\n", f);
 	listen_at(t, f, "5061", "servers", ",");
 	listen_at(t, f, "5063", "clients", "");
