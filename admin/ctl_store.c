@@ -150,7 +150,8 @@ ctl_store_begin(struct ctl_store *s, const char *command, int argc, char **argv,
 		s->candidate = s->login;
 	s->tell = (struct policytell){ .socket = s->socket, .policy = s->policy };
 	s->who = (struct policystore_who){ .author = s->author, .note = s->note,
-		.apply = s->no_edge ? NULL : policytell_apply, .arg = &s->tell };
+		.apply = s->no_edge ? NULL : policytell_apply, .arg = &s->tell,
+		.claim = s->no_edge ? NULL : policytell_claim };
 	if (policystore_open(&s->store, s->dir, s->policy, s->errs) != SP_OK)
 		return ctl_misused("--policy expects a file", NULL);
 	return EX_OK;

@@ -710,6 +710,22 @@ replace(struct policystore *ps, const struct policy_change *c, struct span text,
 	return err;
 }
 
+/* With our own rights, as tell() has it. */
+static int
+claim(struct policystore *ps, const struct policy_change *c, struct span text, const struct policystore_who *who,
+    struct conf_errors *errs)
+{
+	struct disk_owner was;
+	int err;
+
+	if (who->claim == NULL)
+		return SP_OK;
+	was = disk_become(root);
+	err = who->claim(who->arg, c, ps->current.change.sha256, text, errs);
+	(void)disk_become(was);
+	return err;
+}
+
 int
 store_put_in_force(struct policystore *ps, struct policy_change *c, struct span text, const struct policystore_who *who,
     struct conf_errors *errs)
@@ -727,6 +743,8 @@ store_put_in_force(struct policystore *ps, struct policy_change *c, struct span 
 		return err;
 	c->parent = ps->current.change.version;
 	c->time = clock_wall();
+	if ((err = claim(ps, c, text, who, errs)) != SP_OK)
+		return err;
 	pending = disk_path(ps, PENDING);
 	if ((err = store_write(ps, pending, c, text, errs)) == SP_OK)
 		err = replace(ps, c, text, who, errs);
@@ -839,6 +857,72 @@ policystore_amend(struct policystore *ps, enum policy_action action, policystore
 	if (err == SP_OK && version != NULL)
 		*version = c.version;
 	free(text);
+	store_end(ps);
+	return err;
+}
+
+/* ---- arrays ---- */
+
+/* Has this store had that version, with that text? */
+static bool
+has_had(struct policystore *ps, const struct policy_change *c)
+{
+	char *path = store_version_path(ps, c->version);
+	struct policy_change mine;
+	bool had = read_change(path, &mine) && strcmp(mine.sha256, c->sha256) == 0;
+
+	free(path);
+	return had;
+}
+
+/* Whoever can write to the place that the nodes share does not choose files for root to read. */
+static bool
+names_files(struct span text)
+{
+	return text.n != 0 && memmem(text.p, text.n, "@include", 8) != NULL;
+}
+
+static int
+take_in(struct policystore *ps, const struct policy_change *theirs, struct span text, uint64_t *version, struct conf_errors *errs)
+{
+	static const struct policystore_who nobody = { .author = NULL };
+	struct policy_change c = *theirs;
+	char *pending;
+	int err;
+
+	if (names_files(text)) {
+		conf_error(errs, NULL, 0, "a policy that other nodes share cannot include files");
+		return SP_EINVAL;
+	}
+	if ((err = check(ps, text, errs)) != SP_OK || (err = next_number(ps, &c.version, errs)) != SP_OK)
+		return err;
+	if (theirs->version > c.version)
+		c.version = theirs->version;
+	c.parent = ps->current.change.version;
+	pending = disk_path(ps, PENDING);
+	if ((err = store_write(ps, pending, &c, text, errs)) == SP_OK)
+		err = replace(ps, &c, text, &nobody, errs);
+	free(pending);
+	*version = c.version;
+	return err;
+}
+
+int
+policystore_receive(struct policystore *ps, const struct policy_change *c, struct span text, uint64_t *version,
+    struct policystore_text *ahead, struct conf_errors *errs)
+{
+	int err = store_begin(ps, errs);
+
+	*ahead = (struct policystore_text){ .text = NULL };
+	if (err == SP_OK && strcmp(ps->current.change.sha256, c->sha256) == 0) {
+		err = SP_EEXIST;
+	} else if (err == SP_OK && has_had(ps, c)) {
+		*ahead = ps->current;
+		ps->current = (struct policystore_text){ .text = NULL };
+		err = SP_EAGAIN;
+	} else if (err == SP_OK) {
+		err = take_in(ps, c, text, version, errs);
+	}
 	store_end(ps);
 	return err;
 }

@@ -82,6 +82,13 @@ struct policystore_who {
 	const char	*note;		/* up to POLICY_CHANGE_NOTE bytes, one line; NULL: none */
 	int		(*apply)(void *arg, const struct policy_change *, struct span text, struct conf_errors *errs);
 	void		*arg;
+	/*
+	 * May be NULL: this edge is no node of an array that shares its policy. Called before anything is written: may that
+	 * change (complete) be the next version everywhere, in the place of the text with the SHA-256 parent? SP_OK, or SP_EAGAIN
+	 * with errs saying whose is.
+	 */
+	int		(*claim)(void *arg, const struct policy_change *, const char *parent, struct span text,
+			    struct conf_errors *errs);
 };
 
 /*
@@ -159,6 +166,14 @@ int	policystore_rollback(struct policystore *, uint64_t number, const struct pol
 typedef int (*policystore_edit)(void *arg, struct span text, char **out, size_t *n, struct conf_errors *errs);
 int	policystore_amend(struct policystore *, enum policy_action action, policystore_edit edit, void *edit_arg,
 	    const struct policystore_who *, uint64_t *version, struct conf_errors *errs);
+
+/*
+ * A version that another node of the array has put in force: it is put in force here, checked as any other, with that number,
+ * or with the next one if this store has given it to another. SP_EEXIST: that text is in force. SP_EAGAIN: this store has had
+ * that version, and went on from there: ahead (the caller's to end) is what is in force here. SP_EINVAL: it has mistakes, or includes files.
+ */
+int	policystore_receive(struct policystore *, const struct policy_change *, struct span text, uint64_t *version,
+	    struct policystore_text *ahead, struct conf_errors *errs);
 
 /* ---- the audit log ---- */
 

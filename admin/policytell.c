@@ -79,8 +79,8 @@ hear(struct ctlclient *c, struct conf_errors *errs)
 
 /* SP_ENOENT: nobody listens there. */
 static int
-ask(const struct policytell *t, const char *verb, const char *name, const struct policy_change *change, struct span text,
-    struct conf_errors *errs)
+ask(const struct policytell *t, const char *verb, const char *name, const struct policy_change *change, const char *parent,
+    struct span text, struct conf_errors *errs)
 {
 	struct ctlclient *c = ctlclient_new();
 	char *policy = realpath(t->policy, NULL);
@@ -101,6 +101,15 @@ ask(const struct policytell *t, const char *verb, const char *name, const struct
 		record_str(ctlclient_args(c), "sha256", change->sha256);
 		record_int(ctlclient_args(c), "version", (int64_t)(change->version != 0 ? change->version : change->parent));
 		record_str(ctlclient_args(c), "name", name);
+		if (parent != NULL) {
+			char line[POLICY_CHANGE_LINE];
+			struct strbuf sb;
+
+			strbuf_init(&sb, line, sizeof(line));
+			policy_change_format(change, &sb);
+			record_text(ctlclient_args(c), "change", strbuf_span_of(&sb));
+			record_str(ctlclient_args(c), "parent", parent);
+		}
 		if ((err = ctlclient_send(c, fd)) == SP_OK)
 			err = hear(c, errs);
 		else
@@ -118,17 +127,25 @@ int
 policytell_apply(void *tell, const struct policy_change *change, struct span text, struct conf_errors *errs)
 {
 	struct policytell *t = tell;
-	int err = ask(t, "policy-load", NULL, change, text, errs);
+	int err = ask(t, "policy-load", NULL, change, NULL, text, errs);
 
 	t->told = err == SP_OK;
 	return err == SP_ENOENT ? SP_OK : err;
 }
 
 int
+policytell_claim(void *tell, const struct policy_change *change, const char *parent, struct span text, struct conf_errors *errs)
+{
+	int err = ask(tell, "policy-claim", NULL, change, parent, text, errs);
+
+	return err == SP_ENOENT ? SP_OK : err == SP_ECLOSED ? SP_EAGAIN : err;
+}
+
+int
 policytell_shadow(struct policytell *t, const char *name, const struct policy_change *change, struct span text,
     struct conf_errors *errs)
 {
-	int err = ask(t, "policy-shadow", name, change, text, errs);
+	int err = ask(t, "policy-shadow", name, change, NULL, text, errs);
 
 	t->told = err == SP_OK;
 	if (err == SP_ENOENT)

@@ -25,6 +25,7 @@ enum sandbox_role {
 	SANDBOX_AUTHD,		/* reads its files, keeps the replay cache of Kerberos; no network, no process */
 	SANDBOX_LDAPD,		/* reads its files; TCP, UDP and threads */
 	SANDBOX_WBD,		/* asks winbind, with threads; writes its log; no network */
+	SANDBOX_SHARED,		/* TCP to one server, and files that are memory; no file of the file system */
 	SANDBOX_ADMIN,		/* reads and writes its files; UNIX sockets; takes TCP connections and makes none */
 	SANDBOX_NROLES
 };

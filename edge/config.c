@@ -73,6 +73,7 @@ static const struct conf_item node_items[] = {
 #define AT(m)	offsetof(struct edge_config, m)
 #define LIM(m)	offsetof(struct edge_config, limits.m)
 #define DISC(m)	offsetof(struct edge_config, discovered.m)
+#define SHARED(m) offsetof(struct edge_config, shared.m)
 
 static const struct conf_item items[] = {
 	{ .path = "domains", .type = CONF_STRS, .at = AT(domains), .flags = CONF_NONEMPTY | CONF_RELOADS,
@@ -158,6 +159,24 @@ static const struct conf_item items[] = {
 	    .help = "The inside next hops; several share the users and stand in for each other." },
 	{ .path = "array", .type = CONF_GROUPS, .at = AT(array), .sub = node_items, .size = sizeof(struct edge_director_conf),
 	    .help = "The inner doors of the other edges that share our outer name and flow keys." },
+	{ .path = "shared.server", .type = CONF_STR, .at = SHARED(server), .flags = CONF_OPTIONAL | CONF_NONEMPTY,
+	    .help = "Address and port of the Redis server by which the nodes of an array share policy, blocks and budgets." },
+	{ .path = "shared.name", .type = CONF_STR, .at = SHARED(name), .flags = CONF_OPTIONAL | CONF_NONEMPTY,
+	    .help = "Host name that its certificate proves." },
+	{ .path = "shared.trust", .type = CONF_STR, .at = SHARED(trust), .flags = CONF_OPTIONAL | CONF_NONEMPTY,
+	    .help = "PEM file with the certification authorities that its certificate may have." },
+	{ .path = "shared.certificate", .type = CONF_STR, .at = SHARED(certificate), .flags = CONF_OPTIONAL,
+	    .help = "PEM file with the certificate that we show it." },
+	{ .path = "shared.key", .type = CONF_STR, .at = SHARED(key), .flags = CONF_OPTIONAL,
+	    .help = "PEM file with the private key of shared.certificate." },
+	{ .path = "shared.user", .type = CONF_STR, .at = SHARED(user), .flags = CONF_OPTIONAL,
+	    .help = "Our name in its access list; without it, its default user." },
+	{ .path = "shared.password", .type = CONF_STR, .at = SHARED(password), .flags = CONF_OPTIONAL,
+	    .help = "File whose first line is our password there." },
+	{ .path = "shared.prefix", .type = CONF_STR, .at = SHARED(prefix), .text = "sallyport", .flags = CONF_NONEMPTY,
+	    .help = "What the names of all keys there begin with; another array has another." },
+	{ .path = "shared.store", .type = CONF_STR, .at = SHARED(store), .text = STATEDIR "/policy", .flags = CONF_NONEMPTY,
+	    .help = "The store of policy versions on this machine." },
 	{ .path = "dns.servers", .type = CONF_STRS, .at = AT(dns_servers),
 	    .help = "Resolvers as address or address:port; without any, those of the system." },
 	{ .path = "dns.timeout", .type = CONF_INT, .at = AT(dns_timeout), .dflt = 2000, .min = 100, .max = 30000,
@@ -433,6 +452,28 @@ check_array(struct edge_config *c, struct conf_errors *errs)
 }
 
 static void
+check_shared(const struct edge_config *c, struct conf_errors *errs)
+{
+	const struct edge_shared_conf *s = &c->shared;
+	int line = conf_line_of(errs, "shared.server");
+
+	if (s->server == NULL)
+		return;
+	if (net_addr_parse(&(struct net_addr){ .len = 0 }, span_str(s->server), 0) != SP_OK)
+		conf_error(errs, c->file, line, "shared.server: expects an IP address and a port, like 10.1.0.41:6379");
+	if (s->name == NULL || s->trust == NULL)
+		conf_error(errs, c->file, line, "shared: name and trust say which certificate the server has; both are needed");
+	if ((s->certificate != NULL) != (s->key != NULL))
+		conf_error(errs, c->file, line, "shared: certificate and key are given together or not at all");
+	if (s->user != NULL && s->password == NULL)
+		conf_error(errs, c->file, line, "shared.user: has no shared.password");
+	if (c->inner.name == NULL)
+		conf_error(errs, c->file, line, "shared.server: nodes are told apart by inner.name, and there is no inner door");
+	if (strlen(s->prefix) > 40)
+		conf_error(errs, c->file, conf_line_of(errs, "shared.prefix"), "shared.prefix: at most 40 bytes");
+}
+
+static void
 check_directors(struct edge_config *c, struct conf_errors *errs)
 {
 	if (c->directors.n > EDGE_DIRECTORS_MAX)
@@ -451,6 +492,7 @@ check_directors(struct edge_config *c, struct conf_errors *errs)
 				    "directors[%zu]: the same next hop as in line %d", i, c->directors.line[j]);
 	}
 	check_array(c, errs);
+	check_shared(c, errs);
 	check_networks(c, errs);
 	for (size_t i = 0; i < c->dns_servers.n; i++) {
 		struct net_addr a;

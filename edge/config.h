@@ -54,6 +54,14 @@ struct edge_discovered_conf {
 	int	 window_time, clean, forget, report;	/* seconds; report 0: none */
 };
 
+/* The Redis server by which the nodes of an array share their policy; edge/shared.h says more. */
+struct edge_shared_conf {
+	char	*server;	/* "10.1.0.41:6379"; NULL: nothing is shared */
+	char	*name, *trust, *certificate, *key;
+	char	*user, *password;	/* password: the file that has it */
+	char	*prefix, *store;
+};
+
 struct edge_config {
 	char			*file;		/* where it came from */
 	char			*user;
@@ -89,6 +97,7 @@ struct edge_config {
 	struct conf_strs	 discovery_networks;
 	int			 discovery_idle;	/* seconds */
 	struct edge_discovered_conf discovered;
+	struct edge_shared_conf	 shared;
 	int			 drain;		/* seconds for what is in flight when we are stopped */
 	int			 keep_alive;	/* seconds told to clients */
 	struct edge_limits_conf	 limits;

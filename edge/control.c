@@ -23,6 +23,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "edge/controls.h"
+#include "edge/sharedin.h"
 #include "sip/sessions.h"
 
 /* ---- status ---- */
@@ -117,6 +118,7 @@ tell_status(struct control_request *r, const void *question, struct control_answ
 	record_int(&w, "discovered_partners", edge_discovered_count(e->discovered));
 	control_put(r, &w);
 	put_doors(r, e->config);
+	edge_shared_put(e, r);
 	view_put_processes(r, LIVES_KEYD + 1);
 	view_put_hops(r, answer, n, "director");
 	if (first != NULL)

@@ -44,6 +44,9 @@ struct record {
 	uint64_t	*seen;
 	unsigned	 nseen, maxseen;
 	bool		 limit_said;
+	unsigned	 elsewhere;	/* addressees that the array's other nodes have let pass */
+	uint32_t	 untold;	/* requests that passed since they were told */
+	bool		 heard;		/* something came since they were told */
 	uint64_t	 requests, refused_rate, refused_addressees, recent;
 	uint64_t	 heard_at;
 };
@@ -281,7 +284,7 @@ may_address(const struct edge_discovered *d, struct record *r, uint64_t number)
 	at = seen_place(r->seen, r->maxseen, number);
 	if (*at == number)
 		return true;
-	if (r->nseen >= d->limits.addressees)
+	if (r->nseen + r->elsewhere >= d->limits.addressees)
 		return false;
 	*at = number;
 	r->nseen++;
@@ -440,6 +443,7 @@ judge(struct edge_discovered *d, struct record *r, uint64_t now, uint64_t addres
 		return POLICY_REASON_DISCOVERED_ADDRESSEES;
 	}
 	r->requests++;
+	r->untold++;
 	return POLICY_REASON_ALLOWED;
 }
 
@@ -460,6 +464,7 @@ edge_discovered_request(struct edge_discovered *d, const struct edge_discovered_
 	pthread_mutex_lock(&s->lock);
 	if ((r = record_get(d, s, *key, peer, now)) != NULL) {
 		note_domain(r, domain);
+		r->heard = true;
 		why = judge(d, r, now, addressee, retry_after);
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -524,6 +529,65 @@ edge_discovered_reset(struct edge_discovered *d, const unsigned char fingerprint
 	}
 	atomic_fetch_sub(&d->count, gone);
 	return gone;
+}
+
+/* ---- arrays ---- */
+
+size_t
+edge_discovered_spent(struct edge_discovered *d, struct edge_discovered_spent *out, size_t max)
+{
+	uint64_t now = clock_ms();
+	size_t n = 0;
+
+	for (size_t k = 0; k < SHARDS; k++) {
+		struct shard *s = &d->shard[k];
+
+		pthread_mutex_lock(&s->lock);
+		for (size_t i = 0; i < BUCKETS; i++)
+			for (struct record *r = s->bucket[i]; r != NULL && n < max; r = r->next) {
+				if (!r->heard)
+					continue;
+				out[n] = (struct edge_discovered_spent){ .requests = r->untold, .addressees = r->nseen,
+				    .suspicious = is_suspicious(d, r, now) };
+				memcpy(out[n++].fingerprint, r->fingerprint, 32);
+				/* once more after it has gone silent, so that what it sent last is not counted on and on */
+				r->heard = r->untold != 0;
+				r->untold = 0;
+			}
+		pthread_mutex_unlock(&s->lock);
+	}
+	return n;
+}
+
+static void
+take_elsewhere(const struct edge_discovered *d, struct record *r, const struct edge_discovered_spent *p, uint64_t now)
+{
+	uint64_t spent = (uint64_t)p->requests * 1000;
+
+	r->tokens = r->tokens > spent ? r->tokens - spent : 0;
+	r->elsewhere = p->addressees < d->limits.addressees ? p->addressees : d->limits.addressees;
+	if (p->suspicious != 0 && !is_suspicious(d, r, now)) {
+		r->suspicious = true;
+		r->bad_at = now;
+		log_suspicion(r, "elsewhere");
+	}
+}
+
+void
+edge_discovered_elsewhere(struct edge_discovered *d, const struct edge_discovered_spent *p, size_t n)
+{
+	uint64_t now = clock_ms();
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t key = key_of(p[i].fingerprint);
+		struct shard *s = shard_of(d, key);
+
+		pthread_mutex_lock(&s->lock);
+		for (struct record *r = *bucket_of(s, key); r != NULL; r = r->next)
+			if (r->key == key && memcmp(r->fingerprint, p[i].fingerprint, 32) == 0)
+				take_elsewhere(d, r, &p[i], now);
+		pthread_mutex_unlock(&s->lock);
+	}
 }
 
 static void

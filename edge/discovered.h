@@ -67,6 +67,23 @@ void	edge_discovered_answered(struct edge_discovered *, uint64_t key, unsigned s
 
 #define EDGE_DISCOVERED_DOMAINS	8	/* names kept of the domains that one partner used */
 
+/*
+ * What passes between nodes of an array about one such partner. Requests are those since the last
+ * time, refused ones not among them; the rest is how things are.
+ */
+struct edge_discovered_spent {
+	unsigned char	fingerprint[32];
+	uint32_t	requests, addressees;
+	uint32_t	suspicious;	/* 0 or 1 */
+};
+/* Who has sent something since the last call, at most max of them. Any thread. */
+size_t	edge_discovered_spent(struct edge_discovered *, struct edge_discovered_spent *out, size_t max);
+/*
+ * What the other nodes have let pass counts as if it had come here: it is taken off the rate, their addressees
+ * count with ours, and who is suspicious there is suspicious here. Of records that are here; any thread.
+ */
+void	edge_discovered_elsewhere(struct edge_discovered *, const struct edge_discovered_spent *, size_t n);
+
 /* One record, for the administrator. Strings are valid during the call. */
 struct edge_discovered_state {
 	const unsigned char	*fingerprint;

@@ -16,6 +16,7 @@
 #include "edge/discovered.h"
 #include "edge/discovery.h"
 #include "edge/shadow.h"
+#include "edge/shared.h"
 #include "net/dns.h"
 #include "net/guard.h"
 #include "net/keyd.h"
@@ -62,6 +63,9 @@ struct edge {
 	struct net_keyd		*keyd;		/* of the master alone */
 	struct backstage	*stage;		/* of the proxy alone: the way to the master */
 	struct control		*control;	/* NULL: there is none */
+	struct shared		*shared;	/* of the master alone: the way to Redis; NULL: nothing is shared */
+	struct shared_here	*shared_here;	/* of the master alone (edge/sharedin.c) */
+	struct shared_status	 shared_status;	/* as obeyed, with its lock */
 	struct edge_shadow	*shadow;	/* the main thread's reference; NULL: no policy is tried */
 	struct sip_relay_set	*relays;
 	struct net_quota	*quota;		/* any thread; edge/crowd.h */

@@ -23,6 +23,7 @@
 #include "edge/edge.h"
 #include "edge/gauges.h"
 #include "edge/master.h"
+#include "edge/sharedin.h"
 #include "net/stats.h"
 #include "sip/sessions.h"
 
@@ -197,6 +198,7 @@ serve(struct edge *e)
 			renew(e);
 			list_peers(e, false);
 			report_discovered(e);
+			edge_shared_tick(e);
 			break;
 		case DAEMON_ASKED:
 			sip_sessions_flush(e->sessions);	/* it may have been a worker that hurries */

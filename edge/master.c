@@ -18,6 +18,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "edge/sharedin.h"
 
 #define LIST_MAX	(4u << 20)	/* bytes of the list of certificates that peers have shown */
 #define STOP_MS		30000	/* longer than it may drain, and then it is killed */
@@ -179,6 +180,8 @@ refresh(void *owner)
 static const struct master_question questions[] = {
 	{ EDGE_ASK_LOAD, false, answer_load },
 	{ EDGE_ASK_LIST, true, answer_list },
+	{ EDGE_ASK_SHARED, true, edge_answer_shared },
+	{ EDGE_ASK_CLAIM, true, edge_answer_claim },
 	{ 0, false, NULL }
 };
 
@@ -192,6 +195,7 @@ proxy(void *owner, struct backstage *b)
 	e->keyd = NULL;		/* the master's, and not to be reached from here */
 	renew_free(e->renew);
 	e->renew = NULL;
+	edge_shared_stop(e);	/* here; its process stays the master's */
 	rc = edge_proxy(e);
 	edge_unload(e);
 	return rc;
@@ -219,10 +223,13 @@ edge_master(struct edge *e)
 	spec.renew = e->renew = renew_new(EDGE_IDENTITIES);
 	watch(e, e->config);
 	net_keyd_log(e->keyd, log_descriptor());
+	if (!edge_shared_start(e))
+		return EX_CONFIG;
 	rc = master_run(&spec);
 	close_doors(e);
 	if (!net_keyd_stop(e->keyd) && rc == 0)
 		rc = EX_SOFTWARE;
 	e->keyd = NULL;
+	edge_shared_stop(e);
 	return rc;
 }

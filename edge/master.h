@@ -16,7 +16,9 @@ enum {
 	 */
 	EDGE_ASK_LOAD = MASTER_OWN,
 	/* Write this list of certificates that peers have shown. No: why. */
-	EDGE_ASK_LIST
+	EDGE_ASK_LIST,
+	EDGE_ASK_SHARED,	/* edge/sharedin.h */
+	EDGE_ASK_CLAIM
 };
 
 /* What EDGE_ASK_LOAD's answer begins with. */

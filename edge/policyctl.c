@@ -22,12 +22,15 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "edge/edge.h"
+#include "edge/sharedin.h"
 
 /* A policy on its way from the control thread to the main thread. */
 struct coming {
 	char	*text;
 	size_t	 n;
 	bool	 shadow;	/* only to be tried */
+	char	*claim;		/* not to be obeyed yet: may it become the next version of all nodes? The change's line; NULL: not asked */
+	char	 parent[POLICY_HASH_TEXT];
 	int64_t	 version;	/* shadow: that it is based on */
 	char	 author[POLICY_CHANGE_AUTHOR + 1], name[POLICYSTORE_NAME_MAX + 1], sha256[POLICY_HASH_TEXT];
 };
@@ -38,6 +41,7 @@ free_coming(void *p)
 	struct coming *c = p;
 
 	free(c->text);
+	free(c->claim);
 	free(c);
 }
 
@@ -172,6 +176,18 @@ log_policy(const char *event, const struct coming *c)
 		log_outside(&r, "candidate", span_str(c->name));
 	log_word(&r, "sha256", c->sha256);
 	log_end(&r);
+}
+
+static void
+take_claim(void *who, struct control_answer *a)
+{
+	struct edge *e = who;
+	const struct coming *c = a->question;
+	struct conf_errors *errs = conf_errors_new();
+
+	if (!edge_shared_claim(e, span_str(c->claim), span_str(c->parent), span_of(c->text, c->n), errs))
+		control_answer_fail(a, EX_TEMPFAIL, "%s", conf_errors_count(errs) != 0 ? conf_errors_get(errs, 0) : "not now");
+	conf_errors_free(errs);
 }
 
 static void
@@ -336,7 +352,7 @@ put_text(char *out, size_t size, struct span s)
 }
 
 static void
-receive(struct control_request *r, bool shadow)
+receive(struct control_request *r, bool shadow, bool claim)
 {
 	const struct edge *e = control_owner(r);
 	struct coming *c;
@@ -367,19 +383,31 @@ receive(struct control_request *r, bool shadow)
 	put_text(c->author, sizeof(c->author), control_text(r, "author"));
 	put_text(c->name, sizeof(c->name), control_text(r, "name"));
 	memcpy(c->sha256, hash, sizeof(hash));
-	control_ask_main(r, &(struct control_asked){ .fn = take, .question = c, .free_question = free_coming });
+	if (claim) {
+		struct span line = control_text(r, "change");
+
+		c->claim = xmemdup(line.p, line.n);
+		put_text(c->parent, sizeof(c->parent), control_text(r, "parent"));
+	}
+	control_ask_main(r, &(struct control_asked){ .fn = claim ? take_claim : take, .question = c, .free_question = free_coming });
 }
 
 static void
 run_load(struct control_request *r)
 {
-	receive(r, false);
+	receive(r, false, false);
+}
+
+static void
+run_claim(struct control_request *r)
+{
+	receive(r, false, true);
 }
 
 static void
 run_shadow(struct control_request *r)
 {
-	receive(r, true);
+	receive(r, true, false);
 }
 
 static void
@@ -413,9 +441,16 @@ static const struct control_arg load_args[] = {
 	{ "author", RECORD_TEXT, true }, { "name", RECORD_TEXT, false }, { "real", RECORD_TEXT, false }, { NULL, 0, false }
 };
 
+static const struct control_arg claim_args[] = {
+	{ "policy", RECORD_TEXT, true }, { "sha256", RECORD_TEXT, true }, { "version", RECORD_INT, true },
+	{ "author", RECORD_TEXT, true }, { "name", RECORD_TEXT, false }, { "real", RECORD_TEXT, false },
+	{ "change", RECORD_TEXT, true }, { "parent", RECORD_TEXT, true }, { NULL, 0, false }
+};
+
 const struct control_verb edge_policy_verbs[] = {
 	{ .name = "policy-obeyed", .right = CONTROL_READ, .run = run_obeyed },
 	{ .name = "policy-load", .right = CONTROL_CHANGE, .args = load_args, .takes_fd = true, .run = run_load },
+	{ .name = "policy-claim", .right = CONTROL_CHANGE, .args = claim_args, .takes_fd = true, .run = run_claim },
 	{ .name = "policy-shadow", .right = CONTROL_CHANGE, .args = load_args, .takes_fd = true, .run = run_shadow },
 	{ .name = "policy-shadow-status", .right = CONTROL_READ, .run = run_shadow_status },
 	{ .name = "policy-shadow-stop", .right = CONTROL_CHANGE, .run = run_shadow_stop },

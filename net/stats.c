@@ -77,6 +77,18 @@ static const char *const partner_metrics[STATS_NPARTNER][2] = {
 	[STATS_PARTNER_UNMADE] = { "sallyport_partner_connection_failures_total", "Connections with a partner that came to nothing." },
 };
 
+const char *
+stats_shared_name(enum stats_shared r)
+{
+	static const char *const text[STATS_NSHARED] = {
+#define X(e, label) label,
+		STATS_SHARED_REASONS(X)
+#undef X
+	};
+
+	return r < STATS_NSHARED ? text[r] : text[0];
+}
+
 /* ---- counting ---- */
 
 /* Only the owner writes; a reader sees the value before or after. */
@@ -272,6 +284,7 @@ value_name(enum stats_set set, unsigned i, char store[16])
 	case STATS_SET_GUESS:	return guesses[i];
 	case STATS_SET_SIGNATURE: return signatures[i];
 	case STATS_SET_LIMIT:	return stats_limit_name((enum stats_limit)i);
+	case STATS_SET_SHARED_REASON: return stats_shared_name((enum stats_shared)i);
 	case STATS_SET_PROCESS:	return lives_name((enum lives_of)i);
 	case STATS_SET_IDENTITY:
 		if (i % STATS_IDENTITY_DIAL == STATS_IDENTITY_INNER)

@@ -133,6 +133,25 @@ enum stats_limit {
 	STATS_NLIMITS
 };
 
+/* Why a node of an array is on its own: X(enumerator, label) */
+#define STATS_SHARED_REASONS(X) \
+	X(NONE, "none") \
+	X(UNREACHABLE, "redis-unreachable")	/* no connection */ \
+	X(CERTIFICATE, "redis-certificate")	/* the TLS handshake failed */ \
+	X(SILENT, "redis-silent")		/* it does not answer in time */ \
+	X(LOGIN, "redis-login")			/* user name or password are wrong */ \
+	X(REFUSED, "redis-refused")		/* it answers with an error */ \
+	X(NONSENSE, "redis-nonsense")		/* what it says is not what we keep there */ \
+	X(PROCESS, "shared-ended")		/* the process that asks it has ended */
+
+enum stats_shared {
+#define X(e, label) STATS_SHARED_##e,
+	STATS_SHARED_REASONS(X)
+#undef X
+	STATS_NSHARED
+};
+const char *stats_shared_name(enum stats_shared);
+
 /* Identities: doors by number (of the edge: the outer ones), the inner door, then the same for who we are when we dial. */
 #define STATS_IDENTITY_INNER	16
 #define STATS_IDENTITY_DIAL	17
@@ -164,6 +183,7 @@ enum stats_limit {
 	X(LIMIT, "limit", STATS_NLIMITS) \
 	X(PROCESS, "process", LIVES_N) \
 	X(IDENTITY, "identity", STATS_NIDENTITIES) \
+	X(SHARED_REASON, "cause", STATS_NSHARED) \
 	X(BUCKETS, "le", STATS_CELLS_OF_HISTOGRAM)
 
 enum stats_set {
@@ -241,6 +261,8 @@ enum {
 	X(DIRECTORY_ASKED, "sallyport_directory_asked_total", COUNTER, ANSWER, NONE, "Answers that LDAP was asked for, since nothing fresh was remembered.") \
 	X(LOOKUPS, "sallyport_directory_lookups_total", COUNTER, ANSWER, NONE, "Users looked up in the directory, by what came of it.") \
 	X(RESTARTS, "sallyport_process_restarts_total", COUNTER, PROCESS, NONE, "Times that one of our processes has ended by a fault, and another has taken its place.") \
+	X(SHARED, "sallyport_shared_up", GAUGE, NONE, NONE, "1 while what the nodes of an array share is to be had; 0: it is not, or nothing is shared.") \
+	X(SHARED_LOST, "sallyport_shared_losses_total", SEEN, SHARED_REASON, NONE, "Times that this node was on its own, by cause.") \
 	X(STARTED, "sallyport_start_timestamp_seconds", GAUGE, NONE, NONE, "When the process started, in seconds since 1970.")
 
 enum stats_metric {

@@ -25,7 +25,8 @@ policy_begin(struct policy_use *u, struct site *s, const struct http_request *q,
 	snprintf(u->dir, sizeof(u->dir), "%.*s", slash != NULL ? (int)(slash - s->conf->policy) : 1,
 	    slash != NULL ? s->conf->policy : ".");
 	u->who = (struct policystore_who){ .author = q->account, .note = u->note,
-	    .apply = s->conf->edge_socket[0] != '\0' ? policytell_apply : NULL, .arg = &u->tell };
+	    .apply = s->conf->edge_socket[0] != '\0' ? policytell_apply : NULL, .arg = &u->tell,
+	    .claim = s->conf->edge_socket[0] != '\0' ? policytell_claim : NULL };
 	return policystore_open(&u->store, s->conf->store, s->conf->policy, u->errs);
 }
 

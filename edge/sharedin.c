@@ -1,0 +1,385 @@
+/*
+ * edge/sharedin.c - see sharedin.h.
+ */
+#include "edge/sharedin.h"
+
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "admin/policystore.h"
+#include "common/chan.h"
+#include "common/clock.h"
+#include "common/err.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "edge/master.h"
+#include "edge/shared.h"
+#include "net/stats.h"
+
+#define PASSWORD_MAX	512	/* bytes of the file */
+
+/* ---- the master ---- */
+
+/* What is in force here, remembered for as long as the file is the same. */
+struct shared_here {
+	struct stat	 seen;
+	char		 sha256[POLICY_HASH_TEXT];
+	uint64_t	 version;
+	char		 said[POLICY_HASH_TEXT];	/* a version that could not be taken, which is said once */
+};
+
+static bool
+is_given(const char *text)
+{
+	return text != NULL && *text != '\0';
+}
+
+/* The first line of the file, which nobody else may read. The caller's to wipe and free; NULL with errno. */
+static char *
+read_password(const char *path)
+{
+	char line[PASSWORD_MAX], *password = NULL;
+	FILE *f = fopen(path, "re");
+	struct stat st;
+
+	if (f == NULL)
+		return NULL;
+	if (fstat(fileno(f), &st) == 0 && (st.st_mode & 077) != 0) {
+		errno = EPERM;
+	} else if (fgets(line, sizeof(line), f) != NULL) {
+		line[strcspn(line, "\r\n")] = '\0';
+		password = xstrdup(line);
+	} else {
+		errno = ENODATA;
+	}
+	mem_wipe(line, sizeof(line));
+	fclose(f);
+	return password;
+}
+
+bool
+edge_shared_start(struct edge *e)
+{
+	const struct edge_shared_conf *c = &e->config->shared;
+	struct shared_setup setup = { .name = c->name, .trust = c->trust, .certificate = c->certificate, .key = c->key,
+	    .user = c->user, .prefix = c->prefix, .node = e->config->inner.name, .run_as = e->config->user,
+	    .sandbox = e->config->sandbox };
+	char *password = NULL;
+
+	if (!is_given(c->server))
+		return true;
+	(void)net_addr_parse(&setup.server, span_str(c->server), 0);	/* edge_config_load() has seen that it does */
+	if (is_given(c->password) && (password = read_password(c->password)) == NULL) {
+		log_say(SP_LOG_ERROR, "shared", "%s: %s", c->password, errno == EPERM ? "others may read it; expects mode 0600" :
+		    errno == ENODATA ? "has no password" : strerror(errno));
+		return false;
+	}
+	setup.password = password;
+	e->shared = shared_new(&setup);
+	e->shared_here = xcalloc(1, sizeof(*e->shared_here));
+	if (password != NULL)
+		mem_wipe_free(password, strlen(password));
+	return true;
+}
+
+void
+edge_shared_stop(struct edge *e)
+{
+	shared_free(e->shared);
+	free(e->shared_here);
+	e->shared = NULL;
+	e->shared_here = NULL;
+}
+
+static struct policystore *
+open_store(const struct edge *e, struct conf_errors *errs)
+{
+	struct policystore *ps = NULL;
+
+	(void)policystore_open(&ps, e->config->shared.store, e->config->policy, errs);
+	return ps;
+}
+
+static void
+look_here(struct edge *e)
+{
+	struct shared_here *h = e->shared_here;
+	struct policy_change c;
+	struct conf_errors *errs;
+	struct policystore *ps;
+	struct stat st;
+
+	if (stat(e->config->policy, &st) != 0 || (h->sha256[0] != '\0' && h->version != 0 && st.st_ino == h->seen.st_ino &&
+	    st.st_size == h->seen.st_size && st.st_mtim.tv_sec == h->seen.st_mtim.tv_sec &&
+	    st.st_mtim.tv_nsec == h->seen.st_mtim.tv_nsec))
+		return;
+	errs = conf_errors_new();
+	if ((ps = open_store(e, errs)) != NULL && policystore_hash_file(ps, h->sha256) == SP_OK) {
+		h->version = policystore_which(ps, h->sha256, &c) == SP_OK ? c.version : 0;
+		h->seen = st;
+	}
+	policystore_close(ps);
+	conf_errors_free(errs);
+}
+
+static void
+say_not_taken(struct edge *e, const struct policy_change *c, const char *why)
+{
+	struct logrec r;
+
+	if (strcmp(e->shared_here->said, c->sha256) == 0)
+		return;
+	memcpy(e->shared_here->said, c->sha256, sizeof(c->sha256));
+	r = log_begin(SP_LOG_ERROR, "shared-policy-refused");
+	log_uint(&r, "version", c->version);
+	log_outside(&r, "author", span_str(c->author));
+	log_outside(&r, "why", span_str(why));
+	log_end(&r);
+}
+
+/* What is in force here was made while nobody could be told. */
+static void
+tell_ahead(struct edge *e, const char *parent, const struct policystore_text *t)
+{
+	struct policy_change instead;
+
+	if (memmem(t->text, t->n, "@include", 8) != NULL)
+		return;
+	if (shared_claim(e->shared, &t->change, parent, policystore_span(t), &instead) == SHARED_CLAIM_DONE)
+		log_say(SP_LOG_NOTICE, "shared-policy-told", "version %" PRIu64 ", by %s, is the other nodes', too", t->change.version,
+		    t->change.author);
+}
+
+/* A version of another node. True: it is in force here now. */
+static bool
+take_policy(struct edge *e, const struct shared_policy *p)
+{
+	struct conf_errors *errs = conf_errors_new();
+	struct policystore *ps = open_store(e, errs);
+	struct policystore_text ahead = { .text = NULL };
+	uint64_t version = 0;
+	int err = ps != NULL ? policystore_receive(ps, &p->change, span_of(p->text, p->n), &version, &ahead, errs) : SP_EIO;
+
+	if (err == SP_OK)
+		log_say(SP_LOG_NOTICE, "shared-policy", "version %" PRIu64 " of another node, by %s, is version %" PRIu64 " here",
+		    p->change.version, p->change.author, version);
+	else if (err == SP_EAGAIN)
+		tell_ahead(e, p->change.sha256, &ahead);
+	else if (err != SP_EEXIST)
+		say_not_taken(e, &p->change, conf_errors_count(errs) != 0 ? conf_errors_get(errs, 0) : sp_err_name(err));
+	policystore_text_fini(&ahead);
+	policystore_close(ps);
+	conf_errors_free(errs);
+	e->shared_here->version = 0;	/* look again */
+	return err == SP_OK;
+}
+
+/* Nothing is shared yet: what is in force here is the beginning. */
+static void
+begin_sharing(struct edge *e)
+{
+	struct conf_errors *errs = conf_errors_new();
+	struct policystore *ps = open_store(e, errs);
+	struct policystore_text t = { .text = NULL };
+
+	if (ps != NULL && policystore_current(ps, &t, errs) == SP_OK)
+		tell_ahead(e, "", &t);
+	policystore_text_fini(&t);
+	policystore_close(ps);
+	conf_errors_free(errs);
+	e->shared_here->version = 0;
+}
+
+void
+edge_answer_shared(void *edge, int fd, struct master_answer *a)
+{
+	struct edge *e = edge;
+	struct edge_discovered_spent *spent;
+	struct edge_shared_told told;
+	struct shared_news news;
+	char *bytes;
+	size_t n = 0;
+
+	if (e->shared == NULL)
+		return;
+	bytes = chan_file_read(fd, SHARED_PARTNERS_MAX * sizeof(*spent), &n);
+	look_here(e);
+	shared_exchange(e->shared, e->shared_here->version, e->shared_here->sha256, (void *)bytes, bytes != NULL ? n / sizeof(*spent) : 0,
+	    &news);
+	memset(&told, 0, sizeof(told));
+	if (news.policy.text != NULL)
+		told.reload = take_policy(e, &news.policy);
+	else if (news.empty)
+		begin_sharing(e);
+	told.status = shared_status(e->shared);
+	told.nothers = (uint32_t)news.nothers;
+	a->ok = true;
+	fwrite(&told, sizeof(told), 1, a->file);
+	if (news.nothers != 0)
+		fwrite(news.others, sizeof(*news.others), news.nothers, a->file);
+	free(news.policy.text);
+	free(news.others);
+	free(bytes);
+}
+
+/* Up to the newline, which is taken, too. */
+static struct span
+take_line(struct span *rest)
+{
+	struct span line = span_head(*rest, span_find(*rest, '\n'));
+
+	*rest = span_tail(*rest, line.n + 1);
+	return line;
+}
+
+void
+edge_answer_claim(void *edge, int fd, struct master_answer *a)
+{
+	struct edge *e = edge;
+	struct policy_change c, instead;
+	struct span rest, line, parent;
+	char hash[POLICY_HASH_TEXT], was[POLICY_HASH_TEXT] = "", when[32], *bytes;
+	size_t n;
+
+	a->ok = true;
+	if (e->shared == NULL)
+		return;
+	bytes = chan_file_read(fd, POLICYSTORE_TEXT_MAX + POLICY_CHANGE_LINE + sizeof(hash) + 2, &n);
+	rest = span_of(bytes, bytes != NULL ? n : 0);
+	line = take_line(&rest);
+	parent = take_line(&rest);
+	policy_hash(rest, hash);
+	a->ok = false;
+	if (policy_change_parse(line, &c) != SP_OK || c.version == 0 || c.version > SHARED_VERSION_MAX ||
+	    strcmp(c.sha256, hash) != 0 || parent.n != sizeof(was) - 1) {
+		fprintf(a->file, "that is no change of policy");
+	} else if (rest.n != 0 && memmem(rest.p, rest.n, "@include", 8) != NULL) {
+		fprintf(a->file, "this edge shares its policy with other nodes, and such a one cannot include files");
+	} else {
+		memcpy(was, parent.p, parent.n);
+		switch (shared_claim(e->shared, &c, was, rest, &instead)) {
+		case SHARED_CLAIM_LOST:
+			policy_time_format(instead.time, when);
+			if (instead.version != 0)
+				fprintf(a->file, "another node of the array was faster: version %" PRIu64 " (%s by %s, %s) comes here in a "
+				    "moment; look at it and try again", instead.version, policy_action_name(instead.action), instead.author, when);
+			else
+				fprintf(a->file, "another node of the array was faster; look at what it has changed and try again");
+			break;
+		case SHARED_CLAIM_ALONE:
+			log_say(SP_LOG_WARNING, "shared-policy-untold", "version %" PRIu64 ", by %s, is in force on this node alone until Redis "
+			    "is to be had again", c.version, c.author);
+			a->ok = true;
+			break;
+		case SHARED_CLAIM_DONE:
+			a->ok = true;
+			break;
+		}
+	}
+	free(bytes);
+}
+
+/* ---- the proxy ---- */
+
+static void
+take_status(struct edge *e, const struct shared_status *now)
+{
+	if (now->state == SHARED_ALONE && (e->shared_status.state != now->state || e->shared_status.reason != now->reason))
+		stats_count(SHARED_LOST, now->reason, 0);
+	pthread_mutex_lock(&e->obeyed.lock);
+	e->shared_status = *now;
+	pthread_mutex_unlock(&e->obeyed.lock);
+	stats_set(SHARED, 0, 0, now->state == SHARED_UP);
+}
+
+void
+edge_shared_tick(struct edge *e)
+{
+	struct edge_discovered_spent *spent;
+	struct edge_shared_told told;
+	struct conf_errors *errs;
+	char *bytes = NULL;
+	size_t n = 0, count;
+	int fd;
+
+	if (!is_given(e->config->shared.server))
+		return;
+	spent = xcalloc(SHARED_PARTNERS_MAX, sizeof(*spent));
+	count = edge_discovered_spent(e->discovered, spent, SHARED_PARTNERS_MAX);
+	fd = chan_file("spent", span_of((const char *)spent, count * sizeof(*spent)));
+	if (fd != -1 && backstage_ask(e->stage, EDGE_ASK_SHARED, fd, &bytes, &n) == SP_OK && n >= sizeof(told)) {
+		memcpy(&told, bytes, sizeof(told));
+		take_status(e, &told.status);
+		if (told.nothers <= SHARED_PARTNERS_MAX && n == sizeof(told) + told.nothers * sizeof(*spent)) {
+			if (told.nothers != 0)
+				memcpy(spent, bytes + sizeof(told), told.nothers * sizeof(*spent));
+			edge_discovered_elsewhere(e->discovered, spent, told.nothers);
+		}
+		if (told.reload != 0) {
+			errs = conf_errors_new();
+			(void)edge_reload(e, errs);	/* it has logged what is wrong */
+			conf_errors_free(errs);
+		}
+	}
+	if (fd != -1)
+		close(fd);
+	free(bytes);
+	free(spent);
+}
+
+bool
+edge_shared_claim(struct edge *e, struct span change, struct span parent, struct span text, struct conf_errors *errs)
+{
+	char *all, *why = NULL;
+	size_t n = change.n + parent.n + text.n + 2, why_n = 0;
+	bool good;
+	int fd;
+
+	if (!is_given(e->config->shared.server))
+		return true;
+	all = xmalloc(n + 1);
+	n = (size_t)snprintf(all, n + 1, "%.*s\n%.*s\n", SPAN_FMT(change), SPAN_FMT(parent));
+	if (text.n != 0)
+		memcpy(all + n, text.p, text.n);
+	fd = chan_file("claim", span_of(all, n + text.n));
+	good = fd != -1 && backstage_ask(e->stage, EDGE_ASK_CLAIM, fd, &why, &why_n) == SP_OK;
+	if (!good)
+		conf_error(errs, NULL, 0, "%s", why != NULL ? why : "the array cannot be asked");
+	if (fd != -1)
+		close(fd);
+	free(why);
+	free(all);
+	return good;
+}
+
+void
+edge_shared_put(struct edge *e, struct control_request *r)
+{
+	unsigned char room[RECORD_SMALL];
+	struct record_writer w;
+	struct shared_status s;
+
+	if (!is_given(e->config->shared.server))
+		return;
+	pthread_mutex_lock(&e->obeyed.lock);
+	s = e->shared_status;
+	pthread_mutex_unlock(&e->obeyed.lock);
+	record_begin(&w, room, sizeof(room), "shared");
+	record_str(&w, "server", e->config->shared.server);
+	record_str(&w, "state", shared_state_name(s.state));
+	if (s.state == SHARED_ALONE) {
+		record_str(&w, "reason", stats_shared_name(s.reason));
+		record_text(&w, "detail", span_str(s.detail));
+	}
+	if (s.version != 0)
+		record_int(&w, "version", (int64_t)s.version);
+	if (s.since != 0)
+		record_time(&w, "since", s.since);
+	control_put(r, &w);
+}

@@ -1,0 +1,38 @@
+/*
+ * edge/sharedin.h - what the edge does with what the nodes of its array share (edge/shared.h): the master puts
+ * versions of other nodes into the store and in force; the proxy asks it once a second, and tells what it let pass.
+ */
+#ifndef SALLYPORT_EDGE_SHAREDIN_H
+#define SALLYPORT_EDGE_SHAREDIN_H
+
+#include "admin/master.h"
+#include "edge/edge.h"
+
+/* ---- the master ---- */
+
+/* As the configuration says; NULL: nothing is shared. False: the password cannot be read (logged). */
+bool	edge_shared_start(struct edge *);
+/* In the process that calls it; the one that asks Redis ends with the last that has not. */
+void	edge_shared_stop(struct edge *);
+/* EDGE_ASK_SHARED: a file of struct edge_discovered_spent; the answer begins with a struct edge_shared_told. */
+void	edge_answer_shared(void *edge, int fd, struct master_answer *);
+/* EDGE_ASK_CLAIM: a file of the change's line, the parent's SHA-256, each with a newline, and the text. No: why. */
+void	edge_answer_claim(void *edge, int fd, struct master_answer *);
+
+/* What EDGE_ASK_SHARED's answer begins with; others (struct edge_discovered_spent) follow. */
+struct edge_shared_told {
+	struct shared_status	status;
+	uint32_t		reload;		/* 1: the policy file is another one now */
+	uint32_t		nothers;
+};
+
+/* ---- the proxy; the main thread ---- */
+
+void	edge_shared_tick(struct edge *);
+/* May that change be the next version on all nodes? Else errs says why not. */
+bool	edge_shared_claim(struct edge *, struct span change, struct span parent, struct span text, struct conf_errors *errs);
+
+/* Any thread: how it is, as a record of kind "shared"; nothing if nothing is configured. */
+void	edge_shared_put(struct edge *, struct control_request *);
+
+#endif
