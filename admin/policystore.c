@@ -712,10 +712,11 @@ replace(struct policystore *ps, const struct policy_change *c, struct span text,
 
 /* With our own rights, as tell() has it. */
 static int
-claim(struct policystore *ps, const struct policy_change *c, struct span text, const struct policystore_who *who,
+claim(struct policystore *ps, struct policy_change *c, struct span text, const struct policystore_who *who,
     struct conf_errors *errs)
 {
 	struct disk_owner was;
+	uint64_t number = c->version;
 	int err;
 
 	if (who->claim == NULL)
@@ -723,6 +724,8 @@ claim(struct policystore *ps, const struct policy_change *c, struct span text, c
 	was = disk_become(root);
 	err = who->claim(who->arg, c, ps->current.change.sha256, text, errs);
 	(void)disk_become(was);
+	if (c->version < number)
+		c->version = number;
 	return err;
 }
 
@@ -863,15 +866,20 @@ policystore_amend(struct policystore *ps, enum policy_action action, policystore
 
 /* ---- arrays ---- */
 
-/* Has this store had that version, with that text? */
+/* Has this store had that very change, under whatever number? A text can come back; who made it when does not. */
 static bool
 has_had(struct policystore *ps, const struct policy_change *c)
 {
-	char *path = store_version_path(ps, c->version);
-	struct policy_change mine;
-	bool had = read_change(path, &mine) && strcmp(mine.sha256, c->sha256) == 0;
+	bool had = false;
 
-	free(path);
+	for (size_t i = ps->nnumbers; i-- > 0 && !had;) {
+		char *path = store_version_path(ps, ps->numbers[i]);
+		struct policy_change mine;
+
+		had = read_change(path, &mine) && strcmp(mine.sha256, c->sha256) == 0 && mine.time == c->time &&
+		    mine.action == c->action && strcmp(mine.author, c->author) == 0;
+		free(path);
+	}
 	return had;
 }
 

@@ -84,11 +84,10 @@ struct policystore_who {
 	void		*arg;
 	/*
 	 * May be NULL: this edge is no node of an array that shares its policy. Called before anything is written: may that
-	 * change (complete) be the next version everywhere, in the place of the text with the SHA-256 parent? SP_OK, or SP_EAGAIN
-	 * with errs saying whose is.
+	 * change (complete) be the next version everywhere, in the place of the text with the SHA-256 parent? SP_OK, with a higher
+	 * number if another node has given that one; or SP_EAGAIN with errs saying whose is.
 	 */
-	int		(*claim)(void *arg, const struct policy_change *, const char *parent, struct span text,
-			    struct conf_errors *errs);
+	int		(*claim)(void *arg, struct policy_change *, const char *parent, struct span text, struct conf_errors *errs);
 };
 
 /*

@@ -46,7 +46,7 @@ descriptor(struct span text)
 
 /* What the edge answers: its records of mistakes, then how it ended. */
 static int
-hear(struct ctlclient *c, struct conf_errors *errs)
+hear(struct ctlclient *c, uint64_t *version, struct conf_errors *errs)
 {
 	struct record r;
 	int got;
@@ -55,7 +55,10 @@ hear(struct ctlclient *c, struct conf_errors *errs)
 		struct span text = record_get_text(&r, "text");
 		char shown[1024];
 		struct strbuf sb;
+		int64_t number;
 
+		if (span_is(r.kind, "claimed") && version != NULL && (number = record_get_int(&r, "version", 0)) > 0)
+			*version = (uint64_t)number;
 		strbuf_init(&sb, shown, sizeof(shown));
 		for (size_t i = 0; i < text.n; i++) {
 			if ((unsigned char)text.p[i] < 0x20 || text.p[i] == 0x7f)
@@ -80,7 +83,7 @@ hear(struct ctlclient *c, struct conf_errors *errs)
 /* SP_ENOENT: nobody listens there. */
 static int
 ask(const struct policytell *t, const char *verb, const char *name, const struct policy_change *change, const char *parent,
-    struct span text, struct conf_errors *errs)
+    struct span text, uint64_t *version, struct conf_errors *errs)
 {
 	struct ctlclient *c = ctlclient_new();
 	char *policy = realpath(t->policy, NULL);
@@ -111,7 +114,7 @@ ask(const struct policytell *t, const char *verb, const char *name, const struct
 			record_str(ctlclient_args(c), "parent", parent);
 		}
 		if ((err = ctlclient_send(c, fd)) == SP_OK)
-			err = hear(c, errs);
+			err = hear(c, version, errs);
 		else
 			conf_error(errs, NULL, 0, "the edge cannot be told: %s", sp_err_name(err));
 		err = err == SP_OK ? SP_OK : SP_ECLOSED;
@@ -127,16 +130,16 @@ int
 policytell_apply(void *tell, const struct policy_change *change, struct span text, struct conf_errors *errs)
 {
 	struct policytell *t = tell;
-	int err = ask(t, "policy-load", NULL, change, NULL, text, errs);
+	int err = ask(t, "policy-load", NULL, change, NULL, text, NULL, errs);
 
 	t->told = err == SP_OK;
 	return err == SP_ENOENT ? SP_OK : err;
 }
 
 int
-policytell_claim(void *tell, const struct policy_change *change, const char *parent, struct span text, struct conf_errors *errs)
+policytell_claim(void *tell, struct policy_change *change, const char *parent, struct span text, struct conf_errors *errs)
 {
-	int err = ask(tell, "policy-claim", NULL, change, parent, text, errs);
+	int err = ask(tell, "policy-claim", NULL, change, parent, text, &change->version, errs);
 
 	return err == SP_ENOENT ? SP_OK : err == SP_ECLOSED ? SP_EAGAIN : err;
 }
@@ -145,7 +148,7 @@ int
 policytell_shadow(struct policytell *t, const char *name, const struct policy_change *change, struct span text,
     struct conf_errors *errs)
 {
-	int err = ask(t, "policy-shadow", name, change, NULL, text, errs);
+	int err = ask(t, "policy-shadow", name, change, NULL, text, NULL, errs);
 
 	t->told = err == SP_OK;
 	if (err == SP_ENOENT)

@@ -31,7 +31,7 @@ int	policytell_apply(void *tell, const struct policy_change *, struct span text,
  * For struct policystore_who.claim, with the same arg: the edge asks the array, if it is a node of one that shares its policy.
  * SP_OK: it may be, or there is nobody to ask; SP_EAGAIN: another node was faster; errs says who.
  */
-int	policytell_claim(void *tell, const struct policy_change *, const char *parent, struct span text, struct conf_errors *errs);
+int	policytell_claim(void *tell, struct policy_change *, const char *parent, struct span text, struct conf_errors *errs);
 /*
  * From now on the edge decides everything a second time by this text and counts the
  * differences. name: the candidate's. SP_OK; SP_ENOENT: no edge is running; SP_ECLOSED: it refuses.

@@ -184,8 +184,16 @@ take_claim(void *who, struct control_answer *a)
 	struct edge *e = who;
 	const struct coming *c = a->question;
 	struct conf_errors *errs = conf_errors_new();
+	unsigned char room[RECORD_SMALL];
+	struct record_writer w;
+	uint64_t version = 0;
 
-	if (!edge_shared_claim(e, span_str(c->claim), span_str(c->parent), span_of(c->text, c->n), errs))
+	if (edge_shared_claim(e, span_str(c->claim), span_str(c->parent), span_of(c->text, c->n), &version, errs)) {
+		record_begin(&w, room, sizeof(room), "claimed");
+		if (version != 0)
+			record_int(&w, "version", (int64_t)version);
+		(void)control_answer_put(a, &w);
+	} else
 		control_answer_fail(a, EX_TEMPFAIL, "%s", conf_errors_count(errs) != 0 ? conf_errors_get(errs, 0) : "not now");
 	conf_errors_free(errs);
 }

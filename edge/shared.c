@@ -54,12 +54,12 @@ set_state(struct shared *s, enum shared_state state, enum stats_shared reason, u
 	bool changed = st->state != state || st->reason != reason;
 
 	st->version = version;
+	snprintf(st->detail, sizeof(st->detail), "%.*s", SPAN_FMT(detail));
 	if (!changed)
 		return;
 	st->state = state;
 	st->reason = reason;
 	st->since = clock_wall();
-	snprintf(st->detail, sizeof(st->detail), "%.*s", SPAN_FMT(detail));
 	if (state == SHARED_UP || state == SHARED_ALONE) {
 		struct logrec r = log_begin(state == SHARED_UP ? SP_LOG_NOTICE : SP_LOG_ERROR, "shared-state");
 

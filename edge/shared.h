@@ -74,7 +74,7 @@ enum shared_type {
 	SHARED_POLICY,		/* change; the text as a file: what is shared is not what is in force here */
 	SHARED_EMPTY,		/* no policy is shared yet */
 	SHARED_OTHERS,		/* a file of struct edge_discovered_spent: what the other nodes have let pass */
-	SHARED_CLAIMED		/* tag; verdict (u8), change that is shared instead, or "" */
+	SHARED_CLAIMED		/* tag; verdict (u8), change that is shared now, or "" */
 };
 
 enum shared_verdict { SHARED_CLAIM_DONE = 0, SHARED_CLAIM_LOST, SHARED_CLAIM_ALONE };
@@ -119,7 +119,8 @@ void	shared_exchange(struct shared *, uint64_t version, const char *sha256, cons
 	    struct shared_news *);
 /*
  * That change is to be the next version of all nodes, in the place of the text with the SHA-256 parent. Waits for the answer, at most
- * SHARED_CLAIM_MS. LOST: somebody else's is in force there; *instead is that, if known (version 0: not).
+ * SHARED_CLAIM_MS. DONE: *instead is the change as it was made, with a higher number if that one was given. LOST: somebody else's is
+ * in force there; *instead is that, if known (version 0: not).
  */
 enum shared_verdict shared_claim(struct shared *, const struct policy_change *, const char *parent, struct span text,
 	    struct policy_change *instead);

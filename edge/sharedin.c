@@ -169,9 +169,16 @@ take_policy(struct edge *e, const struct shared_policy *p)
 	if (err == SP_OK)
 		log_say(SP_LOG_NOTICE, "shared-policy", "version %" PRIu64 " of another node, by %s, is version %" PRIu64 " here",
 		    p->change.version, p->change.author, version);
-	else if (err == SP_EAGAIN)
+	if (err == SP_OK && version != p->change.version) {
+		/* its number was given here to another: the next one of any node is above both */
+		struct policy_change again = p->change, instead;
+
+		again.version = version;
+		(void)shared_claim(e->shared, &again, p->change.sha256, span_of(p->text, p->n), &instead);
+	}
+	if (err == SP_EAGAIN)
 		tell_ahead(e, p->change.sha256, &ahead);
-	else if (err != SP_EEXIST)
+	else if (err != SP_OK && err != SP_EEXIST)
 		say_not_taken(e, &p->change, conf_errors_count(errs) != 0 ? conf_errors_get(errs, 0) : sp_err_name(err));
 	policystore_text_fini(&ahead);
 	policystore_close(ps);
@@ -279,6 +286,7 @@ edge_answer_claim(void *edge, int fd, struct master_answer *a)
 			break;
 		case SHARED_CLAIM_DONE:
 			a->ok = true;
+			fprintf(a->file, "%" PRIu64, instead.version);
 			break;
 		}
 	}
@@ -334,7 +342,8 @@ edge_shared_tick(struct edge *e)
 }
 
 bool
-edge_shared_claim(struct edge *e, struct span change, struct span parent, struct span text, struct conf_errors *errs)
+edge_shared_claim(struct edge *e, struct span change, struct span parent, struct span text, uint64_t *version,
+    struct conf_errors *errs)
 {
 	char *all, *why = NULL;
 	size_t n = change.n + parent.n + text.n + 2, why_n = 0;
@@ -349,6 +358,8 @@ edge_shared_claim(struct edge *e, struct span change, struct span parent, struct
 		memcpy(all + n, text.p, text.n);
 	fd = chan_file("claim", span_of(all, n + text.n));
 	good = fd != -1 && backstage_ask(e->stage, EDGE_ASK_CLAIM, fd, &why, &why_n) == SP_OK;
+	if (good && (why == NULL || !span_uint(span_of(why, why_n), SHARED_VERSION_MAX, version)))
+		*version = 0;
 	if (!good)
 		conf_error(errs, NULL, 0, "%s", why != NULL ? why : "the array cannot be asked");
 	if (fd != -1)

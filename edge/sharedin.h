@@ -29,8 +29,9 @@ struct edge_shared_told {
 /* ---- the proxy; the main thread ---- */
 
 void	edge_shared_tick(struct edge *);
-/* May that change be the next version on all nodes? Else errs says why not. */
-bool	edge_shared_claim(struct edge *, struct span change, struct span parent, struct span text, struct conf_errors *errs);
+/* May that change be the next version on all nodes, and under which number (0: nobody is asked)? Else errs says why not. */
+bool	edge_shared_claim(struct edge *, struct span change, struct span parent, struct span text, uint64_t *version,
+	    struct conf_errors *errs);
 
 /* Any thread: how it is, as a record of kind "shared"; nothing if nothing is configured. */
 void	edge_shared_put(struct edge *, struct control_request *);

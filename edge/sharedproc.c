@@ -40,6 +40,7 @@ struct state {
 	enum shared_state	 said;
 	enum stats_shared	 said_reason;
 	uint64_t		 said_version;
+	char			 said_detail[128];
 	uint64_t		 tried_at;
 	uint64_t		 asked_at;
 };
@@ -99,11 +100,12 @@ say_status(struct state *s, enum shared_state state, enum stats_shared reason, u
 	struct frame f = { .type = SHARED_STATUS, .body = body };
 	struct span d = span_head(span_str(detail), 127);
 
-	if (state == s->said && reason == s->said_reason && version == s->said_version)
+	if (state == s->said && reason == s->said_reason && version == s->said_version && span_is(d, s->said_detail))
 		return;
 	s->said = state;
 	s->said_reason = reason;
 	s->said_version = version;
+	snprintf(s->said_detail, sizeof(s->said_detail), "%.*s", SPAN_FMT(d));
 	frame_writer_init(&w, body, sizeof(body));
 	frame_put_u8(&w, (uint8_t)state);
 	frame_put_u8(&w, (uint8_t)reason);
@@ -250,24 +252,22 @@ compare(struct state *s)
 
 /* WATCH, look, and write only if nobody else does meanwhile. */
 static enum shared_verdict
-claim(struct state *s, struct span line, const struct policy_change *c, struct span parent, struct span text,
-    struct policy_change *instead)
+claim(struct state *s, struct policy_change *c, struct span parent, struct span text, struct policy_change *instead)
 {
 	const struct span watch[] = { SPAN_LIT("WATCH"), span_str(s->policy_key) }, multi[] = { SPAN_LIT("MULTI") },
 	    exec[] = { SPAN_LIT("EXEC") };
-	char number[24];
+	char number[24], line[POLICY_CHANGE_LINE];
+	struct strbuf sb;
 	struct span set[10] = { SPAN_LIT("HMSET"), span_str(s->policy_key), SPAN_LIT("version"), SPAN_NONE, SPAN_LIT("sha256"),
-	    span_str(c->sha256), SPAN_LIT("change"), line, SPAN_LIT("text"), text };
+	    span_str(c->sha256), SPAN_LIT("change"), SPAN_NONE, SPAN_LIT("text"), text };
 	struct redis_reply *r[5] = { NULL };
 	enum shared_verdict v = SHARED_CLAIM_ALONE;
 	uint64_t there = 0;
 
-	snprintf(number, sizeof(number), "%" PRIu64, c->version);
-	set[3] = span_str(number);
 	if (!is_up(s) || (r[0] = ask(s, 2, watch)) == NULL || (r[1] = look(s, true)) == NULL)
 		goto out;
 	if (!redis_is_nil(redis_at(r[1], 0)) && (!span_uint(redis_text(redis_at(r[1], 0)), SHARED_VERSION_MAX, &there) ||
-	    !span_eq(redis_text(redis_at(r[1], 1)), parent) || there >= c->version)) {
+	    !span_eq(redis_text(redis_at(r[1], 1)), parent) || there == SHARED_VERSION_MAX)) {
 		v = SHARED_CLAIM_LOST;
 		if (!shared_read_policy(redis_text(redis_at(r[1], 0)), redis_text(redis_at(r[1], 1)), redis_text(redis_at(r[1], 2)),
 		    redis_text(redis_at(r[1], 3)), instead))
@@ -275,9 +275,19 @@ claim(struct state *s, struct span line, const struct policy_change *c, struct s
 		redis_down(s->redis);	/* and with it the watch */
 		goto out;
 	}
+	/* another node has given that number to a text that only it had */
+	if (there >= c->version)
+		c->version = there + 1;
+	snprintf(number, sizeof(number), "%" PRIu64, c->version);
+	set[3] = span_str(number);
+	strbuf_init(&sb, line, sizeof(line));
+	policy_change_format(c, &sb);
+	set[7] = strbuf_span_of(&sb);
 	if ((r[2] = ask(s, 1, multi)) == NULL || (r[3] = ask(s, 10, set)) == NULL || (r[4] = ask(s, 1, exec)) == NULL)
 		goto out;
 	v = redis_count(r[4]) == 1 ? SHARED_CLAIM_DONE : SHARED_CLAIM_LOST;
+	if (v == SHARED_CLAIM_DONE)
+		*instead = *c;
  out:
 	for (int i = 0; i < 5; i++)
 		redis_reply_free(r[i]);
@@ -305,7 +315,7 @@ take_claim(struct state *s, struct chan_msg *m)
 	    (text = chan_file_read(m->fds[0], POLICYSTORE_TEXT_MAX, &n)) == NULL)
 		_exit(EX_SOFTWARE);
 	s->tried_at = 0;	/* somebody waits: now is a time to try */
-	v = claim(s, change, &c, parent, span_of(text, n), &instead);
+	v = claim(s, &c, parent, span_of(text, n), &instead);
 	strbuf_init(&sb, line, sizeof(line));
 	if (instead.version != 0)
 		policy_change_format(&instead, &sb);

@@ -726,6 +726,140 @@ START_TEST(it_can_be_made_before_it_is_used)
 }
 END_TEST
 
+/* ---- arrays ---- */
+
+/* What the other nodes answer. */
+static struct {
+	int		 err;
+	uint64_t	 number;	/* 0: as asked */
+	char		 parent[POLICY_HASH_TEXT];
+} others;
+
+static int
+ask_others(void *arg, struct policy_change *c, const char *parent, struct span text, struct conf_errors *errs)
+{
+	char hash[POLICY_HASH_TEXT];
+
+	(void)arg;
+	policy_hash(text, hash);
+	ck_assert_str_eq(c->sha256, hash);
+	ck_assert_uint_ne(c->version, 0);
+	snprintf(others.parent, sizeof(others.parent), "%s", parent);
+	if (others.number != 0)
+		c->version = others.number;
+	if (others.err != SP_OK)
+		conf_error(errs, NULL, 0, "somebody else was faster");
+	return others.err;
+}
+
+static int
+append(void *arg, struct span text, char **out, size_t *n, struct conf_errors *errs)
+{
+	const char *more = arg;
+
+	(void)errs;
+	*n = text.n + strlen(more);
+	*out = xmalloc(*n + 1);
+	memcpy(*out, text.p, text.n);
+	memcpy(*out + text.n, more, strlen(more) + 1);
+	return SP_OK;
+}
+
+static char more[] = "blocked = [ \"evil.example\" ];\n";
+
+START_TEST(others_are_asked)
+{
+	const struct policystore_who who = { .author = "alice", .claim = ask_others };
+	struct policystore_text now;
+	uint64_t version = 0;
+	struct place p;
+
+	begin(&p);
+	others.err = SP_EAGAIN;
+	ck_assert_int_eq(policystore_amend(p.ps, POLICY_BLOCK, append, more, &who, &version, p.errs), SP_EAGAIN);
+	ck_assert(said(&p, "somebody else was faster"));
+	ck_assert_int_eq(policystore_current(p.ps, &now, p.errs), SP_OK);
+	ck_assert_uint_eq(now.change.version, 1);
+	ck_assert_str_eq(now.text, BASE);
+	ck_assert_str_eq(others.parent, now.change.sha256);
+	policystore_text_fini(&now);
+	others.err = SP_OK;
+	others.number = 7;
+	ck_assert_int_eq(policystore_amend(p.ps, POLICY_BLOCK, append, more, &who, &version, p.errs), SP_OK);
+	ck_assert_uint_eq(version, 7);
+	ck_assert_int_eq(policystore_audit_verify(p.ps, NULL, NULL, p.errs), SP_OK);
+	end(&p);
+}
+END_TEST
+
+static struct policy_change
+of_another_node(const char *text, uint64_t version)
+{
+	struct policy_change c = { .version = version, .parent = version - 1, .time = 1800000000, .action = POLICY_COMMIT, .author = "carol" };
+
+	policy_hash(span_str(text), c.sha256);
+	return c;
+}
+
+START_TEST(versions_of_others)
+{
+	static const char theirs[] = BASE "blocked = [ \"theirs.example\" ];\n";
+	struct policy_change c = of_another_node(theirs, 5);
+	struct policystore_text now, ahead;
+	uint64_t version = 0;
+	struct place p;
+
+	begin(&p);
+	ck_assert_int_eq(policystore_receive(p.ps, &c, span_str(theirs), &version, &ahead, p.errs), SP_OK);
+	ck_assert_uint_eq(version, 5);
+	ck_assert_int_eq(policystore_current(p.ps, &now, p.errs), SP_OK);
+	ck_assert_str_eq(now.text, theirs);
+	ck_assert_str_eq(now.change.author, "carol");
+	ck_assert_uint_eq(now.change.parent, 1);
+	ck_assert(now.change.time == c.time);
+	policystore_text_fini(&now);
+	/* again: it is there */
+	ck_assert_int_eq(policystore_receive(p.ps, &c, span_str(theirs), &version, &ahead, p.errs), SP_EEXIST);
+	/* this node went on from there, and is ahead */
+	ck_assert_int_eq(policystore_amend(p.ps, POLICY_BLOCK, append, more + 0, &(struct policystore_who){ .author = "bob" }, &version,
+	    p.errs), SP_EINVAL);	/* two lists */
+	ck_assert_int_eq(policystore_rollback(p.ps, 1, &bob, &version, p.errs), SP_OK);
+	ck_assert_uint_eq(version, 6);
+	ck_assert_int_eq(policystore_receive(p.ps, &c, span_str(theirs), &version, &ahead, p.errs), SP_EAGAIN);
+	ck_assert_uint_eq(ahead.change.version, 6);
+	ck_assert_str_eq(ahead.text, BASE);
+	policystore_text_fini(&ahead);
+	/* the same text, but made anew by somebody: that is later than ours */
+	c.time++;
+	c.version = 6;
+	ck_assert_int_eq(policystore_receive(p.ps, &c, span_str(theirs), &version, &ahead, p.errs), SP_OK);
+	ck_assert_uint_eq(version, 7);	/* this store's 6 is another one */
+	ck_assert_int_eq(policystore_audit_verify(p.ps, NULL, NULL, p.errs), SP_OK);
+	end(&p);
+}
+END_TEST
+
+START_TEST(bad_versions_of_others)
+{
+	static const char wrong[] = "nonsense = 1;\n", reads[] = "@include \"/etc/passwd\"\n" BASE;
+	struct policystore_text now, ahead;
+	struct policy_change c;
+	uint64_t version = 0;
+	struct place p;
+
+	begin(&p);
+	c = of_another_node(wrong, 5);
+	ck_assert_int_eq(policystore_receive(p.ps, &c, span_str(wrong), &version, &ahead, p.errs), SP_EINVAL);
+	c = of_another_node(reads, 5);
+	ck_assert_int_eq(policystore_receive(p.ps, &c, span_str(reads), &version, &ahead, p.errs), SP_EINVAL);
+	ck_assert(said(&p, "cannot include files"));
+	ck_assert_int_eq(policystore_current(p.ps, &now, p.errs), SP_OK);
+	ck_assert_uint_eq(now.change.version, 1);
+	policystore_text_fini(&now);
+	end(&p);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -733,7 +867,8 @@ main(void)
 		refused_by_the_edge, links_are_followed, every_byte_counts, lines_out_of_order, a_known_hash,
 		versions_are_in_the_log, half_a_line, somebody_has_the_lock, no_policy_file, a_line_has_one_form,
 		which_text_it_is, what_root_makes_is_the_owners, root_follows_nobodys_links, nobody_else_writes_where_root_works,
-		it_can_be_made_before_it_is_used };
+		it_can_be_made_before_it_is_used,
+	    others_are_asked, versions_of_others, bad_versions_of_others };
 
 	return unit_run("policystore", tests, sizeof(tests) / sizeof(tests[0]));
 }

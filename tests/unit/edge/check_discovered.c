@@ -271,6 +271,43 @@ START_TEST(seen_and_reset)
 }
 END_TEST
 
+/* What the array's other nodes let pass comes off the same budget. */
+START_TEST(elsewhere)
+{
+	struct edge_discovered_limits l = EDGE_DISCOVERED_DEFAULT;
+	struct edge_discovered_spent told[4];
+
+	l.addressees = 10;
+	begin(l);
+	ck_assert_uint_eq(pass(1, 5), 5);
+	ck_assert_uint_eq(edge_discovered_spent(d, told, 4), 1);
+	ck_assert_uint_eq(told[0].requests, 5);
+	ck_assert_uint_eq(told[0].suspicious, 0);
+	/* twelve of the fifteen that are left have passed elsewhere */
+	told[0].requests = 12;
+	edge_discovered_elsewhere(d, told, 1);
+	ck_assert_uint_eq(pass(1, 10), 3);
+	/* they are told once, then once more that it was silent, then no more */
+	ck_assert_uint_eq(edge_discovered_spent(d, told, 4), 1);
+	ck_assert_uint_eq(told[0].requests, 3);
+	ck_assert_uint_eq(edge_discovered_spent(d, told, 4), 1);
+	ck_assert_uint_eq(told[0].requests, 0);
+	ck_assert_uint_eq(edge_discovered_spent(d, told, 4), 0);
+	/* more than there is leaves nothing, and no debt */
+	ck_assert_uint_eq(pass(2, 1), 1);
+	ck_assert_uint_eq(edge_discovered_spent(d, told, 4), 1);
+	told[0].requests = UINT32_MAX;
+	told[0].addressees = UINT32_MAX;
+	edge_discovered_elsewhere(d, told, 1);
+	ck_assert_uint_eq(pass(2, 5), 0);
+	/* of whom nothing is known here nothing becomes known */
+	memset(told[0].fingerprint, 77, 32);
+	edge_discovered_elsewhere(d, told, 1);
+	ck_assert_uint_eq(edge_discovered_count(d), 2);
+	edge_discovered_free(d);
+}
+END_TEST
+
 static atomic_uint passed;
 
 static void *
@@ -309,7 +346,7 @@ int
 main(void)
 {
 	const TTest *tests[] = { twenty_a_second, suspicion, half_of_the_last_hundred, ten_minutes, a_thousand_addressees,
-		one_addressee_however_written, full_table, seen_and_reset, one_budget };
+		one_addressee_however_written, full_table, seen_and_reset, elsewhere, one_budget };
 
 	return unit_run("discovered", tests, sizeof(tests) / sizeof(tests[0]));
 }
