@@ -382,7 +382,7 @@ def beside():
             c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             before = hits(edge, "link-queue")
             big = request(uri=uri, sender=sender, via_host="192.0.2.7:5061;x=" + "y" * 3000) * 10
-            while hits(edge, "link-queue") == before and time.monotonic() < end + 20:
+            while hits(edge, "link-queue") == before and time.monotonic() < end + 60:
                 try:
                     c.send(big)
                 except (Closed, Silent):

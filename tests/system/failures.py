@@ -61,6 +61,13 @@ def next_hop():
         conn.close()
     world.door.close()
 
+    def gone():
+        """Nobody listens there."""
+        load = Load()
+        good = until(lambda: load.answered(504) >= 4)
+        return load.end() or (good and world.edge.logged("reason=hop-unreachable")) or "no 504: %r" % load.statuses
+    T.run("all Directors are gone: every request has its answer", gone)
+
     def black_hole():
         """Nobody answers a SYN: the queue of who listens there is full."""
         host, port = DIRECTOR, 5061
