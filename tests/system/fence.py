@@ -13,14 +13,14 @@ import sys
 import threading
 import time
 
+from fenced import children, key_numbers, masked, sanitizer, threads, until
 from sipnet import BUILD, PKI, RUN, TOP, Closed, Door, Edge, Silent, Tests, dial, request
 
 OUT, IN, DIR1 = "127.67.0.1", "127.67.1.1", "127.67.1.2"
 USERS, INNER = OUT + ":443", IN + ":5061"
-MASK = 0x5a
 POLICY = 'internal_domains = [ "example.com" ];\ninternal_servers = [ "director.int.example.com" ];\n'
 # The leak checker of such a build needs calls that are refused otherwise (common/sandbox.c).
-SANITIZED = b"__asan_init" in subprocess.run(["nm", os.path.join(BUILD, "sallyport-edge")], capture_output=True).stdout
+SANITIZED = sanitizer("sallyport-edge")
 
 T = Tests()
 
@@ -30,12 +30,13 @@ def config(extra=""):
     return """
 user = "nobody"; key_user = "daemon"; workers = 2;
 log = { level = "info"; %s };
+session_log = { file = "%s/sessions"; size = 1; };
 outer = ( { listen = "%s"; name = "sip.example.com"; %s users = true; } );
 inner = { listen = "%s"; name = "edge.int.example.com"; certificate = "%s/edge-inner.pem"; key = "%s/edge-inner.key";
           trust = "%s/ca.pem"; };
 directors = ( { name = "director.int.example.com"; address = "%s"; } );
 dns = { servers = [ "127.67.0.9:53" ]; timeout = 100; tries = 1; };
-""" % (extra, USERS, door, INNER, PKI, PKI, PKI, DIR1)
+""" % (extra, RUN, USERS, door, INNER, PKI, PKI, PKI, DIR1)
 
 
 def pki():
@@ -44,31 +45,6 @@ def pki():
         if name.endswith(".key"):
             os.chown(os.path.join(PKI, name), 0, 0)
             os.chmod(os.path.join(PKI, name), 0o600)
-
-
-def until(cond, seconds=10):
-    end = time.monotonic() + seconds
-    while not cond():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
-
-
-def children(pid):
-    """pid: name, of those that live"""
-    out = {}
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        try:
-            with open("/proc/%s/status" % entry) as f:
-                status = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
-        except OSError:
-            continue
-        if status["PPid"] == str(pid) and not status["State"].startswith("Z"):
-            out[int(entry)] = status
-    return out
 
 
 class Processes:
@@ -90,12 +66,6 @@ def served(call=None):
     status = c.recv().status
     c.close()
     return status == 405 or status
-
-
-def threads(pid):
-    for task in os.listdir("/proc/%d/task" % pid):
-        with open("/proc/%d/task/%s/status" % (pid, task)) as f:
-            yield dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
 
 
 def uids(status):
@@ -137,19 +107,6 @@ def is_stopped(what, argument="", by=None):
     return (after.keyd == before.keyd and after.proxy != before.proxy and served()) or "not as before"
 
 
-def key_numbers(path):
-    """The private and the public number of an EC key."""
-    text = subprocess.run(["openssl", "pkey", "-in", path, "-text", "-noout"], capture_output=True, text=True, check=True).stdout
-    def part(name):
-        body = re.search(name + r":\n((?: +[0-9a-f:]+\n)+)", text).group(1)
-        return bytes.fromhex(re.sub(r"[^0-9a-f]", "", body))
-    return part("priv").lstrip(b"\0"), part("pub")
-
-
-def masked(data):
-    return bytes(b ^ MASK for b in data).hex()
-
-
 # ---- who is who ----
 
 def who():
@@ -181,6 +138,8 @@ def files():
     T.run("reading the key file is refused", lambda: is_stopped("read", PKI + "/edge-outer.key"))
     T.run("writing a file is refused", lambda: is_stopped("write", os.path.join("/tmp", "planted-%d" % os.getpid())))
     T.check("and none is there", not os.path.exists("/tmp/planted-%d" % os.getpid()))
+    T.run("the session log is not put aside before it is full", lambda: is_stopped("anew"))
+    T.check("and none is", not os.path.exists(RUN + "/sessions.1") and os.path.exists(RUN + "/sessions"))
     T.run("nothing that is open leads to a key", lambda: is_stopped("files"))
 
 
@@ -241,7 +200,7 @@ def crash():
     stop.set()
     thread.join()
     # a build with sanitizers makes a report of it, and ends with a status
-    how = (1, "status 1") if SANITIZED else (signal.SIGSEGV, "signal 11")
+    how = {"asan": (1, "status 1"), "tsan": (66, "status 66")}.get(SANITIZED, (signal.SIGSEGV, "signal 11"))
     T.check("a crash is told", got == ("ended", None, how[0]) and edge.logged("event=proxy-ended", how[1], "the 1. time"),
             repr(got))
     T.check("another proxy is there in less than a second",

@@ -1,6 +1,7 @@
 """fenced - the processes of a daemon, as the tests that kill them and break into them see them."""
 
 import os
+import re
 import subprocess
 import time
 
@@ -53,3 +54,27 @@ class Family:
     def _named(self, name):
         found = [p for p, s in self.all.items() if s["Name"] == name]
         return found[-1] if found else None
+
+
+def threads(pid):
+    for task in os.listdir("/proc/%d/task" % pid):
+        with open("/proc/%d/task/%s/status" % (pid, task)) as f:
+            yield dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+
+
+def key_numbers(path):
+    """The private and the public number of an EC key."""
+    text = subprocess.run(["openssl", "pkey", "-in", path, "-text", "-noout"], capture_output=True, text=True, check=True).stdout
+
+    def part(name):
+        body = re.search(name + r":\n((?: +[0-9a-f:]+\n)+)", text).group(1)
+        return bytes.fromhex(re.sub(r"[^0-9a-f]", "", body))
+    return part("priv").lstrip(b"\0"), part("pub")
+
+
+MASK = 0x5a     # as in tests/planted/planted.c
+
+
+def masked(data):
+    """What a planted hole is to look for, so that it does not find the question."""
+    return bytes(b ^ MASK for b in data).hex()

@@ -1,26 +1,33 @@
 /*
- * tests/planted/planted-edge.c - what an intruder who runs code in a worker would try.
+ * tests/planted/planted.c - what an intruder who runs code in one of our processes would try.
  *
- * A hole made on purpose, in a program that is linked for the tests alone: the linker puts
- * these functions before two of the edge's own, so that the edge itself knows nothing of them.
- * "X-Planted: what argument" in a stranger's message, and a worker does it, and logs
- * how it went (event=planted).
+ * A hole made on purpose, in programs that are linked for the tests alone: the linker puts
+ * these functions before some of the daemon's own, so that the daemon itself knows nothing of them.
+ * "X-Planted: what argument" in a stranger's message, and a worker of either daemon does it, and logs
+ * how it went (event=planted). A hole of authd's is in planted-authd.c.
  */
+#include "tests/planted/planted.h"
+
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "admin/master.h"
 #include "common/log.h"
 #include "sip/check.h"
 #include "sip/message.h"
@@ -31,6 +38,10 @@ static int maps = -1, memory = -1;
 
 int	__real_proc_drop_to(const char *user);
 int	__wrap_proc_drop_to(const char *user);
+void	__real_backstage_follow(const struct backstage *);
+void	__wrap_backstage_follow(const struct backstage *);
+int	__real_backstage_ask(struct backstage *, unsigned type, int fd, char **bytes, size_t *n);
+int	__wrap_backstage_ask(struct backstage *, unsigned type, int fd, char **bytes, size_t *n);
 enum sip_check __real_sip_check_message(struct sip_message *);
 enum sip_check __wrap_sip_check_message(struct sip_message *);
 
@@ -122,6 +133,28 @@ call_unix(const char *path)
 	return fd != -1 && connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0;
 }
 
+/* "address port" */
+static bool
+call_out(const char *where)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	char address[64];
+	int port, fd;
+
+	if (sscanf(where, "%63s %d", address, &port) != 2 || inet_pton(AF_INET, address, &sin.sin_addr) != 1)
+		return false;
+	sin.sin_port = htons((uint16_t)port);
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	return fd != -1 && connect(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0;
+}
+
+/* Whoever may write somewhere must not leave a name there that leads elsewhere. */
+static bool
+link_to(const char *path)
+{
+	return symlink("/etc/shadow", path) == 0;
+}
+
 static bool
 run_memory(const char *argument)
 {
@@ -151,6 +184,44 @@ read_open_files(const char *argument)
 	}
 	errno = ENOENT;
 	return false;
+}
+
+/* ---- the way to the master, taken from the thread that has it ---- */
+
+static struct backstage *stage;
+static pthread_mutex_t asking = PTHREAD_MUTEX_INITIALIZER;
+
+void
+__wrap_backstage_follow(const struct backstage *b)
+{
+	stage = (struct backstage *)(uintptr_t)b;
+	__real_backstage_follow(b);
+}
+
+int
+__wrap_backstage_ask(struct backstage *b, unsigned type, int fd, char **bytes, size_t *n)
+{
+	int err;
+
+	pthread_mutex_lock(&asking);
+	err = __real_backstage_ask(b, type, fd, bytes, n);
+	pthread_mutex_unlock(&asking);
+	return err;
+}
+
+/* The session log put aside, and once more: then the one before is gone, and the traces with it. */
+static bool
+push_out(const char *argument)
+{
+	int fd;
+
+	(void)argument;
+	pthread_mutex_lock(&asking);
+	fd = backstage_ask_file(stage, MASTER_SESSIONS_ANEW);
+	if (fd != -1)
+		fd = backstage_ask_file(stage, MASTER_SESSIONS_ANEW);
+	pthread_mutex_unlock(&asking);
+	return fd != -1;
 }
 
 static unsigned char wanted[256];
@@ -228,14 +299,26 @@ static const struct {
 	bool		(*try)(const char *argument);
 } attempts[] = {
 	{ "read", read_of }, { "write", write_to }, { "exec", run_shell }, { "fork", make_process }, { "ptrace", trace },
-	{ "vmread", read_other }, { "kill", signal_other }, { "unix", call_unix }, { "code", run_memory },
-	{ "unhook", unhook }, { "files", read_open_files }, { "scan", scan }, { "crash", crash }, { "hang", hang }
+	{ "vmread", read_other }, { "kill", signal_other }, { "unix", call_unix }, { "inet", call_out }, { "link", link_to }, { "code", run_memory },
+	{ "unhook", unhook }, { "files", read_open_files }, { "scan", scan }, { "anew", push_out }, { "crash", crash }, { "hang", hang }
 };
+
+void
+planted_try(const char *what, const char *argument)
+{
+	for (size_t k = 0; k < sizeof(attempts) / sizeof(attempts[0]); k++) {
+		if (strcmp(what, attempts[k].what) == 0) {
+			bool done = attempts[k].try(argument);
+
+			tell(what, done);
+		}
+	}
+}
 
 static void
 planted(const struct sip_message *m)
 {
-	static char text[1024];
+	char text[1024];
 	char *argument;
 
 	for (size_t i = 0; i < m->nheaders; i++) {
@@ -248,13 +331,7 @@ planted(const struct sip_message *m)
 		argument = text + strcspn(text, " ");
 		if (*argument != '\0')
 			*argument++ = '\0';
-		for (size_t k = 0; k < sizeof(attempts) / sizeof(attempts[0]); k++) {
-			if (strcmp(text, attempts[k].what) == 0) {
-				bool done = attempts[k].try(argument);
-
-				tell(text, done);
-			}
-		}
+		planted_try(text, argument);
 	}
 }
 
