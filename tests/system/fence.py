@@ -165,13 +165,13 @@ def processes():
 
 
 def others():
-    T.run("so does reading keyd's memory", lambda: SANITIZED or is_stopped("vmread", Processes(edge).keyd, "process_vm_readv"))
-    T.run("so does a signal to keyd", lambda: SANITIZED or is_stopped("kill", Processes(edge).keyd, "kill"))
+    T.run("so does reading keyd's memory", lambda: bool(SANITIZED) or is_stopped("vmread", Processes(edge).keyd, "process_vm_readv"))
+    T.run("so does a signal to keyd", lambda: bool(SANITIZED) or is_stopped("kill", Processes(edge).keyd, "kill"))
     T.run("so does a UNIX socket", lambda: is_stopped("unix", "/run/systemd/private", "socket"))
 
 
 def tricks():
-    T.run("so does memory that can be written and run", lambda: SANITIZED or is_stopped("code", "", "mmap"))
+    T.run("so does memory that can be written and run", lambda: bool(SANITIZED) or is_stopped("code", "", "mmap"))
     T.run("so does touching the handler of the filter", lambda: is_stopped("unhook", "", ""))
 
 
