@@ -38,6 +38,7 @@ struct key {
 	uint64_t	 id;
 	EVP_PKEY	*key;
 	EVP_PKEY_CTX	*ctx[NET_KEY_NSCHEMES][4];	/* ready to sign, by scheme and digest; NULL: not asked for yet */
+	EVP_MD_CTX	*whole;		/* the same of Ed25519 */
 	uint64_t	 leaves;	/* when it goes; 0: it stays */
 };
 
@@ -53,51 +54,29 @@ struct keyd {
 	size_t		 nchannels;
 	uint64_t	 second;	/* the one that is counted */
 	uint64_t	 signatures;	/* in it */
-	bool		 rate_said;
+	bool		 rate_said, form_said;
 };
 
-/* ---- frames ---- */
-
-void
-net_key_put(struct frame_writer *w, const struct net_key_question *q)
-{
-	frame_put_u64(w, q->id);
-	frame_put_u8(w, (uint8_t)q->scheme);
-	frame_put_u32(w, q->bits);
-	frame_put_text(w, q->digest.p, q->digest.n);
-}
-
-bool
-net_key_get(const struct frame *f, struct net_key_question *q)
-{
-	struct frame_reader r;
-	uint8_t scheme;
-
-	frame_reader_init(&r, f);
-	q->id = frame_u64(&r);
-	scheme = frame_u8(&r);
-	q->scheme = (enum net_key_scheme)scheme;
-	q->bits = frame_u32(&r);
-	q->digest.p = frame_text(&r, &q->digest.n);
-	return frame_done(&r) && scheme >= NET_KEY_ECDSA && scheme < NET_KEY_NSCHEMES &&
-	    (q->bits == 224 || q->bits == 256 || q->bits == 384 || q->bits == 512) && q->digest.n == q->bits / 8;
-}
-
 /* ---- keys ---- */
+
+/* The digests, looked up once. */
+static EVP_MD *digests[4];
+
+static unsigned
+number_of(unsigned bits)
+{
+	return bits == 224 ? 0 : bits == 256 ? 1 : bits == 384 ? 2 : 3;
+}
 
 static const EVP_MD *
 digest_of(unsigned bits)
 {
-	switch (bits) {
-	case 224:
-		return EVP_sha224();
-	case 256:
-		return EVP_sha256();
-	case 384:
-		return EVP_sha384();
-	default:
-		return EVP_sha512();
-	}
+	static const char *const names[] = { "SHA2-224", "SHA2-256", "SHA2-384", "SHA2-512" };
+	unsigned i = number_of(bits);
+
+	if (digests[i] == NULL)
+		digests[i] = EVP_MD_fetch(NULL, names[i], NULL);
+	return digests[i];
 }
 
 static void
@@ -106,6 +85,7 @@ forget(struct key *k)
 	for (size_t i = 0; i < NET_KEY_NSCHEMES; i++)
 		for (size_t j = 0; j < 4; j++)
 			EVP_PKEY_CTX_free(k->ctx[i][j]);
+	EVP_MD_CTX_free(k->whole);
 	EVP_PKEY_free(k->key);
 	*k = (struct key){ 0 };
 }
@@ -178,8 +158,9 @@ read_key(int fd, const char **why)
 	}
 	ERR_clear_error();
 	mem_wipe_free(p, NET_KEYD_FILE_MAX + 1);
-	if (key != NULL && EVP_PKEY_get_base_id(key) != EVP_PKEY_EC && EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA) {
-		*why = "only EC and RSA keys are supported";
+	if (key != NULL && EVP_PKEY_get_base_id(key) != EVP_PKEY_EC && EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA &&
+	    EVP_PKEY_get_base_id(key) != EVP_PKEY_ED25519) {
+		*why = "only EC, RSA and Ed25519 keys are supported";
 		EVP_PKEY_free(key);
 		key = NULL;
 	}
@@ -292,7 +273,7 @@ in_rate(struct keyd *d)
 static EVP_PKEY_CTX *
 signer_of(struct key *k, const struct net_key_question *q)
 {
-	EVP_PKEY_CTX **at = &k->ctx[q->scheme][q->bits == 224 ? 0 : q->bits == 256 ? 1 : q->bits == 384 ? 2 : 3];
+	EVP_PKEY_CTX **at = &k->ctx[q->scheme][number_of(q->bits)];
 	bool rsa = q->scheme != NET_KEY_ECDSA, ok;
 	EVP_PKEY_CTX *ctx;
 
@@ -310,16 +291,59 @@ signer_of(struct key *k, const struct net_key_question *q)
 	return NULL;
 }
 
+static bool
+fits(const struct key *k, enum net_key_scheme scheme)
+{
+	switch (scheme) {
+	case NET_KEY_ECDSA:
+		return EVP_PKEY_get_base_id(k->key) == EVP_PKEY_EC;
+	case NET_KEY_ED25519:
+		return EVP_PKEY_get_base_id(k->key) == EVP_PKEY_ED25519;
+	default:
+		return EVP_PKEY_get_base_id(k->key) == EVP_PKEY_RSA;
+	}
+}
+
+/* Ed25519, which makes its digests itself. */
+static bool
+sign_whole(struct key *k, struct span content, unsigned char *out, size_t *n)
+{
+	if (k->whole == NULL && ((k->whole = EVP_MD_CTX_new()) == NULL ||
+	    EVP_DigestSignInit(k->whole, NULL, NULL, NULL, k->key) != 1)) {
+		EVP_MD_CTX_free(k->whole);
+		k->whole = NULL;
+		return false;
+	}
+	return EVP_DigestSign(k->whole, out, n, (const unsigned char *)content.p, content.n) == 1;
+}
+
+static bool
+sign_digest(struct key *k, const struct net_key_question *q, unsigned char *out, size_t *n)
+{
+	EVP_PKEY_CTX *ctx = signer_of(k, q);
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+
+	return ctx != NULL && EVP_Digest(q->content.p, q->content.n, digest, &len, digest_of(q->bits), NULL) == 1 &&
+	    EVP_PKEY_sign(ctx, out, n, digest, len) == 1;
+}
+
 /* Bytes of the signature, 0 if it cannot be made. */
 static size_t
 sign(struct keyd *d, const struct net_key_question *q, unsigned char out[NET_KEY_SIGNATURE_MAX])
 {
 	struct key *k = find_key(d, q->id);
 	size_t n = NET_KEY_SIGNATURE_MAX;
-	EVP_PKEY_CTX *ctx;
 
-	if (k == NULL || (EVP_PKEY_get_base_id(k->key) == EVP_PKEY_RSA) != (q->scheme != NET_KEY_ECDSA) || !in_rate(d) ||
-	    (ctx = signer_of(k, q)) == NULL || EVP_PKEY_sign(ctx, out, &n, (const unsigned char *)q->digest.p, q->digest.n) != 1) {
+	if (k == NULL || !fits(k, q->scheme) || !in_rate(d))
+		return 0;
+	if (!net_key_is_handshake(q->content)) {
+		if (!d->form_said)
+			log_say(SP_LOG_ERROR, "keyd-no-handshake", "a signature is asked for that no handshake needs, and refused");
+		d->form_said = true;
+		return 0;
+	}
+	if (!(q->scheme == NET_KEY_ED25519 ? sign_whole(k, q->content, out, &n) : sign_digest(k, q, out, &n))) {
 		ERR_clear_error();
 		return 0;
 	}
@@ -327,15 +351,23 @@ sign(struct keyd *d, const struct net_key_question *q, unsigned char out[NET_KEY
 }
 
 static bool
-answer_sign(struct keyd *d, const struct frame *f, struct frame_writer *out)
+answer_sign(struct keyd *d, const struct chan_msg *m, struct frame_writer *out)
 {
 	unsigned char signature[NET_KEY_SIGNATURE_MAX];
 	struct net_key_question q;
+	char *content = NULL;
 	size_t n;
 
-	if (!net_key_get(f, &q))
+	/* its content is in the frame or in a file, and not in both */
+	if (!net_key_get(&m->f, &q) || (q.content.n == 0) != (m->nfds == 1))
 		return false;
+	if (m->nfds == 1) {
+		if ((content = chan_file_read(m->fds[0], NET_KEY_CONTENT_MAX, &n)) == NULL)
+			return false;
+		q.content = span_of(content, n);
+	}
 	n = sign(d, &q, signature);
+	free(content);
 	frame_put_u8(out, n != 0);
 	frame_put_text(out, (const char *)signature, n);
 	return true;
@@ -383,7 +415,7 @@ static const struct {
 	size_t			 max;
 	unsigned		 fds;
 } requests[] = {
-	{ NET_KEYD_SIGN, false, 8 + 1 + 4 + 2 + NET_KEY_DIGEST_MAX, 0 },
+	{ NET_KEYD_SIGN, false, NET_KEY_HEAD + NET_KEY_SHORT, 1 },
 	{ NET_KEYD_LOAD, true, 0, 1 },
 	{ NET_KEYD_KEEP, true, 8 * NET_KEYD_KEYS_MAX, 0 },
 	{ NET_KEYD_CHANNELS, true, 0, NET_WORKERS_MAX },
@@ -420,7 +452,7 @@ answer(struct keyd *d, int fd, struct chan_msg *m)
 	switch (m->f.type) {
 	case NET_KEYD_SIGN:
 		reply.type = NET_KEYD_SIGNED;
-		good = answer_sign(d, &m->f, &out);
+		good = answer_sign(d, m, &out);
 		break;
 	case NET_KEYD_LOAD:
 		reply.type = NET_KEYD_LOADED;
@@ -446,7 +478,7 @@ answer(struct keyd *d, int fd, struct chan_msg *m)
 static bool
 serve(struct keyd *d, int fd, struct chan_msg *m)
 {
-	int err = chan_recv(fd, m, fd == d->control ? NET_WORKERS_MAX : 0);
+	int err = chan_recv(fd, m, fd == d->control ? NET_WORKERS_MAX : 1);
 	bool taken;
 
 	if (err == SP_ESYNTAX)
@@ -525,18 +557,26 @@ net_keyd_main(int control, const char *run_as, bool sandbox)
 void
 net_keyd_warm(void)
 {
-	unsigned char out[NET_KEY_SIGNATURE_MAX], digest[32] = { 0 };
+	static const enum net_key_scheme schemes[] = { NET_KEY_ECDSA, NET_KEY_ED25519 };
+	unsigned char out[NET_KEY_SIGNATURE_MAX];
+	char content[68 + 32] = { [64] = 3, [66] = 29, [67] = 32 };	/* as a server of TLS 1.2 has it */
 	EVP_PKEY *k = EVP_EC_gen("P-256");
-	struct keyd d = { .nkeys = 1, .keys = { { .id = 1, .key = k } } };
-	const struct net_key_question q = { 1, NET_KEY_ECDSA, 256, span_of((const char *)digest, sizeof(digest)) };
+	struct keyd d = { .nkeys = 2, .keys = { { .id = 1, .key = k }, { .id = 2, .key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519") } } };
 	char *pem = NULL;
 	BIO *bio = BIO_new(BIO_s_mem());
 	long n;
 
-	(void)sign(&d, &q, out);
+	for (size_t i = 0; i < 2; i++) {
+		const struct net_key_question q = { i + 1, schemes[i], i == 0 ? 256 : 0, span_of(content, sizeof(content)) };
+
+		(void)sign(&d, &q, out);
+	}
+	for (unsigned bits = 224; bits <= 512; bits += bits == 224 ? 32 : 128)
+		(void)digest_of(bits);
 	if (bio != NULL && PEM_write_bio_PrivateKey(bio, k, NULL, NULL, 0, NULL, NULL) == 1 && (n = BIO_get_mem_data(bio, &pem)) > 0)
 		EVP_PKEY_free(PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL));
 	BIO_free(bio);
-	remove_key(&d, 0);
+	while (d.nkeys > 0)
+		remove_key(&d, 0);
 	ERR_clear_error();
 }

@@ -3,9 +3,10 @@
  *
  * The master starts it before it reads a certificate, and gives it each key file
  * as an open descriptor, so that no other process has ever a key in its memory.
- * A worker asks it to sign over a channel of its own: which key, how, and the digest.
- * There is no question that makes it decrypt, sign what it is given as it is, or tell
- * a key. It has no network and no files (SANDBOX_KEYD); who sends it a wrong frame has
+ * A worker asks it to sign over a channel of its own: which key, how, and what. It signs what has the form of
+ * what TLS wants signed (net_key_is_handshake()) and nothing else, no digest of whatever: who has broken into a worker
+ * gets handshakes, and neither certificates nor requests to who has issued ours. There is no question that
+ * makes it decrypt or tell a key. It has no network and no files (SANDBOX_KEYD); who sends it a wrong frame has
  * broken in somewhere, and it ends.
  *
  * A key is named by its public half, so that the same file read again is the same
@@ -69,32 +70,40 @@ void	 net_keyd_leave(struct net_keyd *);
 
 /* ---- frames; pure ---- */
 
-/* How a digest becomes a signature: all that TLS 1.2 and 1.3 ask of us. */
+/* How it is signed: all that TLS 1.2 and 1.3 ask of us. */
 enum net_key_scheme {
 	NET_KEY_ECDSA = 1,
 	NET_KEY_RSA_PKCS1,	/* TLS 1.2 */
 	NET_KEY_RSA_PSS,	/* the salt as long as the digest (RFC 8446 4.2.3) */
+	NET_KEY_ED25519,	/* without a digest */
 	NET_KEY_NSCHEMES
 };
 
-#define NET_KEY_DIGEST_MAX	64
+#define NET_KEY_HEAD	15	/* bytes of a question before its content */
+#define NET_KEY_SHORT	2048	/* longer content comes as a file (chan_file()) */
+#define NET_KEY_CONTENT_MAX (1u << 20)	/* bytes of it: of TLS 1.2's client, all certificates of both sides */
 #define NET_KEY_SIGNATURE_MAX	2048
 
 struct net_key_question {
 	uint64_t		 id;
 	enum net_key_scheme	 scheme;
-	unsigned		 bits;		/* of the digest: SHA-256, SHA-384 or SHA-512; SHA-1 and others do not exist here */
-	struct span		 digest;
+	unsigned		 bits;		/* of the digest: SHA-224, -256, -384 or -512; SHA-1 and others do not exist here. 0: none */
+	struct span		 content;	/* empty: it comes as a file */
 };
 
 struct frame;
 struct frame_writer;
 void	 net_key_put(struct frame_writer *, const struct net_key_question *);
-/* False if the body is none. The digest points into it. */
+/* False if the body is none. The content points into it. */
 bool	 net_key_get(const struct frame *, struct net_key_question *);
+/*
+ * Has it the form of what TLS 1.3's CertificateVerify, TLS 1.2's ServerKeyExchange or TLS 1.2's CertificateVerify signs?
+ * What is variable in it is a hash, randoms and a point, and the messages of a handshake.
+ */
+bool	 net_key_is_handshake(struct span content);
 
 enum net_keyd_type {
-	NET_KEYD_SIGN = 1,	/* a worker's: net_key_put() */
+	NET_KEYD_SIGN = 1,	/* a worker's: net_key_put(); perhaps with the content's file */
 	NET_KEYD_SIGNED,	/* ok (u8), signature (text) */
 	NET_KEYD_LOAD,		/* the master's; with the file */
 	NET_KEYD_LOADED,	/* ok (u8), id (u64), public key or why (text) */

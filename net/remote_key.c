@@ -1,10 +1,10 @@
 /*
  * net/remote_key.c - see remote_key.h.
  *
- * OpenSSL 3 takes a key whose method is not its own for a foreign one, and goes
- * to that method (EC) or to the application's method for the kind (RSA) instead of
- * its providers. Both work in every OSSL_LIB_CTX. They are marked as deprecated and stay for all
- * of OpenSSL 3; a provider would be their successor.
+ * OpenSSL 3 goes to the methods of an ENGINE instead of its providers for a key that says so, and for
+ * no other. Ours has one method of its own, signing, which is given what is to be signed as it is
+ * and not its digest: so keyd can see that it is a piece of a handshake. It works in every OSSL_LIB_CTX. Engines are marked
+ * as deprecated and stay for all of OpenSSL 3; a provider would be their successor.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "net/remote_key.h"
@@ -12,8 +12,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include <openssl/ec.h>
+#include <openssl/engine.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
@@ -29,33 +30,56 @@ struct remote {
 	const int	*channel;
 };
 
-static EC_KEY_METHOD *ec_method;
-static RSA_METHOD *rsa_method;
-static EVP_PKEY_METHOD *rsa_pkey_method;
-static int (*rsa_sign_of_openssl)(EVP_PKEY_CTX *, unsigned char *, size_t *, const unsigned char *, size_t);
-static int ec_index, rsa_index;
+static ENGINE *engine;
+static const int kinds[] = { EVP_PKEY_EC, EVP_PKEY_RSA, EVP_PKEY_ED25519 };
+#define NKINDS	(sizeof(kinds) / sizeof(kinds[0]))
+static EVP_PKEY_METHOD *methods[NKINDS];
+static int key_index;
 static _Atomic uint64_t tags;
+
+/* Send the question, long content as a file beside it. */
+static int
+send_question(int fd, struct frame *f, struct net_key_question *q)
+{
+	unsigned char body[NET_KEY_HEAD + NET_KEY_SHORT];
+	struct span content = q->content;
+	struct frame_writer w;
+	int file = -1, err;
+
+	if (content.n > NET_KEY_SHORT) {
+		if ((file = chan_file("content", content)) == -1)
+			return SP_EIO;
+		q->content = span_of("", 0);
+	}
+	frame_writer_init(&w, body, sizeof(body));
+	net_key_put(&w, q);
+	f->body = body;
+	f->len = w.len;
+	err = w.failed ? SP_EIO : chan_send(fd, f, &file, file != -1);
+	if (file != -1)
+		close(file);
+	return err;
+}
 
 /* Ask keyd. Bytes of the signature, 0: there is none. */
 static size_t
-ask(const struct remote *r, enum net_key_scheme scheme, const unsigned char *digest, size_t n,
-    unsigned char out[NET_KEY_SIGNATURE_MAX])
+ask(const struct remote *r, struct net_key_question *q, unsigned char out[NET_KEY_SIGNATURE_MAX])
 {
-	const struct net_key_question q = { r->id, scheme, (unsigned)n * 8, span_of((const char *)digest, n) };
-	unsigned char body[64 + NET_KEY_DIGEST_MAX];
-	struct frame f = { .type = NET_KEYD_SIGN, .tag = ++tags, .body = body };
+	struct frame f = { .type = NET_KEYD_SIGN, .tag = ++tags };
 	struct chan_msg *m;
-	struct frame_writer w;
 	struct frame_reader rd;
 	const char *text;
 	size_t len = 0;
 	int fd = *r->channel, err;
 
-	frame_writer_init(&w, body, sizeof(body));
-	net_key_put(&w, &q);
-	f.len = w.len;
-	/* what keyd would take for a break-in is not even asked */
-	if (fd == -1 || w.failed || (n != 28 && n != 32 && n != 48 && n != 64) || chan_send(fd, &f, NULL, 0) != SP_OK)
+	q->id = r->id;
+	/* what keyd would not sign is not even asked */
+	if (fd == -1 || !net_key_is_handshake(q->content)) {
+		if (fd != -1)
+			log_say(SP_LOG_ERROR, "keyd", "no signature: what OpenSSL wants signed is no piece of a handshake");
+		return 0;
+	}
+	if ((err = send_question(fd, &f, q)) != SP_OK)
 		return 0;
 	m = xmalloc(sizeof(*m));
 	/* an answer that came too late for the question before is not ours */
@@ -76,54 +100,58 @@ ask(const struct remote *r, enum net_key_scheme scheme, const unsigned char *dig
 	return len;
 }
 
-static int
-ec_sign(int type, const unsigned char *digest, int n, unsigned char *sig, unsigned int *len, const BIGNUM *kinv,
-    const BIGNUM *r, EC_KEY *key)
+/* How this context is to sign. False: in a way that we don't. */
+static bool
+way_of(EVP_PKEY_CTX *ctx, int kind, struct net_key_question *q)
 {
-	const struct remote *remote = EC_KEY_get_ex_data(key, ec_index);
+	const EVP_MD *md = NULL;
+	int padding = 0;
+
+	if (kind == EVP_PKEY_ED25519) {
+		q->scheme = NET_KEY_ED25519;
+		return true;
+	}
+	if (EVP_PKEY_CTX_get_signature_md(ctx, &md) <= 0 || md == NULL)
+		return false;
+	q->bits = (unsigned)EVP_MD_get_size(md) * 8;
+	q->scheme = NET_KEY_ECDSA;
+	if (kind == EVP_PKEY_EC)
+		return true;
+	if (EVP_PKEY_CTX_get_rsa_padding(ctx, &padding) <= 0 ||
+	    (padding != RSA_PKCS1_PSS_PADDING && padding != RSA_PKCS1_PADDING))
+		return false;
+	q->scheme = padding == RSA_PKCS1_PSS_PADDING ? NET_KEY_RSA_PSS : NET_KEY_RSA_PKCS1;
+	return true;
+}
+
+/* Of a handshake, in one piece; sig NULL: how long may it be? */
+static int
+sign_whole(EVP_MD_CTX *md, unsigned char *sig, size_t *len, const unsigned char *content, size_t n)
+{
+	EVP_PKEY_CTX *ctx = EVP_MD_CTX_get_pkey_ctx(md);
+	EVP_PKEY *key = EVP_PKEY_CTX_get0_pkey(ctx);
+	const struct remote *remote = EVP_PKEY_get_ex_data(key, key_index);
+	struct net_key_question q = { .content = span_of((const char *)content, n) };
 	unsigned char out[NET_KEY_SIGNATURE_MAX];
 	size_t got;
 
-	(void)type, (void)kinv, (void)r;
-	*len = 0;
-	if (remote == NULL || n < 0 || (got = ask(remote, NET_KEY_ECDSA, digest, (size_t)n, out)) == 0 ||
-	    got > (size_t)ECDSA_size(key))
+	if (sig == NULL) {
+		*len = (size_t)EVP_PKEY_get_size(key);
+		return 1;
+	}
+	if (remote == NULL || !way_of(ctx, EVP_PKEY_get_base_id(key), &q) || (got = ask(remote, &q, out)) == 0 || got > *len)
 		return 0;
 	memcpy(sig, out, got);
-	*len = (unsigned)got;
+	*len = got;
 	return 1;
 }
 
 /* Nothing of a key of ours can be asked for in the raw. */
 static int
-rsa_never(int n, const unsigned char *from, unsigned char *to, RSA *rsa, int padding)
+sign_never(EVP_PKEY_CTX *ctx, unsigned char *sig, size_t *len, const unsigned char *digest, size_t n)
 {
-	(void)n, (void)from, (void)to, (void)rsa, (void)padding;
+	(void)ctx, (void)sig, (void)len, (void)digest, (void)n;
 	return -1;
-}
-
-static int
-rsa_sign(EVP_PKEY_CTX *ctx, unsigned char *sig, size_t *len, const unsigned char *digest, size_t n)
-{
-	const RSA *rsa = EVP_PKEY_get0_RSA(EVP_PKEY_CTX_get0_pkey(ctx));
-	const struct remote *remote = rsa != NULL ? RSA_get_ex_data(rsa, rsa_index) : NULL;
-	unsigned char out[NET_KEY_SIGNATURE_MAX];
-	const EVP_MD *md = NULL;
-	int padding = 0;
-	size_t got;
-
-	if (remote == NULL)
-		return rsa_sign_of_openssl(ctx, sig, len, digest, n);
-	if (EVP_PKEY_CTX_get_signature_md(ctx, &md) <= 0 || md == NULL || (size_t)EVP_MD_get_size(md) != n ||
-	    EVP_PKEY_CTX_get_rsa_padding(ctx, &padding) <= 0 ||
-	    (padding != RSA_PKCS1_PSS_PADDING && padding != RSA_PKCS1_PADDING))
-		return 0;
-	got = ask(remote, padding == RSA_PKCS1_PSS_PADDING ? NET_KEY_RSA_PSS : NET_KEY_RSA_PKCS1, digest, n, out);
-	if (got == 0 || got > *len)
-		return 0;
-	memcpy(sig, out, got);
-	*len = got;
-	return 1;
 }
 
 static void
@@ -142,85 +170,61 @@ copy_remote(CRYPTO_EX_DATA *to, const CRYPTO_EX_DATA *from, void **p, int index,
 	return 1;
 }
 
+/* As OpenSSL asks an engine: which kinds, or the method of one. */
+static int
+method_of(ENGINE *e, EVP_PKEY_METHOD **out, const int **nids, int nid)
+{
+	(void)e;
+	if (out == NULL) {
+		*nids = kinds;
+		return (int)NKINDS;
+	}
+	*out = NULL;
+	for (size_t i = 0; i < NKINDS; i++)
+		if (kinds[i] == nid)
+			*out = methods[i];
+	return *out != NULL;
+}
+
 static void
 begin(void)
 {
-	int (*sign_init)(EVP_PKEY_CTX *);
-	int (*setup)(EC_KEY *, BN_CTX *, BIGNUM **, BIGNUM **);
-	ECDSA_SIG *(*sign_sig)(const unsigned char *, int, const BIGNUM *, const BIGNUM *, EC_KEY *);
-	const EVP_PKEY_METHOD *was = EVP_PKEY_meth_find(EVP_PKEY_RSA);
-	int id, flags;
+	key_index = EVP_PKEY_get_ex_new_index(0, NULL, NULL, copy_remote, free_remote);
+	engine = ENGINE_new();
+	for (size_t i = 0; i < NKINDS; i++) {
+		const EVP_PKEY_METHOD *was = EVP_PKEY_meth_find(kinds[i]);
+		int (*sign_init)(EVP_PKEY_CTX *);
+		int id, flags;
 
-	ec_index = EC_KEY_get_ex_new_index(0, NULL, NULL, copy_remote, free_remote);
-	rsa_index = RSA_get_ex_new_index(0, NULL, NULL, copy_remote, free_remote);
-	ec_method = EC_KEY_METHOD_new(EC_KEY_OpenSSL());
-	rsa_method = RSA_meth_dup(RSA_PKCS1_OpenSSL());
-	EVP_PKEY_meth_get0_info(&id, &flags, was);
-	rsa_pkey_method = EVP_PKEY_meth_new(EVP_PKEY_RSA, flags);
-	if (ec_index == -1 || rsa_index == -1 || ec_method == NULL || rsa_method == NULL || rsa_pkey_method == NULL)
-		abort();		/* only when out of memory */
-	EC_KEY_METHOD_get_sign(ec_method, NULL, &setup, &sign_sig);
-	EC_KEY_METHOD_set_sign(ec_method, ec_sign, setup, sign_sig);
-	RSA_meth_set1_name(rsa_method, "a key of keyd's");
-	RSA_meth_set_priv_enc(rsa_method, rsa_never);
-	RSA_meth_set_priv_dec(rsa_method, rsa_never);
-	EVP_PKEY_meth_copy(rsa_pkey_method, was);
-	EVP_PKEY_meth_get_sign(was, &sign_init, &rsa_sign_of_openssl);
-	EVP_PKEY_meth_set_sign(rsa_pkey_method, sign_init, rsa_sign);
-	if (EVP_PKEY_meth_add0(rsa_pkey_method) != 1)
-		abort();
-}
-
-static EVP_PKEY *
-wrap_ec(const unsigned char *spki, size_t n, struct remote *r)
-{
-	EC_KEY *ec = d2i_EC_PUBKEY(NULL, &spki, (long)n);
-	EVP_PKEY *key = EVP_PKEY_new();
-
-	/* the last of these hands r over */
-	if (ec == NULL || key == NULL || EC_KEY_set_method(ec, ec_method) != 1 || EC_KEY_set_ex_data(ec, ec_index, r) != 1) {
-		EC_KEY_free(ec);
-		EVP_PKEY_free(key);
-		return NULL;
+		EVP_PKEY_meth_get0_info(&id, &flags, was);
+		if ((methods[i] = EVP_PKEY_meth_new(kinds[i], flags)) == NULL)
+			abort();	/* only when out of memory */
+		EVP_PKEY_meth_copy(methods[i], was);
+		EVP_PKEY_meth_get_sign(was, &sign_init, NULL);
+		EVP_PKEY_meth_set_sign(methods[i], sign_init, sign_never);
+		EVP_PKEY_meth_set_digestsign(methods[i], sign_whole);
 	}
-	EVP_PKEY_assign_EC_KEY(key, ec);
-	return key;
-}
-
-static EVP_PKEY *
-wrap_rsa(const unsigned char *spki, size_t n, struct remote *r)
-{
-	RSA *rsa = d2i_RSA_PUBKEY(NULL, &spki, (long)n);
-	EVP_PKEY *key = EVP_PKEY_new();
-
-	if (rsa == NULL || key == NULL || RSA_set_method(rsa, rsa_method) != 1 || RSA_set_ex_data(rsa, rsa_index, r) != 1) {
-		RSA_free(rsa);
-		EVP_PKEY_free(key);
-		return NULL;
-	}
-	EVP_PKEY_assign_RSA(key, rsa);
-	return key;
+	if (key_index == -1 || engine == NULL || ENGINE_set_id(engine, "sallyport") != 1 ||
+	    ENGINE_set_name(engine, "keys of keyd's") != 1 || ENGINE_set_pkey_meths(engine, method_of) != 1)
+		abort();		/* the same */
 }
 
 EVP_PKEY *
 net_remote_key(const unsigned char *spki, size_t n, uint64_t id, const int *channel)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	const unsigned char *p = spki;
+	EVP_PKEY *key = d2i_PUBKEY(NULL, &spki, (long)n);
 	struct remote *r = xcalloc(1, sizeof(*r));
-	EVP_PKEY *public = d2i_PUBKEY(NULL, &p, (long)n), *key = NULL;
-	int kind = public != NULL ? EVP_PKEY_get_base_id(public) : 0;
 
 	pthread_once(&once, begin);
-	EVP_PKEY_free(public);
 	r->id = id;
 	r->channel = channel;
-	if (kind == EVP_PKEY_EC)
-		key = wrap_ec(spki, n, r);
-	else if (kind == EVP_PKEY_RSA)
-		key = wrap_rsa(spki, n, r);
-	if (key == NULL)
+	/* the last of these hands r over */
+	if (key == NULL || EVP_PKEY_set1_engine(key, engine) != 1 || EVP_PKEY_set_ex_data(key, key_index, r) != 1) {
+		EVP_PKEY_free(key);
 		free(r);
+		key = NULL;
+	}
 	ERR_clear_error();
 	return key;
 }

@@ -1,7 +1,7 @@
 /*
  * tests/fuzz/fuzz_keyd.c - questions to the process that holds the keys. What is
- * taken for one asks for a signature of a kind that exists, over a digest of the right
- * length that lies in the frame; written again it is what was read; cut, it is none.
+ * taken for one asks for a signature of a kind that exists, over content that lies in the frame; written
+ * again it is what was read; cut, it is none. Content that may be signed is no text.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	unsigned char out[64 + NET_KEY_DIGEST_MAX];
+	unsigned char out[NET_KEY_HEAD + NET_KEY_SHORT];
 	size_t n = len < FRAME_MAX ? len : FRAME_MAX;
 	unsigned char *body = malloc(n != 0 ? n : 1);
 	struct frame f = { .len = n, .body = body };
@@ -26,11 +26,20 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	assert(body != NULL);
 	memcpy(body, data, n);
 	if (net_key_get(&f, &q)) {
-		const unsigned char *digest = (const unsigned char *)q.digest.p;
+		const unsigned char *content = (const unsigned char *)q.content.p;
 
 		assert(q.scheme >= NET_KEY_ECDSA && q.scheme < NET_KEY_NSCHEMES);
-		assert(q.digest.n >= 28 && q.digest.n <= NET_KEY_DIGEST_MAX && q.digest.n * 8 == q.bits);
-		assert(digest >= body && digest + q.digest.n == body + n);
+		assert((q.scheme == NET_KEY_ED25519) == (q.bits == 0));
+		assert(q.content.n <= NET_KEY_SHORT && (q.content.n == 0 || (content >= body && content + q.content.n == body + n)));
+		if (net_key_is_handshake(q.content)) {
+			size_t i = 0;
+
+			/* neither text, as requests to an ACME server are, nor so short that it could be a digest */
+			while (i < q.content.n && content[i] >= ' ')
+				i++;
+			assert(i < q.content.n && i < 100);
+			assert(q.content.n >= 16);
+		}
 		frame_writer_init(&w, out, sizeof(out));
 		net_key_put(&w, &q);
 		assert(!w.failed && w.len == n && memcmp(w.p, body, n) == 0);

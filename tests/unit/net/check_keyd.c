@@ -14,6 +14,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 
 #include "common/chan.h"
@@ -114,13 +115,13 @@ meets(const char *protocol)
 
 START_TEST(handshakes)
 {
-	static const char *const names[] = { "ec", "rsa" };
+	static const char *const names[] = { "ec", "rsa", "ed" };
 
 	begin();
 	world_init(&w, "plain", NET_TLS_ASK_REQUIRED, "plain", NULL);
 	net_tls_lib_keys(w.lib, channel);
-	for (int s = 0; s < 2; s++) {
-		for (int c = 0; c < 2; c++) {
+	for (int s = 0; s < 3; s++) {
+		for (int c = 0; c < 3; c++) {
 			use(names[s], names[c], 0);
 			ck_assert_msg(meets("TLSv1.3"), "%s %s", names[s], names[c]);
 			use(names[s], names[c], TLS1_2_VERSION);
@@ -155,6 +156,22 @@ START_TEST(survives_its_end)
 }
 END_TEST
 
+/* The file of a key of a kind that TLS could use and we do not. */
+static void
+other_kind(const char *name)
+{
+	EVP_PKEY *k = EVP_PKEY_Q_keygen(NULL, NULL, "ED448");
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *pem;
+	long n;
+
+	ck_assert_int_eq(PEM_write_bio_PrivateKey(bio, k, NULL, NULL, 0, NULL, NULL), 1);
+	n = BIO_get_mem_data(bio, &pem);
+	pki_file(name, ".key", pem, (size_t)n);
+	BIO_free(bio);
+	EVP_PKEY_free(k);
+}
+
 START_TEST(what_does_not_do_is_said)
 {
 	struct net_tls_material *m;
@@ -166,8 +183,9 @@ START_TEST(what_does_not_do_is_said)
 	ck_assert_int_eq(load("ec", "rsa", &m), SP_ECERT);
 	ck_assert_msg(strstr(told, "does not belong") != NULL, "%s", told);
 	ck_assert_int_eq(load("ec", "plain", &m), SP_ECERT);
-	ck_assert_int_eq(load("ed", "ed", &m), SP_ECERT);
-	ck_assert_msg(strstr(told, "only EC and RSA") != NULL, "%s", told);
+	other_kind("other");
+	ck_assert_int_eq(load("ed", "other", &m), SP_ECERT);
+	ck_assert_msg(strstr(told, "only EC, RSA and Ed25519") != NULL, "%s", told);
 	ck_assert_int_eq(load("ec", "there-is-none", &m), SP_EIO);
 	m = good("ec");
 	net_tls_material_unref(m);
@@ -201,7 +219,98 @@ START_TEST(wrong_frames_end_it)
 }
 END_TEST
 
-/* A key that is not there, one of the other kind: no signature, and it goes on. */
+/* ---- what it signs ---- */
+
+static char tls13[64 + 34 + 32], tls12[64 + 4 + 65];
+
+static void
+make_contents(void)
+{
+	memset(tls13, ' ', 64);
+	memcpy(tls13 + 64, "TLS 1.3, server CertificateVerify", 34);
+	memset(tls12, 'r', 64);
+	memcpy(tls12 + 64, "\3\0\27\101", 4);
+}
+
+static bool
+is_handshake(const void *p, size_t n)
+{
+	return net_key_is_handshake(span_of(p, n));
+}
+
+static size_t
+put(char *p, size_t at, unsigned type, size_t len)
+{
+	p[at] = (char)type;
+	p[at + 1] = 0;
+	p[at + 2] = (char)(len >> 8);
+	p[at + 3] = (char)len;
+	return at + 4 + len;
+}
+
+/* A transcript of those types, each with as many bytes. */
+static size_t
+transcript(char *p, const unsigned char *types, size_t n)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < n; i++)
+		at = put(p, at, types[i], 10);
+	return at;
+}
+
+/* The three forms, and nothing that is longer, shorter or a little different. */
+START_TEST(signs_handshakes_alone)
+{
+	static const unsigned char whole[] = { 1, 2, 11, 22, 12, 13, 14, 11, 16 }, least[] = { 1, 2, 11, 16 },
+	    no_end[] = { 1, 2, 11, 12, 13, 14, 11 }, no_begin[] = { 2, 11, 12, 16 }, turned[] = { 1, 2, 12, 11, 13, 16, 11 },
+	    alien[] = { 1, 2, 11, 20, 16 }, late[] = { 1, 11, 2, 16 }, twice[] = { 1, 1, 2, 11, 16 };
+	static const struct { const unsigned char *types; size_t n; bool good; } scripts[] = {
+		{ whole, sizeof(whole), true }, { least, sizeof(least), true }, { no_end, sizeof(no_end), false },
+		{ no_begin, sizeof(no_begin), false }, { turned, sizeof(turned), false }, { alien, sizeof(alien), false },
+		{ late, sizeof(late), false }, { twice, sizeof(twice), false }
+	};
+	char other[sizeof(tls13) + 16], script[256];
+
+	make_contents();
+	memset(other, 0, sizeof(other));
+	memcpy(other, tls13, sizeof(tls13));
+	ck_assert(is_handshake(other, sizeof(tls13)));
+	ck_assert(is_handshake(other, sizeof(tls13) + 16));	/* SHA-384 */
+	for (size_t n = 0; n < sizeof(other); n++)
+		ck_assert(n == sizeof(tls13) || !is_handshake(other, n));
+	for (size_t i = 0; i < 64 + 34; i++) {
+		other[i] ^= 1;
+		ck_assert_msg(!is_handshake(other, sizeof(tls13)), "%zu", i);
+		other[i] ^= 1;
+	}
+	memcpy(other + 64, "TLS 1.3, client CertificateVerify", 34);
+	ck_assert(is_handshake(other, sizeof(tls13)));
+	memcpy(other + 64, "TLS, server delegated credentials", 34);
+	ck_assert(!is_handshake(other, sizeof(tls13)));
+	ck_assert(is_handshake(tls12, sizeof(tls12)));
+	ck_assert(!is_handshake(tls12, sizeof(tls12) - 1));
+	tls12[66] = 24;		/* that curve's points are longer */
+	ck_assert(!is_handshake(tls12, sizeof(tls12)));
+	tls12[66] = 23;
+	tls12[64] = 1;		/* a curve of its own */
+	ck_assert(!is_handshake(tls12, sizeof(tls12)));
+	tls12[64] = 3;
+	for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
+		size_t n = transcript(script, scripts[i].types, scripts[i].n);
+
+		ck_assert_msg(is_handshake(script, n) == scripts[i].good, "%zu", i);
+		ck_assert(!is_handshake(script, n - 1));
+		ck_assert(!is_handshake(script, n + 1));
+	}
+	/* a digest; text; a certificate */
+	ck_assert(!is_handshake("01234567890123456789012345678901", 32));
+	ck_assert(!is_handshake("eyJhbGciOiJFUzI1NiJ9.eyJyZXNvdXJjZSI6InJldm9rZSJ9", 49));
+	ck_assert(!is_handshake("0\202\1\12\240\3\2\1\2", 9));
+}
+END_TEST
+
+/* A key that is not there, one of the other kind, something else than a handshake: no signature, and it goes on. */
 START_TEST(refuses_and_goes_on)
 {
 	unsigned char body[256], spki[NET_KEYD_SPKI_MAX];
@@ -217,9 +326,10 @@ START_TEST(refuses_and_goes_on)
 	fd = open(pki_path("rsa", ".key"), O_RDONLY);
 	ck_assert_int_eq(net_keyd_load(keyd, fd, &id, spki, &n, why, sizeof(why)), SP_OK);
 	close(fd);
-	for (int i = 0; i < 3; i++) {
-		struct net_key_question q = { i == 0 ? id + 2 : id, i == 1 ? NET_KEY_ECDSA : NET_KEY_RSA_PSS, 256,
-		    span_of("01234567890123456789012345678901", 32) };
+	make_contents();
+	for (int i = 0; i < 5; i++) {
+		struct net_key_question q = { i == 0 ? id + 2 : id, i == 1 ? NET_KEY_ECDSA : i == 2 ? NET_KEY_ED25519 : NET_KEY_RSA_PSS,
+		    i == 2 ? 0 : 256, span_of(tls13, i == 3 ? 32 : sizeof(tls13)) };
 		struct frame_writer fw;
 		struct frame_reader r;
 
@@ -231,12 +341,57 @@ START_TEST(refuses_and_goes_on)
 		ck_assert_int_eq(chan_recv(channel, &m, 0), SP_OK);
 		ck_assert_uint_eq(m.f.tag, (uint64_t)i);
 		frame_reader_init(&r, &m.f);
-		ck_assert_int_eq(frame_u8(&r), i == 2);
+		ck_assert_int_eq(frame_u8(&r), i == 4);
 		ck_assert_ptr_nonnull(frame_text(&r, &n));
-		ck_assert_uint_eq(n, i == 2 ? 256 : 0);
+		ck_assert_uint_eq(n, i == 4 ? 256 : 0);
 		chan_done(&m);
 	}
 	end();
+}
+END_TEST
+
+/* Long content comes as a file, sealed: what is none, or can be changed still, ends it. */
+START_TEST(takes_long_content_as_a_file)
+{
+	static const unsigned char types[] = { 1, 2, 11, 12, 14, 16 };
+	static char script[6 * 1100];
+	unsigned char body[256], spki[NET_KEYD_SPKI_MAX];
+	struct frame f = { .type = NET_KEYD_SIGN, .body = body };
+	struct frame_writer fw;
+	struct frame_reader r;
+	struct chan_msg m;
+	size_t n, at = 0;
+	char why[64];
+	uint64_t id;
+	int fd;
+
+	for (size_t i = 0; i < sizeof(types); i++)
+		at = put(script, at, types[i], 1000);
+	for (int i = 0; i < 2; i++) {
+		struct net_key_question q = { .scheme = NET_KEY_ECDSA, .bits = 256, .content = span_of("", 0) };
+
+		begin();
+		chan_patience(channel, 10000);
+		fd = open(pki_path("ec", ".key"), O_RDONLY);
+		ck_assert_int_eq(net_keyd_load(keyd, fd, &id, spki, &n, why, sizeof(why)), SP_OK);
+		q.id = id;
+		frame_writer_init(&fw, body, sizeof(body));
+		net_key_put(&fw, &q);
+		f.len = fw.len;
+		if (i == 0) {
+			close(fd);
+			fd = chan_file("content", span_of(script, at));
+		}
+		ck_assert_int_eq(chan_send(channel, &f, &fd, 1), SP_OK);
+		close(fd);
+		ck_assert_int_eq(chan_recv(channel, &m, 0), i == 0 ? SP_OK : SP_ECLOSED);
+		if (i == 0) {
+			frame_reader_init(&r, &m.f);
+			ck_assert_int_eq(frame_u8(&r), 1);
+			chan_done(&m);
+		}
+		end();
+	}
 }
 END_TEST
 
@@ -352,7 +507,7 @@ int
 main(void)
 {
 	const TTest *tests[] = { handshakes, survives_its_end, what_does_not_do_is_said, wrong_frames_end_it,
-	    refuses_and_goes_on, waits_for_nobody, reloads_leave_nothing, packs };
+	    refuses_and_goes_on, signs_handshakes_alone, takes_long_content_as_a_file, waits_for_nobody, reloads_leave_nothing, packs };
 
 	return unit_run("keyd", tests, sizeof(tests) / sizeof(tests[0]));
 }
