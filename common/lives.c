@@ -13,9 +13,9 @@ static _Atomic uint64_t *counts;	/* LIVES_N of them; NULL: nobody counts */
 void
 lives_share(void)
 {
-	void *p = mmap(NULL, LIVES_N * sizeof(*counts), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	counts = p != MAP_FAILED ? p : NULL;
+	counts = mmap(NULL, LIVES_N * sizeof(*counts), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (counts == MAP_FAILED)
+		counts = NULL;
 }
 
 void

@@ -39,9 +39,10 @@ static _Atomic uint64_t tags;
 
 /* Send the question, long content as a file beside it. */
 static int
-send_question(int fd, struct frame *f, struct net_key_question *q)
+send_question(int fd, uint64_t tag, struct net_key_question *q)
 {
 	unsigned char body[NET_KEY_HEAD + NET_KEY_SHORT];
+	struct frame f = { .type = NET_KEYD_SIGN, .tag = tag, .body = body };
 	struct span content = q->content;
 	struct frame_writer w;
 	int file = -1, err;
@@ -53,9 +54,8 @@ send_question(int fd, struct frame *f, struct net_key_question *q)
 	}
 	frame_writer_init(&w, body, sizeof(body));
 	net_key_put(&w, q);
-	f->body = body;
-	f->len = w.len;
-	err = w.failed ? SP_EIO : chan_send(fd, f, &file, file != -1);
+	f.len = w.len;
+	err = w.failed ? SP_EIO : chan_send(fd, &f, &file, file != -1);
 	if (file != -1)
 		close(file);
 	return err;
@@ -65,7 +65,7 @@ send_question(int fd, struct frame *f, struct net_key_question *q)
 static size_t
 ask(const struct remote *r, struct net_key_question *q, unsigned char out[NET_KEY_SIGNATURE_MAX])
 {
-	struct frame f = { .type = NET_KEYD_SIGN, .tag = ++tags };
+	uint64_t tag = ++tags;
 	struct chan_msg *m;
 	struct frame_reader rd;
 	const char *text;
@@ -79,11 +79,11 @@ ask(const struct remote *r, struct net_key_question *q, unsigned char out[NET_KE
 			log_say(SP_LOG_ERROR, "keyd", "no signature: what OpenSSL wants signed is no piece of a handshake");
 		return 0;
 	}
-	if ((err = send_question(fd, &f, q)) != SP_OK)
+	if ((err = send_question(fd, tag, q)) != SP_OK)
 		return 0;
 	m = xmalloc(sizeof(*m));
 	/* an answer that came too late for the question before is not ours */
-	while ((err = chan_recv(fd, m, 0)) == SP_OK && m->f.tag != f.tag)
+	while ((err = chan_recv(fd, m, 0)) == SP_OK && m->f.tag != tag)
 		chan_done(m);
 	if (err == SP_OK) {
 		frame_reader_init(&rd, &m->f);
