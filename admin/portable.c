@@ -303,6 +303,25 @@ read_policy(const char *name, const json_t *lines, struct portable *out, struct 
 	return SP_OK;
 }
 
+/* Names of libconfig with a dot between each two. */
+static bool
+is_path(const char *s)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
+	size_t n = strlen(s);
+
+	for (; *s != '\0'; s++) {
+		if (strchr(letters, *s) == NULL)
+			return false;
+		s += strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_");
+		if (*s == '\0')
+			return n < CONFSET_PATH;
+		if (*s != '.')
+			return false;
+	}
+	return false;
+}
+
 static int
 read_settings(const char *name, enum portable_daemon d, json_t *settings, struct conf_errors *errs)
 {
@@ -315,8 +334,7 @@ read_settings(const char *name, enum portable_daemon d, json_t *settings, struct
 		struct strbuf sb;
 
 		strbuf_init(&sb, room, VALUE_MAX);
-		if (strlen(path) >= CONFSET_PATH || path[strspn(path, "abcdefghijklmnopqrstuvwxyz0123456789_.")] != '\0' ||
-		    !portable_option(d, path, json_is_string(j) || json_is_array(j)))
+		if (!is_path(path) || !portable_option(d, path, json_is_string(j) || json_is_array(j)))
 			conf_error(errs, name, 0, "%s: %.100s is no option that is exported", portable_daemon_name(d), path);
 		else if (!value_text(j, &sb))
 			conf_error(errs, name, 0, "%s: %s: expects a number, true or false, a text, or texts", portable_daemon_name(d), path);

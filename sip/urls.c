@@ -91,7 +91,8 @@ sip_urls_init(struct sip_urls *u, const struct policy_content *rule, bool (*is_o
 	u->wants_word = u->wants_any = u->own = false;
 	u->bare = rule->bare;
 	u->linked = u->run = false;
-	u->run_wants = 0;
+	u->run_wants = u->v4_wants = u->v6_wants = 0;
+	u->v6 = SIP_URLS_V6_NONE;
 }
 
 /* The i-th character before the last one; APART where there is none. */
@@ -276,6 +277,38 @@ label_begins(struct sip_urls *u)
 	u->label_ok = true;
 	u->label_foreign = false;
 	u->label_ace = false;
+	u->label_value = 0;
+}
+
+/*
+ * Could this label be a fourth of an IPv4 address for who reads numbers as inet_aton() does: decimal, octal with a 0 in
+ * front, or hexadecimal?
+ */
+static bool
+label_is_octet(const struct sip_urls *u)
+{
+	if (u->nlabel >= 2 && u->label[0] == '0' && u->label[1] == 'x')
+		return u->nlabel >= 3 && u->nlabel <= 4 && u->label_value <= 0xff;
+	return u->nlabel >= 1 && u->nlabel <= 4 && u->label_value <= 0xff;
+}
+
+/* One more character of it, nlabel not counted up yet: what its value is; over 255 and it stays there if it is none. */
+static void
+label_number(struct sip_urls *u, uint32_t c)
+{
+	bool hex = u->nlabel >= 2 && u->label[0] == '0' && u->label[1] == 'x';
+	unsigned base = hex ? 16 : u->nlabel > 0 && u->label[0] == '0' ? 8 : 10;
+
+	if (c == 'x' && u->nlabel == 1 && u->label[0] == '0')
+		return;
+	if (c >= '0' && c < '0' + (base < 10 ? base : 10))
+		u->label_value = u->label_value * base + (c - '0');
+	else if (hex && c >= 'a' && c <= 'f')
+		u->label_value = u->label_value * 16 + (c - 'a' + 10);
+	else
+		u->label_value = UINT16_MAX;
+	if (u->label_value > 0xff)
+		u->label_value = UINT16_MAX;
 }
 
 static void
@@ -287,7 +320,7 @@ run_begins(struct sip_urls *u, struct sip_char ch)
 	u->run_dead = ch.c == '_' && !ch.odd;
 	u->run_in_path = prev.c == '/' || prev.c == '\\';
 	u->run_behind_at = prev.c == '@';
-	u->run_odd = u->run_dressed = u->run_dotted = false;
+	u->run_odd = u->run_dressed = u->run_dotted = u->run_named = false;
 	u->run_at = ch.at;
 	u->nrun = u->nlabels = 0;
 	label_begins(u);
@@ -307,9 +340,11 @@ run_char(struct sip_urls *u, struct sip_char ch)
 	if (u->run_dotted) {	/* a dot at the end ends no label for another */
 		u->run_dotted = false;
 		u->nlabels++;
+		u->run_named |= !label_is_octet(u);
 		u->run_dressed = before(u, 0).odd;
 		label_begins(u);
 	}
+	label_number(u, ch.c);
 	if (u->nlabel < 4)
 		u->label[u->nlabel] = (char)ch.c;
 	if (u->nlabel < SIP_URLS_HOST)
@@ -334,6 +369,13 @@ run_is_domain(const struct sip_urls *u)
 	    (u->label_ok && u->nlabel >= 2 && u->nlabel <= 24 && !(u->label_foreign && u->run_dressed));
 }
 
+/* Four numbers, as an IPv4 address has them. Alone they are a version of something as well: only a path makes them a link. */
+static bool
+run_is_address(const struct sip_urls *u)
+{
+	return u->nlabels == 3 && !u->run_named && !u->run_dotted && label_is_octet(u) && !u->run_in_path;
+}
+
 static bool
 run_is_own(const struct sip_urls *u)
 {
@@ -354,9 +396,20 @@ run_counts(struct sip_urls *u, uint32_t next)
 static void
 run_ends(struct sip_urls *u, struct sip_char ch)
 {
+	bool address = run_is_address(u);
+
 	u->run = false;
-	if (u->linked || u->bare == POLICY_BARE_NONE || !run_is_domain(u))
+	if (u->linked || u->bare == POLICY_BARE_NONE || (!address && !run_is_domain(u)))
 		return;
+	if (address) {
+		/* somebody@192.0.2.1:5060 is an address of SIP */
+		if (ch.c == '/' || ch.c == '\\' || (!u->run_behind_at && (ch.c == ':' || ch.c == '?' || ch.c == '#'))) {
+			u->v4_wants = ch.c;
+			u->v4_at = u->run_at;
+			u->v4_bits = 0;
+		}
+		return;
+	}
 	if (ch.c == '/' || ch.c == '\\')
 		run_counts(u, ch.c);
 	else if (ch.c == ':' || ch.c == '?' || ch.c == '#')
@@ -371,6 +424,34 @@ ends_word(uint32_t c)
 	return is_space(c) || c == '"' || c == '<' || c == '>' || c == ',' || c == ';' || c == '(' || c == ')' || c == '|';
 }
 
+/*
+ * Behind an IPv4 address: is it a link? Not a network: a slash and one or two digits that nothing follows, or that end a sentence.
+ */
+static void
+v4_char(struct sip_urls *u, uint32_t c)
+{
+	bool digit = c >= '0' && c <= '9', counts = true;
+
+	if (u->v4_wants == '/') {
+		if (digit && u->v4_bits < 2) {
+			u->v4_bits++;
+			return;
+		}
+		if (u->v4_bits > 0 && c == '.') {
+			u->v4_wants = '.';
+			return;
+		}
+		counts = u->v4_bits == 0 || (!ends_word(c) && c != '!' && c != '?' && c != ':');
+	} else if (u->v4_wants != '\\') {
+		counts = u->v4_wants == ':' ? digit : is_alnum(c);
+	}
+	u->v4_wants = 0;
+	if (!u->linked && counts) {
+		u->linked = true;
+		u->found(u->arg, u->v4_at);
+	}
+}
+
 /* One more character; the ring does not have it yet. */
 static void
 bare_char(struct sip_urls *u, struct sip_char ch)
@@ -382,6 +463,8 @@ bare_char(struct sip_urls *u, struct sip_char ch)
 			run_counts(u, ch.c);
 		u->run_wants = 0;
 	}
+	if (u->v4_wants != 0)
+		v4_char(u, ch.c);
 	if (ends_word(ch.c)) {
 		if (u->run)
 			run_ends(u, ch);
@@ -403,6 +486,67 @@ bare_char(struct sip_urls *u, struct sip_char ch)
 	else if (is_label_char(ch.c) && !is_label_char(before(u, 0).c)) {
 		run_begins(u, ch);
 		run_char(u, ch);
+	}
+}
+
+/* ---- bare IPv6 addresses ---- */
+
+static void
+v6_counts(struct sip_urls *u)
+{
+	u->linked = true;
+	if (!u->v6_dead)
+		u->found(u->arg, u->v6_at);
+}
+
+/* Inside of the brackets. */
+static void
+v6_inside(struct sip_urls *u, uint32_t c)
+{
+	bool digit = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+
+	if (c == ']') {
+		/* a time is no address */
+		u->v6 = u->v6_doubled || u->v6_colons == 7 ? SIP_URLS_V6_CLOSED : SIP_URLS_V6_NONE;
+	} else if (c == ':' && !u->v6_zone) {
+		u->v6_doubled |= before(u, 0).c == ':';
+		u->v6_colons++;
+	} else if (c == '%') {
+		u->v6_zone = true;
+	} else if (!digit && c != '.' && !(u->v6_zone && is_label_char(c))) {
+		u->v6 = SIP_URLS_V6_NONE;
+	}
+	if (++u->v6_n > SIP_URLS_V6_MAX)
+		u->v6 = SIP_URLS_V6_NONE;
+}
+
+/* One more character; the ring does not have it yet. As a domain's, with something behind the address. */
+static void
+v6_char(struct sip_urls *u, struct sip_char ch)
+{
+	struct sip_char prev = before(u, 0);
+
+	if (u->v6_wants != 0) {
+		if (!u->linked && (u->v6_wants == ':' ? ch.c >= '0' && ch.c <= '9' : is_alnum(ch.c)))
+			v6_counts(u);
+		u->v6_wants = 0;
+	}
+	if (u->v6 == SIP_URLS_V6_CLOSED) {
+		u->v6 = SIP_URLS_V6_NONE;
+		if (!u->linked && (ch.c == '/' || ch.c == '\\'))
+			v6_counts(u);
+		else if (!u->v6_behind_at && (ch.c == ':' || ch.c == '?' || ch.c == '#'))
+			u->v6_wants = ch.c;
+	}
+	if (ch.c == '[') {
+		u->v6 = SIP_URLS_V6_INSIDE;
+		u->v6_at = ch.at;
+		u->v6_dead = prev.c == '_' && !prev.odd && prev.end == ch.at;
+		u->v6_behind_at = prev.c == '@';
+		u->v6_doubled = u->v6_zone = false;
+		u->v6_colons = u->v6_n = 0;
+	} else if (u->v6 == SIP_URLS_V6_INSIDE) {
+		v6_inside(u, ch.c);
 	}
 }
 
@@ -428,8 +572,10 @@ plain_char(struct sip_urls *u, struct sip_char ch)
 	u->wants_any = u->wants_word = false;
 	if (u->own)
 		own_char(u, ch);
-	if (u->bare != POLICY_BARE_NONE)
+	if (u->bare != POLICY_BARE_NONE) {
 		bare_char(u, ch);
+		v6_char(u, ch);
+	}
 	u->ring[u->nring % SIP_URLS_RING] = ch;
 	/* the count stays small, and the places the same */
 	if (++u->nring == 1u << 30)

@@ -11,7 +11,8 @@
  * begins ("www.") with a word in front of neither, and a letter or digit behind
  * it. Or, as far as the rule says so, a bare domain: labels and dots, the last label two
  * letters or more, not behind '/' (a path has such names), and behind or in front of '@' only
- * with a path (it is an address else). An underscore directly in front takes a link's life: that is how it is
+ * with a path (it is an address else); an IPv4 address (numbers as inet_aton() reads them) or an IPv6 address in brackets,
+ * in front of a path, a port or a query (alone it may be a version of something, and with a slash and two digits it is a network). An underscore directly in front takes a link's life: that is how it is
  * made inert (MS 14.3).
  */
 #ifndef SALLYPORT_SIP_URLS_H
@@ -32,6 +33,7 @@ struct sip_char {
 
 #define SIP_URLS_RING	32		/* more than the longest word of a rule and three digits */
 #define SIP_URLS_HOST	256
+#define SIP_URLS_V6_MAX	80		/* characters in the brackets of an IPv6 address with a zone */
 
 struct sip_urls {
 	const struct policy_content	*rule;
@@ -55,7 +57,17 @@ struct sip_urls {
 	unsigned			 nrun, nlabels, nlabel;	/* characters, whole labels, characters of the last label */
 	bool				 label_ok, label_ace, label_foreign;	/* the last label could be the domain's end */
 	char				 label[4], run_host[SIP_URLS_HOST];
+	uint16_t			 label_value;	/* as a number; UINT16_MAX: none up to 255 */
+	bool				 run_named;	/* a label before the last is no such number */
 	uint32_t			 run_wants;	/* ended in this, which is a path if something follows; 0: none */
+	/* behind what is a bare IPv4 address: the first character, and how many digits since a slash */
+	uint32_t			 v4_wants, v4_at;
+	unsigned			 v4_bits;
+	/* what may be a bare IPv6 address */
+	enum { SIP_URLS_V6_NONE = 0, SIP_URLS_V6_INSIDE, SIP_URLS_V6_CLOSED } v6;
+	bool				 v6_dead, v6_behind_at, v6_doubled, v6_zone;
+	unsigned			 v6_colons, v6_n;
+	uint32_t			 v6_at, v6_wants;
 	/* a link that waits for its first character; or for its end, since its host may be ours */
 	bool				 wants_word, wants_any;
 	uint32_t			 wants_at;
