@@ -11,8 +11,6 @@
 #include "common/mem.h"
 #include "common/strbuf.h"
 
-#define DEEP_MAX	8	/* groups in one another */
-
 /* Over one value; how it is written. */
 static struct span
 value_of(struct conftokens *s)
@@ -50,7 +48,7 @@ walk(struct conftokens *s, const char *prefix, unsigned deep, void (*each)(void 
 		strbuf_init(&sb, path, sizeof(path));
 		strbuf_printf(&sb, "%s%s%.*s", prefix, prefix[0] != '\0' ? "." : "", SPAN_FMT(word));
 		fits = strbuf_ok(&sb);
-		if (fits && conftoken_is(s, '{') && deep < DEEP_MAX) {
+		if (fits && conftoken_is(s, '{') && deep < CONFSET_DEEP) {
 			conftoken_next(s);
 			walk(s, path, deep + 1, each, arg);
 			if (conftoken_is(s, '}'))

@@ -11,6 +11,7 @@
 #include "common/span.h"
 
 #define CONFSET_PATH	128	/* bytes of an option's path, with its NUL; longer ones are passed over */
+#define CONFSET_DEEP	8	/* groups in one another; what is deeper is passed over */
 
 /*
  * Call each for every option that is not in a list of groups: its path as conf.h has it ("limits.users") and its

@@ -308,9 +308,9 @@ static bool
 is_path(const char *s)
 {
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
-	size_t n = strlen(s);
+	size_t n = strlen(s), deep = 0;
 
-	for (; *s != '\0'; s++) {
+	for (; deep <= CONFSET_DEEP && *s != '\0'; s++, deep++) {
 		if (strchr(letters, *s) == NULL)
 			return false;
 		s += strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_");
