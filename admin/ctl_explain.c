@@ -8,7 +8,11 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "admin/confset.h"
 #include "admin/ctl.h"
+#include "admin/ctl_ask.h"
+#include "admin/ctl_portable.h"
+#include "admin/ctlclient.h"
 #include "admin/explain.h"
 #include "admin/policyfile.h"
 #include "common/conf.h"
@@ -48,7 +52,9 @@ struct options {
 	unsigned		 nservers;
 	char			 names[EXPLAIN_NAMES_MAX][DOMAIN_MAX];
 	enum dns_mode		 dns;
-	bool			 json, direction_given, door_given;
+	const char		*socket, *edge_conf;
+	bool			 json, direction_given, door_given, no_edge;
+	struct ctlclient	*client;	/* NULL: no edge is asked */
 	/* on the way */
 	struct net_tls_lists	*lists;
 	struct net_peer		 peer, hop;
@@ -93,6 +99,9 @@ usage(FILE *out)
 	    "      --dns answers FILE   its answers stand in a file\n"
 	    "      --dns-server ADDRESS resolver to ask, if not the system's\n"
 	    "      --edge-name NAME     our name on the inside, as marks have it\n"
+	    "      --socket PATH        of the running edge, which is asked what only it knows\n"
+	    "      --no-edge            it is not asked\n"
+	    "      --edge-conf FILE     its configuration, if it does not run\n"
 	    "      --json               one JSON object\n"
 	    "  -h, --help               this help\n\n"
 	    "Exit status: 0 allowed, 1 refused, 64 misused, 65 wrong data, 66 no such file, 78 bad policy.\n", out);
@@ -111,7 +120,7 @@ wrong(int status, const char *what, const char *arg)
 enum {
 	OPT_POLICY = 256, OPT_MESSAGE, OPT_FROM, OPT_TO, OPT_RURI, OPT_METHOD, OPT_DIALOG, OPT_DIRECTION, OPT_DOOR,
 	OPT_PEER_NAME, OPT_PEER_CERT, OPT_HOP_CERT, OPT_TRUST, OPT_CRL, OPT_ASSERTED, OPT_ROUTE, OPT_FLOW, OPT_DISCOVERED,
-	OPT_ASKER, OPT_DNS, OPT_DNS_SERVER, OPT_EDGE_NAME, OPT_JSON
+	OPT_ASKER, OPT_SOCKET, OPT_NO_EDGE, OPT_EDGE_CONF, OPT_DNS, OPT_DNS_SERVER, OPT_EDGE_NAME, OPT_JSON
 };
 
 static const struct option longs[] = {
@@ -133,6 +142,9 @@ static const struct option longs[] = {
 	{ "route", required_argument, NULL, OPT_ROUTE },
 	{ "flow", required_argument, NULL, OPT_FLOW },
 	{ "discovered", no_argument, NULL, OPT_DISCOVERED },
+	{ "socket", required_argument, NULL, OPT_SOCKET },
+	{ "no-edge", no_argument, NULL, OPT_NO_EDGE },
+	{ "edge-conf", required_argument, NULL, OPT_EDGE_CONF },
 	{ "asker", required_argument, NULL, OPT_ASKER },
 	{ "dns", required_argument, NULL, OPT_DNS },
 	{ "dns-server", required_argument, NULL, OPT_DNS_SERVER },
@@ -308,6 +320,15 @@ take_option(struct options *o, int c, int argc, char **argv)
 		return true;
 	case OPT_ASKER:
 		return take_asker(o, optarg);
+	case OPT_SOCKET:
+		o->socket = optarg;
+		return true;
+	case OPT_NO_EDGE:
+		o->no_edge = true;
+		return true;
+	case OPT_EDGE_CONF:
+		o->edge_conf = optarg;
+		return true;
 	case OPT_DNS:
 		return take_dns(o, optarg, argc, argv);
 	case OPT_DNS_SERVER:
@@ -606,6 +627,104 @@ prepare_certificates(struct options *o)
 	return status;
 }
 
+/* ---- what only the edge knows ---- */
+
+/* The first record of its answer; false: there is none. */
+static bool
+ask_daemon(struct options *o, struct record *r)
+{
+	return ctlclient_send(o->client, -1) == SP_OK && ctlclient_next(o->client, r) == 1;
+}
+
+static void
+hear_out(struct options *o)
+{
+	struct record r;
+
+	while (ctlclient_is_open(o->client) && ctlclient_next(o->client, &r) == 1)
+		;
+}
+
+static bool
+routes(void *arg, struct span call_id, struct span text, bool in_dialog, bool outer, enum policy_route *route,
+    enum policy_flow *flow)
+{
+	struct options *o = arg;
+	struct record_writer *w;
+	struct record r;
+	bool known = false;
+
+	if (!ctlclient_is_open(o->client))
+		return false;
+	ctlclient_begin(o->client, "explain-routes");
+	w = ctlclient_args(o->client);
+	record_text(w, "call_id", call_id);
+	record_text(w, "routes", text);
+	record_bool(w, "in_dialog", in_dialog);
+	record_bool(w, "outer", outer);
+	if (!ask_daemon(o, &r))
+		return false;
+	for (int i = 0; i <= POLICY_ROUTE_FOREIGN; i++)
+		if (span_is(record_get_text(&r, "route"), policy_route_name((enum policy_route)i))) {
+			*route = (enum policy_route)i;
+			known = true;
+		}
+	for (int i = 0; i <= POLICY_FLOW_USER_GONE; i++)
+		if (span_is(record_get_text(&r, "flow"), policy_flow_name((enum policy_flow)i)))
+			*flow = (enum policy_flow)i;
+	hear_out(o);
+	return known;
+}
+
+static long
+limit_in(struct span text, const char *path, long usual)
+{
+	uint64_t n;
+
+	return span_uint(confset_get(text, path), INT32_MAX, &n) ? (long)n : usual;
+}
+
+/* The limits that are configured, where no edge runs that could say which are in force. */
+static int
+read_limits(struct options *o)
+{
+	const char *file = o->edge_conf != NULL ? o->edge_conf : SYSCONFDIR "/edge.conf";
+	struct conf_errors *errs = conf_errors_new();
+	char *text;
+	size_t n;
+	int err = ctl_read_flat(file, &text, &n, errs);
+
+	if (err == SP_OK) {
+		o->q.limits = (struct explain_limits){ file, limit_in(span_of(text, n), "discovered.rate", 20),
+			limit_in(span_of(text, n), "discovered.suspicious_rate", 1), limit_in(span_of(text, n), "discovered.addressees", 1000) };
+		mem_wipe_free(text, n);
+	} else if (o->edge_conf != NULL) {
+		conf_errors_print(errs, stderr);
+	}
+	conf_errors_free(errs);
+	return err == SP_OK || o->edge_conf == NULL ? EX_OK : EX_NOINPUT;
+}
+
+static int
+ask_edge(struct options *o)
+{
+	const char *socket = o->socket != NULL ? o->socket : ctl_is_director() ? RUNDIR "/edge.sock" : ctl_socket();
+	struct record r;
+
+	o->client = ctlclient_new();
+	if (!o->no_edge && ctlclient_open(o->client, socket) == SP_OK) {
+		o->q.routes = routes;
+		o->q.routes_arg = o;
+		ctlclient_begin(o->client, "explain-limits");
+		if (ask_daemon(o, &r)) {
+			o->q.limits = (struct explain_limits){ "the running edge", (long)record_get_int(&r, "rate", 0),
+				(long)record_get_int(&r, "suspicious_rate", 0), (long)record_get_int(&r, "addressees", 0) };
+			hear_out(o);
+		}
+	}
+	return o->q.limits.where == NULL ? read_limits(o) : EX_OK;
+}
+
 /* ---- telling ---- */
 
 static void
@@ -702,6 +821,7 @@ clean_up(struct options *o)
 	free(o->told);
 	free(o->bytes);
 	free(o->canned);
+	ctlclient_free(o->client);
 	net_dns_free(o->resolver);
 	net_loop_free(o->loop);
 	net_tls_examined(&o->peer);
@@ -752,7 +872,7 @@ ctl_explain(int argc, char **argv)
 		goto out;
 	}
 	if ((o->message != NULL && (status = read_message(o)) != EX_OK) || (status = prepare_dns(o)) != EX_OK ||
-	    (status = prepare_certificates(o)) != EX_OK)
+	    (status = prepare_certificates(o)) != EX_OK || (status = ask_edge(o)) != EX_OK)
 		goto out;
 	status = run(o);
  out:

@@ -79,9 +79,8 @@ ctl_dir_of(const char *file)
 	return slash != NULL ? xmemdup(file, slash == file ? 1 : (size_t)(slash - file)) : xstrdup(".");
 }
 
-/* A file and what it includes. */
-static int
-read_flat(const char *file, char **out, size_t *n, struct conf_errors *errs)
+int
+ctl_read_flat(const char *file, char **out, size_t *n, struct conf_errors *errs)
 {
 	char *text, *dir;
 	size_t k;
@@ -169,7 +168,7 @@ collect(struct ctl_store *s, struct portable *p)
 	int err = SP_OK;
 
 	if (given || access(s->policy, F_OK) == 0)
-		err = read_flat(s->policy, &p->policy, &p->n, s->errs);
+		err = ctl_read_flat(s->policy, &p->policy, &p->n, s->errs);
 	else
 		fprintf(stderr, "sallyportctl: there is no %s; only settings are exported\n", s->policy);
 	if (err == SP_OK && p->policy != NULL && (rules = policyfile_load_text(s->policy, span_of(p->policy, p->n), NULL, s->errs)) == NULL)
@@ -182,7 +181,7 @@ collect(struct ctl_store *s, struct portable *p)
 
 		if (file == NULL)
 			continue;
-		if ((err = read_flat(file, &text, &n, s->errs)) == SP_OK) {
+		if ((err = ctl_read_flat(file, &text, &n, s->errs)) == SP_OK) {
 			portable_collect(p, d, span_of(text, n), &left_out);
 			fprintf(stderr, "sallyportctl: %s: %zu settings belong to this machine and are left out\n", file, left_out);
 			mem_wipe_free(text, n);

@@ -13,6 +13,8 @@ struct portable;
 
 /* The whole of a file ("-": standard input), the caller's to free. SP_OK, SP_ENOENT, SP_ELIMIT, SP_EIO, said in errs. */
 int	ctl_read_file(const char *file, size_t max, char **out, size_t *n, struct conf_errors *errs);
+/* A configuration file with what it includes in its place: as above, and SP_EINVAL where conf_flatten() has it. */
+int	ctl_read_flat(const char *file, char **out, size_t *n, struct conf_errors *errs);
 /* The directory of a file, the caller's to free. */
 char	*ctl_dir_of(const char *file);
 

@@ -17,6 +17,7 @@
 #include "sip/framer.h"
 #include "sip/mark.h"
 
+#define ROUTES_MAX	8192	/* bytes of a message's Routes */
 #define MADE_MAX	4096	/* bytes of a message that is made from options */
 #define USUAL		"_sipfederationtls._tcp."
 
@@ -32,6 +33,7 @@ struct explaining {
 	const char			*detail;	/* ours */
 	const char			*where;		/* what settled it: "certificate", "form", a step, "content" */
 	bool				 signature;	/* a Route was taken for ours without being looked at */
+	bool				 asked;		/* the running edge has looked at it */
 	/* the answer of DNS that counted */
 	struct net_srv			 srv[NET_DNS_SRV_MAX];
 	struct span			 target[NET_DNS_SRV_MAX];
@@ -156,6 +158,8 @@ tell_message(struct explaining *e)
 	record_str(&w, "route", policy_route_name(f->route));
 	if (e->signature)
 		record_str(&w, "note", "the Route was taken for ours; its signature was not looked at");
+	if (e->asked)
+		record_str(&w, "note", "the running edge has looked at the Route");
 	if (f->flow != POLICY_FLOW_NONE)
 		record_str(&w, "flow", policy_flow_name(f->flow));
 	say(e, &w);
@@ -430,6 +434,8 @@ tell_marks(struct explaining *e)
 static void
 tell_limits(struct explaining *e)
 {
+	static const struct explain_limits usual = { "the defaults of edge.conf", 20, 1, 1000 };
+	const struct explain_limits *l = e->q->limits.where != NULL ? &e->q->limits : &usual;
 	unsigned char room[RECORD_SMALL];
 	struct record_writer w;
 
@@ -437,9 +443,10 @@ tell_limits(struct explaining *e)
 		return;
 	record_begin(&w, room, sizeof(room), "limits");
 	record_str(&w, "why", "nobody has listed this partner");
-	record_str(&w, "rate", "discovered.rate of edge.conf requests a second, by default 20");
-	record_str(&w, "when-suspicious", "discovered.suspicious_rate, by default 1");
-	record_str(&w, "addressees", "discovered.addressees of our users, by default 1000");
+	record_printf(&w, "rate", "%ld requests a second (discovered.rate)", l->rate);
+	record_printf(&w, "when-suspicious", "%ld a second (discovered.suspicious_rate)", l->suspicious_rate);
+	record_printf(&w, "addressees", "%ld of our users (discovered.addressees)", l->addressees);
+	record_str(&w, "as-in", l->where);
 	say(e, &w);
 }
 
@@ -559,6 +566,30 @@ fill_peer(struct explaining *e, char inside[256], struct span *names)
 	}
 }
 
+/* Ask the running edge about the Routes of a captured message. */
+static bool
+ask_routes(struct explaining *e)
+{
+	struct policy_facts *f = &e->f.facts;
+	enum policy_flow flow = POLICY_FLOW_NONE;
+	char text[ROUTES_MAX];
+	struct strbuf sb;
+
+	if (e->q->routes == NULL)
+		return false;
+	strbuf_init(&sb, text, sizeof(text));
+	for (int i = sip_message_next(e->m, SIP_H_ROUTE, -1); i >= 0; i = sip_message_next(e->m, SIP_H_ROUTE, i)) {
+		strbuf_puts(&sb, sb.len != 0 ? ", " : "");
+		strbuf_span(&sb, sip_header_value(e->m, i));
+	}
+	if (!strbuf_ok(&sb) || !e->q->routes(e->q->routes_arg, e->m->call_id, strbuf_span_of(&sb), f->in_dialog,
+	    e->q->side == POLICY_SIDE_OUTER, &f->route, &flow))
+		return false;
+	if (f->flow == POLICY_FLOW_NONE)
+		f->flow = flow;
+	return true;
+}
+
 static void
 fill_route(struct explaining *e)
 {
@@ -570,6 +601,8 @@ fill_route(struct explaining *e)
 	f->asker = q->asker;
 	if (q->has_route) {
 		f->route = q->route;
+	} else if (e->m->first[SIP_H_ROUTE] >= 0 && !f->is_response && ask_routes(e)) {
+		e->asked = true;
 	} else if (e->m->first[SIP_H_ROUTE] >= 0 && !f->is_response && (f->in_dialog || q->side == POLICY_SIDE_INNER)) {
 		/* from outside, what begins a dialog has its Routes dropped (MS 7.4) */
 		f->route = f->in_dialog || f->flow != POLICY_FLOW_NONE ? POLICY_ROUTE_OURS : POLICY_ROUTE_NONE;

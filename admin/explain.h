@@ -43,7 +43,18 @@ struct explain_question {
 	/* what only the edge knows */
 	bool			 has_route;	/* route counts; else that of a captured message is taken for ours */
 	enum policy_route	 route;
+	/*
+	 * Else this says of a captured message's Routes, values with commas between them, what the running edge makes
+	 * of them; false: nobody knows, and they are taken for ours. NULL: there is nobody to ask.
+	 */
+	bool			(*routes)(void *arg, struct span call_id, struct span routes, bool in_dialog, bool outer,
+				    enum policy_route *, enum policy_flow *);
+	void			*routes_arg;
 	enum policy_flow	 flow;
+	struct explain_limits {
+		const char	*where;		/* "the running edge", "edge.conf"; NULL: not known, and the defaults are named */
+		long		 rate, suspicious_rate, addressees;
+	}			 limits;
 	bool			 discovered;	/* of a response: its request went where DNS said */
 	enum policy_class	 asker;		/* of a response to the outside */
 

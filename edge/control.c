@@ -299,7 +299,7 @@ static const struct control_verb verbs[] = {
 };
 
 /* Who builds something else that may be asked has a table in a file of his own, and a row here. */
-static const struct control_verb *const tables[] = { verbs, daemon_verbs, edge_partner_verbs, edge_policy_verbs, metrics_verbs, recent_verbs, NULL };
+static const struct control_verb *const tables[] = { verbs, daemon_verbs, edge_explain_verbs, edge_partner_verbs, edge_policy_verbs, metrics_verbs, recent_verbs, NULL };
 
 struct control *
 edge_control_new(struct edge *e)

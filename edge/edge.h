@@ -134,6 +134,12 @@ bool	edge_identity_files(const struct edge_config *, size_t i, struct net_tls_fi
 void	edge_unref_material(struct net_tls_material *m[EDGE_IDENTITIES]);
 unsigned edge_worker_count(const struct edge_config *);
 
+/*
+ * edge/proxy.c: what its Routes are to a worker, as a message from outside or from inside; flow is NONE but for the inside,
+ * and USER_GONE where another worker may have the connection. Takes them out of the message.
+ */
+void	edge_look_at_routes(struct edge_worker *, struct sip_message *, bool outer, enum policy_route *, enum policy_flow *);
+
 /* Start and end of a worker (net_crew_start()); arg is the struct edge. */
 int	edge_worker_start(struct net_worker *, void *edge);
 void	edge_worker_stop(struct net_worker *, void *edge);

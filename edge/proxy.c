@@ -774,6 +774,22 @@ flow_state(struct edge_worker *w, const struct sip_routed *routed)
 	return sip_relay_link_lives(w->relay, routed->flow.link) ? POLICY_FLOW_USER : POLICY_FLOW_USER_GONE;
 }
 
+void
+edge_look_at_routes(struct edge_worker *w, struct sip_message *m, bool outer, enum policy_route *route, enum policy_flow *flow)
+{
+	struct sip_routed routed;
+
+	if (outer)
+		routes_from_outside(w, m, &routed);
+	else
+		sip_forward_take_routes(m, w->signer, w->faces, (unsigned)EDGE_FACES(w->edge->config), &routed);
+	*route = routed.route;
+	*flow = outer ? POLICY_FLOW_NONE : flow_state(w, &routed);
+	/* of another's link that is only a hint */
+	if (*flow == POLICY_FLOW_USER && sip_relay_link(w->relay, routed.flow.link) == NULL)
+		*flow = POLICY_FLOW_USER_GONE;
+}
+
 static void
 from_inside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 {

@@ -99,7 +99,7 @@ class Answering:
     def __init__(self, addr, cert):
         self.door = Door(addr, cert)
         self.status = 200
-        self.seen = 0
+        self.seen, self.last = 0, None
         self.conns = []
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -120,6 +120,7 @@ class Answering:
                 m = conn.recv(3600)
                 if m.status == 0 and m.method != "ACK":
                     self.seen += 1
+                    self.last = m
                     conn.send(m.reply(self.status))
         except (Closed, Silent, ValueError):
             pass
@@ -306,6 +307,44 @@ def fewer_lines(ctl, edge):
     edge.write("edge.conf", conf)
     T.run("and back", lambda: ctl.run("reload")[0] == 0 and refuse(5) >= 10)
     conn.close()
+
+
+def explained(ctl, edge, inside):
+    """What explain cannot know by itself: signatures of Routes, connections that live, the limits in force."""
+    file = os.path.join(RUN, "captured")
+    user = dial(USERS)
+    user.send(request("INVITE", call="explained", body=b"v=0"))
+    routes = until(lambda: inside.last is not None and inside.last.method == "INVITE" and inside.last.all("Record-Route"))
+
+    def explain(route, *args, call="explained"):
+        open(file, "wb").write(request("INFO", uri="sip:alice@192.0.2.7", sender="sip:bob@example.com", to="sip:alice@example.com",
+                                       to_tag="a1", call=call, headers=["Route: " + ", ".join(route)]))
+        s, out, err = ctl.run("explain", "--policy", os.path.join(edge.dir, "policy.conf"), "--direction", "out", "--message", file,
+                              "--json", *args)
+        answer = json.loads(out)
+        return s, answer["message"]["route"], answer["message"].get("flow"), answer["message"].get("note", ""), answer["decision"].get("reason")
+    T.run("a Route that it has signed, to a user who is there", lambda: explain(routes)[:4] ==
+          (0, "ours", "user", "the running edge has looked at the Route") or (routes, explain(routes)))
+    forged = [r.replace("ms-route-sig=", "ms-route-sig=AA") for r in routes]
+    T.run("another signature: forged, and refused for it", lambda: (lambda e: e[0] == 1 and e[1] == "forged" and e[4] == "route-forged" or
+          e)(explain(forged)))
+    T.run("the same of another dialog: forged", lambda: explain(routes, call="another")[1] == "forged" or explain(routes, call="another"))
+    T.run("not asked: taken for ours, and said so", lambda: (lambda e: e[1] == "ours" and "not looked at" in e[3] or e)(
+          explain(forged, "--no-edge")))
+    user.close()
+    T.run("when the user has gone: it knows", lambda: until(lambda: explain(routes)[2] == "user-gone") or explain(routes))
+
+    def limits(*args):
+        answers = os.path.join(RUN, "answers")
+        open(answers, "w").write("_sipfederationtls._tcp.one.example 0 0 5061 sip.one.example\n")
+        s, out, err = ctl.run("explain", "--policy", os.path.join(edge.dir, "policy.conf"), "--from", "x@one.example", "--to",
+                              "bob@example.com", "--peer-name", "sip.one.example", "--dns", "answers", answers, "--json", *args)
+        return s, json.loads(out).get("limits"), err
+    T.run("limits as the running edge has them", lambda: (lambda r: r[1]["addressees"].startswith("2 of our users") and
+          r[1]["rate"].startswith("20 ") and r[1]["as-in"] == "the running edge" or r)(limits()))
+    conf = edge.write("of-limits.conf", "discovered = { rate = 7; };\n") or os.path.join(edge.dir, "of-limits.conf")
+    T.run("or as they are configured, when none runs", lambda: (lambda r: r[1]["rate"].startswith("7 ") and r[1]["as-in"] == conf or r)(
+          limits("--no-edge", "--edge-conf", conf)))
 
 
 def renewed(ctl):
@@ -533,6 +572,7 @@ def an_edge():
         mistakes(ctl, edge)
         obeyed(ctl, edge)
         fewer_lines(ctl, edge)
+        explained(ctl, edge, inside)
         partners(ctl, edge)
         discovered(ctl, edge)
         flood(ctl, edge)
