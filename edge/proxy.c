@@ -129,9 +129,10 @@ refused_partner(struct edge_worker *w, uint32_t partner, enum policy_reason why)
 
 /* The policy that is tried, if one is, decides too; what comes of that is only counted. */
 static void
-try_other(struct edge_worker *w, const struct sip_message *m, const struct policy_facts *f, const struct policy_decision *d)
+try_other(struct edge_worker *w, struct sip_message *m, const struct policy_facts *f, const struct policy_decision *d)
 {
-	struct shadow_words words = { m->is_request ? m->method : m->cseq_method, m->from.uri_text, m->to.uri_text, m->call_id };
+	struct shadow_words words = { m->is_request ? m->method : m->cseq_method, m->from.uri_text, m->to.uri_text, m->call_id,
+		m->is_request ? m : NULL };
 
 	if (w->shadow != NULL)
 		edge_shadow_decided(w->shadow, w->worker->id, w->discovery, w->rules, f, d, &words);

@@ -13,6 +13,7 @@
 #include "edge/discovery.h"
 #include "policy/content.h"
 #include "policy/rules.h"
+#include "sip/content.h"
 
 /* One worker's. */
 struct slot {
@@ -136,7 +137,7 @@ same_content(const struct policy_content *a, const struct policy_content *b)
 	if (a == NULL || b == NULL)
 		return a == b;
 	return a->links == b->links && a->files == b->files && a->pass_sealed == b->pass_sealed &&
-	    a->pass_own == b->pass_own && span_eq(a->warning, b->warning) && same_list(a->schemes, a->nschemes, b->schemes, b->nschemes) &&
+	    a->pass_own == b->pass_own && a->bare == b->bare && span_eq(a->warning, b->warning) && same_list(a->schemes, a->nschemes, b->schemes, b->nschemes) &&
 	    same_list(a->extensions, a->nextensions, b->extensions, b->nextensions);
 }
 
@@ -158,11 +159,46 @@ differ(const struct edge_shadow *s, const struct policy_rules *live, const struc
 		*what = SHADOW_MARKS;
 	else if (a->limited != b->limited)
 		*what = SHADOW_LIMITS;
-	else if (!same_content(a->content, b->content))
-		*what = SHADOW_CONTENT;
 	else
 		return false;
 	return true;
+}
+
+/* What a rule makes of the message's links and files, which stay as they are. */
+static enum policy_reason
+try_content(struct sip_message *m, const struct policy_content *rule, const struct policy_rules *rules, bool *changed)
+{
+	struct sip_content_found found = { 0 };
+	unsigned nedits = m->nedits;
+	uint32_t scratch = m->scratch_n;
+	bool failed = m->edit_failed;
+	enum policy_reason why = rule != NULL ? sip_content_filter(m, rule, rules, &found) : POLICY_REASON_ALLOWED;
+
+	*changed = found.changed;
+	m->nedits = nedits;
+	m->scratch_n = scratch;
+	m->edit_failed = failed;
+	return why;
+}
+
+/* Both let it pass: do their rules about links and files as well? The reasons are those of what comes of it. */
+static bool
+content_differs(const struct edge_shadow *s, const struct policy_rules *live, const struct policy_decision *a,
+    const struct policy_decision *b, struct sip_message *m, struct shadow_row *like)
+{
+	bool same = same_content(a->content, b->content), a_changed, b_changed;
+
+	if (a->verdict != POLICY_ALLOW || b->verdict != POLICY_ALLOW)
+		return false;
+	like->what = SHADOW_CONTENT;
+	if (m == NULL)
+		return !same;
+	/* whose domains are our own may be another matter of the two */
+	if (same && (a->content == NULL || !a->content->pass_own))
+		return false;
+	like->live = try_content(m, a->content, live, &a_changed);
+	like->candidate = try_content(m, b->content, s->rules, &b_changed);
+	return like->live != like->candidate || a_changed != b_changed;
 }
 
 /* ---- counting ---- */
@@ -268,12 +304,13 @@ edge_shadow_decided(struct edge_shadow *s, unsigned worker, struct edge_discover
 		asked.dns = answer.dns;
 		b = policy_decide(s->rules, &asked);
 	}
+	like.candidate = b.reason;
 	if (b.verdict == POLICY_ASK_DNS) {
 		like.what = SHADOW_DNS;
 		like.candidate = POLICY_REASON_UNDECIDED;
 		copy(like.who, sizeof(like.who), b.dns_domain);
-	} else if (differ(s, live, a, &b, &like.what)) {
-		like.candidate = b.reason;
+	} else if (differ(s, live, a, &b, &like.what) ||
+	    content_differs(s, live, a, &b, words->message, &like)) {
 		copy(like.who, sizeof(like.who), who(s, live, facts, a, &b, &like.named));
 	} else {
 		note_same(&s->slots[worker]);

@@ -31,7 +31,7 @@ enum shadow_what {
 	SHADOW_VERIFICATION,	/* how sure we say that we are of the sender */
 	SHADOW_MARKS,		/* what else is told the other side, or kept from it */
 	SHADOW_LIMITS,		/* whether the limits of unlisted partners hold */
-	SHADOW_CONTENT,		/* which rule about links and files holds */
+	SHADOW_CONTENT,		/* what becomes of links and files in it, or, of a response, which rule about them holds */
 	SHADOW_DNS,		/* it would have to ask DNS, for the domain in who */
 	SHADOW_CONNECTION,	/* whether the connection may stay, by its certificate */
 	SHADOW_NWHATS
@@ -64,9 +64,12 @@ struct edge_shadow *edge_shadow_new(struct policy_rules *, const char *name, con
 struct edge_shadow *edge_shadow_ref(struct edge_shadow *);	/* any thread */
 void	edge_shadow_unref(struct edge_shadow *);		/* NULL: nothing; any thread */
 
+struct sip_message;
+
 /* Out of the message, for examples; spans may be empty. */
 struct shadow_words {
 	struct span	method, from, to, call_id;
+	struct sip_message *message;	/* whose content both filter, if both let it pass; no edit of that stays. NULL: not looked at */
 };
 /*
  * The worker's own thread: live has decided so about these facts; what would the candidate?

@@ -9,6 +9,7 @@
 
 #include "edge/shadow.h"
 #include "policy/rules.h"
+#include "sip/message.h"
 #include "tests/unit/unit.h"
 
 static struct policy_rules *
@@ -47,7 +48,7 @@ static void
 one(struct edge_shadow *s, unsigned worker, const struct policy_rules *live, const struct policy_facts *f, const char *call)
 {
 	struct policy_decision d = policy_decide(live, f);
-	struct shadow_words words = { SPAN_LIT("MESSAGE"), SPAN_LIT("sip:a@b"), SPAN_LIT("sip:c@d\r\n\0x"), span_str(call) };
+	struct shadow_words words = { SPAN_LIT("MESSAGE"), SPAN_LIT("sip:a@b"), SPAN_LIT("sip:c@d\r\n\0x"), span_str(call), NULL };
 
 	edge_shadow_decided(s, worker, NULL, live, f, &d, &words);
 }
@@ -222,10 +223,54 @@ START_TEST(connections)
 }
 END_TEST
 
+/* Both filter: what comes of it counts, not which rule it is; and the message is left as it was. */
+START_TEST(content)
+{
+	static const char *const blocks[] = { COMMON, PARTNER, "content", "x", "content.class", "direct", "content.links", "block", NULL };
+	static const char *const warns[] = { COMMON, PARTNER, "content", "x", "content.class", "direct", "content.links", "warn", NULL };
+	static const char *const bodies[] = { "hello", "http://evil.example/", "http://www.contoso.example/" };
+	struct policy_rules *live = rules(blocks), *other = rules(warns);
+	struct edge_shadow *s = edge_shadow_new(other, "a", "a", 1, "aa", 1);
+	struct policy_facts f = facts(POLICY_METHOD_MESSAGE, "fabrikam.example");
+	struct sip_message *m = calloc(1, sizeof(*m));
+	struct shadow_totals totals;
+	struct shadow_row *rows;
+	char wire[512];
+	size_t n;
+
+	ck_assert_ptr_nonnull(m);
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+		struct policy_decision d = policy_decide(live, &f);
+		struct shadow_words words = { SPAN_LIT("MESSAGE"), SPAN_NONE, SPAN_NONE, SPAN_NONE, m };
+		int len = snprintf(wire, sizeof(wire), "MESSAGE sip:b@h SIP/2.0\r\nVia: SIP/2.0/TLS h;branch=z9hG4bK1\r\n"
+		    "From: <sip:a@h>;tag=1\r\nTo: <sip:b@h>\r\nCall-ID: 1\r\nCSeq: 1 MESSAGE\r\nContent-Type: text/plain\r\n"
+		    "Content-Length: %zu\r\n\r\n%s", strlen(bodies[i]), bodies[i]);
+
+		ck_assert_int_eq(sip_message_index(m, wire, (size_t)len), 0);
+		ck_assert_int_eq(sip_message_parse(m), 0);
+		sip_edit_drop_header(m, 0);
+		edge_shadow_decided(s, 0, NULL, live, &f, &d, &words);
+		ck_assert_uint_eq(m->nedits, 1);
+		ck_assert(!m->edit_failed);
+	}
+	edge_shadow_sum(s, &totals, &rows, &n);
+	ck_assert_uint_eq(totals.same, 2);
+	ck_assert_uint_eq(n, 1);
+	ck_assert_int_eq(rows[0].what, SHADOW_CONTENT);
+	ck_assert_int_eq(rows[0].live, POLICY_REASON_CONTENT_LINK);
+	ck_assert_int_eq(rows[0].candidate, POLICY_REASON_ALLOWED);
+	free(rows);
+	free(m);
+	edge_shadow_unref(s);
+	policy_rules_unref(live);
+	policy_rules_unref(other);
+}
+END_TEST
+
 int
 main(void)
 {
-	const TTest *tests[] = { counts_what_differs, strangers_leave_room, threads, connections };
+	const TTest *tests[] = { counts_what_differs, strangers_leave_room, threads, connections, content };
 
 	return unit_run("shadow", tests, sizeof(tests) / sizeof(tests[0]));
 }
