@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "admin/ctl.h"
+#include "admin/ctl_width.h"
 #include "common/err.h"
 #include "common/mem.h"
 #include "common/span.h"
@@ -352,9 +353,9 @@ print_groups(struct printer *p)
 		if (i > 0)
 			putc('\n', stdout);
 		if (is_card(p, p->group[i].kind))
-			record_table_print_cards(p->group[i].table, stdout);
+			record_table_print_cards_in(p->group[i].table, stdout, ctl_width());
 		else
-			record_table_print(p->group[i].table, stdout);
+			record_table_print_in(p->group[i].table, stdout, ctl_width());
 		record_table_free(p->group[i].table);
 	}
 }

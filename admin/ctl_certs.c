@@ -12,6 +12,7 @@
 
 #include "admin/ctl.h"
 #include "admin/ctl_ask.h"
+#include "admin/ctl_width.h"
 #include "admin/view.h"
 #include "common/conf.h"
 #include "common/err.h"
@@ -184,11 +185,11 @@ static void
 print_tables(const struct ctl_certs *c)
 {
 	if (record_table_count(c->own) != 0)
-		record_table_print(c->own, stdout);
+		record_table_print_in(c->own, stdout, ctl_width());
 	if (record_table_count(c->own) != 0 && record_table_count(c->others) != 0)
 		putchar('\n');
 	if (record_table_count(c->others) != 0)
-		record_table_print(c->others, stdout);
+		record_table_print_in(c->others, stdout, ctl_width());
 }
 
 static int

@@ -15,12 +15,15 @@
 
 #include "admin/ctl.h"
 #include "admin/ctl_ask.h"
+#include "admin/ctl_width.h"
 #include "admin/policyfile.h"
 #include "admin/record.h"
 #include "common/err.h"
 #include "common/hash.h"
 #include "common/mem.h"
 #include "policy/rules.h"
+
+#define NAME_WIDTH	12	/* columns of a name in the history */
 
 enum {
 	OPT_STORE = 256, OPT_POLICY, OPT_SOCKET, OPT_AUTHOR, OPT_NOTE, OPT_CANDIDATE, OPT_BASE, OPT_MAX, OPT_KNOWN, OPT_JSON,
@@ -229,7 +232,17 @@ ctl_print_change(const struct policy_change *c, bool json)
 
 	policy_time_format(c->time, when);
 	if (!json) {
-		printf("%6" PRIu64 "  %s  %-9s  %-12s  %s\n", c->version, when, policy_action_name(c->action), c->author, c->note);
+		size_t width = ctl_width(), n = strlen(c->author);
+		int at = printf("%6" PRIu64 "  %s  %-9s  ", c->version, when, policy_action_name(c->action));
+
+		record_print_wrapped(stdout, span_str(c->author), (size_t)at, (size_t)at, width);
+		/* behind a long name, the note has a line of its own */
+		if (c->note[0] != '\0' && n > NAME_WIDTH && width != 0)
+			printf("\n%*s", at + NAME_WIDTH + 2, "");
+		else if (c->note[0] != '\0')
+			printf("%*s", n < NAME_WIDTH ? NAME_WIDTH + 2 - (int)n : 2, "");
+		record_print_wrapped(stdout, span_str(c->note), (size_t)at + NAME_WIDTH + 2, (size_t)at + NAME_WIDTH + 2, width);
+		putchar('\n');
 		return;
 	}
 	printf("{\"version\": %" PRIu64 ", \"parent\": %" PRIu64 ", \"time\": \"%s\", \"action\": \"%s\", \"author\": ",

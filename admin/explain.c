@@ -443,9 +443,9 @@ tell_limits(struct explaining *e)
 		return;
 	record_begin(&w, room, sizeof(room), "limits");
 	record_str(&w, "why", "nobody has listed this partner");
-	record_printf(&w, "rate", "%ld requests a second (discovered.rate)", l->rate);
-	record_printf(&w, "when-suspicious", "%ld a second (discovered.suspicious_rate)", l->suspicious_rate);
-	record_printf(&w, "addressees", "%ld of our users (discovered.addressees)", l->addressees);
+	record_printf(&w, "rate", "discovered.rate = %ld requests a second", l->rate);
+	record_printf(&w, "when-suspicious", "discovered.suspicious_rate = %ld a second", l->suspicious_rate);
+	record_printf(&w, "addressees", "discovered.addressees = %ld of our users", l->addressees);
 	record_str(&w, "as-in", l->where);
 	say(e, &w);
 }

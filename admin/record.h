@@ -122,5 +122,13 @@ size_t	record_table_count(const struct record_table *);
 void	record_table_print_cards(const struct record_table *, FILE *);
 /* Columns by the names of all fields in the order first seen; header in capitals. */
 void	record_table_print(const struct record_table *, FILE *);
+/*
+ * The same two within width columns (0: as wide as they are). A table that is wider goes on in lines that are set in,
+ * its header too; what is longer than a line is broken at spaces, and a word that is longer stays whole.
+ */
+void	record_table_print_cards_in(const struct record_table *, FILE *, size_t width);
+void	record_table_print_in(const struct record_table *, FILE *, size_t width);
+/* Text that begins in column at and goes on in lines that begin in column left. Escaped already. */
+void	record_print_wrapped(FILE *, struct span text, size_t at, size_t left, size_t width);
 
 #endif

@@ -9,7 +9,8 @@
 #include "common/mem.h"
 
 #define COLUMNS_MAX	RECORD_FIELDS
-#define COLUMN_WIDTH	60	/* what is wider does not widen its column */
+#define COLUMN_WIDTH	60	/* what is wider does not widen its column, but where lines end anyway */
+#define SET_IN		2	/* columns by which a row's further lines are set in */
 
 static bool
 is_plain(unsigned char c)
@@ -162,21 +163,79 @@ record_print_line(FILE *out, const struct record *r)
 	record_print_line_but(out, r, NULL);
 }
 
+/* Columns that a text takes: characters of UTF-8. */
+static size_t
+columns_of(struct span s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.n; i++)
+		n += ((unsigned char)s.p[i] & 0xc0) != 0x80;
+	return n;
+}
+
 void
-record_print_card(FILE *out, const struct record *r)
+record_print_wrapped(FILE *out, struct span text, size_t at, size_t left, size_t width)
+{
+	bool first = true;
+
+	while (!span_is_empty(text)) {
+		size_t n = span_find(text, ' '), columns = columns_of(span_head(text, n));
+
+		if (width != 0 && at + !first + columns > width && (!first || at > SET_IN)) {
+			/* a long word moves to the left, as far as it must */
+			at = left + columns <= width ? left : columns + SET_IN <= width ? width - columns : SET_IN;
+			fprintf(out, "\n%*s", (int)at, "");
+			first = true;
+		}
+		if (!first)
+			putc(' ', out);
+		fprintf(out, "%.*s", SPAN_FMT(span_head(text, n)));
+		at += columns + !first;
+		first = false;
+		text = span_tail(text, n + 1);
+	}
+}
+
+/* A value that begins in column at. */
+static void
+print_value_in(FILE *out, const struct record *r, const struct record_field *f, size_t at, size_t width)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *m = width != 0 && at + print_value(NULL, r, f) > width ? open_memstream(&text, &n) : NULL;
+
+	if (m == NULL) {
+		print_value(out, r, f);
+		return;
+	}
+	print_value(m, r, f);
+	if (fclose(m) == 0)
+		record_print_wrapped(out, span_of(text, n), at, at, width);
+	free(text);
+}
+
+static void
+print_card_in(FILE *out, const struct record *r, size_t width)
 {
 	struct record_field f;
-	size_t at = 0, before = 0, width = 0;
+	size_t at = 0, before = 0, names = 0;
 
 	while (record_next(r, &at, &f))
-		width = f.name.n > width ? f.name.n : width;
+		names = f.name.n > names ? f.name.n : names;
 	for (at = 0; record_next(r, &at, &f); before = at) {
 		if (f.type == RECORD_ITEM && seen_before(r, before, f.name))
 			continue;
-		fprintf(out, "%.*s:%*s", SPAN_FMT(f.name), (int)(width - f.name.n + 1), "");
-		print_value(out, r, &f);
+		fprintf(out, "%.*s:%*s", SPAN_FMT(f.name), (int)(names - f.name.n + 1), "");
+		print_value_in(out, r, &f, names + 2, width);
 		putc('\n', out);
 	}
+}
+
+void
+record_print_card(FILE *out, const struct record *r)
+{
+	print_card_in(out, r, 0);
 }
 
 /* ---- JSON ---- */
@@ -360,15 +419,21 @@ record_table_count(const struct record_table *t)
 void
 record_table_print_cards(const struct record_table *t, FILE *out)
 {
+	record_table_print_cards_in(t, out, 0);
+}
+
+void
+record_table_print_cards_in(const struct record_table *t, FILE *out, size_t width)
+{
 	for (const struct row *r = t->first; r != NULL; r = r->next) {
 		if (r != t->first)
 			putc('\n', out);
-		record_print_card(out, &r->rec);
+		print_card_in(out, &r->rec, width);
 	}
 }
 
 static size_t
-find_columns(const struct record_table *t, struct column column[COLUMNS_MAX])
+find_columns(const struct record_table *t, struct column column[COLUMNS_MAX], size_t widest)
 {
 	size_t n = 0;
 
@@ -384,7 +449,7 @@ find_columns(const struct record_table *t, struct column column[COLUMNS_MAX])
 			if (i == n)
 				column[n++] = (struct column){ f.name, f.name.n, f.type == RECORD_INT };
 			width = print_value(NULL, &r->rec, &f);
-			width = width < COLUMN_WIDTH ? width : COLUMN_WIDTH;
+			width = width < widest ? width : widest;
 			column[i].width = width > column[i].width ? width : column[i].width;
 		}
 	}
@@ -402,50 +467,89 @@ find_field(const struct record *r, struct span name, struct record_field *f)
 	return false;
 }
 
-static void
-print_header(FILE *out, const struct column *column, size_t n)
+/* Columns from `from` on that stand in one line of width (0: all); at least one. The others of a row are set in. */
+static size_t
+columns_in_line(const struct column *column, size_t n, size_t from, size_t width)
 {
-	for (size_t i = 0; i < n; i++) {
-		int pad = (int)(column[i].width - column[i].name.n);
+	size_t used = from != 0 ? SET_IN : 0, i = from;
 
-		if (column[i].number)
-			fprintf(out, "%*s", pad, "");
-		for (size_t k = 0; k < column[i].name.n; k++) {
-			char c = column[i].name.p[k];
+	while (i < n && (width == 0 || i == from || used + column[i].width <= width))
+		used += column[i++].width + 2;
+	return i;
+}
 
-			putc(c == '_' ? '-' : c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c, out);
-		}
-		if (i + 1 < n)
-			fprintf(out, "%*s", column[i].number ? 2 : pad + 2, "");
+static void
+print_name(FILE *out, struct span name)
+{
+	for (size_t k = 0; k < name.n; k++) {
+		char c = name.p[k];
+
+		putc(c == '_' ? '-' : c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c, out);
 	}
-	putc('\n', out);
+}
+
+static void
+print_header(FILE *out, const struct column *column, size_t n, size_t width)
+{
+	for (size_t from = 0, to; from < n; from = to) {
+		to = columns_in_line(column, n, from, width);
+		fprintf(out, "%*s", from != 0 ? SET_IN : 0, "");
+		for (size_t i = from; i < to; i++) {
+			int pad = (int)(column[i].width - column[i].name.n);
+
+			if (column[i].number)
+				fprintf(out, "%*s", pad, "");
+			print_name(out, column[i].name);
+			if (i + 1 < to)
+				fprintf(out, "%*s", column[i].number ? 2 : pad + 2, "");
+		}
+		putc('\n', out);
+	}
+}
+
+static void
+print_row(FILE *out, const struct record *r, const struct column *column, size_t n, size_t width)
+{
+	for (size_t from = 0, to; from < n; from = to) {
+		size_t at = from != 0 ? SET_IN : 0;
+
+		to = columns_in_line(column, n, from, width);
+		fprintf(out, "%*s", (int)at, "");
+		for (size_t i = from; i < to; i++) {
+			struct record_field f;
+			bool there = find_field(r, column[i].name, &f);
+			size_t used = there ? print_value(NULL, r, &f) : 1;
+			int pad = used < column[i].width ? (int)(column[i].width - used) : 0;
+
+			if (column[i].number)
+				fprintf(out, "%*s", pad, "");
+			if (used == 0 || !there)
+				putc('-', out), pad -= there && pad > 0;
+			else
+				print_value_in(out, r, &f, at, width);
+			if (i + 1 < to)
+				fprintf(out, "%*s", column[i].number ? 2 : pad + 2, "");
+			at += column[i].width + 2;
+		}
+		putc('\n', out);
+	}
+}
+
+void
+record_table_print_in(const struct record_table *t, FILE *out, size_t width)
+{
+	struct column column[COLUMNS_MAX];
+	size_t n = find_columns(t, column, width > COLUMN_WIDTH ? width - SET_IN : COLUMN_WIDTH);
+
+	if (n == 0)
+		return;
+	print_header(out, column, n, width);
+	for (const struct row *r = t->first; r != NULL; r = r->next)
+		print_row(out, &r->rec, column, n, width);
 }
 
 void
 record_table_print(const struct record_table *t, FILE *out)
 {
-	struct column column[COLUMNS_MAX];
-	size_t n = find_columns(t, column);
-
-	if (n == 0)
-		return;
-	print_header(out, column, n);
-	for (const struct row *r = t->first; r != NULL; r = r->next) {
-		for (size_t i = 0; i < n; i++) {
-			struct record_field f;
-			bool there = find_field(&r->rec, column[i].name, &f);
-			size_t width = there ? print_value(NULL, &r->rec, &f) : 1;
-			int pad = width < column[i].width ? (int)(column[i].width - width) : 0;
-
-			if (column[i].number)
-				fprintf(out, "%*s", pad, "");
-			if (width == 0 || !there)
-				putc('-', out), pad -= there && pad > 0;
-			else
-				print_value(out, &r->rec, &f);
-			if (i + 1 < n)
-				fprintf(out, "%*s", column[i].number ? 2 : pad + 2, "");
-		}
-		putc('\n', out);
-	}
+	record_table_print_in(t, out, 0);
 }

@@ -445,6 +445,35 @@ put_counters(struct record_writer *w, unsigned number, time_t since)
 }
 
 static void
+put_limit(struct record_writer *w, const char *name, int limit)
+{
+	if (limit != 0)
+		record_int(w, name, limit);
+	else
+		record_str(w, name, "no limit");
+}
+
+/* What it may do at most, beside what it does. */
+static void
+put_limits(struct control_request *r, const struct partners *ps, size_t i)
+{
+	const struct edge *e = control_owner(r);
+	const struct edge_limits_conf *l = &e->config->limits;
+	unsigned char room[RECORD_SMALL];
+	struct record_writer w;
+
+	record_begin(&w, room, sizeof(room), "limits");
+	record_int(&w, "connections_in", ps->sum.v[i].links_in);
+	put_limit(&w, "connections_in_max", l->connections_partner);
+	put_limit(&w, "requests_per_second", l->partner_rate);
+	record_int(&w, "burst_seconds", l->burst);
+	put_limit(&w, "in_flight_per_connection", l->partner_requests);
+	record_int(&w, "waiting_max", l->hop_queue);
+	record_int(&w, "message_bytes", l->message_size);
+	control_put(r, &w);
+}
+
+static void
 put_card(struct control_request *r, const struct partners *ps, size_t i)
 {
 	const struct edge *e = control_owner(r);
@@ -487,6 +516,7 @@ put_card(struct control_request *r, const struct partners *ps, size_t i)
 	record_bool(&w, "accept_cn", p->accept_cn);
 	put_counters(&w, s->number, e->since);
 	control_put(r, &w);
+	put_limits(r, ps, i);
 }
 
 /* By display name, server's name or domain. SIZE_MAX: none. */

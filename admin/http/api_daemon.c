@@ -290,16 +290,17 @@ api_charts(struct site *s, struct http_request *q, struct http_reply *r)
 	static void (*const makers[])(struct chart *, const struct ring *, uint64_t) = { chart_traffic, chart_refusals,
 	    chart_latency };
 	static const char *const names[] = { "traffic", "refusals", "latency" };
+	enum ask_daemon d;
 	struct chart *c;
 	json_t *o;
 
-	if (!api_only(s, q, r, none))
+	if (!api_only(s, q, r, of) || !daemon_of(s, q, r, &d))
 		return;
 	c = xcalloc(1, sizeof(*c));
 	o = json_object();
 	for (size_t i = 0; i < 3; i++) {
 		pthread_mutex_lock(&s->lock);
-		makers[i](c, s->ring, (uint64_t)clock_wall() / 60);
+		makers[i](c, d == ASK_DIRECTOR ? s->director_ring : s->ring, (uint64_t)clock_wall() / 60);
 		pthread_mutex_unlock(&s->lock);
 		json_object_set_new(o, names[i], chart_json(c));
 	}

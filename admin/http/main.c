@@ -35,7 +35,7 @@ static const char program[] = "sallyport-admin";
 struct admin {
 	struct site	*site;
 	struct server	*server;
-	struct sampler	*sampler;
+	struct sampler	*sampler[2];	/* the edge's, the Director's */
 	struct timespec	 certificate_time, key_time;	/* of the files in force */
 	uint64_t	 alive_at;			/* when the service manager was last told so */
 };
@@ -148,7 +148,8 @@ serve(struct admin *a)
 			server_tick(a->server);
 			site_look(a->site);
 			renew(a, false);
-			sampler_tick(a->sampler);
+			sampler_tick(a->sampler[0]);
+			sampler_tick(a->sampler[1]);
 			break;
 		case DAEMON_STOP:
 			daemon_notify("STOPPING=1");
@@ -289,7 +290,8 @@ run(struct siteconf *c)
 	a.certificate_time = changed_at(c->certificate);
 	a.key_time = changed_at(c->key);
 	a.site = site_new(c);
-	a.sampler = sampler_new(a.site);
+	a.sampler[0] = sampler_new(a.site, ASK_EDGE);
+	a.sampler[1] = sampler_new(a.site, ASK_DIRECTOR);
 	if ((a.server = server_start(a.site, fd, tls.key != NULL ? &tls : NULL)) == NULL) {
 		log_say(SP_LOG_ERROR, "start", "the server does not start%s", tls.key != NULL ? "; are certificate and key of each other?" : "");
 		rc = tls.key != NULL ? EX_CONFIG : EX_SOFTWARE;
@@ -298,7 +300,8 @@ run(struct siteconf *c)
 	if (rc == EX_OK)
 		serve(&a);
 	server_stop(a.server);
-	sampler_free(a.sampler);
+	sampler_free(a.sampler[0]);
+	sampler_free(a.sampler[1]);
 	site_free(a.site);
 	return rc;
 }

@@ -171,17 +171,19 @@ sample_add(struct ring_sample *s, const struct counters *was, const struct count
 
 struct sampler {
 	struct site		*site;
+	enum ask_daemon		 daemon;
 	uint64_t		 next_ms, last_ms;
 	bool			 has_last, complained;
 	struct counters		 last;
 };
 
 struct sampler *
-sampler_new(struct site *site)
+sampler_new(struct site *site, enum ask_daemon daemon)
 {
 	struct sampler *p = xcalloc(1, sizeof(*p));
 
 	p->site = site;
+	p->daemon = daemon;
 	return p;
 }
 
@@ -198,7 +200,7 @@ look(struct sampler *p, struct counters *c)
 	struct text all;
 	bool good;
 
-	ask(p->site, ASK_EDGE, "metrics", NULL, &a);
+	ask(p->site, p->daemon, "metrics", NULL, &a);
 	text_init(&all, ASK_BYTES_MAX);
 	for (size_t i = 0; i < a.n; i++) {
 		struct span piece = record_get_text(&a.v[i], "text");
@@ -216,15 +218,16 @@ static void
 store(struct sampler *p, const struct counters *c, unsigned seconds)
 {
 	uint64_t minute = (uint64_t)clock_wall() / 60;
+	struct ring *ring = p->daemon == ASK_DIRECTOR ? p->site->director_ring : p->site->ring;
 	const struct ring_sample *old;
 	struct ring_sample s = { .minute = minute };
 	bool good;
 
 	pthread_mutex_lock(&p->site->lock);
-	if ((old = ring_get(p->site->ring, minute)) != NULL)
+	if ((old = ring_get(ring, minute)) != NULL)
 		s = *old;
 	sample_add(&s, &p->last, c, seconds);
-	good = ring_put(p->site->ring, &s);
+	good = ring_put(ring, &s);
 	pthread_mutex_unlock(&p->site->lock);
 	if (!good && !p->complained)
 		log_say(SP_LOG_WARNING, "charts", "%s: %s; what is sampled now is lost with a restart", p->site->conf->charts,
@@ -245,7 +248,7 @@ sampler_tick(struct sampler *p)
 		p->has_last = false;	/* a gap in the charts, rather than a guess */
 		return;
 	}
-	/* after a restart of the edge all counters are those since then */
+	/* after a restart all counters are those since then */
 	if (p->has_last && c.started != p->last.started)
 		memset(&p->last, 0, sizeof(p->last));
 	if (p->last.nbuckets == 0) {

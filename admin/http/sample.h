@@ -1,5 +1,5 @@
 /*
- * admin/http/sample.h - the edge's counters, now and then, made into samples for the charts.
+ * admin/http/sample.h - a daemon's counters, now and then, made into samples for the charts.
  */
 #ifndef SALLYPORT_ADMIN_HTTP_SAMPLE_H
 #define SALLYPORT_ADMIN_HTTP_SAMPLE_H
@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "admin/http/ask.h"
 #include "admin/http/ring.h"
 #include "common/span.h"
 
@@ -31,9 +32,10 @@ uint32_t sample_quantile(const struct counters *was, const struct counters *now,
 
 struct site;
 struct sampler;
-struct sampler *sampler_new(struct site *);
+/* Of one daemon's, into that one's ring. */
+struct sampler *sampler_new(struct site *, enum ask_daemon);
 void	sampler_free(struct sampler *);		/* NULL: nothing */
-/* Look at the edge if it is time for that. Takes limits.control at most; for one thread. */
+/* Look at it if it is time for that. Takes limits.control at most; for one thread. */
 void	sampler_tick(struct sampler *);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,8 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
+
+#define DIRECTOR_CHARTS	".director"	/* behind the name of the edge's samples */
 
 static const char *const method_names[] = { "?", "GET", "HEAD", "POST", "PUT", "DELETE" };
 
@@ -53,6 +56,7 @@ struct site *
 site_new(struct siteconf *conf)
 {
 	struct site *s = xcalloc(1, sizeof(*s));
+	char charts[PATH_MAX];
 	const char *news;
 	struct session_limits sl = { (unsigned)conf->session.sessions, (unsigned)conf->session.per_account,
 	    (uint64_t)conf->session.idle * 1000, (uint64_t)conf->session.absolute * 1000 };
@@ -71,6 +75,10 @@ site_new(struct siteconf *conf)
 	s->ring = ring_open(conf->charts[0] != '\0' ? conf->charts : NULL, &news);
 	if (news != NULL)
 		log_say(SP_LOG_WARNING, "charts", "%s %s", conf->charts, news);
+	snprintf(charts, sizeof(charts), "%s" DIRECTOR_CHARTS, conf->charts);
+	s->director_ring = ring_open(conf->charts[0] != '\0' ? charts : NULL, &news);
+	if (news != NULL)
+		log_say(SP_LOG_WARNING, "charts", "%s %s", charts, news);
 	site_look(s);
 	return s;
 }
@@ -81,6 +89,7 @@ site_free(struct site *s)
 	if (s == NULL)
 		return;
 	ring_close(s->ring);
+	ring_close(s->director_ring);
 	throttle_free(s->throttle);
 	sessions_free(s->sessions);
 	accounts_free(s->accounts);

@@ -43,7 +43,7 @@ struct site {
 	ino_t			 accounts_inode;
 	struct sessions		*sessions;
 	struct throttle		*throttle;
-	struct ring		*ring;
+	struct ring		*ring, *director_ring;	/* of the edge, of the Director */
 	unsigned		 proofs;	/* passwords that are being proven */
 };
 

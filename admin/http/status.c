@@ -93,16 +93,24 @@ tiles(struct site *s, struct text *t, const struct answer *edge)
 }
 
 static void
-charts(struct site *s, struct text *t)
+charts(struct site *s, struct text *t, bool director)
 {
+	static const char *const ids[] = { "director-traffic", "director-refusals", "director-latency" };
+	static const char *const titles[] = { "Director\xe2\x80\x99s traffic", "Director\xe2\x80\x99s refusals by reason",
+	    "Director\xe2\x80\x99s time to answer" };
+	const struct ring *ring = director ? s->director_ring : s->ring;
 	struct chart *c = xcalloc(3, sizeof(*c));
 	uint64_t now = (uint64_t)clock_wall() / 60;
 
 	pthread_mutex_lock(&s->lock);
-	chart_traffic(&c[0], s->ring, now);
-	chart_refusals(&c[1], s->ring, now);
-	chart_latency(&c[2], s->ring, now);
+	chart_traffic(&c[0], ring, now);
+	chart_refusals(&c[1], ring, now);
+	chart_latency(&c[2], ring, now);
 	pthread_mutex_unlock(&s->lock);
+	for (int i = 0; director && i < 3; i++) {
+		c[i].id = ids[i];
+		c[i].title = titles[i];
+	}
 	html(t, "<div class=\"grid three\">");
 	for (int i = 0; i < 3; i++)
 		chart_draw(t, &c[i]);
@@ -151,6 +159,7 @@ director_part(struct site *s, struct text *t)
 			show_card(t, answer_first(&a, "daemon"), NULL);
 		show_table(t, &a, "pool", "Pools and other servers", NULL, "");
 		html(t, "</section>\n");
+		charts(s, t, true);
 	}
 	answer_fini(&a);
 }
@@ -174,7 +183,7 @@ page_status(struct site *s, struct http_request *q, struct http_reply *r)
 	html(t, "</div>\n");
 	if (page_may_change(q))
 		page_block_form(q, t);
-	charts(s, t);
+	charts(s, t, false);
 	if (answer_first(&a, "daemon") != NULL)
 		edge_part(t, &a);
 	director_part(s, t);

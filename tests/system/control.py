@@ -93,6 +93,13 @@ class Ctl:
         return [r for r in self.json(*args)["records"] if r["kind"] == kind]
 
 
+def narrow(ctl, *args):
+    """Its text in a terminal of 80 columns: the widest line, and all of it."""
+    p = subprocess.run([CTL, "--socket", ctl.path] + list(args), stdout=subprocess.PIPE, timeout=90, env=dict(os.environ, COLUMNS="80"))
+    out = p.stdout.decode()
+    return p.returncode, max(len(line) for line in out.split("\n")), out
+
+
 class Answering:
     """A server that takes any number of connections and answers every request with 200."""
 
@@ -340,10 +347,10 @@ def explained(ctl, edge, inside):
         s, out, err = ctl.run("explain", "--policy", os.path.join(edge.dir, "policy.conf"), "--from", "x@one.example", "--to",
                               "bob@example.com", "--peer-name", "sip.one.example", "--dns", "answers", answers, "--json", *args)
         return s, json.loads(out).get("limits"), err
-    T.run("limits as the running edge has them", lambda: (lambda r: r[1]["addressees"].startswith("2 of our users") and
-          r[1]["rate"].startswith("20 ") and r[1]["as-in"] == "the running edge" or r)(limits()))
+    T.run("limits as the running edge has them", lambda: (lambda r: r[1]["addressees"] == "discovered.addressees = 2 of our users" and
+          r[1]["rate"].startswith("discovered.rate = 20 ") and r[1]["as-in"] == "the running edge" or r)(limits()))
     conf = edge.write("of-limits.conf", "discovered = { rate = 7; };\n") or os.path.join(edge.dir, "of-limits.conf")
-    T.run("or as they are configured, when none runs", lambda: (lambda r: r[1]["rate"].startswith("7 ") and r[1]["as-in"] == conf or r)(
+    T.run("or as they are configured, when none runs", lambda: (lambda r: r[1]["rate"].startswith("discovered.rate = 7 ") and r[1]["as-in"] == conf or r)(
           limits("--no-edge", "--edge-conf", conf)))
 
 
@@ -378,6 +385,10 @@ def partners(ctl, edge):
                 r["certificate_rule"] == "server-only" and not r["paused"] and r["counted_since"] is not None and
                 r["received"] == row["received"] == 1 and r["refused"] == 0 and "refused_reason" not in r) or (r, row)
     T.run("then its card has connection and certificate", card)
+    T.run("and its limits", lambda: (lambda r: r["connections_in_max"] == 100 and r["requests_per_second"] == 1000 and
+          r["connections_in"] >= 1 and r["message_bytes"] == 65536 or r)(ctl.records("limits", "partner", "show", "Contoso")[0]))
+    for args in (["status"], ["connections"], ["partner", "list"], ["partner", "show", "Contoso"], ["certs"], ["certs", "--all"]):
+        T.run("%s fits into 80 columns" % " ".join(args), lambda: (lambda s, n, out: s == 0 and n <= 80 or (s, n, out))(*narrow(ctl, *args)))
     T.run("and certs its certificate", lambda: ctl.records("partner", "certs")[0]["verdict"] == "accepted")
     renewed(ctl)
     T.run("certs --all: everybody's", lambda: len(ctl.records("seen", "certs", "--all")) >= 2)
