@@ -926,6 +926,40 @@ def charts(edge, admin):
     T.run("a damaged file of samples is noticed and begun anew", damaged)
 
 
+def both(edge_dir):
+    """A page that is connected to a Director, too: here the same daemon stands for both."""
+    admin = Admin("both", edge_dir, listen="%s:%d" % (PAGE, PORT + 3))
+    with open(admin.conf) as f:
+        conf = f.read()
+    with open(admin.conf, "w") as f:
+        f.write(conf.replace("control = { edge", 'control = { director = "%s/edge.sock"; edge' % edge_dir))
+    admin.user("add", "alice", "--role", "operator", password=PASSWORD)
+    admin.start()
+    try:
+        c = Client(port=PORT + 3)
+        c.login()
+
+        def sampled():
+            end = time.monotonic() + 30
+            while not c.api("GET", "charts?of=director").json["traffic"]["points"]:
+                if time.monotonic() > end:
+                    return "nothing is sampled"
+                time.sleep(0.2)
+            return os.path.exists(os.path.join(admin.dir, "charts.director"))
+        T.run("the Director has samples of its own, in a file of its own", sampled)
+
+        def drawn():
+            page = c.ask("GET", "/").text
+            return (page.count('role="img"') == 6 and 'id="director-latency-title"' in page and
+                    len(re.findall(r'id="([^"]*)"', page)) == len(set(re.findall(r'id="([^"]*)"', page)))) or page[-3000:]
+        T.run("and charts of its own", drawn)
+        T.run("a partner's card has its limits", lambda: (lambda page: "Connections in max" in page and "Requests per second" in page or
+              page[-3000:])(c.ask("GET", "/partners").text))
+        T.run("charts of nobody are refused", lambda: c.api("GET", "charts?of=nobody").status == 422)
+    finally:
+        admin.stop()
+
+
 def expiry(edge_dir):
     admin = Admin("expiry", edge_dir, 'session = { idle = 2; absolute = 3600; };', "%s:%d" % (PAGE, PORT + 1))
     admin.user("add", "alice", "--role", "operator", password=PASSWORD)
@@ -1048,7 +1082,7 @@ def main():
             ("looking", lambda: looking(b, edge, axe)), ("zoom", lambda: zoom(b)), ("other sites", lambda: other_sites(b)),
             ("keyboard", keyboard), ("scripts", without_scripts), ("viewer", viewer), ("bad input", bad_input),
             ("api", lambda: api(admin)), ("guessing", guessing), ("charts", lambda: charts(edge, admin)),
-            ("expiry", lambda: expiry(edge.dir)), ("tls", lambda: tls(edge.dir)),
+            ("both", lambda: both(edge.dir)), ("expiry", lambda: expiry(edge.dir)), ("tls", lambda: tls(edge.dir)),
             ("trouble", lambda: trouble(b, edge, admin, wire)),
         ]
         for name, step in steps:
