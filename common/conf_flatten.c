@@ -81,6 +81,13 @@ read_file(const char *path, size_t max, size_t *n)
 	return text;
 }
 
+static int
+too_long(struct flat *f, const char *file, int line)
+{
+	conf_error(f->errs, file, line, "is more than %zu bytes with all that it includes", f->max);
+	return SP_ELIMIT;
+}
+
 /* The file of an @include that stands in line at of by. */
 static int
 take_in(struct flat *f, struct span name, const char *by, int at, unsigned depth)
@@ -111,7 +118,7 @@ take_in(struct flat *f, struct span name, const char *by, int at, unsigned depth
 	}
 	err = flatten(f, path, span_of(text, n), depth + 1);
 	if (err == SP_OK && f->n > 0 && f->p[f->n - 1] != '\n' && !put(f, "\n", 1))
-		err = SP_ELIMIT;
+		err = too_long(f, by, at);
 	mem_wipe_free(text, n);
 	return err;
 }
@@ -179,10 +186,8 @@ flatten(struct flat *f, const char *by, struct span text, unsigned depth)
 		if (f->inside == PLAIN && is_include(line, &name, &rest) && (err = take_in(f, name, by, at, depth)) != SP_OK)
 			return err;
 		look_at(f, rest);
-		if (!put(f, rest.p, rest.n)) {
-			conf_error(f->errs, by, at, "is more than %zu bytes with all that it includes", f->max);
-			return SP_ELIMIT;
-		}
+		if (!put(f, rest.p, rest.n))
+			return too_long(f, by, at);
 	}
 	return SP_OK;
 }

@@ -14,6 +14,7 @@
 
 #include "common/conf.h"
 #include "common/err.h"
+#include "common/span.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -79,6 +80,22 @@ check_values(const struct settings *s)
 		assert(door[i].name != NULL && door[i].port >= 1 && door[i].port <= 9 && s->doors.line[i] > 0);
 }
 
+/* A text that includes nothing comes out as it is; one that does, where there are no files, not at all. */
+static void
+one_text(struct span text)
+{
+	struct conf_errors *errs = conf_errors_new();
+	char *out;
+	size_t n;
+	int err = conf_flatten("text", text, "/nonexistent", 1 << 20, &out, &n, errs);
+
+	assert((err == SP_OK) == (conf_errors_count(errs) == 0));
+	assert((err == SP_OK) == !conf_includes(text) || text.n > 1 << 20);
+	assert(err != SP_OK || (n == text.n && (n == 0 || memcmp(out, text.p, n) == 0)));
+	free(out);
+	conf_errors_free(errs);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -88,6 +105,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	char file[64];
 	int fd, err;
 
+	one_text(span_of((const char *)data, len));
 	/* Files of this machine are not to be read. */
 	if (memmem(data, len, "@include", 8) != NULL)
 		return 0;

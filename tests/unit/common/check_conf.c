@@ -405,6 +405,58 @@ START_TEST(many_files_end)
 }
 END_TEST
 
+/* conf_flatten() of text into what it gives, or NULL. */
+static char *
+flatten(const char *text, size_t max, int want)
+{
+	char *out;
+	size_t n;
+
+	ck_assert_int_eq(conf_flatten("t.conf", span_str(text), ".", max, &out, &n, errs), want);
+	if (out != NULL)
+		ck_assert_uint_eq(strlen(out), n);
+	return out;
+}
+
+/* A text with what it includes is one text that says the same; what only looks like it stays. */
+START_TEST(what_is_included_stands_in_its_place)
+{
+	static const char same[] = "# @include \"sub/u.conf\"\n/*\n@include \"x\"\n*/ note = \"a\n@include \\\"x\\\"\n\";\non = @include \"x\"\n";
+	char *out;
+
+	ck_assert_int_eq(load(""), SP_OK);
+	ck_assert_int_eq(mkdir("sub", 0700), 0);
+	write_file("sub/u.conf", "title = \"t\";");
+	out = flatten("on = true;\n  @include \"sub/u.conf\" note = \"n\";\n", 1000, SP_OK);
+	ck_assert_str_eq(out, "on = true;\ntitle = \"t\";\n note = \"n\";\n");
+	ck_assert_int_eq(load(out), SP_OK);
+	ck_assert(strcmp(got.title, "t") == 0 && strcmp(got.note, "n") == 0);
+	free(out);
+	ck_assert(!conf_includes(span_str(same)));
+	ck_assert(conf_includes(span_str("on = true;\n\t@include\t\"x\"")));
+	ck_assert_str_eq(out = flatten(same, 1000, SP_OK), same);
+	free(out);
+	ck_assert_str_eq(out = flatten("", 0, SP_OK), "");
+	free(out);
+	/* an end that a file leaves open is the other's */
+	write_file("sub/u.conf", "/* open");
+	ck_assert_str_eq(out = flatten("@include \"sub/u.conf\"\n@include \"sub/u.conf\"\n", 1000, SP_OK),
+	    "/* open\n\n@include \"sub/u.conf\"\n");
+	free(out);
+	ck_assert_uint_eq(conf_errors_count(errs), 0);
+	ck_assert_ptr_null(flatten("@include \"sub/u.conf\"\n", 7, SP_ELIMIT));
+	ck_assert_ptr_null(flatten("@include \"../t.conf\"\n", 1000, SP_EINVAL));
+	ck_assert_ptr_null(flatten("@include \"sub/../../t.conf\"\n", 1000, SP_EINVAL));
+	ck_assert_ptr_null(flatten("@include \"nobody..conf\"\n", 1000, SP_EINVAL));
+	ck_assert_ptr_null(flatten("@include \"sub\"\n", 1000, SP_EINVAL));
+	write_file("sub/u.conf", "@include \"sub/u.conf\"\n");
+	ck_assert_ptr_null(flatten("@include \"sub/u.conf\"\n", 1000, SP_EINVAL));
+	ck_assert_uint_eq(conf_errors_count(errs), 6);
+	ck_assert_ptr_nonnull(strstr(conf_errors_get(errs, 3), "cannot read ./nobody..conf: No such file or directory"));
+	done();
+}
+END_TEST
+
 START_TEST(what_is_required_is_asked_for)
 {
 	static const struct conf_item required[] = {
@@ -556,7 +608,7 @@ main(void)
 	const TTest *tests[] = { empty_file_gives_defaults, reads_every_type, reports_every_error_at_once,
 		refuses_numbers_at_the_edge, refuses_numbers_too_large, refuses_wrong_shapes, says_where_a_name_stands_twice,
 		common_slips_are_explained, syntax_error_has_its_line, what_is_not_closed_is_said_where_it_begins, included_files_have_places_of_their_own, unreadable_files_are_named,
-		a_file_that_includes_itself_ends, many_files_end, what_is_required_is_asked_for, errors_have_places_or_none,
+		a_file_that_includes_itself_ends, many_files_end, what_is_included_stands_in_its_place, what_is_required_is_asked_for, errors_have_places_or_none,
 		changes_that_need_a_restart_are_found, options_are_listed, credentials_are_found };
 
 	return unit_run("conf", tests, sizeof(tests) / sizeof(tests[0]));
