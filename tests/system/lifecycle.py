@@ -342,7 +342,7 @@ def full_disk(place):
     """On a disk that is full at every possible point, the old policy stays and the store goes on afterwards."""
     mount = os.path.join(RUN, "small")
     os.makedirs(mount, exist_ok=True)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", mount], capture_output=True).returncode != 0:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=755", "none", mount], capture_output=True).returncode != 0:
         print("skip a full disk: no tmpfs may be mounted here")
         return True
     try:
