@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import mdblocks
 import netlab
@@ -312,6 +313,38 @@ def three_values(internet, edge, director):
 
 # --- the page ---------------------------------------------------------------------------
 
+LINPHONE = """[sip]
+bind_address=203.0.113.1
+sip_port=-1
+sip_tcp_port=-1
+sip_tls_port=5061
+use_ipv6=0
+ipv6_migration_done=1
+verify_server_certs=1
+verify_server_cn=1
+root_ca=%(ca)s
+register_only_when_network_is_up=0
+default_proxy=0
+guess_hostname=0
+[net]
+dns_srv_enabled=1
+dns_search_enabled=0
+[proxy_0]
+reg_proxy=<sip:sip.%(domain)s:443;transport=tls>
+reg_route=<sip:sip.%(domain)s:443;transport=tls;lr>
+reg_identity=sip:%(who)s
+reg_expires=300
+reg_sendregister=1
+publish=0
+[auth_info_0]
+username=%(user)s
+passwd=Alice-1
+realm=%(domain)s
+[sound]
+playback_dev_id=none
+"""
+
+
 class Page:
     def __init__(self, machines, packets):
         self.machines, self.packets = machines, packets
@@ -321,11 +354,13 @@ class Page:
 
     def run(self):
         for block in self.blocks:
-            T.run("%s %s" % (block.place, block.first or "a message passes"), lambda: self.do(block))
+            T.run("%s %s" % (block.place, block.first or ("a real client signs in and writes" if block.get("client") else "a message passes")), lambda: self.do(block))
 
     def do(self, block):
         if block.get("message"):
             return self.message(*block.get("message").split())
+        if block.get("client"):
+            return self.client(*block.get("client").split())
         if block.get("zone"):
             return None
         on = self.machines.get(block.get("on"))
@@ -337,11 +372,16 @@ class Page:
         if block.language != "sh":
             return "a block that is neither a command nor a file"
         self.about_to(block)
-        status, said = on.sh(block.text)
+        end = time.monotonic() + 30
+        while True:
+            status, said = on.sh(block.text)
+            if all(text in said for text in block.all("until")) or time.monotonic() > end:
+                break
+            time.sleep(0.2)
         wanted = int(block.get("exit", "0"))
         if status != wanted:
             return "status %d, not %d: %s" % (status, wanted, said)
-        for text in block.all("shows"):
+        for text in block.all("shows") + block.all("until"):
             if text not in said:
                 return "does not show %r: %s" % (text, said)
         if block.get("compare") == "zone":
@@ -369,6 +409,31 @@ class Page:
             self.pools["example.com"] = Pool(self.machines["director"], POOL, "pool", "inside")
         return None
 
+    def client(self, who, to):
+        """A real client, linphonec, somewhere in the Internet."""
+        internet = self.machines["internet"]
+        internet.write("/etc/resolv.conf", "nameserver %s\n" % DNS)
+        os.makedirs(os.path.join(internet.home, ".local/share/linphone"))
+        with open(os.path.join(internet.home, "linphonerc"), "w") as f:
+            f.write(LINPHONE % {"who": who, "user": who.split("@")[0], "domain": who.split("@")[1], "ca": os.path.join(PKI, "public.pem")})
+        log = open(os.path.join(internet.home, "linphonec.log"), "w")
+        proc = subprocess.Popen(internet.enter("env", "HOME=" + internet.home, "linphonec", "-c", os.path.join(internet.home, "linphonerc")),
+                                stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, text=True)
+        log.close()
+        internet.tasks.append(proc)
+
+        def told(command, sign):
+            proc.stdin.write(command + "\n")
+            proc.stdin.flush()
+            return sign()
+
+        pool = self.pools["example.com"]
+        # it tells only when it is asked
+        if not wait(lambda: told("status register", lambda: "registered, identity=" in internet.log("linphonec.log")), 60):
+            return "it does not sign in: %s" % internet.log("linphonec.log")
+        told("chat sip:%s written by a real client" % to, lambda: None)
+        return None if len(pool.got(b"written by a real client")) == 1 else "the message did not come"
+
     def message(self, sender, to):
         text = ("from %s to %s" % (sender, to)).encode()
         if sender.endswith("@contoso.example"):
@@ -393,6 +458,8 @@ def prepare(machines):
          public__ca_pem="public.pem")
     with open(os.path.join(machines["director"].home, "bob.password"), "w") as f:
         f.write("Bob-1\n")
+    with open(os.path.join(machines["director"].home, "alice.password"), "w") as f:
+        f.write("Alice-1\n")
 
 
 def main():
