@@ -262,6 +262,39 @@ feed_qp(struct view *v)
 	}
 }
 
+/* As it stands. ASCII in plain text, which is nearly all there is, goes the short way; words without links none. */
+static void
+feed_raw(struct view *v)
+{
+	const struct span raw = v->text->raw;
+	const bool simple = v->text->format == SIP_TEXT_PLAIN && v->text->charset != SIP_CHARSET_UTF16LE &&
+	    v->text->charset != SIP_CHARSET_UTF16BE && v->text->charset != SIP_CHARSET_UTF16;
+	bool behind_space = true;
+
+	for (size_t i = 0; i < raw.n; i++) {
+		unsigned char c = (unsigned char)raw.p[i];
+
+		if (!simple || c >= 0x80 || v->more > 0) {
+			byte(v, c, (uint32_t)i, (uint32_t)i + 1);
+			behind_space = false;
+			continue;
+		}
+		if (behind_space) {
+			size_t skip = sip_urls_skip(&v->main, raw.p + i, raw.n - i);
+
+			if (skip > 0) {
+				v->any = true;
+				i += skip - 1;
+				behind_space = false;
+				continue;
+			}
+		}
+		v->any = true;
+		sip_urls_char(&v->main, (struct sip_char){ c, (uint32_t)i, (uint32_t)i + 1, false });
+		behind_space = c == ' ' || c == '\n';
+	}
+}
+
 void
 sip_text_scan(struct sip_text *t)
 {
@@ -284,8 +317,7 @@ sip_text_scan(struct sip_text *t)
 	else if (t->transfer == SIP_TRANSFER_QP)
 		feed_qp(&v);
 	else
-		for (size_t i = 0; i < t->raw.n; i++)
-			byte(&v, (unsigned char)t->raw.p[i], (uint32_t)i, (uint32_t)i + 1);
+		feed_raw(&v);
 	if (t->format == SIP_TEXT_HTML)
 		view_html_end(&v);
 	sip_urls_end(&v.main);

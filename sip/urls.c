@@ -18,6 +18,26 @@ static const struct {
 	{ 0x1d173, 0x1d17a }, { 0xe0000, 0xe0fff },
 };
 
+/* What the characters of ASCII are in plain form; all the rest is looked at below. */
+#define A_SPACE	0x01
+#define A_END	0x02	/* ends a word */
+#define A_ALNUM	0x04
+#define A_LETTER 0x08
+#define A_LABEL	0x10
+#define A_PLAIN	0x20	/* its own plain form but for case, and no '%' */
+#define A_QUIET	0x40	/* can neither be in a link's beginning nor end one that begins behind it */
+
+static const unsigned char ascii[128] = {
+	0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x63, 0x63, 0x23, 0x23, 0x63, 0x03, 0x03,
+	0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03,
+	0x63, 0x60, 0x62, 0x20, 0x60, 0x00, 0x60, 0x60, 0x62, 0x62, 0x60, 0x60, 0x62, 0x70, 0x20, 0x20,
+	0x74, 0x74, 0x74, 0x74, 0x74, 0x74, 0x74, 0x74, 0x74, 0x74, 0x20, 0x62, 0x62, 0x60, 0x62, 0x20,
+	0x20, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c,
+	0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x60, 0x20, 0x60, 0x60, 0x70,
+	0x60, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c,
+	0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x60, 0x62, 0x60, 0x60, 0x00
+};
+
 /* Letters and digits in other dress. */
 static uint32_t
 undress(uint32_t c)
@@ -65,17 +85,35 @@ sip_urls_plain(uint32_t c)
 	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
 }
 
-static bool
+static inline bool
 is_space(uint32_t c)
 {
+	if (c < 0x80)
+		return (ascii[c] & A_SPACE) != 0;
 	return c == APART || c <= ' ' || c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) ||
 	    c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
-static bool
+static inline bool
 is_alnum(uint32_t c)
 {
-	return c != APART && ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c >= 0xc0 && !is_space(c)));
+	if (c < 0x80)
+		return (ascii[c] & A_ALNUM) != 0;
+	return c != APART && c >= 0xc0 && !is_space(c);
+}
+
+static inline void
+mark_end(uint64_t set[2], unsigned char c)
+{
+	c = c < 0x80 ? c : 0;
+	set[c >> 6] |= UINT64_C(1) << (c & 63);
+}
+
+static inline bool
+is_end(const uint64_t set[2], uint32_t c)
+{
+	c = c < 0x80 ? c : 0;
+	return (set[c >> 6] >> (c & 63) & 1) != 0;
 }
 
 void
@@ -93,6 +131,18 @@ sip_urls_init(struct sip_urls *u, const struct policy_content *rule, bool (*is_o
 	u->linked = u->run = false;
 	u->run_wants = u->v4_wants = u->v6_wants = 0;
 	u->v6 = SIP_URLS_V6_NONE;
+	memset(u->scheme_ends, 0, sizeof(u->scheme_ends));
+	memset(u->host_ends, 0, sizeof(u->host_ends));
+	for (size_t i = 0; i < rule->nschemes; i++) {
+		struct span s = rule->schemes[i];
+
+		if (s.p[s.n - 1] != '.')
+			mark_end(u->scheme_ends, (unsigned char)s.p[s.n - 1]);
+		else if (s.n > 1)
+			mark_end(u->host_ends, (unsigned char)s.p[s.n - 2]);
+		else
+			memset(u->host_ends, 0xff, sizeof(u->host_ends));
+	}
 }
 
 /* The i-th character before the last one; APART where there is none. */
@@ -215,6 +265,8 @@ look_for_scheme(struct sip_urls *u)
 	size_t best = 0;
 	bool http = false;
 
+	if (!is_end(u->scheme_ends, before(u, 1).c))
+		return;
 	for (size_t i = 0; i < u->rule->nschemes; i++) {
 		struct span s = u->rule->schemes[i];
 
@@ -237,6 +289,8 @@ look_for_host(struct sip_urls *u)
 
 	while (digits < 3 && before(u, 1 + digits).c >= '0' && before(u, 1 + digits).c <= '9')
 		digits++;
+	if (!is_end(u->host_ends, before(u, 1 + digits).c))
+		return;
 	for (size_t i = 0; i < u->rule->nschemes; i++) {
 		struct span s = u->rule->schemes[i];
 
@@ -257,17 +311,19 @@ look_for_host(struct sip_urls *u)
 /* ---- bare domains ---- */
 
 /* Part of a label for some reader: not punctuation, and no picture. */
-static bool
+static inline bool
 is_letter(uint32_t c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 0xc0 && c < 0x1f000 && c != 0xd7 && c != 0xf7 && !(c >= 0x2000 && c < 0x2c00) &&
+	if (c < 0x80)
+		return (ascii[c] & A_LETTER) != 0;
+	return (c >= 0xc0 && c < 0x1f000 && c != 0xd7 && c != 0xf7 && !(c >= 0x2000 && c < 0x2c00) &&
 	    !(c >= 0x3000 && c < 0x3040) && !(c >= 0xff00 && c < 0xff66) && !is_space(c));
 }
 
-static bool
+static inline bool
 is_label_char(uint32_t c)
 {
-	return is_letter(c) || (c >= '0' && c <= '9') || c == '-' || c == '_';
+	return c < 0x80 ? (ascii[c] & A_LABEL) != 0 : is_letter(c);
 }
 
 static void
@@ -418,10 +474,12 @@ run_ends(struct sip_urls *u, struct sip_char ch)
 		run_counts(u, ch.c);
 }
 
-static bool
+static inline bool
 ends_word(uint32_t c)
 {
-	return is_space(c) || c == '"' || c == '<' || c == '>' || c == ',' || c == ';' || c == '(' || c == ')' || c == '|';
+	if (c < 0x80)
+		return (ascii[c] & A_END) != 0;
+	return is_space(c);
 }
 
 /*
@@ -609,6 +667,12 @@ sip_urls_char(struct sip_urls *u, struct sip_char ch)
 {
 	uint32_t plain;
 
+	if (ch.c < 0x80 && u->nheld == 0 && (ascii[ch.c] & A_PLAIN) != 0) {	/* mostly so */
+		if (ch.c >= 'A' && ch.c <= 'Z')
+			ch.c |= 0x20;
+		plain_char(u, ch);
+		return;
+	}
 	if (ch.c == APART) {
 		let_go(u);
 		plain_char(u, ch);
@@ -645,6 +709,29 @@ sip_urls_char(struct sip_urls *u, struct sip_char ch)
 		u->held[u->nheld++] = ch;
 	else
 		plain_char(u, ch);
+}
+
+size_t
+sip_urls_skip(struct sip_urls *u, const char *p, size_t n)
+{
+	size_t quiet = 0, back;
+
+	if (u->nheld != 0 || u->own || u->wants_any || u->wants_word || u->run || u->run_wants != 0 || u->v4_wants != 0 ||
+	    u->v6 != SIP_URLS_V6_NONE || u->v6_wants != 0 || !ends_word(before(u, 0).c))
+		return 0;
+	while (quiet < n && (unsigned char)p[quiet] < 0x80 && (ascii[(unsigned char)p[quiet]] & A_QUIET) != 0)
+		quiet++;
+	if (quiet <= SIP_URLS_RING)
+		return 0;
+	/* from the last white space on in front of what may matter, so that the ring is as it would be */
+	for (back = quiet - SIP_URLS_RING; back > 0; back--)
+		if ((ascii[(unsigned char)p[back - 1]] & A_SPACE) != 0)
+			break;
+	if (back == 0)
+		return 0;
+	sip_urls_char(u, (struct sip_char){ .c = ' ' });
+	u->linked = false;
+	return back;
 }
 
 void

@@ -42,6 +42,8 @@ struct sip_urls {
 	const void			*own_arg;
 	void				(*found)(void *arg, uint32_t at);
 	void				*arg;
+	/* the last characters of the rule's schemes, and of how hosts begin; those beyond ASCII count as NUL */
+	uint64_t			 scheme_ends[2], host_ends[2];
 	/* what came last, in plain form */
 	struct sip_char			 ring[SIP_URLS_RING];
 	unsigned			 nring;		/* how many ever */
@@ -82,6 +84,11 @@ struct sip_urls {
 void	sip_urls_init(struct sip_urls *, const struct policy_content *, bool (*is_own)(const void *, struct span),
 	    const void *own_arg, void (*found)(void *, uint32_t), void *arg);
 void	sip_urls_char(struct sip_urls *, struct sip_char);
+/*
+ * How many of these bytes of plain text in UTF-8 or ISO 8859-1 may be left out, since nothing in them or
+ * in front of them can be part of a link: they count as white space then. Worth asking behind white space only.
+ */
+size_t	sip_urls_skip(struct sip_urls *, const char *, size_t);
 /* End of the text: what is written next is apart. */
 void	sip_urls_end(struct sip_urls *);
 /* The plain form of a character; 0: one that nobody sees. */

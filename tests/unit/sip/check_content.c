@@ -10,6 +10,7 @@
 #include "sip/content.h"
 #include "sip/files.h"
 #include "sip/mime.h"
+#include "sip/textview.h"
 #include "tests/unit/unit.h"
 
 static struct sip_message msg;
@@ -705,12 +706,61 @@ START_TEST(work_is_bounded)
 }
 END_TEST
 
+static bool
+is_example(const void *arg, struct span host)
+{
+	(void)arg;
+	return span_is(host, "www.example.com");
+}
+
+/* Text as it stands is looked at in a hurry, and in quoted-printable byte by byte: without a "=" in it both are the same text. */
+START_TEST(hurry_misses_nothing)
+{
+	static const char *const pieces[] = { " ", "\n", "\t", "a", "hello", "http", ":", "//", "www", ".", "ftp.", "example.com",
+		"www.example.com", "/", "x", "@", "_", "%77", "%", "-", "\xc3\xa4", "\xc2", "\xc2\xa0", "\xe2\x80\x8b", "\xef\xbd\x97", "\f",
+		"\x01", "mailto:", "\"", "<", ";", "?", "#", "8", "xn--", "\\", "com", "some words that say nothing and lead nowhere at all, ", "[", "]", "::", "2001:db8::1", "192.0.2.1", "0x7f",
+		"averyveryveryveryverylongwordwithoutanything", "(and one more of those)  ", "1234567890123456789012345678901 " };
+	static struct sip_text fast, slow;
+	static const char *const bare[] = { "with-path", "none", "all" };
+	char text[2048];
+	uint64_t seed = 7;
+	unsigned total = 0;
+
+	for (unsigned turn = 0; turn < 60000; turn++) {
+		size_t n = 0;
+
+		if (turn % 20000 == 0)
+			fast.rule = slow.rule = rule("warn", "allow", "content.bare-domains", bare[turn / 20000]);
+		for (unsigned i = turn % 24; i > 0; i--) {
+			const char *piece;
+
+			seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+			piece = pieces[(seed >> 33) % (sizeof(pieces) / sizeof(pieces[0]))];
+			memcpy(text + n, piece, strlen(piece));
+			n += strlen(piece);
+		}
+		fast.raw = slow.raw = span_of(text, n);
+		fast.is_own = slow.is_own = turn % 3 == 0 ? is_example : NULL;
+		fast.transfer = SIP_TRANSFER_NONE;
+		slow.transfer = SIP_TRANSFER_QP;
+		fast.charset = slow.charset = turn % 5 == 0 ? SIP_CHARSET_LATIN : SIP_CHARSET_UTF8;
+		sip_text_scan(&fast);
+		sip_text_scan(&slow);
+		total += slow.nlinks;
+		ck_assert_msg(fast.nlinks == slow.nlinks && fast.overflow == slow.overflow && fast.start == slow.start &&
+		    memcmp(fast.link, slow.link, fast.nlinks * sizeof(fast.link[0])) == 0, "turn %u: %u links, but %u: \"%.*s\"", turn,
+		    fast.nlinks, slow.nlinks, (int)n, text);
+	}
+	ck_assert_uint_gt(total, 10000);
+}
+END_TEST
+
 int
 main(void)
 {
 	const TTest *tests[] = { links_are_found, bare_domains, inert_links_are_none, warnings_and_underscores, utf16_both_ways_round,
 		what_is_sealed, signed_bodies_stay, first_text_of_an_invite, files_are_found, names_of_files, what_the_rule_says,
-		limits, work_is_bounded };
+		limits, work_is_bounded, hurry_misses_nothing };
 
 	return unit_run("content", tests, sizeof(tests) / sizeof(tests[0]));
 }
