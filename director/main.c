@@ -255,7 +255,7 @@ director_proxy(struct director *d)
 	enum sandbox_role role = d->config->auth_keytab != NULL ? SANDBOX_PROXY_KRB5 : SANDBOX_PROXY;
 	int rc;
 
-	proc_want_files((size_t)d->config->max_connections * d->nworkers + 256);
+	stats_set(LIMIT, STATS_LIMIT_FILES, 0, proc_want_files((size_t)d->config->max_connections * d->nworkers + 256));
 	mem_random(d->nonce_key, sizeof(d->nonce_key));
 	d->crew = net_crew_new(d->nworkers);
 	d->relays = sip_relay_set_new(d->nworkers);

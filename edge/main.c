@@ -241,7 +241,7 @@ edge_proxy(struct edge *e)
 	struct edge_discovered_limits limits = edge_discovered_limits(e->config);
 	int rc;
 
-	proc_want_files((size_t)e->config->limits.connections * 2 + 256);
+	stats_set(LIMIT, STATS_LIMIT_FILES, 0, proc_want_files((size_t)e->config->limits.connections * 2 + 256));
 	e->crew = net_crew_new(e->nworkers);
 	e->relays = sip_relay_set_new(e->nworkers);
 	e->quota = net_quota_new();

@@ -184,7 +184,7 @@ def descriptors():
     world = World("descriptors", LIMITS + "connections_block = 0;", TIMERS + "handshake = 30;",
                   program=limited("few-files", "-n 64", "sallyport-director"))
     d, old = world.director, Someone()
-    T.check("it serves", old.ask() == 200)
+    T.check("it serves, and tells how many it may have", old.ask() == 200 and metric(d, 'sallyport_limit{limit="files"}') == 64)
 
     def exhausted():
         more = [socket.create_connection(tuple(CLIENTS.rsplit(":", 1))) for _ in range(80)]

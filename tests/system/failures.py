@@ -97,7 +97,7 @@ def next_hop():
 def descriptors():
     world = World("descriptors", LIMITS + "handshake = 30;", program=limited("few-files", "-n 48"))
     inside, edge, old = Inside(world), world.edge, dial(USERS)
-    T.check("it serves", asks(old).status == 200)
+    T.check("it serves, and tells how many it may have", asks(old).status == 200 and metric(edge, 'sallyport_limit{limit="files"}') == 48)
     def exhausted():
         more = [socket.create_connection(tuple(USERS.rsplit(":", 1))) for _ in range(60)]
         if not edge.logged("event=accept-failed"):
