@@ -1,8 +1,8 @@
 /*
  * edge/ctl_dns.c - sallyportctl dns: the records by which others find us, made from the edge's configuration.
  *
- * MS 11.1: _sipfederationtls._tcp for partners' edges, _sip._tls for remote users, and the
- * names that clients try when there is no SRV record. MS 11.2: a target is in the
+ * MS 11.1: _sipfederationtls._tcp for partners' edges, _sip._tls for remote users (others' clients than
+ * Microsoft's ask for _sips._tcp, RFC 3263), and the names that clients try when there is no SRV record. MS 11.2: a target is in the
  * domain whose record it is, or nobody takes it.
  */
 #include <getopt.h>
@@ -189,6 +189,11 @@ add_service(struct publishing *p, size_t door, const char *domain, const char *s
 		snprintf(text, sizeof(text), "the certificate of outer[%zu] does not hold %.150s: get one that does", door, host);
 		note(r, true, text);
 	}
+	if (strcmp(service, "_sips._tcp") == 0 && p->readable[door] && !holds(p, door, domain)) {
+		/* they compare with the domain that they looked for, and not with what DNS says (RFC 5922, 4) */
+		snprintf(text, sizeof(text), "clients that go by it want %.150s itself in the certificate of outer[%zu]", domain, door);
+		note(r, false, text);
+	}
 	if (partners && r->port < 1024 && r->port != 443)
 		note(r, true, "other edges take port 443 and those from 1024 on, usually 5061");
 	add_addresses(p, domain, host, d);
@@ -225,6 +230,10 @@ make_records(struct publishing *p)
 		for (size_t i = 0; i < p->config->outer.n && i < EDGE_DOORS_MAX; i++)
 			if (edge_outer(p->config, i)->users)
 				add_service(p, i, domain, "_sip._tls", false);
+		/* RFC 3263, 4.1: what other clients ask for */
+		for (size_t i = 0; i < p->config->outer.n && i < EDGE_DOORS_MAX; i++)
+			if (edge_outer(p->config, i)->users)
+				add_service(p, i, domain, "_sips._tcp", false);
 		for (size_t i = 0; i < p->config->outer.n && i < EDGE_DOORS_MAX; i++) {
 			if (!edge_outer(p->config, i)->users || net_addr_port(&edge_outer(p->config, i)->addr) != 443)
 				continue;

@@ -410,10 +410,12 @@ def many_domains(knot, own):
     wanted = {
         ("_sipfederationtls._tcp.example.com.", "SRV", "0 0 5061 sip.example.com."): True,
         ("_sip._tls.example.com.", "SRV", "0 0 443 sip.example.com."): True,
+        ("_sips._tcp.example.com.", "SRV", "0 0 443 sip.example.com."): True,
         ("sip.example.com.", "A", "192.0.2.10"): True, ("sip.example.com.", "AAAA", "2001:db8::10"): True,
         ("sipexternal.example.com.", "CNAME", "sip.example.com."): True,
         ("_sipfederationtls._tcp.other.example.", "SRV", "0 0 5061 sip.other.example."): False,
         ("_sip._tls.other.example.", "SRV", "0 0 443 sip.other.example."): True,
+        ("_sips._tcp.other.example.", "SRV", "0 0 443 sip.other.example."): True,
         ("sip.other.example.", "A", "192.0.2.10"): True, ("sip.other.example.", "AAAA", "2001:db8::10"): True,
         ("sipexternal.other.example.", "CNAME", "sip.other.example."): False,
     }

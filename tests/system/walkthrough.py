@@ -430,7 +430,7 @@ class Page:
         pool = self.pools["example.com"]
         # it tells only when it is asked
         if not wait(lambda: told("status register", lambda: "registered, identity=" in internet.log("linphonec.log")), 60):
-            return "it does not sign in: %s" % internet.log("linphonec.log")
+            return "it does not sign in: %s" % internet.log("linphonec.log")[:1000]
         told("chat sip:%s written by a real client" % to, lambda: None)
         return None if len(pool.got(b"written by a real client")) == 1 else "the message did not come"
 
