@@ -1000,6 +1000,35 @@ def expiry(edge_dir):
         admin.stop()
 
 
+def per_address(edge_dir):
+    a = Admin("limits", edge_dir, "limits = { connections_per_address = 5; request = 60; };", "%s:%d" % (PAGE, PORT + 4))
+    a.start()
+
+    def come(n):
+        s = socket.create_connection((PAGE, PORT + 4), sipnet.PATIENCE, ("%s.77.%d" % (NET, n), 0))
+        s.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        s.settimeout(sipnet.PATIENCE)
+        return s
+
+    def served(s):
+        try:
+            return s.recv(65536).startswith(b"HTTP/1.1 200")
+        except OSError:
+            return False
+    held = [come(1) for _ in range(5)]
+    T.check("5 connections of one address are served, a sixth is not, another address is",
+            [served(s) for s in held] == [True] * 5 and not served(come(1)) and served(come(2)))
+    held.pop().close()
+    end = time.monotonic() + sipnet.PATIENCE
+    good = False
+    while not good and time.monotonic() < end:
+        good = served(come(1))
+    T.check("  and room is made by who leaves", good)
+    for s in held:
+        s.close()
+    T.check("the page with a limit ends in order", a.stop() == 0)
+
+
 def tls(edge_dir):
     def refused():
         a = Admin("open", edge_dir, "", "192.0.2.1:8060")
@@ -1082,7 +1111,7 @@ def main():
             ("looking", lambda: looking(b, edge, axe)), ("zoom", lambda: zoom(b)), ("other sites", lambda: other_sites(b)),
             ("keyboard", keyboard), ("scripts", without_scripts), ("viewer", viewer), ("bad input", bad_input),
             ("api", lambda: api(admin)), ("guessing", guessing), ("charts", lambda: charts(edge, admin)),
-            ("both", lambda: both(edge.dir)), ("expiry", lambda: expiry(edge.dir)), ("tls", lambda: tls(edge.dir)),
+            ("both", lambda: both(edge.dir)), ("expiry", lambda: expiry(edge.dir)), ("per address", lambda: per_address(edge.dir)), ("tls", lambda: tls(edge.dir)),
             ("trouble", lambda: trouble(b, edge, admin, wire)),
         ]
         for name, step in steps:

@@ -1,5 +1,5 @@
 """dirfails - what the Director needs breaks: pools that hang, flap, are killed or are black holes, all of
-them at once, descriptors, disk, and the whole of it with kill -9. Each request that was sent is counted: it has an
+them at once, descriptors, and the whole of it with kill -9. Each request that was sent is counted: it has an
 answer, or its connection was closed. What becomes of its processes one by one is in dirlives.py. Run by dirfails.sh."""
 
 import os
