@@ -11,19 +11,23 @@ import re
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
+import threading
 import time
 
 from sipnet import BUILD, PKI, RUN, TOP, Closed, Door, Edge, Silent, Tests, client_context, dial, request
 
 NET = os.environ.get("LAB_NET", "127.66")
-REDIS, DNS = NET + ".50.1", NET + ".50.53"
+REDIS, DNS, FAR, DIRECTOR = NET + ".50.1", NET + ".50.53", NET + ".50.2", NET + ".53.1"
 NODES = {"a": 1, "b": 2}
 T = Tests()
 PLAIN = """internal_domains = [ "example.com" ];
 internal_servers = [ "director.int.example.com" ];
 federation = true;
+discovery = true;
+open_federation = true;
 """
 
 
@@ -44,6 +48,8 @@ def prepare():
     subprocess.run([make, PKI, "cert", "redis", "--dns", "redis.int.example.com"], **quiet)
     subprocess.run([make, PKI, "cert", "other", "--dns", "other.int.example.com"], **quiet)
     subprocess.run([make, PKI, "cert", "false", "--issuer", "untrusted", "--dns", "redis.int.example.com"], **quiet)
+    for name in ("stranger", "careful"):
+        subprocess.run([make, PKI, "cert", name, "--dns", "sip.%s.example" % name], **quiet)
     for name in ("edge-a", "edge-b"):
         subprocess.run([make, PKI, "cert", name, "--dns", name + ".int.example.com"], **quiet)
     for name in os.listdir(PKI):
@@ -93,17 +99,68 @@ class Redis:
         self.log.close()
 
 
+class NameServer(threading.Thread):
+    """Every domain of .example has a server "sip" in it, at FAR."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind((DNS, 53))
+        self.start()
+
+    def run(self):
+        while True:
+            q, who = self.sock.recvfrom(2048)
+            end = q.index(b"\0", 12) + 5
+            name, kind = q[12:end - 4], q[end - 4:end - 2]
+            head, data = b"\xc0\x0c" + kind + b"\0\x01\0\0\0\x3c", b""
+            if kind == b"\0\x01":
+                data = socket.inet_aton(FAR)
+            elif kind == b"\0\x21":
+                domain = name[name.index(b"_tcp") + 4:] if b"_tcp" in name else name
+                data = struct.pack("!HHH", 0, 0, 5061) + b"\x03sip" + domain
+            answer = head + struct.pack("!H", len(data)) + data if data else b""
+            self.sock.sendto(q[:2] + struct.pack("!HHHHH", 0x8400, 1, 1 if answer else 0, 0, 0) + q[12:end] + answer, who)
+
+
+class Inside(threading.Thread):
+    """Answers 404 to what is for "nobody", 200 to the rest."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.door = Door(DIRECTOR + ":5061", "director")
+        self.start()
+
+    def run(self):
+        while self.door.sock.fileno() >= 0:
+            try:
+                threading.Thread(target=self.link, args=(self.door.accept(3600),), daemon=True).start()
+            except (Silent, OSError):
+                continue
+
+    def link(self, conn):
+        while True:
+            try:
+                m = conn.recv(3600)
+                conn.send(m.reply(404 if "nobody" in m.start else 200))
+            except (Closed, Silent):
+                return
+
+
 def config(node):
     return """
 user = "nobody"; workers = 1; log = { level = "info"; refusals = 0; };
 flow_keys = "%s/flow.keys";
-outer = ( { listen = "%s.51.%d:443"; name = "sip.example.com"; certificate = "%s/edge-outer.pem"; key = "%s/edge-outer.key"; users = true; } );
+outer = ( { listen = "%s.51.%d:443"; name = "sip.example.com"; certificate = "%s/edge-outer.pem"; key = "%s/edge-outer.key"; users = true; },
+          { listen = "%s.51.%d:5061"; name = "sip.example.com"; certificate = "%s/edge-outer.pem"; key = "%s/edge-outer.key"; trust = "%s/ca.pem";
+            client_certificate = "required"; partners = true; } );
+discovered = { rate = 1000; window = 10; failures = 2; failure_share = 50; addressees = 3; };
 inner = { listen = "%s.52.%d:5061"; name = "edge-%s.int.example.com"; certificate = "%s/edge-%s.pem"; key = "%s/edge-%s.key"; trust = "%s/ca.pem"; };
 directors = ( { name = "director.int.example.com"; address = "%s.53.1"; } );
 dns = { servers = [ "%s:53" ]; timeout = 100; tries = 1; };
 shared = { server = "%s:6379"; name = "redis.int.example.com"; trust = "%s/ca.pem"; user = "edge"; password = "%s/password";
            store = "%s/edge-%s/store"; };
-""" % (RUN, NET, NODES[node], PKI, PKI, NET, NODES[node], node, PKI, node, PKI, node, PKI, NET, DNS, REDIS, PKI, RUN, RUN, node)
+""" % (RUN, NET, NODES[node], PKI, PKI, NET, NODES[node], PKI, PKI, PKI, NET, NODES[node], node, PKI, node, PKI, node, PKI, NET, DNS, REDIS, PKI, RUN, RUN, node)
 
 
 class Node(Edge):
@@ -175,7 +232,8 @@ def beginning(a):
     until("the second takes it", lambda: b.policy() == PLAIN and b.obeys(PLAIN))
     T.check("a node that joins has the others' policy", agree([a, b]))
     T.check("  and its own in its history", len(b.history()) == 2)
-    T.check("status says so", a.shared()["state"] == "shared" and b.shared()["version"] == a.shared()["version"], a.shared())
+    until("status says so", lambda: a.shared()["state"] == "shared" and b.shared().get("version", 0) == a.shared()["version"])
+    T.check("status says so", True)
     T.check("a metric, too", a.metric("sallyport_shared_up") == 1)
     return b
 
@@ -247,6 +305,53 @@ def holds_lock(node):
             return False
         except BlockingIOError:
             return True
+
+
+def budgets(redis, a, b):
+    """What unlisted partners are left is left to them at both nodes together."""
+    def partner(node, name):
+        return dial("%s.51.%d:5061" % (NET, NODES[node.node]), cert=name)
+
+    def status(conn, name, to):
+        conn.send(request(uri="sip:%s@example.com" % to, sender="sip:x@%s.example" % name))
+        return conn.recv().status
+
+    first, second = partner(a, "stranger"), partner(b, "stranger")
+    got = [status(first, "stranger", "nobody") for _ in range(3)]
+    T.check("an unlisted partner guesses at users at one node", got == [404] * 3 and
+            a.logged("event=discovered-suspicion", "state=began"), got)
+
+    def noticed():
+        status(second, "stranger", "somebody")
+        return b.logged("event=discovered-suspicion", "state=elsewhere", timeout=0)
+    until("it is suspicious at the other", noticed)
+    T.check("  and is suspicious at the other, too", True)
+    first.close()
+    second.close()
+
+    first, second = partner(a, "careful"), partner(b, "careful")
+    got = [status(first, "careful", "one"), status(first, "careful", "two"), status(second, "careful", "three")]
+    T.check("another addresses two users at one node, and one at the other", got == [200] * 3, got)
+
+    with open(os.path.join(PKI, "careful.pem")) as f:
+        leaf = re.search("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", f.read(), re.S).group(0)
+    key = "sallyport:partner:" + hashlib.sha256(ssl.PEM_cert_to_DER_cert(leaf)).hexdigest()
+    told = []
+
+    def told_again():
+        """The second node has told of itself, and so heard of the first, three times more; by the third it has the first time's answer."""
+        # whom it knows it may address, and that keeps the nodes telling each other
+        if [status(first, "careful", "one"), status(second, "careful", "three")] != [200] * 2:
+            raise Silent("a known addressee was refused")
+        mine, theirs = redis.say("HGET", key, "edge-b.int.example.com"), redis.say("HGET", key, "edge-a.int.example.com")
+        if b" 2 0\r\n" in theirs and mine not in told:
+            told.append(mine)
+        return len(told) > 3
+    until("the nodes have told each other", told_again)
+    got = status(second, "careful", "four")
+    T.check("  the three that it may address are three at both together", got == 403 and b.logged("reason=discovered-addressees"), got)
+    first.close()
+    second.close()
 
 
 def alone(nodes, cause):
@@ -331,12 +436,15 @@ def lost_process(a, b):
 
 def main():
     prepare()
+    NameServer()
+    Inside()
     redis = Redis()
     a = Node("a", PLAIN)
     try:
         b = beginning(a)
         changes(a, b)
         two_administrators(a, b)
+        budgets(redis, a, b)
         redis = outages(redis, a, b)
         poisoned(redis, a, b)
         lost_process(a, b)
