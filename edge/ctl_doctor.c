@@ -21,6 +21,7 @@
 #include "common/hash.h"
 #include "common/mem.h"
 #include "edge/doctorfix.h"
+#include "edge/doctorshared.h"
 #include "edge/edge.h"
 #include "edge/reach.h"
 #include "net/dns.h"
@@ -563,6 +564,7 @@ examine(struct doctor *o)
 		    "%s is one of our own domains", o->domain);
 		return ctl_steps_end(&o->steps);
 	}
+	doctor_shared(&o->steps, o->l.config);
 	look_at_own(o);
 	find_targets(o);
 	for (unsigned i = 0; i < o->ntargets; i++) {

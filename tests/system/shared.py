@@ -354,6 +354,12 @@ def budgets(redis, a, b):
     second.close()
 
 
+def doctor(node):
+    """What the doctor says of the array, before anything else."""
+    out = node.ctl("doctor", "stranger.example", "--config", node.dir + "/edge.conf", "--wait", "1").stdout
+    return [line for line in out.split("\n") if " shared " in line] or [out]
+
+
 def alone(nodes, cause):
     """Both say that they are on their own, and why; in the log, by status and by a metric."""
     until("they notice: " + cause, lambda: all(n.shared()["state"] == "alone" and n.shared()["reason"] == cause for n in nodes))
@@ -375,6 +381,7 @@ def outages(redis, a, b):
         r = a.store("block", "lonely.example")
         T.check("  a change is made on this node alone", r.returncode == 0 and status_of(a, "sip:x@lonely.example") == 403 and
                 a.logged("event=shared-policy-untold"), r.stderr)
+        T.check("  the doctor says so, too", "redis-silent" in doctor(a)[0], doctor(a))
         T.check("  and not on the other", "lonely.example" not in b.policy())
     finally:
         os.kill(redis.proc.pid, signal.SIGCONT)
