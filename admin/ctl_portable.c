@@ -268,6 +268,7 @@ struct taking {
 	FILE			*say;
 	struct policystore_text	 was;
 	struct policydiff	*diff;
+	bool			 same;		/* the policy in force, with what it includes, is that one */
 };
 
 static void
@@ -355,7 +356,8 @@ prepare_policy(struct taking *t)
 	struct ctl_store *s = t->s;
 	struct span now = span_of(t->p->policy, t->p->n);
 	struct policy_rules *rules;
-	char *dir;
+	char *dir, *whole;
+	size_t n;
 	int err;
 
 	if (t->p->policy == NULL)
@@ -372,6 +374,10 @@ prepare_policy(struct taking *t)
 	}
 	dir = ctl_dir_of(s->policy);
 	t->diff = policydiff_new(s->policy, policystore_span(&t->was), "policy", now, dir, s->errs);
+	if (t->diff != NULL && conf_flatten(s->policy, policystore_span(&t->was), dir, POLICYSTORE_TEXT_MAX, &whole, &n, s->errs) == SP_OK) {
+		t->same = span_eq(span_of(whole, n), now);
+		free(whole);
+	}
 	free(dir);
 	return t->diff != NULL ? SP_OK : SP_EINVAL;
 }
@@ -379,7 +385,7 @@ prepare_policy(struct taking *t)
 static bool
 is_new_policy(const struct taking *t)
 {
-	return t->p->policy != NULL && !span_eq(policystore_span(&t->was), span_of(t->p->policy, t->p->n));
+	return t->p->policy != NULL && !t->same;
 }
 
 /* Nobody's candidate is replaced unseen. */

@@ -129,6 +129,25 @@ policystore_candidates(struct policystore *ps, void (*each)(void *arg, const cha
 	return err;
 }
 
+/* Is the candidate that version? Its own hash is that of its text, with @include and all. */
+static bool
+is_version(const struct policystore *ps, const struct policystore_text *t, const struct policy_change *version)
+{
+	struct conf_errors *quiet;
+	char hash[POLICY_HASH_TEXT], *whole;
+	size_t n;
+
+	if (t->change.parent != version->parent)
+		return false;
+	if (!conf_includes(policystore_span(t)))
+		return strcmp(t->change.sha256, version->sha256) == 0;
+	quiet = conf_errors_new();
+	(void)store_whole(ps, policystore_span(t), &whole, &n, hash, quiet);
+	conf_errors_free(quiet);
+	free(whole);
+	return strcmp(hash, version->sha256) == 0;
+}
+
 void
 candidate_sweep(struct policystore *ps, const struct policy_change *version)
 {
@@ -141,8 +160,7 @@ candidate_sweep(struct policystore *ps, const struct policy_change *version)
 	for (size_t i = 0; i < n; i++) {
 		struct policystore_text t = { .text = NULL };
 
-		if (read_candidate(ps, names[i], &t, errs) == SP_OK && t.change.parent == version->parent &&
-		    strcmp(t.change.sha256, version->sha256) == 0) {
+		if (read_candidate(ps, names[i], &t, errs) == SP_OK && is_version(ps, &t, version)) {
 			char *path = path_of(ps, names[i], errs);
 
 			(void)disk_remove(path, errs);
@@ -325,6 +343,26 @@ policystore_commit(struct policystore *ps, const char *name, const struct policy
 	return err;
 }
 
+/* Versions are whole, so what is merged has to be: a text and what it includes, in the place of the text. */
+static int
+make_whole(struct policystore *ps, struct policystore_text *t, struct conf_errors *errs)
+{
+	char hash[POLICY_HASH_TEXT], *whole;
+	size_t n;
+	int err;
+
+	if (!conf_includes(policystore_span(t)))
+		return SP_OK;
+	/* nobody gets to see a file that is no policy by including it */
+	if ((err = store_check(ps, policystore_span(t), errs)) == SP_OK &&
+	    (err = store_whole(ps, policystore_span(t), &whole, &n, hash, errs)) == SP_OK) {
+		free(t->text);
+		t->text = whole;
+		t->n = n;
+	}
+	return err;
+}
+
 int
 policystore_candidate_rebase(struct policystore *ps, const char *name, const struct policystore_who *who,
     struct conf_errors *errs)
@@ -344,7 +382,8 @@ policystore_candidate_rebase(struct policystore *ps, const char *name, const str
 		goto out;
 	}
 	path = store_version_path(ps, t.change.parent);
-	if ((err = store_read(path, &base, errs)) != SP_OK)
+	if ((err = store_read(path, &base, errs)) != SP_OK || (err = make_whole(ps, &t, errs)) != SP_OK ||
+	    (err = make_whole(ps, &ps->current, errs)) != SP_OK)
 		goto out;
 	err = policydiff_merge(policystore_span(&base), policystore_span(&t), policystore_span(&ps->current), &merged, &n,
 	    &line);

@@ -709,6 +709,22 @@ read_plain(const char *file, size_t *n)
 	return text;
 }
 
+/* The hash of a text with what it includes, as the store has it; where that cannot be read, of the text alone. */
+static void
+hash_whole(const char *file, struct span text, const char *dir, char sha256[POLICY_HASH_TEXT])
+{
+	struct conf_errors *quiet = conf_errors_new();
+	char *whole;
+	size_t n;
+
+	if (conf_flatten(file, text, dir, POLICYSTORE_TEXT_MAX, &whole, &n, quiet) == SP_OK)
+		policy_hash(span_of(whole, n), sha256);
+	else
+		policy_hash(text, sha256);
+	free(whole);
+	conf_errors_free(quiet);
+}
+
 struct policy_rules *
 policyfile_pack(const char *file, struct conf_errors *errs, FILE *rows, char sha256[POLICY_HASH_TEXT])
 {
@@ -720,9 +736,9 @@ policyfile_pack(const char *file, struct conf_errors *errs, FILE *rows, char sha
 
 	sha256[0] = '\0';
 	if (text != NULL) {
-		/* hashed and obeyed are the same bytes, whoever writes the file meanwhile */
-		policy_hash(span_of(text, n), sha256);
+		/* hashed and obeyed are the same bytes, whoever writes the file meanwhile; what it includes is read twice */
 		dir = slash != NULL ? xmemdup(file, slash == file ? 1 : (size_t)(slash - file)) : NULL;
+		hash_whole(file, span_of(text, n), dir, sha256);
 		err = conf_load_text(file, span_of(text, n), dir, policy_items, &c, errs);
 	} else {
 		/* says why */

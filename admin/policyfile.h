@@ -25,8 +25,8 @@ struct policy_rules *policyfile_load(const char *file, struct conf_errors *errs)
 /*
  * The same, and what the rules are made of, with its places, into rows: for a process of ours that reads
  * no files. There, policyfile_unpack() makes the same rules of them, and moves *rest on; NULL
- * when they are none (which is a break-in). sha256 gets the hash of just the text that was read (policychange.h),
- * without files that it includes; "" if it cannot be read.
+ * when they are none (which is a break-in). sha256 gets the hash of the text that was read (policychange.h), with
+ * what it includes in its place; "" if it cannot be read.
  */
 struct policy_rules *policyfile_pack(const char *file, struct conf_errors *errs, FILE *rows, char sha256[POLICY_HASH_TEXT]);
 /* The same of a text, which errs and decisions call name; it includes nothing. */

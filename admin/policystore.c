@@ -403,11 +403,19 @@ policystore_hash_file(const struct policystore *ps, char sha256[POLICY_HASH_TEXT
 {
 	struct conf_errors *errs = conf_errors_new();
 	char *text = NULL;
-	size_t n = 0;
+	size_t n = 0, k;
 	int err = disk_read(ps->named, POLICYSTORE_TEXT_MAX, &text, &n, errs);
 
-	if (err == SP_OK)
-		policy_hash(span_of(text, n), sha256);
+	if (err == SP_OK) {
+		char *dir = directory_of(ps->named), *whole;
+
+		if (conf_flatten(ps->named, span_of(text, n), dir, POLICYSTORE_TEXT_MAX, &whole, &k, errs) == SP_OK)
+			policy_hash(span_of(whole, k), sha256);
+		else
+			policy_hash(span_of(text, n), sha256);
+		free(whole);
+		free(dir);
+	}
 	free(text);
 	conf_errors_free(errs);
 	return err == SP_OK ? SP_OK : SP_EIO;
@@ -415,7 +423,19 @@ policystore_hash_file(const struct policystore *ps, char sha256[POLICY_HASH_TEXT
 
 /* ---- what was interrupted, and what was done by hand ---- */
 
-/* The policy file as it is. */
+int
+store_whole(const struct policystore *ps, struct span text, char **out, size_t *n, char hash[POLICY_HASH_TEXT],
+    struct conf_errors *errs)
+{
+	struct disk_owner was = disk_become(ps->policy_owner);
+	int err = conf_flatten(ps->named, text, ps->policy_dir, POLICYSTORE_TEXT_MAX, out, n, errs);
+
+	(void)disk_become(was);
+	policy_hash(err == SP_OK ? span_of(*out, *n) : text, hash);
+	return err;
+}
+
+/* The policy file as it is; the hash of the whole, or, where a file that it includes cannot be had, of it alone. */
 static int
 read_policy(struct policystore *ps, char **text, size_t *n, char hash[POLICY_HASH_TEXT], struct conf_errors *errs)
 {
@@ -425,8 +445,15 @@ read_policy(struct policystore *ps, char **text, size_t *n, char hash[POLICY_HAS
 	(void)disk_become(was);
 	if (err == SP_ENOENT)
 		return disk_failed(errs, "cannot be opened", ps->policy);
-	if (err == SP_OK)
-		policy_hash(span_of(*text, *n), hash);
+	if (err == SP_OK) {
+		struct conf_errors *quiet = conf_errors_new();
+		char *whole;
+		size_t k;
+
+		(void)store_whole(ps, span_of(*text, *n), &whole, &k, hash, quiet);
+		free(whole);
+		conf_errors_free(quiet);
+	}
 	return err;
 }
 
@@ -565,25 +592,32 @@ next_number(struct policystore *ps, uint64_t *out, struct conf_errors *errs)
 
 /* The file is not the newest version: it becomes one. */
 static int
-take_over(struct policystore *ps, struct span text, const char *hash, struct conf_errors *errs)
+take_over(struct policystore *ps, struct span text, struct conf_errors *errs)
 {
 	bool first = ps->nnumbers == 0;
 	struct policy_change c = { .parent = first ? 0 : ps->current.change.version, .time = clock_wall(),
 		.action = first ? POLICY_IMPORT : POLICY_HAND_EDIT };
 	struct policystore_who who = { .author = "hand edit", .note = is_good(ps, text) ? "" : "has mistakes" };
-	char *pending = disk_path(ps, PENDING);
+	struct conf_errors *quiet = conf_errors_new();
+	char *pending = disk_path(ps, PENDING), *whole;
+	size_t k;
 	int err = store_sign(&who, &c, errs);
 
-	memcpy(c.sha256, hash, sizeof(c.sha256));
+	if (store_whole(ps, text, &whole, &k, c.sha256, quiet) != SP_OK) {
+		whole = xmemdup(text.p, text.n);
+		k = text.n;
+	}
+	conf_errors_free(quiet);
 	if (err == SP_OK && (err = next_number(ps, &c.version, errs)) == SP_OK &&
-	    (err = store_write(ps, pending, &c, text, errs)) == SP_OK &&
+	    (err = store_write(ps, pending, &c, span_of(whole, k), errs)) == SP_OK &&
 	    (err = finish_pending(ps, &c, errs)) == SP_OK) {
-		policystore_text_fini(&ps->current);
-		ps->current = (struct policystore_text){ c, xmemdup(text.p, text.n), text.n };
+		ps->current.change = c;
 		if (!first)
-			news(ps, "%s was edited by hand; that is version %" PRIu64 " now", ps->named, c.version);
+			news(ps, "%s%s was edited by hand; that is version %" PRIu64 " now", ps->named,
+			    conf_includes(text) ? ", or a file that it includes," : "", c.version);
 		err = store_list(ps, errs);
 	}
+	free(whole);
 	free(pending);
 	return err;
 }
@@ -607,7 +641,14 @@ store_begin(struct policystore *ps, struct conf_errors *errs)
 	}
 	if ((err = read_policy(ps, &text, &n, hash, errs)) == SP_OK &&
 	    (ps->nnumbers == 0 || strcmp(hash, ps->current.change.sha256) != 0))
-		err = take_over(ps, span_of(text, n), hash, errs);
+		err = take_over(ps, span_of(text, n), errs);
+	if (err == SP_OK) {
+		/* as the file has it, with its @include */
+		free(ps->current.text);
+		ps->current.text = text;
+		ps->current.n = n;
+		text = NULL;	/* handed over */
+	}
 	free(text);
 	return err;
 }
@@ -625,8 +666,8 @@ put_back(struct policystore *ps, const struct policy_change *c, const char *old,
 	return err == SP_OK ? drop_pending(ps, c, errs) : err;
 }
 
-static int
-check(struct policystore *ps, struct span text, struct conf_errors *errs)
+int
+store_check(struct policystore *ps, struct span text, struct conf_errors *errs)
 {
 	struct policy_rules *rules;
 	struct disk_owner was;
@@ -733,24 +774,36 @@ int
 store_put_in_force(struct policystore *ps, struct policy_change *c, struct span text, const struct policystore_who *who,
     struct conf_errors *errs)
 {
-	char *pending;
+	struct conf_errors *quiet = conf_errors_new();
+	char *pending, *whole;
+	size_t n;
 	int err;
 
-	policy_hash(text, c->sha256);
+	(void)store_whole(ps, text, &whole, &n, c->sha256, quiet);
+	conf_errors_free(quiet);
 	if (strcmp(c->sha256, ps->current.change.sha256) == 0) {
 		conf_error(errs, NULL, 0, "there is nothing to change: that is version %" PRIu64 ", which is in force",
 		    ps->current.change.version);
+		free(whole);
 		return SP_EEXIST;
 	}
-	if ((err = check(ps, text, errs)) != SP_OK || (err = next_number(ps, &c->version, errs)) != SP_OK)
+	if ((err = store_check(ps, text, errs)) == SP_OK && whole == NULL)
+		err = store_whole(ps, text, &whole, &n, c->sha256, errs);	/* says why */
+	if (err != SP_OK || (err = next_number(ps, &c->version, errs)) != SP_OK) {
+		free(whole);
 		return err;
+	}
 	c->parent = ps->current.change.version;
 	c->time = clock_wall();
-	if ((err = claim(ps, c, text, who, errs)) != SP_OK)
+	/* other nodes have not the files that this one includes */
+	if ((err = claim(ps, c, span_of(whole, n), who, errs)) != SP_OK) {
+		free(whole);
 		return err;
+	}
 	pending = disk_path(ps, PENDING);
-	if ((err = store_write(ps, pending, c, text, errs)) == SP_OK)
+	if ((err = store_write(ps, pending, c, span_of(whole, n), errs)) == SP_OK)
 		err = replace(ps, c, text, who, errs);
+	free(whole);
 	free(pending);
 	return err;
 }
@@ -902,7 +955,7 @@ take_in(struct policystore *ps, const struct policy_change *theirs, struct span 
 		conf_error(errs, NULL, 0, "a policy that other nodes share cannot include files");
 		return SP_EINVAL;
 	}
-	if ((err = check(ps, text, errs)) != SP_OK || (err = next_number(ps, &c.version, errs)) != SP_OK)
+	if ((err = store_check(ps, text, errs)) != SP_OK || (err = next_number(ps, &c.version, errs)) != SP_OK)
 		return err;
 	if (theirs->version > c.version)
 		c.version = theirs->version;
@@ -919,12 +972,20 @@ int
 policystore_receive(struct policystore *ps, const struct policy_change *c, struct span text, uint64_t *version,
     struct policystore_text *ahead, struct conf_errors *errs)
 {
+	char hash[POLICY_HASH_TEXT], *whole;
+	size_t n;
 	int err = store_begin(ps, errs);
 
 	*ahead = (struct policystore_text){ .text = NULL };
 	if (err == SP_OK && strcmp(ps->current.change.sha256, c->sha256) == 0) {
 		err = SP_EEXIST;
 	} else if (err == SP_OK && has_had(ps, c)) {
+		if (store_whole(ps, policystore_span(&ps->current), &whole, &n, hash, errs) == SP_OK) {
+			/* as others can have it */
+			free(ps->current.text);
+			ps->current.text = whole;
+			ps->current.n = n;
+		}
 		*ahead = ps->current;
 		ps->current = (struct policystore_text){ .text = NULL };
 		err = SP_EAGAIN;

@@ -21,7 +21,9 @@
  * the point of no return of a commit: before its rename the old version counts and
  * the candidate is still there, after it the new one.
  *
- * Files that a policy includes (@include) are not part of versions.
+ * A version is whole: where the policy includes files (@include, beside it or below), their text stands in its place, and
+ * every SHA-256 is that of the whole. So a changed file that is included is a hand edit, too, and a rollback, which makes
+ * one file of it, brings everything back. The current text and candidates have their @include; a commit leaves it.
  *
  * Every function takes the lock for itself and waits POLICYSTORE_WAIT_MS for it.
  * One thread at a time for one struct policystore. All of them return:
@@ -102,7 +104,7 @@ int	policystore_make(struct policystore *, struct conf_errors *errs);
 const char *policystore_file(const struct policystore *);	/* the policy file, borrowed */
 
 /*
- * The policy in force. A hand edit has become a version by then, an interrupted
+ * The policy in force, as its file has it (SHA-256: of the whole, see above). A hand edit has become a version by then, an interrupted
  * commit is finished or taken back (see policystore_news()); the first use makes version 1 out of the file.
  */
 int	policystore_current(struct policystore *, struct policystore_text *out, struct conf_errors *errs);

@@ -93,6 +93,15 @@ int	 store_put_in_force(struct policystore *, struct policy_change *c, struct sp
 /* Say who made version c, when and why. */
 void	 store_say_version(struct conf_errors *, const char *before, const struct policy_change *c);
 
+/*
+ * A text with what it includes, the caller's to free, and its hash; by the rights of the policy's directory. SP_OK, or as
+ * conf_flatten(): *out is NULL then, and hash that of the text alone.
+ */
+int	 store_whole(const struct policystore *, struct span text, char **out, size_t *n, char hash[POLICY_HASH_TEXT],
+	    struct conf_errors *);
+/* Does the policy have mistakes? SP_OK, SP_EINVAL, SP_ELIMIT. */
+int	 store_check(struct policystore *, struct span text, struct conf_errors *);
+
 /* ---- policycandidate.c ---- */
 
 /* A candidate that became a version before a crash could remove it. */

@@ -148,8 +148,19 @@ int
 policytell_shadow(struct policytell *t, const char *name, const struct policy_change *change, struct span text,
     struct conf_errors *errs)
 {
-	int err = ask(t, "policy-shadow", name, change, NULL, text, NULL, errs);
+	const char *slash = strrchr(t->policy, '/');
+	char *dir = slash != NULL ? xmemdup(t->policy, slash == t->policy ? 1 : (size_t)(slash - t->policy)) : NULL, *whole;
+	struct policy_change c = *change;
+	size_t n;
+	/* the edge reads no files for the sake of a trial */
+	int err = conf_flatten("candidate", text, dir, POLICYSTORE_TEXT_MAX, &whole, &n, errs);
 
+	free(dir);
+	if (err != SP_OK)
+		return SP_ECLOSED;
+	policy_hash(span_of(whole, n), c.sha256);
+	err = ask(t, "policy-shadow", name, &c, NULL, span_of(whole, n), NULL, errs);
+	free(whole);
 	t->told = err == SP_OK;
 	if (err == SP_ENOENT)
 		conf_error(errs, NULL, 0, "no edge is running that could try it");

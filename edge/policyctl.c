@@ -18,6 +18,7 @@
 #include "admin/policystore.h"
 #include "admin/view.h"
 #include "common/clock.h"
+#include "common/conf.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -66,13 +67,6 @@ rules_of(const struct edge *e, struct span text, struct conf_errors *errs)
 	return rules;
 }
 
-/* Does the text name other files? A comment that only speaks of it is no harm. */
-static bool
-includes(struct span text)
-{
-	return text.n != 0 && memmem(text.p, text.n, "@include", 8) != NULL;
-}
-
 void
 edge_obey(struct edge *e, const char *sha256, uint64_t version, const char *author)
 {
@@ -88,6 +82,17 @@ edge_obey(struct edge *e, const char *sha256, uint64_t version, const char *auth
 	if (!same)
 		snprintf(o->sha256, sizeof(o->sha256), "%s", sha256);
 	pthread_mutex_unlock(&o->lock);
+}
+
+static bool
+obeys(struct edge *e, const char *sha256)
+{
+	bool same;
+
+	pthread_mutex_lock(&e->obeyed.lock);
+	same = strcmp(e->obeyed.sha256, sha256) == 0;
+	pthread_mutex_unlock(&e->obeyed.lock);
+	return same;
 }
 
 void
@@ -116,7 +121,7 @@ edge_take_policy(struct edge *e, struct span text, struct conf_errors *errs)
 	struct policy_rules *rules;
 
 	/* it is in its place by now, and is read there, with the others, by whoever may read files */
-	if (includes(text))
+	if (conf_includes(text))
 		return edge_reload(e, errs);
 	rules = rules_of(e, text, errs);
 	if (rules == NULL)
@@ -209,7 +214,9 @@ take(void *who, struct control_answer *a)
 
 	if (!c->shadow) {
 		if (edge_take_policy(e, span_of(c->text, c->n), errs)) {
-			edge_obey(e, c->sha256, (uint64_t)c->version, c->author);
+			/* what the master has read is known by its own hash: somebody may have changed a file meanwhile */
+			if (!conf_includes(span_of(c->text, c->n)) || obeys(e, c->sha256))
+				edge_obey(e, c->sha256, (uint64_t)c->version, c->author);
 			log_policy("policy-loaded", c);
 			if (e->shadow != NULL)
 				log_say(SP_LOG_NOTICE, "shadow-ended", "there is another policy in force");
@@ -378,7 +385,9 @@ receive(struct control_request *r, bool shadow, bool claim)
 	if ((text = read_text(r, control_fd(r), &n)) == NULL)
 		return;
 	policy_hash(span_of(text, n), hash);
-	if (!span_is(control_text(r, "sha256"), hash)) {
+	/* of a text that includes others, the hash is that of the whole, which the master will read */
+	if (control_text(r, "sha256").n != sizeof(hash) - 1 ||
+	    ((shadow || claim || !conf_includes(span_of(text, n))) && !span_is(control_text(r, "sha256"), hash))) {
 		control_end(r, EX_DATAERR, "the policy is not the one whose hash was given");
 		free(text);
 		return;
@@ -390,7 +399,7 @@ receive(struct control_request *r, bool shadow, bool claim)
 	c->version = control_int(r, "version", 0);
 	put_text(c->author, sizeof(c->author), control_text(r, "author"));
 	put_text(c->name, sizeof(c->name), control_text(r, "name"));
-	memcpy(c->sha256, hash, sizeof(hash));
+	snprintf(c->sha256, sizeof(c->sha256), "%.*s", SPAN_FMT(control_text(r, "sha256")));
 	if (claim) {
 		struct span line = control_text(r, "change");
 

@@ -267,10 +267,27 @@ def living(edge, place, inside):
         before = place.text()
         if place.ctl("policy", "candidate", "set", "-", stdin=before + '@include "more.conf"\n')[0] != 0:
             return "no candidate"
+        shadow = place.ctl("policy", "shadow", "start")
+        if shadow[0] != 0:
+            return shadow
         got = place.ctl("policy", "commit")
         if got[0] != 0 or "is in force" not in got[1]:
             return got
-        return worked(place.ctl("policy", "rollback", str(place.json("policy", "history")["versions"][1]["version"])))
+        # the edge obeys the whole of it, and both know it by one hash; a version has what was included
+        h = place.json("policy", "history")
+        shown = place.ctl("policy", "show", str(h["versions"][0]["version"]))[1]
+        if (not h["edge"]["current"] or h["edge"]["version"] != h["versions"][0]["version"] or "INFO" not in shown or
+                "@include" in shown or "@include" not in place.text()):
+            return h, shown
+        with open(more, "w") as f:
+            f.write('refuse_methods = [ "REFER" ];\n')
+        got = place.ctl("policy", "history")
+        if "or a file that it includes, was edited by hand" not in got[2] or "sallyportctl reload" not in got[2]:
+            return got
+        back = place.ctl("policy", "rollback", str(h["versions"][0]["version"]))
+        if back[0] != 0 or 'refuse_methods = [ "INFO" ];' not in place.text():
+            return back, place.text()
+        return worked(place.ctl("policy", "rollback", str(h["versions"][1]["version"])))
 
     T.run("a policy that includes another file is obeyed, too", with_includes)
 

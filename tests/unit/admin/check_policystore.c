@@ -860,10 +860,99 @@ START_TEST(bad_versions_of_others)
 }
 END_TEST
 
+/* What is included is part of a version: it is noticed, kept and comes back; and a commit leaves the @include. */
+START_TEST(includes_are_versioned)
+{
+	static const char with[] = BASE "@include \"more.conf\"\n", again[] = BASE "remote_users = false;\n@include \"more.conf\"\n";
+	static const char first[] = "blocked = [ \"spam.example\" ];\n";
+	struct policystore_text t, one;
+	struct place p;
+	char file[96], *text;
+	uint64_t version;
+	size_t n;
+
+	begin(&p);
+	snprintf(file, sizeof(file), "%s/more.conf", p.dir);
+	write_file(file, first);
+	write_file(p.policy, with);
+	ck_assert_int_eq(policystore_current(p.ps, &t, p.errs), SP_OK);
+	ck_assert_uint_eq(t.change.version, 1);
+	ck_assert_str_eq(t.text, with);
+	policystore_text_fini(&t);
+	ck_assert_int_eq(policystore_version(p.ps, 1, &one, p.errs), SP_OK);
+	ck_assert_str_eq(one.text, BASE "blocked = [ \"spam.example\" ];\n\n");
+	/* a change of the other file alone is one of the policy */
+	write_file(file, "blocked = [ \"spam.example\", \"worse.example\" ];\n");
+	ck_assert_int_eq(policystore_current(p.ps, &t, p.errs), SP_OK);
+	ck_assert_uint_eq(t.change.version, 2);
+	ck_assert_int_eq(t.change.action, POLICY_HAND_EDIT);
+	ck_assert_ptr_nonnull(strstr(policystore_news(p.ps), "or a file that it includes"));
+	policystore_text_fini(&t);
+	/* a candidate may include; then the file does, and the candidate is gone */
+	ck_assert_int_eq(policystore_candidate_set(p.ps, "a", &alice, 0, NULL, span_str(again), p.errs), SP_OK);
+	ck_assert_int_eq(policystore_commit(p.ps, "a", &alice, &version, p.errs), SP_OK);
+	ck_assert_uint_eq(version, 3);
+	text = read_file(p.policy, &n);
+	ck_assert_str_eq(text, again);
+	free(text);
+	ck_assert_int_eq(policystore_version(p.ps, 3, &t, p.errs), SP_OK);
+	ck_assert_ptr_nonnull(strstr(t.text, "worse.example"));
+	ck_assert_ptr_null(strstr(t.text, "@include"));
+	policystore_text_fini(&t);
+	ck_assert_int_eq(policystore_candidate(p.ps, "a", &t, p.errs), SP_ENOENT);
+	/* back, whatever became of the other file */
+	ck_assert_int_eq(unlink(file), 0);
+	ck_assert_int_eq(policystore_rollback(p.ps, 1, &bob, &version, p.errs), SP_OK);
+	text = read_file(p.policy, &n);
+	ck_assert_uint_eq(n, one.n);
+	ck_assert_mem_eq(text, one.text, n);
+	free(text);
+	ck_assert_int_eq(policystore_audit_verify(p.ps, NULL, &version, p.errs), SP_OK);
+	policystore_text_fini(&one);
+	end(&p);
+}
+END_TEST
+
+/* What another has changed meanwhile is merged by whole texts; and nobody gets to see a file that is no policy. */
+START_TEST(includes_are_merged_whole)
+{
+	static const char with[] = BASE "remote_users = true;\n\n\n\n@include \"more.conf\"\n";
+	static const char mine[] = BASE "remote_users = false;\n\n\n\n@include \"more.conf\"\n";
+	static const char nosy[] = BASE "@include \"secret\"\n", out[] = BASE "@include \"../x\"\n";
+	struct policystore_text t;
+	struct place p;
+	char file[96];
+
+	begin(&p);
+	snprintf(file, sizeof(file), "%s/secret", p.dir);
+	write_file(file, "password = \"hush\";\n");
+	snprintf(file, sizeof(file), "%s/more.conf", p.dir);
+	write_file(file, "blocked = [ \"spam.example\" ];\n");
+	write_file(p.policy, with);
+	ck_assert_int_eq(policystore_candidate_set(p.ps, "a", &alice, 0, NULL, span_str(mine), p.errs), SP_OK);
+	ck_assert_int_eq(policystore_candidate_set(p.ps, "n", &alice, 0, NULL, span_str(nosy), p.errs), SP_OK);
+	ck_assert_int_eq(policystore_candidate_set(p.ps, "o", &alice, 0, NULL, span_str(out), p.errs), SP_OK);
+	write_file(p.policy, BASE "remote_users = true;\n\n\n\n@include \"more.conf\"\narchiving_notice = true;\n");
+	ck_assert_int_eq(policystore_candidate_rebase(p.ps, "a", &alice, p.errs), SP_OK);
+	ck_assert_int_eq(policystore_candidate(p.ps, "a", &t, p.errs), SP_OK);
+	ck_assert(strstr(t.text, "remote_users = false") != NULL && strstr(t.text, "spam.example") != NULL &&
+	    strstr(t.text, "archiving_notice = true") != NULL && strstr(t.text, "@include") == NULL);
+	policystore_text_fini(&t);
+	ck_assert_int_eq(policystore_candidate_rebase(p.ps, "n", &alice, p.errs), SP_EINVAL);
+	ck_assert_int_eq(policystore_candidate(p.ps, "n", &t, p.errs), SP_OK);
+	ck_assert_str_eq(t.text, nosy);
+	policystore_text_fini(&t);
+	ck_assert_int_eq(policystore_candidate_rebase(p.ps, "o", &alice, p.errs), SP_EINVAL);
+	for (size_t i = 0; i < conf_errors_count(p.errs); i++)
+		ck_assert_ptr_null(strstr(conf_errors_get(p.errs, i), "hush"));
+	end(&p);
+}
+END_TEST
+
 int
 main(void)
 {
-	const TTest *tests[] = { life_of_a_policy, two_at_once, one_candidate_twice, edits_by_hand, mistakes_change_nothing,
+	const TTest *tests[] = { includes_are_versioned, includes_are_merged_whole, life_of_a_policy, two_at_once, one_candidate_twice, edits_by_hand, mistakes_change_nothing,
 		refused_by_the_edge, links_are_followed, every_byte_counts, lines_out_of_order, a_known_hash,
 		versions_are_in_the_log, half_a_line, somebody_has_the_lock, no_policy_file, a_line_has_one_form,
 		which_text_it_is, what_root_makes_is_the_owners, root_follows_nobodys_links, nobody_else_writes_where_root_works,
