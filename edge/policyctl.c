@@ -378,6 +378,11 @@ receive(struct control_request *r, bool shadow, bool claim)
 		control_end(r, EX_USAGE, "expects a file's descriptor");
 		return;
 	}
+	if (claim && !is_ours(e, control_text(r, "policy"), control_text(r, "real"))) {
+		/* other nodes do not share that file either; who wants this edge to obey it hears so next */
+		control_end(r, EX_OK, NULL);
+		return;
+	}
 	if (!is_ours(e, control_text(r, "policy"), control_text(r, "real"))) {
 		control_end(r, EX_CONFIG, "this edge's policy is %s, which is another file", e->config->policy);
 		return;
