@@ -84,7 +84,7 @@ def texts():
             "Remote-Party-ID: <sip:a%N@example.com>\r\nP-Charging-Vector: x\r\nP-Served-User: <sip:b@a>", ROOM, 36)), False),
         ("Contacts", message(method="INVITE", more="Contact: " + listed("<sip:user@192.168.1.%N:51234;transport=tls>;q=0.5;x=y", HEADER_MAX, most=32) + "\r\n"), False),
         ("parameters of an address", message(sender="<sip:user%U@%D" + ";p=abcdefg" * 95 + ">;tag=%I"), False),
-        ("parameters of From", message(sender="<sip:user%U@%D>;tag=%I" + "".join(f';p{n}="a"' for n in range(100))), False),
+        ("parameters of From", message(sender="<sip:user%U@%D>;tag=%I" + "".join(f";p{n}=a" for n in range(30))), False),
         ("escapes in a display name", message(sender='"' + '\\"' * 470 + '" <sip:user%U@%D>;tag=%I'), False),
         ("escapes in an address", message(uri="sip:" + "%%41" * 900 + "@%D"), False),
         ("domains of IDNA", message(uri=f"sip:bob@{idna}", to=f"<sip:bob@{idna}>"), False),

@@ -232,8 +232,8 @@ def write_refused(b, d):
         base = b.median(section, EDGE, first, "cpu_us")
         d.say(*table([[f"refused {what}", f"CPU µs", f"against {first}"]] + [
             [p, spread(b.values(section, EDGE, p, "cpu_us")), ratio(b.median(section, EDGE, p, "cpu_us"), base)] for p in found]))
-    d.say("A refused handshake includes its connection, its lines in the log as far as `log.refusals` lets them, and its end. The message of an unknown",
-          "authority's server is the dearest: our half of the handshake is done before the peer's certificate arrives, and then its signature is verified.")
+    d.say("A refused handshake includes its connection, its lines in the log as far as `log.refusals` lets them, and its end. That of a server with a certificate of an",
+          "unknown authority is the dearest: our half of the handshake is done before the peer's certificate arrives, and then its signature is verified.")
 
 
 def write_dearest(b, d):
@@ -250,8 +250,8 @@ def write_dearest(b, d):
     d.say("## The dearest message within the limits")
     d.say(*table(rows))
     d.say("User instructions by callgrind, request and response, with the content filter switched on for links and files (it is off by default). Each message",
-          "asks for as much of one kind of work as the limits allow. The short ones are compared with an ordinary MESSAGE; those of 64 KiB cost by their length,",
-          "of which TLS takes some four instructions an octet, and are to be compared with each other" + (f" ({plain_body:,.0f} for plain text)." if plain_body else "."))
+          "asks for as much of one kind of work as the limits allow. The short ones are compared with an ordinary MESSAGE. Those of 64 KiB cost by their length, since",
+          "the filter reads each character of a text as every likely reader might, and are to be compared with each other" + (f" ({plain_body:,.0f} for plain text)." if plain_body else "."))
 
 
 def write_director(b, d):
