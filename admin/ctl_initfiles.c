@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "common/proc.h"
+
 /* The only value, or NULL. */
 static const char *
 one(const struct init *t, size_t which)
@@ -54,6 +56,14 @@ servers(const struct init *t, FILE *f, const char *name, size_t which)
 	fputs(");\n", f);
 }
 
+/* The account of the process with the keys, where the packages have made it. */
+static void
+key_user(FILE *f)
+{
+	if (proc_knows_user("sallyport-keys"))
+		fputs("\n# The process with the private keys has an account of its own.\nkey_user = \"sallyport-keys\";\n", f);
+}
+
 void
 init_edge_conf(const struct init *t, FILE *f)
 {
@@ -75,6 +85,7 @@ init_edge_conf(const struct init *t, FILE *f)
 		fprintf(f, "inner = { trust = \"%s\"; };\n", one(t, INIT_INSIDE_TRUST));
 	fputs("\n# The keys that sign routes outlive the process, and so do calls.\n"
 	    "flow_keys = \"" STATEDIR "/edge.keys\";\n", f);
+	key_user(f);
 	if (strcmp(t->dir, SYSCONFDIR) != 0)
 		fprintf(f, "\npolicy = \"%s/policy.conf\";\n", t->dir);
 }
@@ -129,5 +140,8 @@ init_director_conf(const struct init *t, FILE *f)
 	servers(t, f, "pools", INIT_POOLS);
 	fputs("\n# The keys that sign routes outlive the process, and so do calls.\n"
 	    "flow_keys = \"" STATEDIR "/director.keys\";\n"
-	    "\n# \"sallyportctl user\" keeps the accounts.\nauth = { users = \"" STATEDIR "/users\"; };\n", f);
+	    "\n# \"sallyportctl user\" keeps the accounts.\nauth = { users = \"" STATEDIR "/users\";", f);
+	/* the packages have made that file, too, for an account that sees nothing of the network */
+	fputs(proc_knows_user("sallyport-auth") ? " user = \"sallyport-auth\"; };\n" : " };\n", f);
+	key_user(f);
 }
