@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -117,7 +118,8 @@ ask(const struct policytell *t, const char *verb, const char *name, const struct
 			err = hear(c, version, errs);
 		else
 			conf_error(errs, NULL, 0, "the edge cannot be told: %s", sp_err_name(err));
-		err = err == SP_OK ? SP_OK : SP_ECLOSED;
+		if (err != SP_OK)
+			err = parent != NULL && ctlclient_status(c) == EX_TEMPFAIL ? SP_EAGAIN : SP_ECLOSED;
 	}
 	if (fd >= 0)
 		close(fd);
@@ -139,9 +141,14 @@ policytell_apply(void *tell, const struct policy_change *change, struct span tex
 int
 policytell_claim(void *tell, struct policy_change *change, const char *parent, struct span text, struct conf_errors *errs)
 {
-	int err = ask(tell, "policy-claim", NULL, change, parent, text, &change->version, errs);
+	struct conf_errors *said = conf_errors_new();
+	int err = ask(tell, "policy-claim", NULL, change, parent, text, &change->version, said);
 
-	return err == SP_ENOENT ? SP_OK : err == SP_ECLOSED ? SP_EAGAIN : err;
+	/* whatever else it has against it, it says when it is to obey, and then nothing of it remains */
+	for (size_t i = 0; err == SP_EAGAIN && i < conf_errors_count(said); i++)
+		conf_error(errs, NULL, 0, "%s", conf_errors_get(said, i));
+	conf_errors_free(said);
+	return err == SP_EAGAIN ? SP_EAGAIN : SP_OK;
 }
 
 int
