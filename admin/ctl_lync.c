@@ -198,6 +198,7 @@ read_files(struct ctl_store *s, int argc, char **argv, struct lync_objects *all)
 static int
 give(struct ctl_store *s, const struct portable *p, struct lync_result *r)
 {
+	bool good = false;
 	FILE *f;
 
 	if (s->output == NULL) {
@@ -207,12 +208,17 @@ give(struct ctl_store *s, const struct portable *p, struct lync_result *r)
 	}
 	if (strcmp(s->output, "-") != 0 && !s->json)
 		print_notes(r);
-	f = strcmp(s->output, "-") == 0 ? stdout : fopen(s->output, "we");
-	if (f == NULL || fwrite(p->policy, 1, p->n, f) != p->n || (f != stdout && fclose(f) != 0)) {
-		conf_error(s->errs, s->output, 0, "cannot be written");
-		return SP_EIO;
+	if (strcmp(s->output, "-") == 0) {
+		fwrite(p->policy, 1, p->n, stdout);	/* ctl_store_end() looks whether that went well */
+		return SP_OK;
 	}
-	return SP_OK;
+	if ((f = fopen(s->output, "we")) != NULL) {
+		good = fwrite(p->policy, 1, p->n, f) == p->n;
+		good = fclose(f) == 0 && good;
+	}
+	if (!good)
+		conf_error(s->errs, s->output, 0, "cannot be written");
+	return good ? SP_OK : SP_EIO;
 }
 
 int

@@ -36,14 +36,15 @@ static const char *const defaults[PORTABLE_NDAEMONS] = { SYSCONFDIR "/edge.conf"
 int
 ctl_read_file(const char *file, size_t max, char **out, size_t *n, struct conf_errors *errs)
 {
-	FILE *f = strcmp(file, "-") == 0 ? stdin : fopen(file, "re");
+	bool own = strcmp(file, "-") != 0;
+	FILE *f = own ? fopen(file, "re") : stdin;
 	struct stat st;
 	size_t room = 65536, got;
 	int err = SP_OK;
 
 	*out = NULL;
 	*n = 0;
-	if (f == NULL || (f != stdin && fstat(fileno(f), &st) == 0 && S_ISDIR(st.st_mode) && (errno = EISDIR) != 0)) {
+	if (f == NULL || (own && fstat(fileno(f), &st) == 0 && S_ISDIR(st.st_mode) && (errno = EISDIR) != 0)) {
 		err = errno == ENOENT ? SP_ENOENT : SP_EIO;
 		conf_error(errs, file, 0, "cannot be read: %s", strerror(errno));
 		if (f != NULL)
@@ -62,7 +63,7 @@ ctl_read_file(const char *file, size_t max, char **out, size_t *n, struct conf_e
 		conf_error(errs, file, 0, "has more than %zu bytes", max);
 		err = SP_ELIMIT;
 	}
-	if (f != stdin)
+	if (own)
 		fclose(f);
 	if (err != SP_OK) {
 		free(*out);
