@@ -2,9 +2,10 @@
  * check_content.c - links and files, found in every disguise, and not where there are none.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#include "common/clock.h"
 #include "common/err.h"
 #include "policy/rules.h"
 #include "sip/content.h"
@@ -659,6 +660,16 @@ START_TEST(limits)
 }
 END_TEST
 
+/* Of this thread alone: what else the machine does is not counted. */
+static uint64_t
+cpu_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
 /* The dearest 60 KiB cost a few times what ordinary ones do. */
 START_TEST(work_is_bounded)
 {
@@ -680,9 +691,9 @@ START_TEST(work_is_bounded)
 	for (size_t i = 0; i < sizeof(body) - 1; i++)
 		body[i] = "hello, how are you? "[i % 20];
 	for (int k = 0; k < 5; k++) {
-		start = clock_us();
+		start = cpu_us();
 		filter(r, "text/plain", body);
-		took = clock_us() - start;
+		took = cpu_us() - start;
 		ordinary = took < ordinary ? took : ordinary;
 	}
 	for (size_t d = 0; d < sizeof(dear) / sizeof(dear[0]); d++) {
@@ -692,9 +703,9 @@ START_TEST(work_is_bounded)
 		for (size_t i = 0; i < sizeof(body) - 1; i++)
 			body[i] = dear[d].unit[i % unit];
 		for (int k = 0; k < 5; k++) {
-			start = clock_us();
+			start = cpu_us();
 			filter(r, dear[d].type, body);
-			took = clock_us() - start;
+			took = cpu_us() - start;
 			best = took < best ? took : best;
 		}
 		ck_assert_msg(best < 8 * ordinary + 2000, "%s of %s: %lu us, ordinary %lu us", dear[d].unit, dear[d].type,
