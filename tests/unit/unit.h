@@ -29,7 +29,7 @@ unit_run(const char *suite, const TTest *const tests[], size_t n)
 
 		tcase_add_test(tc, tests[i]);
 		/* Far above what a test needs, also under a sanitizer on a busy machine. */
-		tcase_set_timeout(tc, 60);
+		tcase_set_timeout(tc, 180);
 		suite_add_tcase(s, tc);
 	}
 	sr = srunner_create(s);
