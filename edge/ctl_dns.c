@@ -475,7 +475,7 @@ load(struct publishing *p)
 	p->config = edge_config_load(p->file, errs);
 	if (p->config != NULL && p->config->policy != NULL)
 		p->rules = edge_short_policy(p->config, errs, NULL, NULL);
-	good = conf_errors_count(errs) == 0 && p->rules != NULL;
+	good = conf_errors_count(errs) == 0 && p->config != NULL && p->rules != NULL;
 	conf_errors_print(errs, stderr);
 	conf_errors_free(errs);
 	for (size_t i = 0; good && i < p->config->outer.n && i < EDGE_DOORS_MAX; i++) {

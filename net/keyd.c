@@ -564,7 +564,6 @@ net_keyd_warm(void)
 	struct keyd d = { .nkeys = 2, .keys = { { .id = 1, .key = k }, { .id = 2, .key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519") } } };
 	char *pem = NULL;
 	BIO *bio = BIO_new(BIO_s_mem());
-	long n;
 
 	for (size_t i = 0; i < 2; i++) {
 		const struct net_key_question q = { i + 1, schemes[i], i == 0 ? 256 : 0, span_of(content, sizeof(content)) };
@@ -573,7 +572,7 @@ net_keyd_warm(void)
 	}
 	for (unsigned bits = 224; bits <= 512; bits += bits == 224 ? 32 : 128)
 		(void)digest_of(bits);
-	if (bio != NULL && PEM_write_bio_PrivateKey(bio, k, NULL, NULL, 0, NULL, NULL) == 1 && (n = BIO_get_mem_data(bio, &pem)) > 0)
+	if (bio != NULL && PEM_write_bio_PrivateKey(bio, k, NULL, NULL, 0, NULL, NULL) == 1 && BIO_get_mem_data(bio, &pem) > 0)
 		EVP_PKEY_free(PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL));
 	BIO_free(bio);
 	while (d.nkeys > 0)
