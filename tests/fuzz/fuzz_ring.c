@@ -1,6 +1,6 @@
 /*
  * tests/fuzz/fuzz_ring.c - the file behind the charts, damaged. Either it is begun anew, and the damaged one is kept
- * beside it, or every sample whose bytes are untouched is there as it was; and what is put in afterwards is there
+ * beside it, or every sample whose bytes are untouched is there as it was, and no other without the right check; and what is put in afterwards is there
  * after the next start, which has nothing more to say.
  *
  * An input is changes of the file (patch.h); one more byte cuts it at that part of 256.
@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "admin/http/ring.h"
+#include "common/hash.h"
 #include "tests/fuzz/patch.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -88,16 +89,24 @@ begin(void)
 	atexit(end);
 }
 
+/* What stands in the place of a sample now: it and its check. */
+struct slot {
+	struct ring_sample	sample;
+	uint64_t		check;
+};
+
+/* False: its bytes are as they were. */
 static bool
-is_touched(struct span patches, size_t from, size_t n)
+read_slot(struct span patches, size_t from, struct slot *out)
 {
 	unsigned char byte;
 	size_t at;
 
+	memcpy(out, whole + from, sizeof(*out));
 	while (patch_next(&patches, size, &at, &byte))
-		if (at >= from && at < from + n && whole[at] != byte)
-			return true;
-	return false;
+		if (at >= from && at < from + sizeof(*out))
+			((unsigned char *)out)[at - from] = byte;
+	return memcmp(out, whole + from, sizeof(*out)) != 0;
 }
 
 static void
@@ -134,11 +143,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	anew = access(bad, F_OK) == 0;
 	assert(!anew || news != NULL);
 	for (uint64_t i = 0; i < SAMPLES; i++) {
+		struct slot there;
+
 		fill(&s, i);
 		got = ring_get(r, s.minute);
 		assert(got == NULL || (!anew && got->minute == s.minute));
-		if (!anew && !is_touched(patches, place[i], sizeof(s) + sizeof(uint64_t)))
+		if (!anew && !read_slot(patches, place[i], &there))
 			assert(got != NULL && memcmp(got, &s, sizeof(s)) == 0);
+		else if (got != NULL)
+			assert(there.check == hash_stable(span_of((const char *)&there.sample, sizeof(there.sample))));
 	}
 	fill(&fresh, SAMPLES + 1);
 	assert(ring_put(r, &fresh));

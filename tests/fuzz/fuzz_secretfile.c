@@ -83,8 +83,25 @@ same_files(void)
 	fclose(g);
 }
 
+/* Lines that are neither empty nor a comment, and begin with that word (NULL: whatever). */
+static size_t
+count_lines(struct span text, const char *word)
+{
+	size_t n = 0;
+
+	while (text.n != 0) {
+		struct span line = span_head(text, span_find(text, '\n'));
+
+		text = span_tail(text, line.n + 1);
+		line = span_trim(line);
+		if (line.n != 0 && line.p[0] != '#')
+			n += word == NULL || span_is(span_head(line, span_find(line, ' ')), word);
+	}
+	return n;
+}
+
 static void
-try_accounts(void)
+try_accounts(struct span text)
 {
 	struct accounts *as, *again;
 	struct told told = { 0, 0 };
@@ -94,6 +111,8 @@ try_accounts(void)
 	if (as == NULL)
 		return;
 	assert(accounts_save(as, out[0]) == SP_OK && accounts_load(&again, out[0], tell, &told) == SP_OK && told.n == 0);
+	/* none has taken the place of another */
+	assert(accounts_count(as) == count_lines(text, "account") && accounts_token_count(as) == count_lines(text, "token"));
 	assert(accounts_count(as) == accounts_count(again) && accounts_token_count(as) == accounts_token_count(again));
 	for (size_t i = 0; i < accounts_count(as); i++) {
 		const struct account *a = accounts_get(as, i), *b = accounts_get(again, i);
@@ -119,7 +138,7 @@ try_accounts(void)
 }
 
 static void
-try_users(void)
+try_users(struct span text)
 {
 	struct users *us, *again;
 	struct told told = { 0, 0 };
@@ -129,7 +148,7 @@ try_users(void)
 	if (us == NULL)
 		return;
 	assert(users_save(us, out[0]) == SP_OK && users_load(&again, out[0], tell, &told) == SP_OK && told.n == 0);
-	assert(users_count(us) == users_count(again));
+	assert(users_count(us) == count_lines(text, NULL) && users_count(us) == users_count(again));
 	for (size_t i = 0; i < users_count(us); i++) {
 		const struct user *a = users_get(us, i), *b = users_get(again, i);
 
@@ -151,8 +170,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	write_file(in, data + 1, len - 1);
 	if (data[0] % 2 == 0)
-		try_accounts();
+		try_accounts(span_of((const char *)data + 1, len - 1));
 	else
-		try_users();
+		try_users(span_of((const char *)data + 1, len - 1));
 	return 0;
 }
