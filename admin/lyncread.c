@@ -315,12 +315,12 @@ read_columns(struct csv *c, struct columns *columns)
 static int
 read_rows(struct csv *c, const struct columns *columns, struct span type, struct lync_objects *out)
 {
-	int err, line = c->line;
+	int err;
 
 	while ((err = next_row(c)) == SP_OK) {
 		struct lync_object *o;
+		int line = c->line;
 
-		line = c->line;
 		if (c->n != columns->n) {
 			conf_error(c->errs, c->name, line, "has %zu values for %zu columns", c->n, columns->n);
 			return SP_EINVAL;
