@@ -179,11 +179,11 @@ signs_in() {
 	return 1
 }
 
-# unavailable WHAT: somebody tries to sign in, and the reason names who does not answer
+# unavailable REASON WHAT: somebody tries to sign in, and the reason names who does not answer
 unavailable() {
 	lab_forget director
 	lab_purple late erin@example.com 'CORP\erin' Erin-1pass ntlm
-	ok "$1" lab_wait_line director 'event=refused reason=domain-unavailable'
+	ok "$2" lab_wait_line director "event=refused reason=$1"
 	no "  who tried is not in" lab_saw late '^connected'
 }
 

@@ -49,7 +49,7 @@ refuses eve alice@example.com 'CORP\dora' Dora-1pass ntlm 'reason=not-your-name'
 
 lab_forget director
 lab_stop winbindd
-unavailable "winbindd is gone: nobody new gets in"
+unavailable domain-unavailable "winbindd is gone: nobody new gets in"
 lab_tell alice 'say sip:dora@example.com two from alice'
 ok "  who is in goes on" lab_wait_line dora '^received sip:alice@example\.com: two from alice'
 ok "it comes back" samba_member_run
@@ -57,7 +57,7 @@ ok "  and with it they do" signs_in 30
 lab_stop late
 
 lab_stop dc
-unavailable "the controller is gone: nobody new gets in"
+unavailable domain-unavailable "the controller is gone: nobody new gets in"
 lab_tell alice 'say sip:dora@example.com three from alice'
 ok "  who is in goes on" lab_wait_line dora '^received sip:alice@example\.com: three from alice'
 samba_winbind=ad/winbindd

@@ -85,7 +85,7 @@ below() {	# PID: all that it has started, and those have
 	done
 }
 dc_signal STOP
-unavailable "the controller hangs: nobody new gets in"
+unavailable domain-unavailable "the controller hangs: nobody new gets in"
 ok "  it is called slow" lab_saw director 'event=winbind-slow'
 ok "  who waits for it is given up" lab_wait_line director 'event=winbind-stuck' 5
 lab_tell alice 'say sip:dora@example.com three from alice'
@@ -104,7 +104,7 @@ ok "it goes on: so do they" signs_in 20
 lab_stop late
 
 lab_stop dc
-unavailable "the controller is gone: nobody new gets in"
+unavailable domain-unavailable "the controller is gone: nobody new gets in"
 ok "  which is said once" lab_saw director 'event=domain-down'
 lab_tell alice 'say sip:dora@example.com four from alice'
 ok "  who is in goes on" lab_wait_line dora '^received sip:alice@example\.com: four from alice'
