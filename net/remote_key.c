@@ -79,7 +79,7 @@ ask(const struct remote *r, struct net_key_question *q, unsigned char out[NET_KE
 			log_say(SP_LOG_ERROR, "keyd", "no signature: what OpenSSL wants signed is no piece of a handshake");
 		return 0;
 	}
-	if ((err = send_question(fd, tag, q)) != SP_OK)
+	if (send_question(fd, tag, q) != SP_OK)
 		return 0;
 	m = xmalloc(sizeof(*m));
 	/* an answer that came too late for the question before is not ours */
