@@ -663,14 +663,16 @@ turn_away(int fd, int status, const char *why)
 	unsigned char body[256], out[FRAME_HEAD + sizeof(body)];
 	struct frame_writer w;
 	struct frame f;
+	size_t n;
 
 	frame_writer_init(&w, body, sizeof(body));
 	frame_put_u8(&w, (uint8_t)status);
 	frame_put_u8(&w, 0);
 	frame_put_text(&w, why, strlen(why));
 	f = (struct frame){ .type = RECORD_FRAME_END, .len = w.len, .body = body };
+	n = frame_format(&f, out);
 	if (!w.failed)
-		(void)send(fd, out, frame_format(&f, out), MSG_NOSIGNAL | MSG_DONTWAIT);
+		(void)send(fd, out, n, MSG_NOSIGNAL | MSG_DONTWAIT);
 	close(fd);
 }
 

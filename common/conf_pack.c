@@ -75,7 +75,7 @@ get_text(struct span *rest, char **out)
 {
 	uint32_t n;
 
-	if (!get_number(rest, &n) || (n > 1 && (n - 1 > rest->n || memchr(rest->p, '\0', n - 1) != NULL)))
+	if (!get_number(rest, &n) || (n > 1 && (rest->p == NULL || n - 1 > rest->n || memchr(rest->p, '\0', n - 1) != NULL)))
 		return false;
 	if (n == 0)
 		return true;

@@ -90,6 +90,8 @@ struct sip_link {
 
 struct sip_link *link_accept(struct sip_relay *, int fd, const struct net_addr *from, struct sip_face *);
 struct sip_link *link_connect(struct sip_relay *, struct sip_hop *, const struct net_addr *to);
+/* Can anything still be sent on it? Not once its peer has ended, though we are told of that a moment later. */
+bool	 link_takes(const struct sip_link *);
 /* Render msg onto it; false when an edit had failed (nothing was written). */
 bool	 link_render(struct sip_link *, struct sip_message *);
 void	 link_write(struct sip_link *, const char *p, size_t n);

@@ -169,10 +169,10 @@ hop_link(struct sip_hop *h)
 {
 	struct sip_link *l;
 
-	if (h->state == HOP_UP && h->link != NULL && !h->link->closing)
+	if (h->state == HOP_UP && h->link != NULL && link_takes(h->link))
 		return h->link;
 	if (h->alias != 0) {
-		if ((l = sip_relay_link(h->relay, h->alias)) != NULL && l->open && !l->closing)
+		if ((l = sip_relay_link(h->relay, h->alias)) != NULL && link_takes(l))
 			return l;
 		h->alias = 0;
 	}
@@ -321,7 +321,12 @@ sip_hop_try(struct sip_hop *h)
 int
 hop_submit(struct sip_hop *h, struct sip_tx *t, bool even_if_down)
 {
-	struct sip_link *l = hop_link(h);
+	struct sip_link *l;
+
+	/* its peer has ended, of which we are about to be told: the next one is called now */
+	if (h->state == HOP_UP && h->link != NULL && !link_takes(h->link))
+		hop_link_closing(h, h->link, POLICY_REASON_ALLOWED);
+	l = hop_link(h);
 	uint64_t now = net_loop_now(h->relay->worker->loop);
 
 	h->used_at = now;

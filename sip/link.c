@@ -326,6 +326,12 @@ received(struct net_stream *s, const char *p, size_t n)
 
 /* ---- bytes out ---- */
 
+bool
+link_takes(const struct sip_link *l)
+{
+	return l->open && !l->closing && net_stream_is_open(l->stream);
+}
+
 void
 link_write(struct sip_link *l, const char *p, size_t n)
 {

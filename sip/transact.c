@@ -718,7 +718,7 @@ tx_forward(struct sip_relay *r, struct sip_link *from, struct sip_message *m, co
 				tx_mail(t, plan->link);
 				return;
 			}
-		} else if ((direct = sip_relay_link(r, plan->link)) != NULL && direct->open && !direct->closing) {
+		} else if ((direct = sip_relay_link(r, plan->link)) != NULL && link_takes(direct)) {
 			tx_send(t, direct);
 			return;
 		}
