@@ -321,15 +321,14 @@ sip_hop_try(struct sip_hop *h)
 int
 hop_submit(struct sip_hop *h, struct sip_tx *t, bool even_if_down)
 {
+	uint64_t now = net_loop_now(h->relay->worker->loop);
 	struct sip_link *l;
 
+	h->used_at = now;
 	/* its peer has ended, of which we are about to be told: the next one is called now */
 	if (h->state == HOP_UP && h->link != NULL && !link_takes(h->link))
 		hop_link_closing(h, h->link, POLICY_REASON_ALLOWED);
 	l = hop_link(h);
-	uint64_t now = net_loop_now(h->relay->worker->loop);
-
-	h->used_at = now;
 	if (l != NULL) {
 		tx_send(t, l);
 		return SP_OK;

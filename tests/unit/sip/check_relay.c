@@ -123,6 +123,28 @@ START_TEST(an_inbound_connection_that_proves_the_name_is_used)
 }
 END_TEST
 
+/* The end and the next request come in one batch of events: the server is called, and nothing is lost on what is no more. */
+START_TEST(an_inbound_connection_that_has_just_ended_is_not_used)
+{
+	struct peer *user, *server;
+
+	begin(1, 1);
+	user = user_dial(&st);
+	server = server_dial(&st, 0);
+	peer_send(user, request("MESSAGE", "z9hG4bK1", 1, "", ""));
+	peer_send(server, reply(peer_next(&st, server), "200 OK", ""));
+	ck_answer(user, 200);
+	ck_assert_uint_eq(sip_relay_counters(st.relay)->links_out, 0);
+	net_stream_close(server->s, POLICY_REASON_ALLOWED, NULL);
+	peer_send(user, request("MESSAGE", "z9hG4bK2", 2, "", ""));
+	server = at_server(0);
+	peer_send(server, reply(peer_next(&st, server), "200 OK", ""));
+	ck_answer(user, 200);
+	ck_assert_uint_eq(sip_relay_counters(st.relay)->links_out, 1);
+	end();
+}
+END_TEST
+
 START_TEST(the_owner_refuses_answers_or_drops)
 {
 	const char *back;
@@ -947,7 +969,8 @@ int
 main(void)
 {
 	const TTest *tests[] = { a_request_goes_and_its_response_comes_back, one_connection_serves_many,
-		an_inbound_connection_that_proves_the_name_is_used, the_owner_refuses_answers_or_drops,
+		an_inbound_connection_that_proves_the_name_is_used, an_inbound_connection_that_has_just_ended_is_not_used,
+		the_owner_refuses_answers_or_drops,
 		what_wants_no_answer_gets_none, no_answer_is_a_504, a_server_that_answers_pings_is_known_by_them, a_slow_server_that_speaks_keeps_its_connection,
 		who_does_not_listen_is_passed_over, when_nobody_listens_the_sender_hears_it,
 		the_certificate_must_prove_the_name, who_does_not_finish_a_handshake_is_passed_over,
