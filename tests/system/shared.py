@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 
-from sipnet import BUILD, PKI, RUN, TOP, Closed, Door, Edge, Silent, Tests, client_context, dial, request
+from sipnet import BUILD, PKI, RUN, TOP, Closed, Door, Edge, Resolver, Silent, Tests, client_context, dial, request
 
 NET = os.environ.get("LAB_NET", "127.66")
 REDIS, DNS, FAR, DIRECTOR = NET + ".50.1", NET + ".50.53", NET + ".50.2", NET + ".53.1"
@@ -99,28 +99,11 @@ class Redis:
         self.log.close()
 
 
-class NameServer(threading.Thread):
+def named(name, kind):
     """Every domain of .example has a server "sip" in it, at FAR."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind((DNS, 53))
-        self.start()
-
-    def run(self):
-        while True:
-            q, who = self.sock.recvfrom(2048)
-            end = q.index(b"\0", 12) + 5
-            name, kind = q[12:end - 4], q[end - 4:end - 2]
-            head, data = b"\xc0\x0c" + kind + b"\0\x01\0\0\0\x3c", b""
-            if kind == b"\0\x01":
-                data = socket.inet_aton(FAR)
-            elif kind == b"\0\x21":
-                domain = name[name.index(b"_tcp") + 4:] if b"_tcp" in name else name
-                data = struct.pack("!HHH", 0, 0, 5061) + b"\x03sip" + domain
-            answer = head + struct.pack("!H", len(data)) + data if data else b""
-            self.sock.sendto(q[:2] + struct.pack("!HHHHH", 0x8400, 1, 1 if answer else 0, 0, 0) + q[12:end] + answer, who)
+    if kind == 33:
+        return struct.pack("!HHH", 0, 0, 5061) + b"\x03sip" + (name[name.index(b"_tcp") + 4:] if b"_tcp" in name else name)
+    return socket.inet_aton(FAR) if kind == 1 else None
 
 
 class Inside(threading.Thread):
@@ -443,7 +426,7 @@ def lost_process(a, b):
 
 def main():
     prepare()
-    NameServer()
+    Resolver(DNS, named)
     Inside()
     redis = Redis()
     a = Node("a", PLAIN)

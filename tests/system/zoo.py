@@ -18,7 +18,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from sipnet import BUILD, PATIENCE, PKI, RUN, TOP, Closed, Conn, Edge, Silent, Tests, request
+from sipnet import BUILD, PATIENCE, PKI, RUN, TOP, Closed, Conn, Edge, Resolver, Silent, Tests, request
 
 NET = os.environ.get("LAB_NET", "127.69")
 OUT, PARTNER, SOURCE = NET + ".0.1", NET + ".0.2", NET + ".0.3"
@@ -408,29 +408,12 @@ limits = { connect = 5; };
        ", ".join(directors), DNS, extra)
 
 
-class Names(threading.Thread):
-    """A resolver for which every name is the partners' one address, and at.X in the hands of sip.X."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind((DNS, 53))
-        self.start()
-
-    def run(self):
-        while True:
-            q, who = self.sock.recvfrom(2048)
-            end = q.index(b"\0", 12) + 5
-            kind = struct.unpack("!H", q[end - 4:end - 2])[0]
-            hosted = q[12:end - 5].startswith(b"\x11_sipfederationtls\4_tcp\2at") and kind == 33
-            head = q[:2] + b"\x84\x00\x00\x01" + (b"\0\1" if kind == 1 or hosted else b"\0\0") + b"\0\0\0\0"
-            if hosted:
-                target = b"\3sip" + q[12 + 18 + 5 + 3:end - 4]
-                self.sock.sendto(head + q[12:end] + b"\xc0\x0c\0\x21\0\1\0\0\0\x3c" + struct.pack(
-                    "!HHHH", 6 + len(target), 0, 0, 5061) + target, who)
-                continue
-            answer = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + socket.inet_aton(PARTNER) if kind == 1 else b""
-            self.sock.sendto(head + q[12:end] + answer, who)
+def named(name, kind):
+    """Every name is the partners' one address, and at.X in the hands of sip.X."""
+    at = b"\x11_sipfederationtls\4_tcp\2at"
+    if kind == 33 and name.startswith(at):
+        return struct.pack("!HHH", 0, 0, 5061) + b"\3sip" + name[len(at):]
+    return socket.inet_aton(PARTNER) if kind == 1 else None
 
 
 # ---- far ends that would show anything ----
@@ -957,7 +940,7 @@ make_zoo()
 make("cert", "edge2", "--dns", "edge2.int.example.com")
 make("cert", "impostor-inside", "--dns", "pool.int.example.com")
 give_away()
-Names()
+Resolver(DNS, named)
 try:
     everywhere()
     explained()
