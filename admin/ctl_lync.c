@@ -17,20 +17,20 @@
 #include "common/mem.h"
 
 #define FILES_MAX	64
-#define GIVEN_MAX	1024
-
 /* What the command line and the policy in force say of our own. */
 struct own {
-	char	*domains[GIVEN_MAX], *servers[GIVEN_MAX];
+	char	**domains, **servers;
 	size_t	 ndomains, nservers;
 	bool	 domains_given, servers_given;
 };
 
 static void
-own_add(char **v, size_t *n, const char *s)
+own_add(char ***v, size_t *n, const char *s)
 {
-	if (*n < GIVEN_MAX)
-		v[(*n)++] = xstrdup(s);
+	/* room doubles: a power of two, or none, is full */
+	if ((*n & (*n - 1)) == 0)
+		*v = xreallocarray(*v, *n == 0 ? 1 : *n * 2, sizeof(**v));
+	(*v)[(*n)++] = xstrdup(s);
 }
 
 static void
@@ -40,6 +40,8 @@ own_fini(struct own *own)
 		free(own->domains[--own->ndomains]);
 	while (own->nservers > 0)
 		free(own->servers[--own->nservers]);
+	free(own->domains);
+	free(own->servers);
 }
 
 static void
@@ -52,9 +54,9 @@ from_policy(void *arg, const char *list, const char *group, const char *option, 
 	if (list != NULL)
 		return;
 	if (strcmp(option, "internal_servers") == 0 && !own->servers_given)
-		own_add(own->servers, &own->nservers, value);
+		own_add(&own->servers, &own->nservers, value);
 	if (strcmp(option, "internal_domains") == 0 && !own->domains_given)
-		own_add(own->domains, &own->ndomains, value);
+		own_add(&own->domains, &own->ndomains, value);
 }
 
 static bool
@@ -169,7 +171,7 @@ take_own(int *argc, char **argv, struct own *own)
 		if ((c != '=' && c != '\0') || (c == '\0' && i + 1 == *argc))
 			return ctl_misused(c == '\0' ? "import-lync: a NAME is missing after" : "import-lync: there is no option", argv[i]);
 		value = c == '=' ? argv[i] + sizeof(domain) : argv[++i];
-		own_add(is_domain ? own->domains : own->servers, is_domain ? &own->ndomains : &own->nservers, value);
+		own_add(is_domain ? &own->domains : &own->servers, is_domain ? &own->ndomains : &own->nservers, value);
 	}
 	*argc = to;
 	argv[to] = NULL;

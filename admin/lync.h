@@ -24,6 +24,7 @@ struct portable;	/* admin/portable.h */
 #define LYNC_FILE_MAX		(32u << 20)	/* bytes of a file */
 #define LYNC_OBJECTS_MAX	100000		/* of all files together */
 #define LYNC_PROPERTIES_MAX	256		/* of an object; columns */
+#define LYNC_NAME_MAX		255		/* bytes of a property's or a type's name */
 #define LYNC_VALUE_MAX		65536		/* bytes of a value */
 #define LYNC_DEPTH_MAX		64		/* elements in one another */
 

@@ -91,14 +91,14 @@ lync_add(struct lync_objects *all, struct span type, int line)
 	/* room doubles: a power of two, or none, is full */
 	if ((all->n & (all->n - 1)) == 0)
 		all->v = xreallocarray(all->v, all->n == 0 ? 1 : all->n * 2, sizeof(*all->v));
-	all->v[all->n] = (struct lync_object){ .kind = lync_kind_of(type), .type = xmemdup(type.p, type.n), .line = line };
+	all->v[all->n] = (struct lync_object){ .kind = lync_kind_of(type), .type = xmemdup(type.p, type.n < LYNC_NAME_MAX ? type.n : LYNC_NAME_MAX), .line = line };
 	return &all->v[all->n++];
 }
 
 bool
 lync_add_property(struct lync_object *o, struct span name, struct span value)
 {
-	if (o->n >= LYNC_PROPERTIES_MAX)
+	if (o->n >= LYNC_PROPERTIES_MAX || name.n > LYNC_NAME_MAX)
 		return false;
 	if ((o->n & (o->n - 1)) == 0)
 		o->v = xreallocarray(o->v, o->n == 0 ? 1 : o->n * 2, sizeof(*o->v));

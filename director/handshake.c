@@ -36,6 +36,9 @@ handshakes_new(uint32_t n, const struct ntlm_target *target)
 
 	h->target = *target;
 	h->n = n;
+	/* a context of the authd before us, which clients may still come with, is none of ours */
+	mem_random(&h->last, sizeof(h->last));
+	h->last >>= 1;
 	return h;
 }
 

@@ -341,7 +341,7 @@ plan_targets(struct passage *p, const struct home_decision *d, struct sip_plan *
 			plan->link = p->routed.flow.link;
 		p->unresolved = targets_add(w, SERVER_EDGE, (size_t)d->index, choice_of(p), plan);
 		/* in a dialog with another organisation any node of the array will do; a user's connection only one has */
-		for (size_t i = 0; w->config->edge_array && i < w->config->edges.n; i++)
+		for (size_t i = 0; w->config->edge_array && p->unresolved == NULL && i < w->config->edges.n; i++)
 			if (i != (size_t)d->index)
 				(void)targets_add(w, SERVER_EDGE, i, choice_of(p), plan);
 		break;
@@ -508,7 +508,8 @@ within_rate(struct passage *p)
 	char extra[40];
 	unsigned wait;
 
-	if (p->facts.proof != HOME_PROOF_OK || (p->asked != NULL && p->asked->spent))
+	/* an ACK cannot be answered, and ends what was let in */
+	if (p->facts.proof != HOME_PROOF_OK || p->m->method_id == POLICY_METHOD_ACK || (p->asked != NULL && p->asked->spent))
 		return true;
 	p->spent = true;
 	if (crowd_takes(p->w, p->principal.aor, urgent, &wait))

@@ -467,8 +467,9 @@ check_shared(const struct edge_config *c, struct conf_errors *errs)
 		conf_error(errs, c->file, line, "shared: certificate and key are given together or not at all");
 	if (s->user != NULL && s->password == NULL)
 		conf_error(errs, c->file, line, "shared.user: has no shared.password");
-	if (c->inner.name == NULL)
-		conf_error(errs, c->file, line, "shared.server: nodes are told apart by inner.name, and there is no inner door");
+	/* the short form would give all nodes the same */
+	if (c->inner.name == NULL || conf_line_of(errs, "inner.name") == 0)
+		conf_error(errs, c->file, line, "shared.server: nodes are told apart by inner.name, which is not given");
 	if (strlen(s->prefix) > 40)
 		conf_error(errs, c->file, conf_line_of(errs, "shared.prefix"), "shared.prefix: at most 40 bytes");
 }

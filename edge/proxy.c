@@ -803,11 +803,12 @@ from_inside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 	struct policy_decision d;
 
 	sip_forward_take_routes(m, w->signer, w->faces, names_of_ours(w), &routed);
-	if ((node = node_of(w, &routed)) != NULL) {
+	facts_of(w, l, &f);
+	/* who is not internal has nothing passed on in our name; policy refuses it below */
+	if ((node = node_of(w, &routed)) != NULL && policy_class_of_peer(w->rules, &f.facts) == POLICY_CLASS_INTERNAL) {
 		pass_to_node(w, l, m, node);
 		return;
 	}
-	facts_of(w, l, &f);
 	sip_facts_of_message(&f, m, &routed);
 	f.facts.flow = flow_state(w, &routed);
 	if (!decide(w, l, m, &f.facts, &answer, &d))

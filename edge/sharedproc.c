@@ -142,29 +142,36 @@ is_up(struct state *s)
 	return false;
 }
 
+/* Redis said no: this node is on its own, and tries again in a while. */
+static void
+refused(struct state *s, const struct redis_reply *reply)
+{
+	char text[128];
+	size_t k = 0;
+
+	/* it goes to the log as text of ours: so only what surely is such */
+	for (struct span t = redis_text(reply); k < t.n && k + 1 < sizeof(text) && t.p[k] >= ' ' && t.p[k] < 0x7f && t.p[k] != '"'; k++)
+		text[k] = t.p[k];
+	text[k] = '\0';
+	redis_down(s->redis);
+	s->tried_at = clock_ms();
+	say_status(s, SHARED_ALONE, STATS_SHARED_REFUSED, 0, text);
+}
+
 /* Ask; an error that Redis answers with is no answer. NULL: Redis is not to be had, which is said. */
 static struct redis_reply *
 ask(struct state *s, size_t n, const struct span *words)
 {
 	struct redis_reply *reply;
 	int err = redis_ask(s->redis, n, words, &reply);
-	char text[128];
 
 	if (err != SP_OK) {
 		lost(s, err, NULL);
 		return NULL;
 	}
 	if (redis_is_error(reply)) {
-		/* it goes to the log as text of ours: so only what surely is such */
-		size_t k = 0;
-
-		for (struct span t = redis_text(reply); k < t.n && k + 1 < sizeof(text) && t.p[k] >= ' ' && t.p[k] < 0x7f && t.p[k] != '"'; k++)
-			text[k] = t.p[k];
-		text[k] = '\0';
+		refused(s, reply);
 		redis_reply_free(reply);
-		redis_down(s->redis);
-		s->tried_at = clock_ms();
-		say_status(s, SHARED_ALONE, STATS_SHARED_REFUSED, 0, text);
 		return NULL;
 	}
 	return reply;
@@ -285,7 +292,7 @@ claim(struct state *s, struct policy_change *c, struct span parent, struct span 
 	set[7] = strbuf_span_of(&sb);
 	if ((r[2] = ask(s, 1, multi)) == NULL || (r[3] = ask(s, 10, set)) == NULL || (r[4] = ask(s, 1, exec)) == NULL)
 		goto out;
-	v = redis_count(r[4]) == 1 ? SHARED_CLAIM_DONE : SHARED_CLAIM_LOST;
+	v = redis_count(r[4]) == 1 && !redis_is_error(redis_at(r[4], 0)) ? SHARED_CLAIM_DONE : SHARED_CLAIM_LOST;
 	if (v == SHARED_CLAIM_DONE)
 		*instead = *c;
  out:
@@ -381,6 +388,7 @@ take_spent(struct state *s, int fd)
 	struct edge_discovered_spent *p;
 	size_t n, count;
 	char *bytes = chan_file_read(fd, SHARED_PARTNERS_MAX * sizeof(*p), &n);
+	bool no = false;
 	int err = SP_OK, out;
 
 	if (bytes == NULL || n % sizeof(*p) != 0)
@@ -393,19 +401,25 @@ take_spent(struct state *s, int fd)
 	}
 	for (size_t i = 0; i < count && err == SP_OK; i++)
 		err = tell_one(s, &p[i]);
-	for (size_t i = 0; i < count && err == SP_OK; i++) {
+	for (size_t i = 0; i < count && err == SP_OK && !no; i++) {
 		struct redis_reply *r[3] = { NULL };
 
 		for (int k = 0; k < 3 && err == SP_OK; k++)
 			err = redis_receive(s->redis, &r[k]);
 		p[i].requests = p[i].addressees = p[i].suspicious = 0;
 		add_up(s, r[2], &p[i]);
-		for (int k = 0; k < 3; k++)
+		for (int k = 0; k < 3; k++) {
+			if (!no && r[k] != NULL && redis_is_error(r[k])) {
+				refused(s, r[k]);
+				no = true;
+			}
 			redis_reply_free(r[k]);
+		}
 	}
-	if (err != SP_OK) {
+	if (err != SP_OK)
 		lost(s, err, NULL);
-	} else if ((out = chan_file("others", span_of(bytes, n))) != -1) {
+	/* after a refusal it is not known what the others have spent */
+	else if (!no && (out = chan_file("others", span_of(bytes, n))) != -1) {
 		say(s, &f, out);
 		close(out);
 	}
