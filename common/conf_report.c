@@ -97,6 +97,10 @@ conf_error(struct conf_errors *errs, const char *file, int line, const char *fmt
 		vsnprintf(text + sb.len, sizeof(text) - sb.len, fmt, ap);
 		va_end(ap);
 	}
+	/* what it quotes may be of somebody's file, and is shown on somebody's terminal */
+	for (char *p = text; *p != '\0'; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
 	errs->v = xreallocarray(errs->v, errs->n + 1, sizeof(*errs->v));
 	e = &errs->v[errs->n++];
 	e->file = file != NULL ? xstrdup(file) : NULL;
