@@ -34,7 +34,8 @@
 #define HANDSHAKE_MAX	65536		/* bytes a peer may make us take before it is somebody */
 #define FLUSH_ROUNDS	4		/* wires full per stream and batch, so that no stream starves the rest */
 #define QUEUE_MIN	2048		/* first size of a queue */
-#define QUEUE_SPARE	16384		/* the largest that is kept for another */
+#define QUEUE_SPARES	64		/* of the first size that are kept for others, */
+#define QUEUE_LARGE	262144		/* and one of at most so much */
 
 /*
  * A peer that vanished without a word is found out by the kernel: what we sent is
@@ -139,8 +140,10 @@ struct net_streams {
 	struct net_stream *oldest, *youngest;	/* inbound, in the handshake */
 	unsigned	 nshaking, shaking_max;
 	uint64_t	 last_id;
-	char		*spare;		/* memory of a queue that became empty; NULL: none */
-	size_t		 spare_size;
+	char		*spare[QUEUE_SPARES];	/* memory of queues that became empty: QUEUE_MIN each, */
+	unsigned	 nspare;
+	char		*large;			/* and of one that was longer; NULL: none */
+	size_t		 large_size;
 	struct net_wire	 wire;
 	char		 in[NET_WIRE_IN];
 	char		 plain[NET_WIRE_PLAIN];
@@ -159,17 +162,51 @@ queue_len(const struct queue *q)
 	return q->end - q->at;
 }
 
-/* The memory of a small one is kept for the next that needs some: mostly within the same turn of the loop. */
+/* Memory of an empty queue is kept for the next that needs some: mostly within the same turn of the loop. */
+static void
+queue_memory_give(struct net_streams *home, char *p, size_t size)
+{
+	if (size == QUEUE_MIN && home->nspare < QUEUE_SPARES)
+		home->spare[home->nspare++] = p;
+	else if (size > home->large_size && size <= QUEUE_LARGE) {
+		free(home->large);
+		home->large = p;
+		home->large_size = size;
+	} else
+		free(p);
+}
+
 static void
 queue_free(struct net_streams *home, struct queue *q)
 {
-	if (q->size > home->spare_size && q->size <= QUEUE_SPARE) {
-		free(home->spare);
-		home->spare = q->p;
-		home->spare_size = q->size;
-	} else
-		free(q->p);
+	if (q->p != NULL)
+		queue_memory_give(home, q->p, q->size);
 	memset(q, 0, sizeof(*q));
+}
+
+/* Memory of at least that size; what stands in the queue stays. */
+static void
+queue_grow(struct net_streams *home, struct queue *q, size_t size)
+{
+	char *old = q->p;
+	size_t old_size = q->size;
+
+	if (old == NULL && size == QUEUE_MIN && home->nspare > 0) {
+		q->p = home->spare[--home->nspare];
+		q->size = size;
+	} else if (size > QUEUE_MIN && home->large_size >= size) {
+		q->p = home->large;
+		q->size = home->large_size;
+		home->large = NULL;
+		home->large_size = 0;
+		if (old != NULL) {
+			memcpy(q->p, old, q->end);
+			queue_memory_give(home, old, old_size);
+		}
+	} else {
+		q->p = xrealloc(old, size);
+		q->size = size;
+	}
 }
 
 /* Room for n bytes at the end. Bounded by what queue_max lets in. */
@@ -187,19 +224,9 @@ queue_reserve(struct net_streams *home, struct queue *q, size_t n)
 	if (q->size - q->end < n) {
 		size_t size = q->size != 0 ? q->size : QUEUE_MIN;
 
-		if (q->p == NULL) {
-			q->p = home->spare;
-			q->size = home->spare_size;
-			if (q->p != NULL)
-				size = q->size;
-			home->spare = NULL;
-			home->spare_size = 0;
-		}
 		while (size - q->end < n)
 			size *= 2;
-		if (size != q->size)
-			q->p = xrealloc(q->p, size);
-		q->size = size;
+		queue_grow(home, q, size);
 	}
 	return q->p + q->end;
 }
@@ -234,8 +261,9 @@ net_streams_new(struct net_loop *loop)
 	home->oldest = home->youngest = NULL;
 	home->nshaking = home->shaking_max = 0;
 	home->last_id = 0;
-	home->spare = NULL;
-	home->spare_size = 0;
+	home->nspare = 0;
+	home->large = NULL;
+	home->large_size = 0;
 	home->wire.in = NULL;
 	home->wire.nin = home->wire.nout = 0;
 	return home;
@@ -247,8 +275,10 @@ net_streams_free(struct net_streams *home)
 	if (home == NULL)
 		return;
 	assert(home->count == 0);
-	if (home->spare != NULL)
-		mem_wipe_free(home->spare, home->spare_size);
+	while (home->nspare > 0)
+		mem_wipe_free(home->spare[--home->nspare], QUEUE_MIN);
+	if (home->large != NULL)
+		mem_wipe_free(home->large, home->large_size);
 	mem_wipe_free(home, sizeof(*home));	/* it carried everybody's words */
 }
 
