@@ -48,23 +48,56 @@ const unsigned char sip_chars_param[16] = {
 
 #ifdef SIP_CHARS_BY_16
 /*
- * Sixteen characters a look: the low half of each picks a row of the table, the high half a bit of it,
- * and both together are nonzero for what belongs to the class.
+ * Which of sixteen characters are not of that class: the low half of each picks a row of the table, the high half a bit of
+ * it, and both together are nonzero for what belongs to the class.
  */
+__attribute__((target("ssse3"))) static inline unsigned
+others(__m128i v, __m128i rows)
+{
+	const __m128i bits = _mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0);
+	const __m128i half = _mm_set1_epi8(0x0f), zero = _mm_setzero_si128();
+	__m128i row = _mm_shuffle_epi8(rows, _mm_and_si128(v, half));
+	__m128i bit = _mm_shuffle_epi8(bits, _mm_and_si128(_mm_srli_epi16(v, 4), half));
+
+	return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_and_si128(row, bit), zero));
+}
+
+/* Of 4 to 15: the first and the last of them, which overlap, side by side. */
+__attribute__((target("ssse3"))) static inline size_t
+skip_few(const char *p, size_t n, __m128i rows)
+{
+	size_t half = n >= 8 ? 8 : 4;
+	unsigned out, all = half == 8 ? 0xff : 0xf;
+	__m128i first, last;
+
+	if (half == 8) {
+		first = _mm_loadl_epi64((const __m128i *)(const void *)p);
+		last = _mm_loadl_epi64((const __m128i *)(const void *)(p + n - 8));
+	} else {
+		int32_t a, b;
+
+		memcpy(&a, p, sizeof(a));
+		memcpy(&b, p + n - sizeof(b), sizeof(b));
+		first = _mm_cvtsi32_si128(a);
+		last = _mm_cvtsi32_si128(b);
+	}
+	out = others(_mm_unpacklo_epi64(first, last), rows);
+	if ((out & all) != 0)
+		return (unsigned)__builtin_ctz(out);
+	out = out >> 8 & all;
+	return out != 0 ? n - half + (unsigned)__builtin_ctz(out) : n;
+}
+
 __attribute__((target("ssse3"))) size_t
 sip_chars_skip(const char *p, size_t n, const unsigned char class[16])
 {
 	const __m128i rows = _mm_loadu_si128((const __m128i *)(const void *)class);
-	const __m128i bits = _mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0);
-	const __m128i half = _mm_set1_epi8(0x0f), zero = _mm_setzero_si128();
-	size_t at = 0;
 
-	for (;;) {
+	if (n < 16)
+		return skip_few(p, n, rows);
+	for (size_t at = 0; ; ) {
 		size_t from = n - at >= 16 ? at : n - 16;	/* the last look is at some characters again */
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + from));
-		__m128i row = _mm_shuffle_epi8(rows, _mm_and_si128(v, half));
-		__m128i bit = _mm_shuffle_epi8(bits, _mm_and_si128(_mm_srli_epi16(v, 4), half));
-		unsigned out = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_and_si128(row, bit), zero));
+		unsigned out = others(_mm_loadu_si128((const __m128i *)(const void *)(p + from)), rows);
 
 		if (out != 0)
 			return from + (unsigned)__builtin_ctz(out);
@@ -96,6 +129,75 @@ skip_to_control(const char *p, size_t at, size_t n)
 			return at + (unsigned)__builtin_ctz(found);
 	}
 	return at;
+}
+
+/* Which of 32 characters are controls, commas, and such that a mark in disguise may stand behind. */
+struct kinds {
+	uint32_t	control, comma, breaks;
+};
+
+__attribute__((target("avx2"))) static inline struct kinds
+kinds_at(const char *p)
+{
+	const __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)p);
+	__m256i low = _mm256_cmpeq_epi8(_mm256_min_epu8(v, _mm256_set1_epi8(0x1f)), v);
+	__m256i marks = _mm256_or_si256(_mm256_cmpeq_epi8(v, _mm256_set1_epi8('?')), _mm256_cmpeq_epi8(v, _mm256_set1_epi8('&')));
+	__m256i escapes = _mm256_or_si256(_mm256_cmpeq_epi8(v, _mm256_set1_epi8('%')), _mm256_cmpeq_epi8(v, _mm256_set1_epi8('\\')));
+
+	low = _mm256_andnot_si256(_mm256_cmpeq_epi8(v, _mm256_set1_epi8('\t')), low);
+	return (struct kinds){
+		.control = (uint32_t)_mm256_movemask_epi8(_mm256_or_si256(low, _mm256_cmpeq_epi8(v, _mm256_set1_epi8(0x7f)))),
+		.comma = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(v, _mm256_set1_epi8(','))),
+		/* 8-bit text has the top bit itself */
+		.breaks = (uint32_t)_mm256_movemask_epi8(_mm256_or_si256(v, _mm256_or_si256(marks, escapes)))
+	};
+}
+
+/* n is at least 32. */
+__attribute__((target("avx2"))) static bool
+lines_in_blocks(const char *p, size_t n, struct sip_lines *lines)
+{
+	uint32_t breaks = 0, comma = 0;	/* of the line so far */
+	size_t next = SIZE_MAX;		/* where the line after the last one begins */
+	unsigned count = 0;
+
+	for (size_t at = 0; at < n; at += 32) {
+		/* the last look is at some characters again */
+		size_t from = n - at >= 32 ? at : n - 32;
+		struct kinds k = kinds_at(p + from);
+		uint32_t fresh = UINT32_MAX << (at - from);
+
+		k.control &= fresh;
+		k.comma &= fresh;
+		k.breaks &= fresh;
+		while (k.control != 0) {
+			unsigned bit = (unsigned)__builtin_ctz(k.control);
+			size_t i = from + bit;
+			uint32_t below = (UINT32_C(1) << bit) - 1;
+
+			k.control &= k.control - 1;
+			if (i + 1 == next)
+				continue;	/* the LF, seen with its CR */
+			if (p[i] != '\r' || n - i < 2 || p[i + 1] != '\n')
+				return false;
+			if (i == next) {
+				lines->n = count;
+				lines->head_n = i + 2;
+				lines->breaks = (breaks | (k.breaks & below)) != 0;
+				return true;
+			}
+			if (count == SIP_LINES_MAX)
+				return false;
+			lines->end[count] = (uint32_t)i;
+			lines->comma[count++] = (comma | (k.comma & below)) != 0;
+			comma = 0;
+			k.comma &= ~below;
+			next = i + 2;
+		}
+		comma |= k.comma;
+		breaks |= k.breaks;
+	}
+	return false;
 }
 
 __attribute__((target("avx2"))) static bool
@@ -145,6 +247,17 @@ sip_chars_find_control(const char *p, size_t from, size_t n)
 			return at;
 	}
 	return n;
+}
+
+bool
+sip_chars_lines(const char *p, size_t n, struct sip_lines *lines)
+{
+#ifdef SIP_CHARS_BY_16
+	if (n >= 32 && n <= UINT32_MAX && __builtin_cpu_supports("avx2"))
+		return lines_in_blocks(p, n, lines);
+#endif
+	(void)p, (void)n, (void)lines;
+	return false;
 }
 
 bool

@@ -32,7 +32,7 @@ sip_char_is(char c, unsigned classes)
 #define SIP_CHARS_BY_16
 /*
  * How many characters at the beginning are of that class, of n that are at least
- * sixteen. Needs SSSE3.
+ * four. Needs SSSE3.
  */
 size_t	sip_chars_skip(const char *p, size_t n, const unsigned char class[16]);
 #endif
@@ -72,7 +72,7 @@ sip_chars_run(struct span s, unsigned classes)
 #ifdef SIP_CHARS_BY_16
 	const unsigned char *class = sip_chars_class(classes);	/* a constant, where classes is one */
 
-	if (class != NULL && s.n >= 16 && __builtin_cpu_supports("ssse3"))
+	if (class != NULL && s.n >= 4 && __builtin_cpu_supports("ssse3"))
 		return sip_chars_skip(s.p, s.n, class);
 #endif
 
@@ -95,6 +95,21 @@ bool	sip_chars_has_break(struct span);
  * (HTAB is none), 8-bit text, '?' or '&'; escapes: '%' and '\\' as well. Or n.
  */
 size_t	sip_chars_find_break(struct span, size_t from, bool escapes);
+#define SIP_LINES_MAX	192
+
+/* Lines of a head, as one walk over it finds them. */
+struct sip_lines {
+	unsigned	 n;
+	uint32_t	 end[SIP_LINES_MAX];	/* where each ends: offset of its CR */
+	bool		 comma[SIP_LINES_MAX];	/* there is one in it */
+	size_t		 head_n;		/* with the blank line that ends it */
+	bool		 breaks;		/* sip_chars_has_break() of all of it */
+};
+/*
+ * The lines from p[0] on, up to and with the blank one. False, and nothing of use in *lines, when that is not there,
+ * something is wrong on the way, there are too many lines, or this machine cannot do it fast: then the slow way says which.
+ */
+bool	sip_chars_lines(const char *p, size_t n, struct sip_lines *lines);
 /* Offset of the first control character (HTAB is none) at or after `from`, or n. */
 size_t	sip_chars_find_control(const char *p, size_t from, size_t n);
 

@@ -145,7 +145,7 @@ check_number(const struct sip_message *m)
 			if (k >= 0)
 				seen[k] = true;
 		} else if (bounds[id].values != 0)
-			while (values[id] <= values_max && sip_list_next(&rest, &value))
+			while (values[id] <= values_max && sip_header_next(m, (int)i, &rest, &value))
 				values[id]++;
 		if (bounds[id].headers == 1 && headers[id] > 1)
 			return SIP_CHECK_REPEATED;
@@ -177,7 +177,7 @@ check_vias(struct sip_message *m)
 	for (int i = m->first[SIP_H_VIA]; i >= 0; i = sip_message_next(m, SIP_H_VIA, i)) {
 		struct span rest = sip_header_value(m, i), value;
 
-		while (sip_list_next(&rest, &value)) {
+		while (sip_header_next(m, i, &rest, &value)) {
 			struct sip_via other, *via = n > 0 && n <= SIP_VIAS_KEPT ? &m->vias_below[n - 1] : &other;
 
 			if (n > 0 && sip_via_parse(via, value) != SP_OK)
@@ -249,7 +249,7 @@ check_routes(const struct sip_message *m, enum sip_header_id id, enum sip_check 
 	for (int i = m->first[id]; i >= 0; i = sip_message_next(m, id, i)) {
 		struct span rest = sip_header_value(m, i), value;
 
-		while (sip_list_next(&rest, &value)) {
+		while (sip_header_next(m, i, &rest, &value)) {
 			struct sip_addr a;
 
 			if (sip_addr_parse(&a, value) != SP_OK)
@@ -272,7 +272,7 @@ check_contacts(struct sip_message *m)
 		if (span_is(rest, "*") && m->is_request && m->method_id == POLICY_METHOD_REGISTER &&
 		    sip_message_next(m, SIP_H_CONTACT, -1) == i && sip_message_next(m, SIP_H_CONTACT, i) < 0)
 			continue;
-		while (sip_list_next(&rest, &value)) {
+		while (sip_header_next(m, i, &rest, &value)) {
 			struct sip_addr other, *a = span_is_empty(m->contact.whole) ? &m->contact : &other;
 
 			if (sip_addr_parse(a, value) != SP_OK) {

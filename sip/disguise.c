@@ -466,7 +466,7 @@ enum sip_check
 sip_disguise_check(const struct sip_message *m)
 {
 	struct span head = span_of(m->bytes, m->head_n);
-	bool any = sip_chars_has_break(head);
+	bool any = !m->no_breaks && sip_chars_has_break(head);
 	enum sip_check why;
 
 	if (any && has_odd_break(head))

@@ -90,7 +90,7 @@ supports_path(const struct sip_message *m)
 	for (int i = sip_message_next(m, SIP_H_SUPPORTED, -1); i >= 0; i = sip_message_next(m, SIP_H_SUPPORTED, i)) {
 		struct span rest = sip_header_value(m, i), tag;
 
-		while (sip_list_next(&rest, &tag))
+		while (sip_header_next(m, i, &rest, &tag))
 			if (span_iis(tag, "path"))
 				return true;
 	}
@@ -133,7 +133,7 @@ sip_forward_take_routes(struct sip_message *m, struct sip_flow_signer *signer, c
 		struct span value = sip_header_value(m, i), rest = value, one;
 		const char *keep = NULL;	/* what is left of this header begins here */
 
-		while (sip_list_next(&rest, &one)) {
+		while (sip_header_next(m, i, &rest, &one)) {
 			const struct sip_face *face = NULL;
 			struct sip_addr addr;
 			struct sip_flow flow;

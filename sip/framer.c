@@ -61,6 +61,24 @@ line_length(const char *p, size_t at, size_t end)
 	return cr != NULL ? (size_t)(cr - p) - at : end - at;
 }
 
+/* Lines one after the other: as sip_chars_lines() found them, or each looked for. */
+struct reader {
+	const struct sip_lines	*lines;		/* NULL: not known */
+	unsigned		 next;
+};
+
+/* line_length() of the next line. *comma: there may be one in it. */
+static size_t
+read_line(struct reader *r, const char *p, size_t at, size_t end, bool *comma)
+{
+	if (r->lines == NULL) {
+		*comma = true;
+		return line_length(p, at, end);
+	}
+	*comma |= r->lines->comma[r->next];
+	return r->lines->end[r->next++] - at;
+}
+
 static bool
 is_visible_ascii(struct span s)
 {
@@ -143,13 +161,17 @@ header_max(const struct sip_message *m, const struct sip_frame_limits *lim, stru
 	return lim->header;
 }
 
-/* One header from `at`, whose first line is n bytes long; folded lines are taken in. */
-static enum sip_check
-index_header(struct sip_message *m, const struct sip_frame_limits *lim, size_t at, size_t n, size_t end, size_t *next)
+/*
+ * One header from *at, whose first line is n bytes long; folded lines are taken in, and *at is moved behind. comma: there
+ * may be one in the first line.
+ */
+__attribute__((always_inline)) static inline enum sip_check
+index_header(struct sip_message *m, const struct sip_frame_limits *lim, struct reader *r, size_t *where, size_t n, size_t end,
+    bool comma)
 {
 	const char *p = m->bytes;
 	struct sip_header *h = &m->headers[m->nheaders];
-	size_t name, stop = at + n, value;
+	size_t at = *where, name, stop = at + n, value;
 	bool folded = false;
 
 	name = sip_chars_run(span_of(p + at, n), SIP_CHAR_TOKEN);
@@ -168,7 +190,7 @@ index_header(struct sip_message *m, const struct sip_frame_limits *lim, size_t a
 		/* each costs what a header does */
 		if (++m->folds > SIP_FOLDS_MAX)
 			return SIP_CHECK_TOO_MANY_HEADERS;
-		stop = from + line_length(p, from, end);
+		stop = from + read_line(r, p, from, end, &comma);
 		/* To a careless reader a line of white space ends the headers. */
 		if (span_is_empty(span_trim(span_of(p + from, stop - from))))
 			return SIP_CHECK_BLANK_FOLD;
@@ -176,7 +198,7 @@ index_header(struct sip_message *m, const struct sip_frame_limits *lim, size_t a
 	if (stop + 2 - at > lim->header && stop + 2 - at > header_max(m, lim, span_of(p + at, name)))
 		return SIP_CHECK_HEADER_TOO_LONG;
 	if (stop == end) {	/* a folded line is cut off, and the header with it */
-		*next = end;
+		*where = end;
 		return SIP_CHECK_OK;
 	}
 	if (m->nheaders == lim->headers || m->nheaders == SIP_HEADERS_MAX)
@@ -195,6 +217,7 @@ index_header(struct sip_message *m, const struct sip_frame_limits *lim, size_t a
 	h->value_n = (uint32_t)v.n;
 	h->name_n = (uint16_t)name;
 	h->folded = folded;
+	h->comma = comma;
 	h->id = (uint8_t)sip_header_id_of(span_of(p + at, name));
 	/* The dearest of all to read, since most depends on them; nobody's name and address are so long. */
 	if ((h->id == SIP_H_FROM || h->id == SIP_H_TO) && v.n > SIP_ADDRESS_MAX)
@@ -204,7 +227,7 @@ index_header(struct sip_message *m, const struct sip_frame_limits *lim, size_t a
 	else
 		m->several |= UINT64_C(1) << h->id;
 	m->nheaders++;
-	*next = stop + 2;
+	*where = stop + 2;
 	return SIP_CHECK_OK;
 }
 
@@ -221,13 +244,17 @@ is_too_long(const struct sip_message *m, const struct sip_frame_limits *lim, str
  * same, for an answer needs them; a header that is wrong ends the index.
  */
 static enum sip_check
-index_head(struct sip_message *m, const struct sip_frame_limits *lim, const char *p, size_t end)
+index_head(struct sip_message *m, const struct sip_frame_limits *lim, const char *p, size_t end,
+    const struct sip_lines *lines)
 {
-	size_t n = line_length(p, 0, end), at;
+	struct reader r = { lines, 0 };
+	bool comma = false;
+	size_t n = read_line(&r, p, 0, end, &comma), at;
 	enum sip_check start;
 
 	sip_message_reset(m);
 	m->bytes = p;
+	m->no_breaks = lines != NULL && !lines->breaks;
 	if (n > lim->start_line)
 		start = SIP_CHECK_START_LINE_TOO_LONG;
 	else if (n == end)
@@ -242,11 +269,12 @@ index_head(struct sip_message *m, const struct sip_frame_limits *lim, const char
 	for (at = n + 2; at < end && p[at] != '\r'; ) {
 		enum sip_check why;
 
-		n = line_length(p, at, end);
+		comma = false;
+		n = read_line(&r, p, at, end, &comma);
 		if (at + n == end)	/* cut off */
 			return start != SIP_CHECK_OK ? start : is_too_long(m, lim, span_of(p + at, n)) ?
 			    SIP_CHECK_HEADER_TOO_LONG : SIP_CHECK_OK;
-		why = index_header(m, lim, at, n, end, &at);
+		why = index_header(m, lim, &r, &at, n, end, comma);
 		if (why != SIP_CHECK_OK)
 			return start != SIP_CHECK_OK ? start : why;
 	}
@@ -340,8 +368,9 @@ salvage(struct sip_message *m, const struct sip_frame_limits *lim, const char *p
 			    !(c == '\n' && p[i - 1] == '\r')) || c == 0x7f)
 				n = 0;
 		}
-		if (n != 0 && is_copied(span_of(p + at, sip_chars_run(span_of(p + at, n), SIP_CHAR_TOKEN))))
-			(void)index_header(m, lim, at, n, end, &next);
+		if (n != 0 && is_copied(span_of(p + at, sip_chars_run(span_of(p + at, n), SIP_CHAR_TOKEN))) &&
+		    index_header(m, lim, &(struct reader){ 0 }, &at, n, end, true) == SIP_CHECK_OK)
+			next = at;
 	}
 }
 
@@ -358,7 +387,7 @@ bad_head(struct sip_framer *f, const struct sip_frame_limits *lim, const char *p
 	}
 	if (blank != NULL)
 		reach = (size_t)(blank + 4 - p);
-	(void)index_head(msg, lim, p, span_find(span_of(p, reach), '\r') + 2);
+	(void)index_head(msg, lim, p, span_find(span_of(p, reach), '\r') + 2, NULL);
 	msg->head_n = reach;
 	salvage(msg, lim, p, reach);
 	return SIP_FRAME_BAD;
@@ -374,6 +403,8 @@ sip_framer_next(struct sip_framer *f, const struct sip_frame_limits *lim, const 
 	*used = 0;
 	if (f->head_n == 0) {
 		size_t reach = n < lim->head ? n : lim->head;
+		const struct sip_lines *lines = NULL;
+		struct sip_lines found;
 		enum scan scan;
 
 		if (n == 0)
@@ -382,11 +413,17 @@ sip_framer_next(struct sip_framer *f, const struct sip_frame_limits *lim, const 
 			return bad_head(f, lim, p, n, msg);
 		if (p[0] == '\r' && (n < 2 || p[1] == '\n'))
 			return blank_lines(f, p, n, used);
-		scan = scan_head(p, reach, &f->scanned, &why);
+		/* mostly all of it is there at once */
+		if (f->scanned == 0 && sip_chars_lines(p, reach, &found)) {
+			lines = &found;
+			f->scanned = found.head_n;
+			scan = SCAN_END;
+		} else
+			scan = scan_head(p, reach, &f->scanned, &why);
 		if (scan == SCAN_MORE && reach < lim->head)
 			return SIP_FRAME_MORE;
 		if (scan != SCAN_END) {
-			enum sip_check before = index_head(msg, lim, p, f->scanned);
+			enum sip_check before = index_head(msg, lim, p, f->scanned, NULL);
 
 			msg->head_n = f->scanned;
 			if (scan == SCAN_MORE)
@@ -398,7 +435,7 @@ sip_framer_next(struct sip_framer *f, const struct sip_frame_limits *lim, const 
 
 		uint64_t length = 0;
 
-		why = index_head(msg, lim, p, f->scanned);
+		why = index_head(msg, lim, p, f->scanned, lines);
 		msg->head_n = f->scanned;
 		if (why == SIP_CHECK_OK)
 			why = content_length(msg, &length);
@@ -417,7 +454,7 @@ sip_framer_next(struct sip_framer *f, const struct sip_frame_limits *lim, const 
 		return SIP_FRAME_MORE;
 	if (!indexed) {
 		/* The head came earlier than the body; the caller's message may have been used for another since. */
-		why = index_head(msg, lim, p, f->head_n);
+		why = index_head(msg, lim, p, f->head_n, NULL);
 		if (why != SIP_CHECK_OK)
 			return bad(f, why);
 		msg->head_n = f->head_n;

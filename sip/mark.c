@@ -397,7 +397,7 @@ has_one_via(const struct sip_message *m)
 	int i = m->first[SIP_H_VIA];
 	struct span rest = sip_header_value(m, i), value;
 
-	return sip_message_next(m, SIP_H_VIA, i) < 0 && sip_list_next(&rest, &value) && !sip_list_next(&rest, &value);
+	return sip_message_next(m, SIP_H_VIA, i) < 0 && sip_header_next(m, i, &rest, &value) && !sip_header_next(m, i, &rest, &value);
 }
 
 enum sip_check
@@ -412,7 +412,7 @@ sip_mark_first_hop(struct sip_message *m, const struct net_addr *from, uint64_t 
 	for (int i = m->first[SIP_H_CONTACT]; i >= 0; i = sip_message_next(m, SIP_H_CONTACT, i)) {
 		struct span rest = sip_header_value(m, i), value;
 
-		while (sip_list_next(&rest, &value)) {
+		while (sip_header_next(m, i, &rest, &value)) {
 			const struct sip_addr *a = sip_message_contact(m, value);
 			struct span params, name, proxy, piece;
 			bool asks = false;

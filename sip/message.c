@@ -151,6 +151,7 @@ sip_message_reset(struct sip_message *m)
 	m->nheaders = 0;
 	m->several = 0;
 	m->folds = 0;
+	m->no_breaks = false;
 	memset(m->first, 0xff, sizeof(m->first));
 	m->parsed = false;
 	m->method_id = POLICY_METHOD_OTHER;
@@ -245,7 +246,7 @@ sip_message_parse(struct sip_message *m)
 		return SIP_CHECK_NO_CSEQ;
 	if (m->is_request && sip_uri_parse(&m->ruri, m->uri) != SP_OK)
 		return why_not(m->uri, SIP_CHECK_REQUEST_URI);
-	if (!sip_list_next(&vias, &via) || sip_via_parse(&m->via, via) != SP_OK)
+	if (!sip_header_next(m, m->first[SIP_H_VIA], &vias, &via) || sip_via_parse(&m->via, via) != SP_OK)
 		return SIP_CHECK_VIA;
 	if (sip_addr_parse(&m->from, from) != SP_OK)
 		return why_not(from, SIP_CHECK_FROM);
@@ -422,14 +423,14 @@ sip_edit_drop_first(struct sip_message *m, enum sip_header_id id)
 
 		if (is_dropped(m, m->headers[i].line))
 			continue;
-		while (sip_list_next(&rest, &value)) {
+		while (sip_header_next(m, i, &rest, &value)) {
 			size_t at = offset_of(m, value);
 
 			if (is_dropped(m, at))
 				continue;	/* an earlier call took this one */
 			struct span next;
 
-			if (sip_list_next(&rest, &next))
+			if (sip_header_next(m, i, &rest, &next))
 				add_edit(m, at, offset_of(m, next) - at, 0);
 			else
 				sip_edit_drop_header(m, i);

@@ -56,6 +56,7 @@ struct sip_header {
 	uint16_t	name_n;
 	uint8_t		id;		/* enum sip_header_id */
 	bool		folded;		/* more than one line (RFC 3261 7.3.1) */
+	bool		comma;		/* there may be one in the value: it may be a list */
 };
 
 /* Internal to message.c; here only so that the struct has a size. */
@@ -81,6 +82,7 @@ struct sip_message {
 	struct sip_header	 headers[SIP_HEADERS_MAX];
 	int16_t			 first[SIP_NHEADER_IDS];  /* index of the first header of that id; -1: none */
 	unsigned		 folds;		/* lines that go on with the one above */
+	bool			 no_breaks;	/* sip_chars_has_break() of the head is known to be false */
 	uint64_t		 several;	/* bit i: more than one header of id i */
 	struct span		 body;
 
@@ -130,6 +132,16 @@ static inline struct span
 sip_header_name(const struct sip_message *m, int i)
 {
 	return span_of(m->bytes + m->headers[i].line, m->headers[i].name_n);
+}
+/* sip_list_next() for what began as the value of header i. */
+static inline bool
+sip_header_next(const struct sip_message *m, int i, struct span *rest, struct span *value)
+{
+	if (i < 0 || m->headers[i].comma || rest->p == NULL)
+		return sip_list_next(rest, value);
+	*value = *rest;
+	*rest = SPAN_NONE;
+	return true;
 }
 /* Value of the first header of that id; empty if none. */
 static inline struct span

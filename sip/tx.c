@@ -165,7 +165,7 @@ sip_tx_echo(const struct sip_message *m, unsigned skip, bool with_to)
 	for (int i = sip_message_next(m, SIP_H_VIA, -1); i >= 0; i = sip_message_next(m, SIP_H_VIA, i)) {
 		struct span rest = sip_header_value(m, i), one;
 
-		for (; sip_list_next(&rest, &one); n++) {
+		for (; sip_header_next(m, i, &rest, &one); n++) {
 			const struct sip_via *known = sip_message_via(m, n, one);
 			struct sip_via via;
 

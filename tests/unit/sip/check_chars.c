@@ -101,11 +101,104 @@ START_TEST(breaks_are_found)
 }
 END_TEST
 
+/* The same, a character at a time. */
+static bool
+lines_slowly(const char *p, size_t n, struct sip_lines *lines)
+{
+	size_t begin = 0;
+
+	lines->n = 0;
+	lines->breaks = false;
+	for (size_t i = 0; i < n; i++) {
+		bool control = ((unsigned char)p[i] < 0x20 && p[i] != '\t') || p[i] == 0x7f;
+
+		lines->breaks = lines->breaks || (p[i] != '\n' && sip_char_is(p[i], SIP_CHAR_BREAK));
+		if (!control)
+			continue;
+		if (p[i] != '\r' || i + 1 == n || p[i + 1] != '\n')
+			return false;
+		if (i != 0 && i == begin) {
+			lines->head_n = i + 2;
+			return true;
+		}
+		if (lines->n == SIP_LINES_MAX)
+			return false;
+		lines->end[lines->n] = (uint32_t)i;
+		lines->comma[lines->n++] = memchr(p + begin, ',', i - begin) != NULL;
+		begin = ++i + 1;
+	}
+	return false;
+}
+
+/* Texts of lines, with a comma here and a control there, of every length around the blocks that are looked at. */
+START_TEST(lines_are_found_as_one_by_one)
+{
+	static const char *const pieces[] = { "\r\n", "\r\n", ",", "x", "To: <sip:b@example>", "?", "\xc3", "\t", "v", "abcdefgh", "\r", "\n", "\x7f" };
+	unsigned found = 0;
+
+	srand(20261120);
+	for (unsigned round = 0; round < 60000; round++) {
+		struct sip_lines fast, slow;
+		char text[512], *p;
+		/* mostly nothing that is wrong */
+		unsigned kinds = round % 8 == 0 ? 13 : 10;
+		size_t n = 0, want = 32 + (unsigned)rand() % 300;
+
+		while (n < want) {
+			const char *piece = pieces[(unsigned)rand() % kinds];
+
+			memcpy(text + n, piece, strlen(piece));
+			n += strlen(piece);
+		}
+		p = exactly(n, ' ');
+		memcpy(p, text, n);
+		if (sip_chars_lines(p, n, &fast)) {
+			found++;
+			ck_assert(lines_slowly(p, n, &slow));
+			ck_assert_uint_eq(fast.n, slow.n);
+			ck_assert_uint_eq(fast.head_n, slow.head_n);
+			ck_assert(fast.breaks == slow.breaks);
+			for (unsigned i = 0; i < fast.n; i++)
+				ck_assert(fast.end[i] == slow.end[i] && fast.comma[i] == slow.comma[i]);
+#ifdef SIP_CHARS_BY_16
+		} else if (__builtin_cpu_supports("avx2")) {
+			ck_assert(!lines_slowly(p, n, &slow));
+#endif
+		}
+		free(p);
+	}
+#ifdef SIP_CHARS_BY_16
+	ck_assert(found > 10000 || !__builtin_cpu_supports("avx2"));
+#endif
+}
+END_TEST
+
+/* So many lines are found, and not one more. */
+START_TEST(lines_have_a_bound)
+{
+	for (unsigned n = SIP_LINES_MAX; n <= SIP_LINES_MAX + 1; n++) {
+		char *p = exactly(3 * n + 2, 'a');
+		struct sip_lines lines;
+		bool fast = false;
+
+#ifdef SIP_CHARS_BY_16
+		fast = __builtin_cpu_supports("avx2");
+#endif
+		for (unsigned i = 0; i < n; i++)
+			memcpy(p + 3 * i + 1, "\r\n", 2);
+		memcpy(p + 3 * n, "\r\n", 2);
+		ck_assert(sip_chars_lines(p, 3 * n + 2, &lines) == (fast && n == SIP_LINES_MAX));
+		free(p);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
 	const TTest *const tests[] = {
-		a_run_ends_where_the_table_says, the_first_end_counts, controls_are_found, breaks_are_found
+		a_run_ends_where_the_table_says, the_first_end_counts, controls_are_found, breaks_are_found,
+		lines_are_found_as_one_by_one, lines_have_a_bound
 	};
 
 	return unit_run("chars", tests, sizeof(tests) / sizeof(tests[0]));
