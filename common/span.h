@@ -58,9 +58,14 @@ span_ieq(struct span a, struct span b)
 {
 	if (a.n != b.n)
 		return false;
-	for (size_t i = 0; i < a.n; i++)
-		if (span_lower((unsigned char)a.p[i]) != span_lower((unsigned char)b.p[i]))
+	for (size_t i = 0; i < a.n; i++) {
+		unsigned differ = (unsigned char)a.p[i] ^ (unsigned char)b.p[i];
+		unsigned char letter = (unsigned char)a.p[i] | 0x20;
+
+		/* the two cases of a letter differ in this bit alone */
+		if (differ != 0 && (differ != 0x20 || letter < 'a' || letter > 'z'))
 			return false;
+	}
 	return true;
 }
 

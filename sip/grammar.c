@@ -650,12 +650,12 @@ int
 sip_cseq_parse(struct span text, uint32_t *number, struct span *method)
 {
 	struct span s = span_trim(text);
+	uint64_t v = 0;
 	size_t n = 0;
-	uint64_t v;
 
-	while (n < s.n && s.p[n] >= '0' && s.p[n] <= '9')
-		n++;
-	if (!span_uint(span_head(s, n), INT32_MAX, &v) || n == s.n || !is_space(s.p[n]))
+	for (; n < s.n && s.p[n] >= '0' && s.p[n] <= '9' && v <= INT32_MAX; n++)
+		v = v * 10 + (unsigned)(s.p[n] - '0');
+	if (n == 0 || n > 20 || v > INT32_MAX || n == s.n || !is_space(s.p[n]))
 		return SP_ESYNTAX;
 	s = skip_space(rest_of(s, n));
 	if (!sip_chars_all(s, SIP_CHAR_TOKEN))

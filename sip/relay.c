@@ -144,10 +144,8 @@ sip_relay_drain(struct sip_relay *r)
 struct sip_message *
 relay_message_take(struct sip_relay *r)
 {
-	struct sip_message *m = r->nspare > 0 ? r->spare[--r->nspare] : xmalloc(sizeof(*m));
-
-	sip_message_reset(m);
-	return m;
+	/* whoever indexes it resets it */
+	return r->nspare > 0 ? r->spare[--r->nspare] : xmalloc(sizeof(struct sip_message));
 }
 
 void
