@@ -15,54 +15,42 @@ static const struct {
 #undef X
 };
 
-/* How often a header may stand in a message, and how many values its kind may hold in all. 0: no bound of its own. */
+/* Of these there may be one in a message. */
+#define ONE(name)	(UINT64_C(1) << SIP_H_##name)
+static const uint64_t once =
+    ONE(FROM) | ONE(TO) | ONE(CALL_ID) | ONE(CSEQ) | ONE(MAX_FORWARDS) | ONE(CONTENT_LENGTH) |
+    ONE(CONTENT_TYPE) | ONE(EXPIRES) | ONE(EVENT) | ONE(SUBJECT) | ONE(REFER_TO) | ONE(REFERRED_BY) |
+    ONE(DATE) | ONE(PRIVACY) | ONE(MS_TRUST) | ONE(MS_VERIFICATION) | ONE(MS_ARCHIVING) |
+    ONE(MS_USER_LOGON_DATA) | ONE(MS_DIAGNOSTICS_PUBLIC) | ONE(MS_SPLIT_DOMAIN_INFO) | ONE(MS_KEEP_ALIVE) |
+    ONE(COMPRESSION) | ONE(X_REFUSED);
+
+/* How often others may, and how many values their kind may hold in all. 0: no bound of its own. */
 static const struct {
+	uint8_t	id;		/* enum sip_header_id */
 	uint8_t	headers;
 	uint8_t	values;
-} bounds[SIP_NHEADER_IDS] = {
-	[SIP_H_VIA] = { 0, 36 },	/* RFC 4475 3.1.1.7 has 34 */
-	[SIP_H_FROM] = { 1, 0 },
-	[SIP_H_TO] = { 1, 0 },
-	[SIP_H_CALL_ID] = { 1, 0 },
-	[SIP_H_CSEQ] = { 1, 0 },
-	[SIP_H_MAX_FORWARDS] = { 1, 0 },
-	[SIP_H_ROUTE] = { 0, 32 },
-	[SIP_H_RECORD_ROUTE] = { 0, 32 },
-	[SIP_H_CONTACT] = { 0, 32 },
-	[SIP_H_CONTENT_LENGTH] = { 1, 0 },
-	[SIP_H_CONTENT_TYPE] = { 1, 0 },
-	[SIP_H_CONTENT_ENCODING] = { 0, 16 },
-	[SIP_H_PATH] = { 0, 32 },
-	[SIP_H_SERVICE_ROUTE] = { 0, 32 },
-	[SIP_H_EXPIRES] = { 1, 0 },
-	[SIP_H_EVENT] = { 1, 0 },
-	[SIP_H_SUPPORTED] = { 0, 64 },
-	[SIP_H_REQUIRE] = { 0, 64 },
-	[SIP_H_PROXY_REQUIRE] = { 0, 64 },
-	[SIP_H_UNSUPPORTED] = { 0, 64 },
-	[SIP_H_SUBJECT] = { 1, 0 },
-	[SIP_H_REFER_TO] = { 1, 0 },
-	[SIP_H_REFERRED_BY] = { 1, 0 },
-	[SIP_H_DATE] = { 1, 0 },
-	[SIP_H_AUTHORIZATION] = { 16, 0 },
-	[SIP_H_PROXY_AUTHORIZATION] = { 16, 0 },
-	[SIP_H_WWW_AUTHENTICATE] = { 16, 0 },
-	[SIP_H_PROXY_AUTHENTICATE] = { 16, 0 },
-	[SIP_H_AUTHENTICATION_INFO] = { 16, 0 },
-	[SIP_H_PROXY_AUTHENTICATION_INFO] = { 16, 0 },
-	[SIP_H_P_ASSERTED_IDENTITY] = { 0, 8 },
-	[SIP_H_P_PREFERRED_IDENTITY] = { 0, 8 },
-	[SIP_H_PRIVACY] = { 1, 0 },
-	[SIP_H_MS_TRUST] = { 1, 0 },
-	[SIP_H_MS_VERIFICATION] = { 1, 0 },
-	[SIP_H_MS_ARCHIVING] = { 1, 0 },
-	[SIP_H_MS_USER_LOGON_DATA] = { 1, 0 },
-	[SIP_H_MS_DIAGNOSTICS_PUBLIC] = { 1, 0 },
-	[SIP_H_MS_SPLIT_DOMAIN_INFO] = { 1, 0 },
-	[SIP_H_MS_KEEP_ALIVE] = { 1, 0 },
-	[SIP_H_COMPRESSION] = { 1, 0 },
-	[SIP_H_X_REFUSED] = { 1, 0 },
+} bounds[] = {
+	{ SIP_H_VIA, 0, 36 },	/* RFC 4475 3.1.1.7 has 34 */
+	{ SIP_H_ROUTE, 0, 32 },
+	{ SIP_H_RECORD_ROUTE, 0, 32 },
+	{ SIP_H_CONTACT, 0, 32 },
+	{ SIP_H_CONTENT_ENCODING, 0, 16 },
+	{ SIP_H_PATH, 0, 32 },
+	{ SIP_H_SERVICE_ROUTE, 0, 32 },
+	{ SIP_H_SUPPORTED, 0, 64 },
+	{ SIP_H_REQUIRE, 0, 64 },
+	{ SIP_H_PROXY_REQUIRE, 0, 64 },
+	{ SIP_H_UNSUPPORTED, 0, 64 },
+	{ SIP_H_AUTHORIZATION, 16, 0 },
+	{ SIP_H_PROXY_AUTHORIZATION, 16, 0 },
+	{ SIP_H_WWW_AUTHENTICATE, 16, 0 },
+	{ SIP_H_PROXY_AUTHENTICATE, 16, 0 },
+	{ SIP_H_AUTHENTICATION_INFO, 16, 0 },
+	{ SIP_H_PROXY_AUTHENTICATION_INFO, 16, 0 },
+	{ SIP_H_P_ASSERTED_IDENTITY, 0, 8 },
+	{ SIP_H_P_PREFERRED_IDENTITY, 0, 8 },
 };
+#define NBOUNDS	(sizeof(bounds) / sizeof(bounds[0]))
 
 /* Others of which RFC 3261, 3265, 3515, 3891 and 4028 allow one; two readers may well pick different ones. */
 static const char *const single_names[] = {
@@ -121,38 +109,45 @@ single_index(struct span name)
 
 #define ADDED_MAX	16
 
+/* Are there more headers or values of that kind than may be? */
+static bool
+is_beyond(const struct sip_message *m, size_t k)
+{
+	unsigned headers = 0, values = 0;
+	/* A response repeats what the request had, and what we and others added to that on its way. */
+	unsigned values_max = bounds[k].values + (m->is_request ? 0 : ADDED_MAX);
+
+	for (int i = m->first[bounds[k].id]; i >= 0; i = sip_message_next(m, bounds[k].id, i)) {
+		struct span rest = sip_header_value(m, i), value;
+
+		headers++;
+		while (bounds[k].values != 0 && values <= values_max && sip_header_next(m, i, &rest, &value))
+			values++;
+	}
+	return (bounds[k].headers != 0 && headers > bounds[k].headers) || (bounds[k].values != 0 && values > values_max);
+}
+
 static enum sip_check
 check_number(const struct sip_message *m)
 {
-	uint16_t headers[SIP_NHEADER_IDS] = { 0 }, values[SIP_NHEADER_IDS] = { 0 };
 	bool seen[NSINGLE] = { false };
-	bool many = false;
 
-	for (unsigned i = 0; i < m->nheaders; i++) {
-		unsigned id = m->headers[i].id;
-		/* A response repeats what the request had, and what we and others added to that on its way. */
-		unsigned values_max = bounds[id].values + (m->is_request ? 0 : ADDED_MAX);
-		struct span rest = sip_header_value(m, (int)i), value;
+	if ((m->several & once) != 0)
+		return SIP_CHECK_REPEATED;
+	for (int i = m->first[SIP_H_OTHER]; i >= 0; i = sip_message_next(m, SIP_H_OTHER, i)) {
+		int k = single_index(sip_header_name(m, i));
 
-		headers[id]++;
-		if (id == SIP_H_OTHER) {
-			int k = single_index(sip_header_name(m, (int)i));
-
-			/* "x" is the compact form of the name before it. */
-			k = k == 1 ? 0 : k;
-			if (k >= 0 && seen[k])
-				return SIP_CHECK_REPEATED;
-			if (k >= 0)
-				seen[k] = true;
-		} else if (bounds[id].values != 0)
-			while (values[id] <= values_max && sip_header_next(m, (int)i, &rest, &value))
-				values[id]++;
-		if (bounds[id].headers == 1 && headers[id] > 1)
+		/* "x" is the compact form of the name before it. */
+		k = k == 1 ? 0 : k;
+		if (k >= 0 && seen[k])
 			return SIP_CHECK_REPEATED;
-		many = many || (bounds[id].headers != 0 && headers[id] > bounds[id].headers) ||
-		    (bounds[id].values != 0 && values[id] > values_max);
+		if (k >= 0)
+			seen[k] = true;
 	}
-	return many ? SIP_CHECK_TOO_MANY_VALUES : SIP_CHECK_OK;
+	for (size_t k = 0; k < NBOUNDS; k++)
+		if (m->first[bounds[k].id] >= 0 && is_beyond(m, k))
+			return SIP_CHECK_TOO_MANY_VALUES;
+	return SIP_CHECK_OK;
 }
 
 /* ---- form of one header ---- */

@@ -197,7 +197,7 @@ relay_dropped(struct sip_relay *r)
 /* A whole message has come or goes: for whoever looks on (sip/tap.c). */
 void	 tap_message(struct sip_link *, bool in, const char *p, size_t n);
 
-/* A message to work with; give it back. */
+/* A message to work with, which holds nothing of use before it is indexed; give it back. */
 struct sip_message *relay_message_take(struct sip_relay *);
 void	 relay_message_give(struct sip_relay *, struct sip_message *);
 void	 relay_refused(struct sip_relay *, struct sip_link *, const struct sip_message *, enum policy_reason, const char *);

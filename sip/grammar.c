@@ -1,6 +1,7 @@
 #include "sip/grammar.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <string.h>
 
 #include <sofia-sip/sip_header.h>
@@ -54,7 +55,7 @@ unfold(char *p, size_t n)
 static inline bool
 is_space(char c)
 {
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+	return (unsigned char)c <= ' ' && (c == ' ' || c == '\t' || c == '\r' || c == '\n');
 }
 
 /* The rest of s from n on; unlike span_tail() an empty rest keeps its place. */
@@ -64,14 +65,19 @@ rest_of(struct span s, size_t n)
 	return span_of(n != 0 ? s.p + n : s.p, s.n - n);
 }
 
+/* Where the first character at or after `at` is that is no space. */
+static inline size_t
+past_space(struct span s, size_t at)
+{
+	while (at < s.n && is_space(s.p[at]))
+		at++;
+	return at;
+}
+
 static inline struct span
 skip_space(struct span s)
 {
-	size_t n = 0;
-
-	while (n < s.n && is_space(s.p[n]))
-		n++;
-	return rest_of(s, n);
+	return rest_of(s, past_space(s, 0));
 }
 
 /* Length of the quoted string at the beginning of s, quotes included; 0 if it does not end. */
@@ -284,14 +290,22 @@ is_plain_uri(const struct sip_uri *u)
 	return sip_chars_all(rest, SIP_CHAR_PLAIN);
 }
 
+/* "sip:" as one number, and what makes its letters small */
+#define SIP_SCHEME	htole32(0x3a706973)
+#define SIP_SMALL	htole32(0x00202020)
+
 /* sip:user@host:port, of letters, digits, '-', '.' and '_', as most are: what is below would say the same. */
 static bool
 scan_simple_uri(struct sip_uri *u, struct span text)
 {
 	struct span rest;
+	uint32_t scheme;
 	size_t n;
 
-	if (text.n < 5 || text.n > TEXT_MAX || !span_istarts(text, SPAN_LIT("sip:")))
+	if (text.n < 5 || text.n > TEXT_MAX)
+		return false;
+	memcpy(&scheme, text.p, sizeof(scheme));
+	if ((scheme | SIP_SMALL) != SIP_SCHEME)
 		return false;
 	rest = rest_of(text, 4);
 	n = sip_chars_run(rest, SIP_CHAR_HOST);
@@ -331,8 +345,8 @@ sip_uri_parse(struct sip_uri *u, struct span text)
 static int
 next_param(struct span *rest, struct span *name, struct span *value, struct span *piece)
 {
-	struct span s, after;
-	size_t n;
+	struct span s;
+	size_t at, n;
 
 	if (rest->p == NULL)
 		return 0;
@@ -340,26 +354,26 @@ next_param(struct span *rest, struct span *name, struct span *value, struct span
 	n = sip_chars_run(s, SIP_CHAR_TOKEN);
 	if (n == 0)
 		return -1;
-	*name = span_head(s, n);
+	*name = span_of(s.p, n);
 	*value = SPAN_NONE;
 	*piece = *name;
-	after = skip_space(rest_of(s, n));
-	if (after.n > 0 && after.p[0] == '=') {
-		after = skip_space(rest_of(after, 1));
-		if (after.n > 0 && after.p[0] == '"')
-			n = quoted_length(after);
+	at = past_space(s, n);
+	if (at < s.n && s.p[at] == '=') {
+		at = past_space(s, at + 1);
+		if (at < s.n && s.p[at] == '"')
+			n = quoted_length(rest_of(s, at));
 		else
-			n = sip_chars_run(after, SIP_CHAR_PARAM);
+			n = sip_chars_run(rest_of(s, at), SIP_CHAR_PARAM);
 		if (n == 0)
 			return -1;
-		*value = span_head(after, n);
-		piece->n = (size_t)(value->p + value->n - piece->p);
-		after = skip_space(rest_of(after, n));
+		*value = span_of(s.p + at, n);
+		piece->n = at + n;
+		at = past_space(s, at + n);
 	}
-	if (after.n == 0)
+	if (at == s.n)
 		*rest = SPAN_NONE;
-	else if (after.p[0] == ';')
-		*rest = rest_of(after, 1);
+	else if (s.p[at] == ';')
+		*rest = rest_of(s, at + 1);
 	else
 		return -1;
 	return 1;
@@ -472,6 +486,8 @@ scan_addr(struct sip_addr *a, struct span s, bool *bracketed)
 		a->display = span_head(s, n);
 		s = skip_space(rest_of(s, n));
 		*bracketed = s.n > 0 && s.p[0] == '<';
+	} else if (s.p[0] == '<') {
+		*bracketed = true;
 	} else if ((n = span_find(s, '<')) < s.n && n < span_find(s, ';')) {
 		a->display = span_trim(span_head(s, n));
 		if (!is_display(a->display))
@@ -615,9 +631,9 @@ scan_via(struct sip_via *v, struct span text)
 static bool
 is_plain_via(const struct sip_via *v)
 {
-	return v->transport.p == v->whole.p + 8 && v->host.p == v->transport.p + v->transport.n + 1 &&
-	    sip_chars_all(v->transport, SIP_CHAR_HOST) && sip_chars_all(v->host, SIP_CHAR_HOST) &&
-	    sip_chars_run(v->params, SIP_CHAR_PLAIN) == v->params.n;
+	/* a host that was read is of these characters, or an IPv6 address in brackets */
+	return v->transport.p == v->whole.p + 8 && v->host.p == v->transport.p + v->transport.n + 1 && v->host.p[0] != '[' &&
+	    sip_chars_all(v->transport, SIP_CHAR_HOST) && sip_chars_run(v->params, SIP_CHAR_PLAIN) == v->params.n;
 }
 
 int

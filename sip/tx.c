@@ -3,6 +3,9 @@
  */
 #include "sip/tx.h"
 
+#include <endian.h>
+#include <string.h>
+
 #include "common/err.h"
 #include "common/hash.h"
 
@@ -12,13 +15,38 @@
  */
 #define COOKIE	"z9hG4bKsp"
 
-static const char hexdigit[] = "0123456789abcdef";
+/* Each of eight bytes that are below 16, as a lower-case digit. */
+static uint64_t
+digits_of(uint64_t nibbles)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t letters = (nibbles + ones * 6) >> 4 & ones;
 
+	return nibbles + ones * '0' + letters * ('a' - '0' - 10);
+}
+
+/* Eight digits, the first the highest. */
+static void
+put_eight(char *p, uint32_t v)
+{
+	uint64_t x = v;
+
+	x = (x << 16 | x) & UINT64_C(0x0000ffff0000ffff);
+	x = (x << 8 | x) & UINT64_C(0x00ff00ff00ff00ff);
+	x = (x << 4 | x) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+	x = htobe64(digits_of(x));
+	memcpy(p, &x, sizeof(x));
+}
+
+/* That many digits, an even number. */
 static char *
 put_hex(char *p, uint64_t v, unsigned digits)
 {
-	for (unsigned i = digits; i-- > 0; v >>= 4)
-		p[i] = hexdigit[v & 15];
+	char text[16];
+
+	put_eight(text, (uint32_t)(v >> 32));
+	put_eight(text + 8, (uint32_t)v);
+	memcpy(p, text + sizeof(text) - digits, digits);
 	return p + digits;
 }
 
@@ -58,14 +86,14 @@ get_hex(const char **p, unsigned digits, uint64_t *v)
 {
 	*v = 0;
 	while (digits-- > 0) {
-		char c = *(*p)++;
+		unsigned digit = (unsigned char)*(*p)++ - (unsigned)'0';
 
-		if (c >= '0' && c <= '9')
-			*v = *v << 4 | (uint64_t)(c - '0');
-		else if (c >= 'a' && c <= 'f')
-			*v = *v << 4 | (uint64_t)(c - 'a' + 10);
-		else
-			return false;
+		if (digit > 9) {
+			digit -= 'a' - '0' - 10;
+			if (digit < 10 || digit > 15)
+				return false;
+		}
+		*v = *v << 4 | digit;
 	}
 	return true;
 }
