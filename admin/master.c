@@ -30,6 +30,7 @@
 #define REPLY_MS	5000	/* how long the proxy, who waits for it, may take to take an answer */
 #define CALM_MS		10000	/* who has lived so long may be started again at once */
 #define FIRST_PAUSE_MS	100
+#define PUSH_TRIES	50	/* with FIRST_PAUSE_MS between them; then the proxy begins anew, which gives it all channels */
 #define WATCHDOG_PARTS	4	/* so many times as often as it must, the service manager is told that all is well */
 
 /* Something that is started again when it ends. */
@@ -40,10 +41,19 @@ struct life {
 	uint64_t	 due;		/* when that is; 0: not waited for */
 };
 
+/* Channels that the proxy is to have, and is given until it has them. */
+struct push {
+	enum master_type type;
+	int		 fds[NET_WORKERS_MAX];	/* of a helper, which are the owner's; keyd's are made for each try */
+	uint64_t	 due;		/* when the next try is; 0: there is nothing that it does not have */
+	unsigned	 tries;
+};
+
 struct master {
 	const struct master_spec *spec;
 	char		 self[PATH_MAX];	/* the program; "" if that cannot be told */
 	struct life	 proxy, keyd, helper;
+	struct push	 keyd_push, helper_push;
 	int		 signals;
 	int		 channel;	/* to the proxy; -1: there is none */
 	int		 pushed;
@@ -137,11 +147,11 @@ start_proxy(struct master *m)
 {
 	struct backstage b = { .nkeys = m->spec->nworkers };
 	int questions[2] = { -1, -1 }, pushes[2] = { -1, -1 };
+	bool keyless = net_keyd_channels(m->spec->keyd, b.keys) != SP_OK;
 	pid_t pid = -1;
 
-	if (net_keyd_channels(m->spec->keyd, b.keys) != SP_OK)
-		for (unsigned i = 0; i < b.nkeys; i++)
-			b.keys[i] = -1;		/* keyd is being replaced; its channels will follow */
+	for (unsigned i = 0; keyless && i < b.nkeys; i++)
+		b.keys[i] = -1;		/* keyd is being replaced, or we have no descriptors: its channels will follow */
 	/* what is at -1 now could not be replaced later: a channel that is dead can */
 	for (unsigned i = 0; i < b.nkeys; i++)
 		if (b.keys[i] == -1)
@@ -168,6 +178,9 @@ start_proxy(struct master *m)
 		close(questions[1]);
 		close(pushes[1]);
 		began(&m->proxy, pid);
+		/* it has been born with all of them, mostly */
+		m->keyd_push.due = keyless ? m->proxy.began : 0;
+		m->helper_push.due = 0;
 	}
 	for (unsigned i = 0; i < b.nkeys; i++)
 		close(b.keys[i]);
@@ -200,13 +213,62 @@ proxy_ended(struct master *m, int status)
 	}
 }
 
+/* ---- what the proxy is given unasked ---- */
+
+static void
+die_of(struct master *m, const char *what, unsigned type)
+{
+	log_say(SP_LOG_ERROR, "proxy-bad-frame", "%s (type %u); the process that serves is ended", what, type);
+	kill(m->proxy.pid, SIGKILL);
+	close_channels(m);
+}
+
+static int
+send_channels(struct master *m, struct push *p)
+{
+	const struct frame f = { .type = (uint16_t)p->type };
+	bool made = p->type == MASTER_KEYS;
+	int err;
+
+	if (made && net_keyd_channels(m->spec->keyd, p->fds) != SP_OK)
+		return m->keyd.due != 0 ? SP_OK : SP_EIO;	/* keyd itself is gone: the next one's follow */
+	err = chan_send(m->pushed, &f, p->fds, m->spec->nworkers);
+	for (unsigned i = 0; made && i < m->spec->nworkers; i++)
+		close(p->fds[i]);
+	return err;
+}
+
+/*
+ * A proxy without them would serve on and refuse everybody, and nobody would know why. So the try is repeated; and one
+ * that does not take them at all is ended, for the one after it is born with them.
+ */
+static void
+push(struct master *m, struct push *p)
+{
+	int err;
+
+	p->due = 0;
+	if (m->proxy.pid == 0 || m->pushed == -1)
+		return;		/* the next one gets them with its birth */
+	if ((err = send_channels(m, p)) == SP_OK) {
+		p->tries = 0;
+		kill(m->proxy.pid, SIGCHLD);	/* DAEMON_CHILD there */
+	} else if (err == SP_ETIME || ++p->tries >= PUSH_TRIES) {
+		p->tries = 0;
+		die_of(m, "new channels that it does not take", p->type);
+	} else {
+		if (p->tries == 1)
+			log_say(SP_LOG_ERROR, "channels-unsent", "the process that serves cannot be given its new channels (type %u): "
+			    "%s; it is tried again", p->type, strerror(errno));
+		p->due = clock_ms() + FIRST_PAUSE_MS;
+	}
+}
+
 /* ---- keyd ---- */
 
 static void
 keyd_ended(struct master *m, int status)
 {
-	if (m->stopping)
-		return;
 	log_say(SP_LOG_ERROR, "keyd-ended", "the process that holds the keys has ended (%s %d); no handshake works until "
 	    "another has taken its place", how(status), with_what(status));
 	ended(&m->keyd);
@@ -215,21 +277,13 @@ keyd_ended(struct master *m, int status)
 static void
 start_keyd(struct master *m)
 {
-	struct frame f = { .type = MASTER_KEYS };
-	int keys[NET_WORKERS_MAX];
-
 	if (net_keyd_restart(m->spec->keyd) != SP_OK) {
 		ended(&m->keyd);
 		return;
 	}
 	began(&m->keyd, net_keyd_pid(m->spec->keyd));
 	lives_again(LIVES_KEYD);
-	if (net_keyd_channels(m->spec->keyd, keys) != SP_OK)
-		return;
-	if (m->pushed != -1 && chan_send(m->pushed, &f, keys, m->spec->nworkers) == SP_OK)
-		kill(m->proxy.pid, SIGCHLD);	/* DAEMON_CHILD there */
-	for (unsigned i = 0; i < m->spec->nworkers; i++)
-		close(keys[i]);
+	push(m, &m->keyd_push);
 	log_say(SP_LOG_NOTICE, "keyd-started", "handshakes work again");
 }
 
@@ -239,8 +293,6 @@ static void
 helper_ended(struct master *m, int status)
 {
 	m->helper.pid = 0;
-	if (m->stopping)
-		return;
 	m->spec->helper->ended(m->spec->owner, how(status), with_what(status));
 	ended(&m->helper);
 }
@@ -248,21 +300,17 @@ helper_ended(struct master *m, int status)
 static void
 start_helper(struct master *m)
 {
-	struct frame f = { .type = MASTER_HELPER };
-	int fds[NET_WORKERS_MAX];
-
 	/* a new proxy gets a new one anyway */
-	m->helper.due = 0;
+	m->helper.due = m->helper_push.due = 0;
 	if (m->proxy.pid == 0)
 		return;
-	if (!m->spec->helper->start(m->spec->owner, fds)) {
+	if (!m->spec->helper->start(m->spec->owner, m->helper_push.fds)) {
 		ended(&m->helper);
 		return;
 	}
 	began(&m->helper, *m->spec->helper->pid);
 	lives_again(m->spec->helper->life);
-	if (m->pushed != -1 && chan_send(m->pushed, &f, fds, m->spec->nworkers) == SP_OK)
-		kill(m->proxy.pid, SIGCHLD);	/* DAEMON_CHILD there */
+	push(m, &m->helper_push);
 }
 
 /* ---- the end ---- */
@@ -282,14 +330,6 @@ stop(struct master *m)
 }
 
 /* ---- questions ---- */
-
-static void
-die_of(struct master *m, const char *what, unsigned type)
-{
-	log_say(SP_LOG_ERROR, "proxy-bad-frame", "%s (type %u); the process that serves is ended", what, type);
-	kill(m->proxy.pid, SIGKILL);
-	close_channels(m);
-}
 
 static void
 reply(struct master *m, uint64_t tag, bool ok, const int *fds, unsigned nfds)
@@ -583,29 +623,35 @@ look_at_clock(struct master *m)
 			daemon_notify("WATCHDOG=1");
 		if (m->proxy.pid != 0 && now >= m->kill_at)
 			kill(m->proxy.pid, SIGKILL);
-		return;
 	}
+	/* requests that are in flight while it drains need them, too */
 	if (m->keyd.due != 0 && now >= m->keyd.due)
 		start_keyd(m);
+	if (m->helper.due != 0 && now >= m->helper.due)
+		start_helper(m);
+	if (m->keyd_push.due != 0 && now >= m->keyd_push.due)
+		push(m, &m->keyd_push);
+	if (m->helper_push.due != 0 && now >= m->helper_push.due)
+		push(m, &m->helper_push);
+	if (m->stopping)
+		return;
 	if (m->proxy.due != 0 && now >= m->proxy.due) {
 		if (!m->spec->refresh(m->spec->owner) || start_proxy(m) != SP_OK)
 			ended(&m->proxy);
 		else if (m->spec->helper != NULL)
 			began(&m->helper, *m->spec->helper->pid);
 	}
-	if (m->helper.due != 0 && now >= m->helper.due)
-		start_helper(m);
 }
 
 static int
 patience(const struct master *m)
 {
-	const struct life *const lives[] = { &m->proxy, &m->keyd, &m->helper };
+	const uint64_t due[] = { m->keyd.due, m->helper.due, m->keyd_push.due, m->helper_push.due, m->stopping ? 0 : m->proxy.due };
 	uint64_t now = clock_ms(), next = m->stopping ? m->kill_at : UINT64_MAX;
 
-	for (size_t i = 0; i < sizeof(lives) / sizeof(lives[0]) && !m->stopping; i++)
-		if (lives[i]->due != 0 && lives[i]->due < next)
-			next = lives[i]->due;
+	for (size_t i = 0; i < sizeof(due) / sizeof(due[0]); i++)
+		if (due[i] != 0 && due[i] < next)
+			next = due[i];
 	/* the watchdog is fed from here then */
 	if (m->stopping && m->watchdog_ms != 0 && next > now + m->watchdog_ms / WATCHDOG_PARTS)
 		next = now + m->watchdog_ms / WATCHDOG_PARTS;
@@ -617,7 +663,8 @@ patience(const struct master *m)
 int
 master_run(const struct master_spec *spec)
 {
-	struct master m = { .spec = spec, .channel = -1, .pushed = -1 };
+	struct master m = { .spec = spec, .channel = -1, .pushed = -1, .keyd_push = { .type = MASTER_KEYS },
+	    .helper_push = { .type = MASTER_HELPER } };
 	ssize_t n = readlink("/proc/self/exe", m.self, sizeof(m.self) - 1);
 	sigset_t set;
 

@@ -943,16 +943,16 @@ become_authd(const struct authd_setup *setup, const int *worker, int control)
 
 /* --- the asking side's end of the process -------------------------------------------------- */
 
-/* One AUTHD_DONE frame from the control channel. */
+/* The AUTHD_DONE frame of that question from the control channel; those of earlier ones, given up, come before it. */
 static int
-wait_done(struct authd *a)
+wait_done(struct authd *a, uint64_t tag)
 {
 	unsigned char in[FRAME_HEAD + 1];
 	size_t have = 0;
 	struct pollfd fd = { .fd = a->control, .events = POLLIN };
 	uint64_t until = clock_ms() + COMMAND_MS, now;
 	struct frame f;
-	bool ok;
+	bool ok = false;
 
 	while (have < sizeof(in)) {
 		ssize_t n;
@@ -966,10 +966,13 @@ wait_done(struct authd *a)
 			continue;
 		if (n <= 0)
 			return SP_ECLOSED;
-		have += (size_t)n;
+		if ((have += (size_t)n) < sizeof(in))
+			continue;
+		if (frame_parse(in, have, &f) <= 0 || f.type != AUTHD_DONE || !authd_get_done(&f, &ok))
+			return SP_ECLOSED;
+		if (f.tag != tag)
+			have = 0;
 	}
-	if (frame_parse(in, have, &f) <= 0 || f.type != AUTHD_DONE || !authd_get_done(&f, &ok))
-		return SP_ECLOSED;
 	return ok ? SP_OK : SP_EINVAL;
 }
 
@@ -1039,7 +1042,7 @@ authd_start(struct authd *a, const struct authd_setup *setup)
 		fcntl(a->worker[i], F_SETFL, O_NONBLOCK);
 	}
 	free(pair);
-	if ((err = wait_done(a)) != SP_OK)
+	if ((err = wait_done(a, 0)) != SP_OK)
 		authd_stop(a);
 	return err == SP_OK || err == SP_EINVAL ? err : SP_EIO;
 }
@@ -1047,13 +1050,13 @@ authd_start(struct authd *a, const struct authd_setup *setup)
 int
 authd_command(struct authd *a, enum authd_type type)
 {
-	struct frame f = { .type = (uint16_t)type };
+	struct frame f = { .type = (uint16_t)type, .tag = ++a->asked };
 	unsigned char out[FRAME_HEAD];
 
 	frame_format(&f, out);
 	if (send(a->control, out, sizeof(out), MSG_NOSIGNAL) != (ssize_t)sizeof(out))
 		return SP_ECLOSED;
-	return wait_done(a);
+	return wait_done(a, f.tag);
 }
 
 void

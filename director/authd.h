@@ -168,6 +168,7 @@ struct authd_setup {
 struct authd {
 	pid_t		 pid;
 	int		 control;	/* blocking */
+	uint64_t	 asked;		/* the tag of the last question there */
 	int		*worker;	/* one of each worker, non-blocking */
 	unsigned	 nworkers;
 };
@@ -178,7 +179,7 @@ struct authd {
  * It closes what else is open in this process; nothing secret may be in its memory. Call it while there is one thread.
  */
 int	 authd_start(struct authd *, const struct authd_setup *);
-/* Ask over the control channel and wait (at most 10 s): AUTHD_RELOAD, AUTHD_REOPEN, AUTHD_CONFIGURE. SP_OK, SP_EINVAL (refused), SP_ECLOSED. */
+/* Ask over the control channel and wait (at most 10 s): AUTHD_RELOAD, AUTHD_REOPEN, AUTHD_CONFIGURE. SP_OK, SP_EINVAL (refused), SP_ECLOSED, SP_ETIME. */
 int	 authd_command(struct authd *, enum authd_type);
 /* In a child of who has started it: forget it, without ending it. The channels are not closed. */
 void	 authd_leave(struct authd *);

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/proc.h"
+#include "director/ldapd.h"
 #include "director/master.h"
 #include "director/ticket.h"
 #include "sip/flowfile.h"
@@ -154,11 +155,40 @@ check_keytab(const struct director_config *c, struct conf_errors *errs)
 		conf_error(errs, c->auth_keytab, 0, "%s", why);
 }
 
+static void
+check_users(const struct director_config *c, struct conf_errors *errs, bool person)
+{
+	struct complaint where = { .errs = errs, .file = c->auth_users };
+	struct users *us = NULL;
+	int err;
+
+	if (!is_given(where.file))
+		return;
+	err = users_load(&us, where.file, report_user, &where);
+	if (err == SP_EIO)
+		conf_error(errs, where.file, 0, "%s", strerror(errno));
+	else if (err == SP_ENOENT && person)
+		fprintf(stderr, "%s: warning: there is no such file, so there are no users\n", where.file);
+	users_free(us);
+}
+
+void
+director_check_secrets(const struct director_config *c, struct conf_errors *errs)
+{
+	char password[LDAPD_PASSWORD_MAX];
+	size_t n = 0;
+
+	check_keytab(c, errs);
+	check_users(c, errs, false);
+	if (c->directory.homes != HOMES_FILE && c->directory.bind == BIND_SIMPLE &&
+	    ldapd_read_password(c->directory.password_file, password, &n) != SP_OK)
+		conf_error(errs, c->directory.password_file, 0, "the password of the directory cannot be read; the log says why");
+	mem_wipe(password, sizeof(password));
+}
+
 void
 director_check(struct director *d, struct conf_errors *errs)
 {
-	struct complaint where = { .errs = errs, .file = d->config->auth_users };
-	struct users *us = NULL;
 	int err, line;
 
 	director_load_material(d, d->config, d->material, errs, true);
@@ -166,14 +196,7 @@ director_check(struct director *d, struct conf_errors *errs)
 	if (is_given(d->config->flow_keys) && (err = sip_flow_keys_check(d->config->flow_keys, &line)) != SP_OK)
 		conf_error(errs, d->config->flow_keys, line, "%s", sip_flow_keys_fault(err, line));
 	conf_errors_sort(errs, 0, d->file);
-	if (!is_given(where.file))
-		return;
-	err = users_load(&us, where.file, report_user, &where);
-	if (err == SP_EIO)
-		conf_error(errs, where.file, 0, "%s", strerror(errno));
-	else if (err == SP_ENOENT)
-		fprintf(stderr, "%s: warning: there is no such file, so there are no users\n", where.file);
-	users_free(us);
+	check_users(d->config, errs, true);
 }
 
 void

@@ -158,6 +158,15 @@ take_authd(struct director *d)
 	log_say(SP_LOG_NOTICE, "authd-started", "the workers have new channels to authd");
 }
 
+/* What the master has sent unasked. */
+static void
+look(struct director *d)
+{
+	backstage_look(d->stage);
+	if (d->stage->nfresh != 0)
+		take_authd(d);
+}
+
 /* Requests in flight get their time; then everything closes. */
 static void
 drain(struct director *d)
@@ -169,6 +178,7 @@ drain(struct director *d)
 	while (director_workers_busy(d) && clock_ms() < until) {
 		/* whoever asks on the control socket is answered up to the end */
 		control_run_main(d->control);
+		look(d);
 		usleep(20 * 1000);
 	}
 }
@@ -203,9 +213,7 @@ serve(struct director *d)
 			control_run_main(d->control);
 			break;
 		case DAEMON_CHILD:
-			backstage_look(d->stage);
-			if (d->stage->nfresh != 0)
-				take_authd(d);
+			look(d);
 			break;
 		case DAEMON_STOP:
 			drain(d);

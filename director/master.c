@@ -186,6 +186,31 @@ take(struct director *d, struct director_config *c, struct net_tls_material **ma
 	director_watch(d);
 }
 
+/*
+ * authd takes c as well. One that is away, for it has just ended, begins with it: then it is looked at here whether it
+ * can. Else errs says why not, and so does the log.
+ */
+static int
+configure_authd(struct director *d, struct director_config *c, struct conf_errors *errs)
+{
+	const char *why = "authd cannot use the accounts, the directory or the keytab that it names; its log says why";
+	int err = d->authd.pid != 0 ? authd_command(&d->authd, AUTHD_CONFIGURE) : SP_ECLOSED;
+
+	if (err == SP_ECLOSED) {
+		director_check_secrets(c, errs);
+		director_log_errors(errs, "reload");
+		err = conf_errors_count(errs) == 0 ? SP_OK : SP_EINVAL;
+		why = "authd, which is just being started again, could not use it";
+	} else if (err != SP_EINVAL) {
+		why = "authd does not answer";
+	}
+	if (err == SP_OK)
+		return SP_OK;
+	log_say(SP_LOG_ERROR, "reload-refused", "%s; the old configuration stays in force", why);
+	conf_error(errs, d->file, 0, "%s", why);
+	return err;
+}
+
 static void
 answer_load(void *owner, int fd, struct master_answer *a)
 {
@@ -193,23 +218,19 @@ answer_load(void *owner, int fd, struct master_answer *a)
 	struct conf_errors *errs = conf_errors_new();
 	struct director *d = owner;
 	struct director_config *c = read_again(d, errs);
-	bool asked = false;
+	int err = c != NULL ? configure_authd(d, c, errs) : SP_EINVAL;
 
 	(void)fd;
-	if (c != NULL && authd_command(&d->authd, AUTHD_CONFIGURE) == SP_OK) {
-		a->ok = asked = true;
+	if (err == SP_OK) {
+		a->ok = true;
 		take(d, c, material, errs);
 		director_config_pack(c, a->file);
 		stage_pack(material, DIRECTOR_DOORS_MAX, a->file);
-	} else if (c != NULL) {
-		log_say(SP_LOG_ERROR, "reload-refused", "authd cannot use it; the old configuration stays in force");
-		conf_error(errs, d->file, 0, "authd cannot use the accounts, the directory or the keytab that it names; "
-		    "its log says why");
 	}
 	for (size_t i = 0; i < conf_errors_count(errs); i++)
 		fprintf(a->file, "%s%c", conf_errors_get(errs, i), '\0');
 	/* whatever the file is, users are read again */
-	if (!asked && authd_command(&d->authd, AUTHD_RELOAD) != SP_OK)
+	if (err == SP_EINVAL && d->authd.pid != 0 && authd_command(&d->authd, AUTHD_RELOAD) != SP_OK)
 		log_say(SP_LOG_ERROR, "reload", "the users stay as they were");
 	stage_unref(material, DIRECTOR_DOORS_MAX);
 	director_config_unref(c);

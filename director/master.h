@@ -4,6 +4,7 @@
  * authd, and by it those who ask LDAP and winbind, are children of the master beside keyd and the proxy. A new proxy
  * gets a new one, for what the old one may have left half said nobody can go on with. When authd ends by itself, another
  * takes its place at once and the proxy stays: it answers those who wait (auth-unavailable), and who is signed in stays so.
+ * So it is while the proxy drains. Only the authd of a program that was replaced (USR2) is not: that proxy drains without.
  */
 #ifndef SALLYPORT_DIRECTOR_MASTER_H
 #define SALLYPORT_DIRECTOR_MASTER_H
@@ -31,6 +32,8 @@ void	director_unload(struct director *);
 
 /* -n: everything that a start would look at, in one go. A start leaves the users to authd. */
 void	director_check(struct director *, struct conf_errors *);
+/* What authd would look at before it takes a configuration: users, keytab, the directory's password. */
+void	director_check_secrets(const struct director_config *, struct conf_errors *);
 /* Started as root, the processes become somebody else: are those there? */
 void	director_check_accounts(const struct director_config *, const char *file, struct conf_errors *);
 /* The identity of every door of c; what is wrong goes to errs. A door that has none is left out. check: -n. */

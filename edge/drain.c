@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "admin/master.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -67,6 +68,7 @@ edge_drain(struct edge *e)
 	while (is_busy(e) && clock_ms() < until) {
 		/* whoever asks on the control socket is answered up to the end */
 		control_run_main(e->control);
+		backstage_look(e->stage);
 		usleep(LOOK_MS * 1000);
 	}
 }

@@ -2,9 +2,12 @@
 takes over. Every request that was sent is counted: it has an answer, or its connection was closed. Run by dirlives.sh."""
 
 import hashlib
+import mmap
 import os
 import re
+import shutil
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -22,16 +25,19 @@ PATIENCE = 30      # of a sanitizer's build on a busy machine
 
 
 class Pool(threading.Thread):
-    """Answers whatever comes, on however many links."""
+    """Answers whatever comes, on however many links; what says X-Hold when it is told to."""
 
     def __init__(self):
         super().__init__(daemon=True)
-        self.door, self.over = Door(POOL + ":5061", "pool"), False
+        self.door, self.over, self.held = Door(POOL + ":5061", "pool"), False, []
 
     def link(self, c):
         while not self.over:
             try:
                 m = c.recv(0.5)
+                if m.get("X-Hold"):
+                    self.held.append((c, m))
+                    continue
                 c.send(m.reply(200, headers=["Contact: <sip:alice@192.0.2.7:5061;transport=tls>;expires=300"]))
             except Silent:
                 continue
@@ -44,6 +50,11 @@ class Pool(threading.Thread):
                 threading.Thread(target=self.link, args=(self.door.accept(0.5),), daemon=True).start()
             except (Silent, OSError):
                 continue
+
+    def let_go(self):
+        for c, m in self.held:
+            c.send(m.reply(200))
+        self.held = []
 
     def stop(self):
         self.over = True
@@ -328,6 +339,143 @@ def upgraded(director):
     director.write("director.conf", text)
 
 
+def signs_in():
+    conn = None
+    try:
+        conn = edge()
+        a = Client(conn)
+        return a.ask(a.answer(a.challenge())).status == 200
+    except (AssertionError, OSError, Closed, Silent):
+        return False
+    finally:
+        if conn:
+            conn.close()
+
+
+def reload(director):
+    """Its exit status, and what it says."""
+    p = subprocess.run([os.path.join(BUILD, "sallyportctl"), "--socket", os.path.join(director.dir, "director.sock"), "reload"],
+                       capture_output=True, text=True)
+    return p.returncode, p.stdout + p.stderr
+
+
+def reloaded_without_authd(director):
+    """authd cannot begin, for its user file is broken: a configuration that names another one is taken, and mends it."""
+    users, other, conf = RUN + "/users", RUN + "/other-users", os.path.join(director.dir, "director.conf")
+    with open(conf) as f:
+        text = f.read()
+    shutil.copy2(users, other)
+    os.rename(users, users + ".good")
+    with open(users, "w") as f:
+        f.write("nonsense\n")
+    os.chmod(users, 0o600)
+    failed = director.log().count("event=authd detail=") + director.log().count("did not start")
+    os.kill(Family(director).authd, signal.SIGKILL)
+    T.check("authd is killed, and its user file is broken: none begins", until(
+        lambda: director.log().count("did not start") > failed and Family(director).authd is None, PATIENCE))
+    status, said = reload(director)
+    T.check("  a reload that mends nothing is refused, and says what is wrong", status != 0 and users + ":1" in said, said)
+    director.write("director.conf", text.replace(users, other))
+    status, said = reload(director)
+    T.check("  one that names another user file is taken, though no authd is there", status == 0, said)
+    T.check("  and authd begins with that", until(signs_in, PATIENCE))
+    os.rename(users + ".good", users)
+    director.write("director.conf", text)
+    T.check("  as it was before", reload(director)[0] == 0 and until(signs_in, PATIENCE))
+
+
+def slow_authd(director):
+    """An authd that hangs is no reason to call a configuration bad, and its late answer is not the next question's."""
+    authd = Family(director).authd
+    os.kill(authd, signal.SIGSTOP)
+    try:
+        status, said = reload(director)
+    finally:
+        os.kill(authd, signal.SIGCONT)
+    T.check("with an authd that hangs, a reload is refused and says so", status != 0 and "does not answer" in said, said)
+    T.check("  and works when it is back", until(lambda: reload(director)[0] == 0, PATIENCE) and Family(director).authd == authd)
+
+
+def drained(pool):
+    """While the proxy drains, the others are replaced as well."""
+    director = Director("drained", "limits = { user_rate = 0; };")
+    with open(os.path.join(director.dir, "director.conf")) as f:
+        text = f.read()
+    director.write("director.conf", text.replace("drain = 0", "drain = 120"))
+    T.check("a long time to drain is set", reload(director)[0] == 0)
+    conn = edge()
+    a = Client(conn)
+    T.check("a user signs in", a.ask(a.answer(a.challenge())).status == 200)
+    conn.send(a.signed("MESSAGE", "sip:bob@example.com", headers=["X-Hold: yes"], body=b"hi"))
+    T.check("her message is under way", until(lambda: pool.held, PATIENCE))
+    director.proc.send_signal(signal.SIGTERM)
+    T.check("the Director drains", director.logged("event=stopping", timeout=PATIENCE))
+    before = Family(director)
+    os.kill(before.authd, signal.SIGKILL)
+    T.check("  authd is killed meanwhile, and there is another", director.logged("event=authd-started", "the workers have",
+                                                                                 timeout=PATIENCE) and
+            Family(director).authd not in (None, before.authd))
+    os.kill(before.keyd, signal.SIGKILL)
+    T.check("  keyd is, and there is another", director.logged("event=keyd-started", "the workers have", timeout=PATIENCE) and
+            Family(director).keyd not in (None, before.keyd))
+    pool.let_go()
+    T.check("  and the message has its answer, signed", a.sa.is_right(conn.recv(PATIENCE)))
+    T.check("  it ends in order, and nothing is left", until(lambda: director.proc.poll() is not None, PATIENCE) and
+            director.stop() == 0 and not Family(director).all)
+    conn.close()
+
+
+class Fault:
+    """The next frames of a type, with descriptors in them, cannot be sent."""
+
+    def __init__(self):
+        path, self.program = os.path.join(RUN, "fault"), os.path.join(RUN, "faulty-director")
+        with open(path, "wb") as f:
+            f.write(bytes(8))
+        with open(path, "r+b") as f:
+            self.page = mmap.mmap(f.fileno(), 8)
+        with open(self.program, "w") as f:
+            f.write('#!/bin/sh\nLD_PRELOAD="%s" SALLYPORT_SEND_FAULT="%s" exec "%s/sallyport-director" "$@"\n' % (
+                os.environ["SENDFAULT"], path, BUILD))
+        os.chmod(self.program, 0o755)
+
+    def set(self, times, kind):
+        struct.pack_into("=ii", self.page, 0, times, kind)
+
+    def left(self):
+        return struct.unpack_from("=i", self.page, 0)[0]
+
+
+KEYS, HELPER = 5, 6     # MASTER_KEYS and MASTER_HELPER (admin/master.h)
+
+
+def unsent():
+    """New channels that cannot be sent to the proxy are sent again, or the proxy begins anew."""
+    if "SENDFAULT" not in os.environ:
+        return
+    fault = Fault()
+    director = Director("unsent", "limits = { user_rate = 0; };", program=fault.program)
+    T.check("a Director that cannot always send serves", until(signs_in, PATIENCE))
+    for role, kind in (("authd", HELPER), ("keyd", KEYS)):
+        before = Family(director)
+        tried = director.log().count("event=channels-unsent")
+        fault.set(3, kind)
+        os.kill(getattr(before, role), signal.SIGKILL)
+        T.check("%s's new channels cannot be sent, three times: they are sent again" % role,
+                director.logged("event=channels-unsent", count=tried + 1, timeout=PATIENCE) and until(lambda: fault.left() == 0, PATIENCE) and
+                director.logged("event=%s-started" % role, "the workers have", timeout=PATIENCE))
+        T.check("  everybody is served, by the same proxy", until(signs_in, PATIENCE) and Family(director).proxy == before.proxy)
+        before, ready = Family(director), director.log().count("event=ready")
+        fault.set(1000, kind)
+        os.kill(getattr(before, role), signal.SIGKILL)
+        T.check("%s's new channels cannot be sent at all: another proxy begins, with them" % role,
+                director.logged("channels that it does not take", "(type %d)" % kind, timeout=PATIENCE) and
+                director.logged("event=ready", count=ready + 1, timeout=PATIENCE))
+        fault.set(0, kind)
+        T.check("  and everybody is served", until(signs_in, PATIENCE) and Family(director).proxy != before.proxy)
+    T.check("  it ends in order", director.stop() == 0 and not Family(director).all)
+
+
 def main():
     prepare()
     pool = Pool()
@@ -335,12 +483,17 @@ def main():
     director = None
     try:
         director = Director("killed", "limits = { user_rate = 0; };")
-        for fn in (proxy_killed, stuck, authd_killed, replayed, keyd_killed, upgraded):
+        for fn in (proxy_killed, stuck, authd_killed, replayed, keyd_killed, upgraded, reloaded_without_authd, slow_authd):
             try:
                 fn(director)
             except Exception as e:
                 T.check("%s came to its end" % fn.__name__, False, "(%s: %s)" % (type(e).__name__, e))
         T.check("it ends in order, and nothing is left", director.stop() == 0 and not Family(director).all)
+        for fn in (lambda: drained(pool), unsent):
+            try:
+                fn()
+            except Exception as e:
+                T.check("all of it came to its end", False, "(%s: %s)" % (type(e).__name__, e))
         log = director.log()
         T.check("no sanitizer complained", "Sanitizer" not in log and "runtime error" not in log)
     finally:
