@@ -23,7 +23,8 @@ enum {
 enum {
 	NOTE_ENDS = 1 << 0,		/* the sender's association ends with the final response */
 	NOTE_ENDS_IF_DONE = 1 << 1,	/* the same, if that is a success */
-	NOTE_KEEP_ALIVE = 1 << 2	/* the sender asks how to keep its connection alive */
+	NOTE_KEEP_ALIVE = 1 << 2,	/* the sender asks how to keep its connection alive */
+	NOTE_BY_PATH = 1 << 3		/* it goes the way that its addressee has registered */
 };
 
 /* What is being asked of authd. */
@@ -55,6 +56,7 @@ struct question {
 	struct passage_user	*wanted;	/* which of the two the next answer is about */
 	/* signed requests */
 	uint32_t		 sa, endpoint;	/* under which it was verified; 0: not (yet) */
+	bool			 settled;	/* sa_settle() */
 	/* handshakes */
 	uint64_t		 context;
 	unsigned char		*token;		/* ours, for the client */
@@ -86,6 +88,7 @@ struct passage {
 	/* MS-SIPAE */
 	struct sipae_credentials sipae;
 	uint32_t		 sa, endpoint;	/* HOME_PROOF_OK by signature; 0: by Digest */
+	bool			 settled;	/* sa is its endpoint's, and not just one that was proved */
 	uint64_t		 context;	/* of the handshake that goes on */
 	bool			 spent;		/* … now, or when it was taken up before */
 	struct sip_note		 note;
@@ -116,8 +119,8 @@ void	 proof_ask(struct passage *, enum asking);
 /* The same with DNS: true if the passage goes on when that has answered about the name; false if nothing is to be waited for. */
 bool	 proof_wait(struct passage *, const char *srv);
 void	 proof_challenge(struct passage *, enum policy_reason);
-/* A number for the connection of a message's client, wherever in between it is looked at. */
-uint64_t proof_conn(const struct sip_link *, const struct sip_message *);
+/* A number for the connection of a message's client, wherever in between it is looked at; behind a branch's edge? */
+uint64_t proof_conn(const struct sip_link *, const struct sip_message *, bool is_branch);
 
 /* The relay's calls about what goes back (sip_relay_ops). */
 void	 reply_response(struct sip_relay *, const struct sip_note *, struct sip_link *from, struct sip_link *to,

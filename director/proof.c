@@ -17,30 +17,6 @@
 
 /* ---- connections and offers ---- */
 
-uint64_t
-proof_conn(const struct sip_link *l, const struct sip_message *m)
-{
-	static const char *const params[] = { "ms-received-cid", "ms-received-port", "received" };
-	const uint64_t *words = sip_link_words((struct sip_link *)(uintptr_t)l);
-	struct span last = SPAN_NONE, rest, one, v;
-	uint64_t h;
-
-	if (words[LINK_KIND] == SERVER_NONE)
-		return sip_link_id(l);
-	/* behind an edge: what the edge has written into the client's own Via, the lowest (MS 7.3) */
-	for (int i = sip_message_next(m, SIP_H_VIA, -1); i >= 0; i = sip_message_next(m, SIP_H_VIA, i)) {
-		rest = sip_header_value(m, i);
-		while (sip_list_next(&rest, &one))
-			last = one;
-	}
-	h = words[LINK_ID];
-	for (unsigned i = 0; i < 3; i++) {
-		sip_param(span_tail(last, span_find(last, ';') + 1), params[i], &v);
-		h = hash_mix(h, hash_bytes(v.p, v.n));
-	}
-	return h | 1ULL << 63;	/* no link has such an id */
-}
-
 /* The Via that the edge, or a branch's edge behind it, has got from the client and has completed. */
 static struct span
 clients_via(const struct sip_message *m, unsigned depth)
@@ -56,6 +32,29 @@ clients_via(const struct sip_message *m, unsigned depth)
 		}
 	}
 	return last;
+}
+
+uint64_t
+proof_conn(const struct sip_link *l, const struct sip_message *m, bool is_branch)
+{
+	static const char *const params[] = { "ms-received-cid", "ms-received-port", "received" };
+	const uint64_t *words = sip_link_words((struct sip_link *)(uintptr_t)l);
+	struct span via, v;
+	uint64_t h;
+
+	if (words[LINK_KIND] == SERVER_NONE)
+		return sip_link_id(l);
+	/*
+	 * Behind an edge: what the edge has written into the client's Via (MS 7.3). Those below it are the client's own,
+	 * who could give somebody else's connection there as its own.
+	 */
+	via = clients_via(m, is_branch ? 2 : 1);
+	h = hash_mix(words[LINK_ID], is_branch);
+	for (unsigned i = 0; i < 3; i++) {
+		sip_param(span_tail(via, span_find(via, ';') + 1), params[i], &v);
+		h = hash_mix(h, hash_bytes(v.p, v.n));
+	}
+	return h | 1ULL << 63;	/* no link has such an id */
 }
 
 /*
@@ -94,7 +93,7 @@ offered(const struct passage *p)
 static struct sa_claim
 claim(const struct passage *p)
 {
-	return (struct sa_claim){ span_str(p->from_aor), endpoint_epid(&p->m->from), proof_conn(p->from, p->m) };
+	return (struct sa_claim){ span_str(p->from_aor), endpoint_epid(&p->m->from), proof_conn(p->from, p->m, p->is_branch) };
 }
 
 /* ---- associations ---- */
@@ -108,10 +107,11 @@ trouble(struct passage *p, enum policy_reason why, const char *detail)
 }
 
 static void
-proved(struct passage *p, uint32_t sa, uint32_t endpoint, const struct authd_user *who)
+proved(struct passage *p, uint32_t sa, uint32_t endpoint, bool settled, const struct authd_user *who)
 {
 	p->facts.proof = HOME_PROOF_OK;
 	p->sa = sa;
+	p->settled = settled;
 	p->endpoint = endpoint;
 	p->principal = *who;
 	p->note.word[NOTE_SA] = sa;
@@ -129,7 +129,11 @@ remember_on_link(struct sip_link *l, uint32_t opaque)
 	words[LINK_NSAS] = (words[LINK_NSAS] + 1) % LINK_SAS_MAX;
 }
 
-/* authd says that the token is good. In version 4 the message that brought it is signed already (MS 3.7). */
+/*
+ * authd says that the token is good. What the endpoint had before stays as it is until all that may refuse the
+ * request has had its say (settle() in proxy.c). In version 4 the message that brought it
+ * is signed already (MS 3.7).
+ */
 static void
 establish(struct passage *p)
 {
@@ -155,7 +159,8 @@ establish(struct passage *p)
 	remember_on_link(p->from, opaque);
 	q->sa = opaque;
 	q->endpoint = sa_endpoint(w->director->sas, c.aor, c.epid);
-	proved(p, q->sa, q->endpoint, &q->principal);
+	q->settled = false;
+	proved(p, q->sa, q->endpoint, false, &q->principal);
 }
 
 /* gssapi-data: a handshake begins, or its answer comes. */
@@ -203,14 +208,14 @@ verify(struct passage *p)
 		p->facts.proof = HOME_PROOF_EXPIRED;
 		return;
 	}
-	if (!span_is(endpoint_epid(&p->m->from), v.epid))
+	if (!span_is(endpoint_epid(&p->m->from), v.epid) || !v.is_true)
 		p->facts.proof = HOME_PROOF_EXPIRED;
 	else if (!sipae_verify(p->m, &p->sipae, v.version, &v.keys))
 		p->facts.proof = HOME_PROOF_FORGED;
 	else if (!sa_use(sas, p->sipae.opaque, p->sipae.cnum, now))
 		p->facts.proof = HOME_PROOF_REPLAYED;
 	else
-		proved(p, v.opaque, v.endpoint, &v.user);
+		proved(p, v.opaque, v.endpoint, v.settled, &v.user);
 	stats_count(SIGNATURES, p->facts.proof == HOME_PROOF_OK ? STATS_SIGNATURE_GOOD :
 	    p->facts.proof == HOME_PROOF_REPLAYED ? STATS_SIGNATURE_REPLAYED :
 	    p->facts.proof == HOME_PROOF_FORGED ? STATS_SIGNATURE_WRONG : STATS_SIGNATURE_EXPIRED, 0);
@@ -257,7 +262,7 @@ digest(struct passage *p)
 	}
 	p->facts.proof = HOME_PROOF_UNASKED;
 	p->asking = ASKING_DIGEST;
-	p->nonce_good = auth_nonce_check(p->w->nonces, p->realm, proof_conn(p->from, p->m), p->credentials.nonce,
+	p->nonce_good = auth_nonce_check(p->w->nonces, p->realm, proof_conn(p->from, p->m, p->is_branch), p->credentials.nonce,
 	    net_loop_now(p->w->worker->loop), (uint64_t)p->w->config->auth_nonce_lifetime * 1000) == AUTH_NONCE_GOOD;
 }
 
@@ -275,7 +280,7 @@ proof_facts(struct passage *p)
 		/* verified before it was held, and its number is used up */
 		if (sipae_find(&self, p->m, &seen) == SIGNIN_FOUND)
 			p->sipae.scheme = seen.scheme;
-		proved(p, p->asked->sa, p->asked->endpoint, &p->asked->principal);
+		proved(p, p->asked->sa, p->asked->endpoint, p->asked->settled, &p->asked->principal);
 		p->facts.proof = p->asked->proof;
 		return;
 	}
@@ -377,7 +382,7 @@ proof_challenge(struct passage *p, enum policy_reason why)
 			return;
 		}
 		if ((offer & OFFER_DIGEST) != 0)
-			signin_challenge(p->w->config, p->w->nonces, p->realm, proof_conn(p->from, p->m), stale, &extra);
+			signin_challenge(p->w->config, p->w->nonces, p->realm, proof_conn(p->from, p->m, p->is_branch), stale, &extra);
 	}
 	/* being asked for a password is no refusal; a wrong one is */
 	if (why == POLICY_REASON_UNAUTHENTICATED || why == POLICY_REASON_STALE_NONCE)
@@ -590,6 +595,7 @@ keep(struct passage *p)
 	if (p->sa != 0) {
 		q->sa = p->sa;
 		q->endpoint = p->endpoint;
+		q->settled = p->settled;
 		q->principal = p->principal;
 		q->proof = HOME_PROOF_OK;
 	}

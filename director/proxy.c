@@ -243,9 +243,9 @@ gather(struct passage *p)
 void
 passage_refuse(struct passage *p, enum policy_reason why, const char *detail)
 {
-	/* who may not sign in here need not be remembered */
+	/* who may not sign in here need not be remembered; a try under another's name is no reason to end what was before */
 	if (p->m->method_id == POLICY_METHOD_REGISTER &&
-	    (why == POLICY_REASON_NOT_YOUR_NAME || why == POLICY_REASON_REMOTE_ACCESS_OFF))
+	    ((why == POLICY_REASON_NOT_YOUR_NAME && !p->settled) || why == POLICY_REASON_REMOTE_ACCESS_OFF))
 		p->note.word[NOTE_FLAGS] |= NOTE_ENDS;
 	sip_edit_clear(p->m);
 	sip_relay_refuse(p->w->relay, p->from, p->m, why, detail, SPAN_NONE, &p->note);
@@ -405,6 +405,8 @@ sign_for_target(struct passage *p, struct sip_plan *plan)
 	    (opaque = sa_of_endpoint(sas, who, SPAN_NONE, now)) == 0)
 		return false;
 	plan->note.word[NOTE_TARGET] = (uint64_t)who << 32 | opaque;
+	if (p->routed.flow.path)
+		plan->note.word[NOTE_FLAGS] |= NOTE_BY_PATH;
 	return sipae_sign(w->desk, &self, sas, opaque, now, p->m);
 }
 
@@ -520,6 +522,22 @@ within_rate(struct passage *p)
 	return false;
 }
 
+/* It passes, and with it whoever has just proved to be its sender: nothing refuses that sign-in any more. */
+static void
+settle(struct passage *p)
+{
+	struct director_worker *w = p->w;
+
+	sip_link_signed_in(p->from);
+	if (p->sa != 0 && !p->settled)
+		sa_settle(w->director->sas, p->sa, net_loop_now(w->worker->loop));
+	p->settled = true;
+	if (p->asked != NULL)
+		p->asked->settled = true;
+	if (p->m->method_id == POLICY_METHOD_REGISTER && (p->asked == NULL || !p->asked->waited))
+		log_signed_in(p);
+}
+
 void
 passage_take_up(struct director_worker *w, struct sip_link *from, struct sip_message *m, struct question *asked)
 {
@@ -535,11 +553,9 @@ passage_take_up(struct director_worker *w, struct sip_link *from, struct sip_mes
 		passage_refuse(&p, p.trouble, p.trouble_detail);
 		return;
 	}
-	if (p.facts.proof == HOME_PROOF_OK && (d.verdict == HOME_PROXY || d.verdict == HOME_REDIRECT)) {
-		sip_link_signed_in(from);
-		if (m->method_id == POLICY_METHOD_REGISTER && (asked == NULL || !asked->waited))
-			log_signed_in(&p);
-	}
+	if (p.facts.proof == HOME_PROOF_OK && (d.verdict == HOME_PROXY || d.verdict == HOME_REDIRECT ||
+	    d.verdict == HOME_ANSWER))
+		settle(&p);
 	switch (d.verdict) {
 	case HOME_REFUSE:
 		passage_refuse(&p, d.reason, NULL);

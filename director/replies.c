@@ -58,7 +58,7 @@ sa_of_sender(struct director_worker *w, const struct sip_note *note, const struc
 	    !sa_get(w->director->sas, opaque, now, &v))
 		return 0;
 	sa_keys_wipe(&v.keys);
-	return v.conn == proof_conn(to, m) ? opaque : 0;
+	return v.conn == proof_conn(to, m, false) || v.conn == proof_conn(to, m, true) ? opaque : 0;
 }
 
 static void
@@ -180,7 +180,9 @@ reply_response(struct sip_relay *r, const struct sip_note *note, struct sip_link
 		log_signed_out(m);
 	else if ((flags & NOTE_ENDS) == 0)
 		return;
-	sa_end(w->director->sas, opaque);
+	/* one that only signs the answer, since its endpoint was named, was not used for this */
+	if (note->word[NOTE_SA] != 0)
+		sa_end(w->director->sas, opaque);
 }
 
 void
@@ -241,11 +243,14 @@ is_edges_own(const struct sip_link *from, const struct sip_message *m)
 	    mark.generated;
 }
 
-/* The edge says that the connection of who signed in so is gone: then nobody is there who could use the association. */
+/*
+ * The edge says that the connection of who signed in so is gone: then nobody is there who could use the association.
+ * Of the way that was registered, that is; an older dialog may lead to a connection that has long been replaced.
+ */
 static void
 end_if_gone(struct director_worker *w, const struct sip_note *note, const struct sip_message *m)
 {
-	if (m->status == (unsigned)policy_reason_status(POLICY_REASON_FLOW_GONE) && (uint32_t)note->word[NOTE_TARGET] != 0)
+	if ((note->word[NOTE_FLAGS] & NOTE_BY_PATH) != 0 && m->status == (unsigned)policy_reason_status(POLICY_REASON_FLOW_GONE) && (uint32_t)note->word[NOTE_TARGET] != 0)
 		sa_end(w->director->sas, (uint32_t)note->word[NOTE_TARGET]);
 }
 

@@ -23,9 +23,11 @@ struct sa {
 	struct sa		*by_opaque, *by_endpoint; /* next of the same bucket */
 	enum sa_state		 state;
 	enum sa_scheme		 scheme;
+	bool			 settled;		/* SA_READY: it has taken its endpoint over */
 	uint32_t		 opaque, endpoint;
 	uint64_t		 context, conn;
 	uint64_t		 until_ms;		/* whatever happens */
+	uint64_t		 life_ms;		/* from when it is settled */
 	uint64_t		 used_ms, looked_ms, idle_ms;
 	unsigned		 version;
 	uint32_t		 snum, top;		/* top: highest cnum seen */
@@ -381,21 +383,24 @@ sa_take(struct sa_table *t, uint32_t opaque, enum sa_scheme scheme, const struct
 	return ok;
 }
 
-/* The endpoint's earlier ones, and the user's least recently used one if there are too many. */
+/* Does it say of whom it is what was proved? */
+static bool
+is_true(const struct sa *s)
+{
+	return strcmp(s->aor, s->user.aor) == 0;
+}
+
+/* The least recently used one of the user, of those that are settled or of those that are not, if there are too many. */
 static void
-end_earlier(struct sa_table *t, struct part *p, const struct sa *fresh)
+end_surplus(struct sa_table *t, struct part *p, const struct sa *fresh)
 {
 	struct sa *oldest = NULL;
 	uint32_t n = 0;
 
-	for (struct sa *s = p->first, *next; s != NULL; s = next) {
-		next = s->next;
-		if (s == fresh || s->state != SA_READY || strcmp(s->user.aor, fresh->user.aor) != 0)
+	for (struct sa *s = p->first; s != NULL; s = s->next) {
+		if (s == fresh || s->state != SA_READY || s->settled != fresh->settled ||
+		    strcmp(s->user.aor, fresh->user.aor) != 0)
 			continue;
-		if (s->endpoint == fresh->endpoint && strcmp(s->epid, fresh->epid) == 0) {
-			drop(t, p, s);
-			continue;
-		}
 		n++;
 		if (oldest == NULL || s->used_ms < oldest->used_ms)
 			oldest = s;
@@ -403,6 +408,18 @@ end_earlier(struct sa_table *t, struct part *p, const struct sa *fresh)
 	if (n >= t->limits.per_user && oldest != NULL) {
 		stats_limit_hit(ASSOCIATIONS_USER);
 		drop(t, p, oldest);
+	}
+}
+
+/* The endpoint's earlier ones. */
+static void
+end_earlier(struct sa_table *t, struct part *p, const struct sa *fresh)
+{
+	for (struct sa *s = p->first, *next; s != NULL; s = next) {
+		next = s->next;
+		if (s != fresh && s->state == SA_READY && s->endpoint == fresh->endpoint && strcmp(s->epid, fresh->epid) == 0 &&
+		    strcmp(s->user.aor, fresh->user.aor) == 0)
+			drop(t, p, s);
 	}
 }
 
@@ -440,12 +457,28 @@ sa_establish(struct sa_table *t, uint32_t opaque, const struct sa_claim *c, unsi
 		s->user = *user;
 		s->used_ms = s->looked_ms = now;
 		s->idle_ms = t->limits.idle_ms;
-		s->until_ms = now + (lifetime != 0 && lifetime < t->limits.lifetime_ms ? lifetime : t->limits.lifetime_ms);
-		end_earlier(t, p, s);
+		s->life_ms = lifetime != 0 && lifetime < t->limits.lifetime_ms ? lifetime : t->limits.lifetime_ms;
+		s->until_ms = now + (s->life_ms < t->limits.half_open_ms ? s->life_ms : t->limits.half_open_ms);
+		end_surplus(t, p, s);
 		opaque = s->opaque;
 	}
 	unlock(p);
 	return opaque;
+}
+
+void
+sa_settle(struct sa_table *t, uint32_t opaque, uint64_t now)
+{
+	struct part *p = lock_part(t, opaque);
+	struct sa *s = find(t, p, opaque, now);
+
+	if (s != NULL && s->state == SA_READY && !s->settled && is_true(s)) {
+		s->settled = true;
+		s->until_ms = now + s->life_ms;
+		end_earlier(t, p, s);
+		end_surplus(t, p, s);
+	}
+	unlock(p);
 }
 
 void
@@ -488,6 +521,8 @@ sa_get(struct sa_table *t, uint32_t opaque, uint64_t now, struct sa_view *v)
 		v->opaque = s->opaque;
 		v->endpoint = s->endpoint;
 		v->version = s->version;
+		v->settled = s->settled;
+		v->is_true = is_true(s);
 		v->conn = s->conn;
 		v->looked_ms = s->looked_ms;
 		memcpy(v->epid, s->epid, sizeof(v->epid));
@@ -505,7 +540,7 @@ sa_of_endpoint(struct sa_table *t, uint32_t endpoint, struct span aor, uint64_t 
 	uint32_t opaque = 0;
 
 	for (const struct sa *s = *endpoint_bucket(t, p, endpoint); s != NULL && opaque == 0; s = s->by_endpoint)
-		if (s->endpoint == endpoint && s->state == SA_READY && !is_over(s, now) &&
+		if (s->endpoint == endpoint && s->state == SA_READY && s->settled && !is_over(s, now) &&
 		    (span_is_empty(aor) || span_is(aor, s->aor)))
 			opaque = s->opaque;
 	unlock(p);

@@ -97,12 +97,19 @@ uint32_t sa_begin(struct sa_table *, enum sa_scheme, const struct sa_claim *, ui
 bool	 sa_take(struct sa_table *, uint32_t opaque, enum sa_scheme, const struct sa_claim *, uint64_t now_ms,
 	    uint64_t *context);
 /*
- * It is proved. opaque 0: without a challenge before (Kerberos). The earlier
- * association of the endpoint ends. lifetime_s 0: as long as the table
- * allows. Returns opaque, or 0 if there is no room (or the handshake is gone).
+ * It is proved. opaque 0: without a challenge before (Kerberos). lifetime_s 0: as long as the table
+ * allows. Returns opaque, or 0 if there is no room (or the handshake is gone). Nothing that was there
+ * before changes: whoever proved it may still be refused, and what the endpoint has stays in force until
+ * sa_settle(). For that there is as much time as for a handshake.
  */
 uint32_t sa_establish(struct sa_table *, uint32_t opaque, const struct sa_claim *, unsigned version,
 	    const struct sa_keys *, const struct authd_user *, uint32_t lifetime_s, uint64_t now_ms);
+/*
+ * Its user is served: from now on it is the endpoint's association. The earlier one of the endpoint ends, and the user's
+ * least recently used one if there are too many. Nothing, if it is that already, or claims to be of somebody else than
+ * who proved it.
+ */
+void	 sa_settle(struct sa_table *, uint32_t opaque, uint64_t now_ms);
 void	 sa_end(struct sa_table *, uint32_t opaque);
 /* The same, if it was made over that connection. */
 void	 sa_end_of(struct sa_table *, uint32_t opaque, uint64_t conn);
@@ -111,6 +118,8 @@ void	 sa_end_of(struct sa_table *, uint32_t opaque, uint64_t conn);
 struct sa_view {
 	uint32_t		 opaque, endpoint;
 	unsigned		 version;	/* of the protocol: 2, 3, 4 */
+	bool			 settled;
+	bool			 is_true;	/* it claims to be of the user who proved it */
 	uint64_t		 conn;
 	uint64_t		 looked_ms;	/* when the directory was asked about the user */
 	char			 epid[ENDPOINT_EPID_MAX + 1];
@@ -118,7 +127,7 @@ struct sa_view {
 	struct authd_user	 user;
 };
 bool	 sa_get(struct sa_table *, uint32_t opaque, uint64_t now_ms, struct sa_view *);
-/* The association of an endpoint, 0 if there is none. aor empty: of whichever user has that number. */
+/* The settled association of an endpoint, 0 if there is none. aor empty: of whichever user has that number. */
 uint32_t sa_of_endpoint(struct sa_table *, uint32_t endpoint, struct span aor, uint64_t now_ms);
 /* A message with this number was verified: false if that number was used, or is too old to know (window: 256). */
 bool	 sa_use(struct sa_table *, uint32_t opaque, uint32_t cnum, uint64_t now_ms);

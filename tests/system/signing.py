@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 
+import inside
 import sipnet
+from fenced import until
 from msclient import REALM, Association, authenticate, gssapi, offers, token_of, with_header
 from sipnet import BUILD, PKI, RUN, TOP, Door, Message, Silent, Tests, dial, request
 
@@ -562,7 +564,7 @@ def first_of(conn, door):
     raise Silent("nothing came to the edge")
 
 
-def inside():
+def client_inside():
     conn = dial(CLIENTS, NAME)
     a = Client(conn, inside=True)
     challenge = a.challenge()
@@ -625,6 +627,108 @@ def directory():
         user("set", "alice@example.com", "--enabled")
 
 
+def under(a, w, password="secret", login=None, below="", method=None):
+    """Somebody tries to sign in as a's device, of her address and, as it says, on her connection; the answer, and who."""
+    b = Client(w.edge, name=a.name, epid=a.epid, password=password, version=4)
+    b.via += below
+
+    def ask(*headers):
+        return b.registration(*headers) if method is None else b.make(method, "sip:" + NAME, headers=headers)
+    got = b.ask(ask("Authorization: " + b.sa.credentials(', gssapi-data=""')))
+    b.sa.opaque = offers(got)[1]["opaque"]
+    token, session = authenticate(token_of(got), login or a.name, "EXAMPLE", b.password)
+    b.sa.keys(session)
+    data = ask()
+    return b.ask(with_header(data, "Authorization: " + b.sa.credentials(gssapi(token) + b.sa.signature(Message(data))))), b
+
+
+def passes(a, w):
+    """What she signs passes, and what comes back is signed for her."""
+    w.edge.send(a.signed("MESSAGE", "sip:bob@example.com"))
+    try:
+        w.pool().send(w.pool().recv(2).reply(200))
+    except Silent:
+        pass
+    got = w.edge.recv()
+    return (got.status == 200 and a.sa.is_right(got)) or got.start
+
+
+def too_fast():
+    """A sign-in that the rate refuses leaves the association before it as it is."""
+    with World() as w:
+        a = Client(w.edge)
+        a.sign_in(w.pool())
+        status = 0
+        for _ in range(100):
+            status = a.ask(a.signed("OPTIONS", "sip:" + NAME, to_tag="x")).status
+            if status == 500:       # a 503 that the edge would not pass on
+                break
+        got, b = under(a, w)
+        T.check("a sign-in beyond the user's rate is refused, signed", (status, got.status) == (500, 504) and b.sa.is_right(got) and
+                director.logged("reason=rate-limit", count=2), (status, got.start))
+        end, got = time.monotonic() + sipnet.PATIENCE, None
+        while time.monotonic() < end:
+            got = a.ask(a.signed("OPTIONS", "sip:" + NAME, to_tag="x"))
+            if got.status != 500:
+                break
+            time.sleep(0.2)
+        T.check("  and the association before it is in force", got.status == 200 and a.sa.is_right(got), got.start)
+        T.check("  while the one that was refused may be used when there is room", until(
+            lambda: b.ask(b.signed("OPTIONS", "sip:" + NAME, to_tag="x")).status == 200))
+        got = a.ask(a.signed("OPTIONS", "sip:" + NAME, to_tag="x"))
+        T.check("    which it then is, instead of the other", got.status == 401, got.start)
+
+
+def refused():
+    """Nobody who is refused ends or weakens what a user has."""
+    with World() as w:
+        a = Client(w.edge)
+        got, _ = a.sign_in(w.pool())
+        paths = got.all("Path")
+        T.check("alice is signed in", passes(a, w))
+        T.check("a wrong password for her device is refused", under(a, w, "guess")[0].status == 401)
+        T.run("  and she is signed in", lambda: passes(a, w))
+        for method in (None, "OPTIONS", "MESSAGE"):
+            got, b = under(a, w, login="bob", method=method)
+            T.check("bob's password under her address and device is refused (%s)" % (method or "REGISTER"), got.status == 403 and
+                    b.sa.is_right(got), got.start)
+            T.run("  and she is signed in", lambda: passes(a, w))
+            data = b.make("OPTIONS", "sip:" + NAME, sender="sip:bob@example.com")
+            got = b.ask(with_header(data, b.sa.header(Message(data))))
+            T.check("  what he signs with that is worth nothing, also under his own name", got.status == 401, got.start)
+        pool = dial(SERVERS, NAME, "pool")
+        pool.send(request("INVITE", "sip:alice@192.0.2.7:5061", "sip:bob@example.com", to="sip:alice@example.com",
+                          headers=["Route: " + ", ".join(paths)], call="older-1"))
+        door = Door(EDGE + ":5061", "edge-inner")
+        got = first_of(w.edge, door)
+        T.check("what the pool sends her is signed with her keys", a.sa.is_right(got), got.start)
+        route = got.all("Record-Route")[0]
+        answer = got.reply(200)
+        w.edge.send(with_header(answer, a.sa.header(Message(answer))))
+
+        # Digest proves bob; his REGISTER names her, and below his own Via the connection that is hers
+        d = Client(w.edge, name="alice", epid=a.epid, cid="2B00")
+        d.via += "\r\nVia: SIP/2.0/TLS 192.0.2.8:5061;branch=z9hG4bKd;ms-received-port=5061;ms-received-cid=2B00" \
+            "\r\nVia: SIP/2.0/TLS " + a.via
+        challenge = d.ask(d.registration())
+        challenge.headers = [h for h in challenge.headers if "SHA-256" in h[1]]
+        got = d.ask(d.registration(inside.digest(challenge, "REGISTER", "sip:example.com", user="bob")))
+        T.check("bob's Digest under her address, device and connection is refused", got.status == 403, got.start)
+        T.check("  and nothing is signed for him", not got.all("Authentication-Info"), got.start)
+        T.run("  and she is signed in", lambda: passes(a, w))
+
+        while pool.recv().status != 200:
+            pass
+        pool.send(request("INFO", "sip:alice@192.0.2.7:5061", "sip:bob@example.com", to="sip:alice@example.com", to_tag="t1",
+                          call="older-1", cseq=2, headers=["Route: %s, %s" % (route, paths[1])]))
+        got = first_of(w.edge, door)
+        w.edge.send(got.reply(430, "Flow Failed", headers=[MARK.replace("InternetUser", "EdgeProxyGenerated")]))
+        T.check("an old dialog leads to a connection that is gone", pool.recv().status == 430)
+        T.run("  and she, on her new one, is signed in", lambda: passes(a, w))
+        pool.close()
+        door.close()
+
+
 def only_ntlm():
     with World() as w:
         w.edge.send(request("REGISTER", "sip:example.com", "sip:alice@example.com", headers=[MARK]))
@@ -647,12 +751,18 @@ def main():
     try:
         director = Director("director")
         for name, fn in (("sign-in", sign_in), ("a busy pool", busy_pool), ("bad answers", bad_answers), ("forgeries", forgeries), ("to a client", to_client),
-                         ("any worker", any_worker), ("inside", inside),
+                         ("any worker", any_worker), ("inside", client_inside),
                          ("inside, without REGISTER", inside_without_register)):
             T.run(name, fn)
         director.stop()
         director = Director("refreshed", "sipae = { refresh = 1; }; limits = { user_rate = 0; };")
         T.run("directory", directory)
+        director.stop()
+        director = Director("too-fast", "limits = { user_rate = 1; burst = 4; };")
+        T.run("too fast", too_fast)
+        director.stop()
+        director = Director("refused", "limits = { user_rate = 0; };")
+        T.run("refused", refused)
         director.stop()
         director = Director("guessing", "guessing = { user_and_source = 3; user = 5; source = 6; forget = 3600; };")
         T.run("guessing", guessing)
@@ -671,7 +781,7 @@ def main():
     finally:
         for e in list(sipnet.Edge.running):
             e.stop()
-    for name in ("director", "refreshed", "guessing", "first", "second", "only-ntlm"):
+    for name in ("director", "refreshed", "too-fast", "refused", "guessing", "first", "second", "only-ntlm"):
         log = open(os.path.join(RUN, name, "log"), errors="replace").read()
         T.check("%s: no sanitizer complained" % name, "Sanitizer" not in log and "runtime error" not in log)
     sys.exit(1 if T.failed else 0)

@@ -45,12 +45,13 @@ user_of(const char *aor)
 	return u;
 }
 
+/* who proves it, as it says or not; it is not settled. */
 static uint32_t
-sign_in(struct sa_table *t, const char *aor, const char *epid, uint64_t now)
+prove(struct sa_table *t, const char *who, const char *aor, const char *epid, uint64_t now)
 {
 	struct sa_claim c = claim(aor, epid, 7);
 	struct sa_keys k = keys_of(1);
-	struct authd_user u = user_of(aor);
+	struct authd_user u = user_of(who);
 	uint64_t context;
 	uint32_t opaque = sa_begin(t, SA_NTLM, &c, 99, now);
 
@@ -58,6 +59,15 @@ sign_in(struct sa_table *t, const char *aor, const char *epid, uint64_t now)
 	ck_assert(sa_take(t, opaque, SA_NTLM, &c, now, &context));
 	ck_assert_uint_eq(context, 99);
 	return sa_establish(t, opaque, &c, 4, &k, &u, 0, now);
+}
+
+static uint32_t
+sign_in(struct sa_table *t, const char *aor, const char *epid, uint64_t now)
+{
+	uint32_t opaque = prove(t, aor, aor, epid, now);
+
+	sa_settle(t, opaque, now);
+	return opaque;
 }
 
 START_TEST(who_shares_the_key_gives_the_same_numbers)
@@ -109,6 +119,9 @@ START_TEST(handshakes)
 	ck_assert_uint_eq(v.version, 4);
 	ck_assert_uint_eq(v.conn, 7);
 	ck_assert_uint_eq(v.endpoint, sa_endpoint(t, alice.aor, alice.epid));
+	ck_assert(!v.settled);
+	sa_settle(t, opaque, NOW);
+	ck_assert(sa_get(t, opaque, NOW, &v) && v.settled && v.is_true);
 	ck_assert_uint_eq(sa_of_endpoint(t, v.endpoint, alice.aor, NOW), opaque);
 	ck_assert_uint_eq(sa_of_endpoint(t, v.endpoint, SPAN_NONE, NOW), opaque);
 	ck_assert_uint_eq(sa_of_endpoint(t, v.endpoint, SPAN_LIT("bob@example.com"), NOW), 0);
@@ -122,8 +135,47 @@ START_TEST(handshakes)
 	ck_assert(sa_take(t, opaque, SA_NTLM, &alice, NOW + 31999, &context));
 	/* without a challenge (Kerberos) */
 	ck_assert_uint_ne(opaque = sa_establish(t, 0, &alice, 3, &k, &u, 30, NOW), 0);
+	sa_settle(t, opaque, NOW);
 	ck_assert(sa_get(t, opaque, NOW + 29999, &v));
 	ck_assert(!sa_get(t, opaque, NOW + 30000, &v));
+	sa_table_free(t);
+}
+END_TEST
+
+/* Whoever proves something and is refused nevertheless has changed nothing of what was there. */
+START_TEST(what_is_refused_changes_nothing)
+{
+	struct sa_table *t = sa_table_new(&limits, endpoint_key);
+	const char *alice = "alice@example.com", *eve = "eve@example.com";
+	uint32_t endpoint = sa_endpoint(t, span_str(alice), SPAN_LIT("e1")), old = sign_in(t, alice, "e1", NOW), fresh, other;
+	struct sa_view v;
+
+	/* proved again, and not settled: the one before is in force, and the new one has the time of a handshake */
+	fresh = prove(t, alice, alice, "e1", NOW);
+	ck_assert(sa_get(t, old, NOW, &v) && v.settled);
+	ck_assert(sa_get(t, fresh, NOW, &v) && !v.settled && v.is_true);
+	ck_assert_uint_eq(sa_of_endpoint(t, endpoint, span_str(alice), NOW), old);
+	ck_assert(sa_use(t, old, 1, NOW + 31999) && sa_use(t, fresh, 1, NOW + 31999));
+	ck_assert(sa_get(t, old, NOW + 32000, &v));
+	ck_assert(!sa_get(t, fresh, NOW + 32000, &v));
+	/* those of a user that are not settled are bounded as the others are, and push out none of these */
+	for (unsigned i = 0; i < 20; i++)
+		fresh = prove(t, alice, alice, "e1", NOW + 32000);
+	ck_assert_uint_le(sa_established(t), 1 + limits.per_user);
+	ck_assert(sa_get(t, old, NOW + 32000, &v));
+	sa_settle(t, fresh, NOW + 32000);
+	ck_assert(!sa_get(t, old, NOW + 32000, &v));
+	ck_assert(sa_get(t, fresh, NOW + 64001, &v));
+	ck_assert_uint_eq(sa_of_endpoint(t, endpoint, SPAN_NONE, NOW + 32000), fresh);
+	/* who proves to be somebody else never is at that endpoint */
+	other = prove(t, eve, alice, "e1", NOW + 32000);
+	ck_assert_uint_ne(other, 0);
+	sa_settle(t, other, NOW + 32000);
+	ck_assert(sa_get(t, other, NOW + 32000, &v) && !v.settled && !v.is_true);
+	ck_assert(sa_get(t, fresh, NOW + 32000, &v) && v.settled);
+	ck_assert_uint_eq(sa_of_endpoint(t, endpoint, SPAN_NONE, NOW + 32000), fresh);
+	/* nothing is there to be settled */
+	sa_settle(t, old, NOW + 32000);
 	sa_table_free(t);
 }
 END_TEST
@@ -428,7 +480,7 @@ END_TEST
 int
 main(void)
 {
-	const TTest *tests[] = { handshakes, lives, registrations, memory, bounds, replays, pens, threads, identifiers, registered_for,
+	const TTest *tests[] = { handshakes, what_is_refused_changes_nothing, lives, registrations, memory, bounds, replays, pens, threads, identifiers, registered_for,
 	    who_shares_the_key_gives_the_same_numbers };
 
 	return unit_run("sa", tests, sizeof(tests) / sizeof(tests[0]));

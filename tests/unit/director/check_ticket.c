@@ -511,6 +511,7 @@ START_TEST(associations)
 	ck_assert_ptr_nonnull(keys.gss = handed_over(&a));
 	/* no challenge came before it; its end is the ticket's */
 	ck_assert_uint_ne(opaque = sa_establish(table, 0, &claim, 4, &keys, &a.who, a.lifetime, 1000), 0);
+	sa_settle(table, opaque, 1000);
 	sa_keys_wipe(&keys);
 	ck_assert(sa_get(table, opaque, 1000, &view));
 	ck_assert(sa_pen(table, opaque, 1000, &pen));
