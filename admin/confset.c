@@ -93,6 +93,27 @@ confset_get(struct span text, const char *path)
 	return l.found;
 }
 
+size_t
+confset_find(struct span text, const char *path)
+{
+	struct conftokens s = conftoken_begin(text);
+
+	for (const char *dot, *at = path; strlen(path) < CONFSET_PATH && at[0] != '\0'; at = dot + 1) {
+		char name[CONFSET_PATH];
+
+		dot = at + strcspn(at, ".");
+		snprintf(name, sizeof(name), "%.*s", (int)(dot - at), at);
+		if (!conftoken_find(&s, name))
+			return CONFSET_NOWHERE;
+		if (*dot == '\0')
+			return s.now.at;
+		if (!conftoken_is(&s, '{'))
+			return CONFSET_NOWHERE;
+		conftoken_next(&s);
+	}
+	return CONFSET_NOWHERE;
+}
+
 static char *
 splice(struct span text, size_t at, size_t end, struct span with, size_t *n)
 {

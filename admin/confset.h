@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/span.h"
 
@@ -21,6 +22,9 @@
 void	confset_each(struct span text, void (*each)(void *arg, const char *path, struct span value), void *arg);
 /* Its value, or an empty span. */
 struct span confset_get(struct span text, const char *path);
+/* Where its value begins, or that of a group; CONFSET_NOWHERE: it is not there. */
+#define CONFSET_NOWHERE	SIZE_MAX
+size_t	confset_find(struct span text, const char *path);
 /*
  * The text with that option set to value, as it is to be written; groups that are not there are made. NULL: a group of its path
  * is something else there, or the path is none; else xmalloc'ed with a NUL behind *n bytes. Who calls it makes sure of the result by

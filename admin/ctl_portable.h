@@ -8,13 +8,14 @@
 #include <stddef.h>
 
 #include "admin/ctl_store.h"
-
-struct portable;
+#include "admin/portable.h"
 
 /* The whole of a file ("-": standard input), the caller's to free. SP_OK, SP_ENOENT, SP_ELIMIT, SP_EIO, said in errs. */
 int	ctl_read_file(const char *file, size_t max, char **out, size_t *n, struct conf_errors *errs);
 /* A configuration file with what it includes in its place: as above, and SP_EINVAL where conf_flatten() has it. */
 int	ctl_read_flat(const char *file, char **out, size_t *n, struct conf_errors *errs);
+/* The file of a daemon here: the one that was named, or the usual one if it is there. NULL: none. Borrowed. */
+const char *ctl_conf_of(const struct ctl_store *, enum portable_daemon);
 /* The directory of a file, the caller's to free. */
 char	*ctl_dir_of(const char *file);
 

@@ -187,7 +187,7 @@ status_of(int err, int mistakes)
 int
 ctl_store_end(struct ctl_store *s, int err, int mistakes)
 {
-	int status = status_of(err, mistakes);
+	int status = s->stuck ? EX_OSERR : status_of(err, mistakes);
 
 	if (s->store != NULL && policystore_news(s->store) != NULL)
 		fprintf(stderr, "sallyportctl: %s\n", policystore_news(s->store));

@@ -17,6 +17,7 @@ struct ctl_store {
 	uint64_t		 base, max;
 	const char		*edge_conf, *director_conf, *output;	/* of export and import; NULL: not given */
 	bool			 json, lines, no_edge, help, dry_run, commit;
+	bool			 stuck;			/* something is half-done: status EX_OSERR */
 	char			 login[POLICYSTORE_NAME_MAX + 1];	/* default author; a name for a candidate too */
 	struct conf_errors	*errs;
 	struct policystore	*store;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "admin/confset.h"
+#include "admin/conftokens.h"
 #include "admin/policychange.h"
 #include "common/clock.h"
 #include "common/conf.h"
@@ -17,7 +18,6 @@
 #include "common/strbuf.h"
 
 #define FORMAT		1
-#define VALUE_MAX	8192	/* bytes of a value as it is written */
 
 /* Numbers and switches that belong to the machine, or to what is not exported; what ends in a dot is a group. */
 static const char *const machine[] = { "workers", "sandbox", "hep.", "control.", "inner.", "ldap.bind", NULL };
@@ -65,67 +65,93 @@ portable_option(enum portable_daemon d, const char *path, bool is_text)
 
 /* ---- values, as libconfig writes them and as JSON has them ---- */
 
-/* One text with its quotes, at the beginning of *rest; it is taken off. False: it is none. */
+/* A number of two hexadecimal digits, or -1. */
+static int
+hex_pair(struct span s)
+{
+	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+	int n = 0;
+
+	for (size_t i = 0; i < 2; i++) {
+		const char *at = i < s.n && s.p[i] != '\0' ? strchr(digits, s.p[i]) : NULL;
+
+		if (at == NULL)
+			return -1;
+		n = n * 16 + (int)((at - digits) % 16);
+	}
+	return n;
+}
+
+/* What is between the quotes of one literal; a backslash before anything else stands for itself, as libconfig has it. */
 static bool
-take_text(struct span *rest, struct strbuf *out)
+unquote(struct span literal, struct strbuf *out)
 {
 	static const char plain[] = "\"\\nrtf", meant[] = "\"\\\n\r\t\f";
-	size_t i = 1;
+	struct span in;
 
-	if (rest->n == 0 || rest->p[0] != '"')
+	if (literal.n < 2 || literal.p[literal.n - 1] != '"')
 		return false;
-	for (; i < rest->n && rest->p[i] != '"'; i++) {
-		const char *at;
+	in = span_of(literal.p + 1, literal.n - 2);
+	for (size_t i = 0; i < in.n; i++) {
+		char next = in.p[i] == '\\' && i + 1 < in.n ? in.p[i + 1] : '\0';
+		const char *at = next != '\0' ? strchr(plain, next) : NULL;
+		int byte = next == 'x' ? hex_pair(span_tail(in, i + 2)) : -1;
 
-		if (rest->p[i] != '\\') {
-			strbuf_putc(out, rest->p[i]);
-			continue;
+		if (at != NULL) {
+			strbuf_putc(out, meant[at - plain]);
+			i++;
+		} else if (byte >= 0) {
+			if (byte != 0)	/* libconfig drops it */
+				strbuf_putc(out, (char)byte);
+			i += 3;
+		} else {
+			strbuf_putc(out, in.p[i]);
 		}
-		if (++i >= rest->n || rest->p[i] == '\0' || (at = strchr(plain, rest->p[i])) == NULL)
-			return false;	/* \xHH: nothing that is exported needs it */
-		strbuf_putc(out, meant[at - plain]);
 	}
-	if (i >= rest->n)
-		return false;
-	*rest = span_tail(*rest, i + 1);
 	return true;
 }
 
+/* One text, of literals beside one another with whatever comments between them; NULL: none, or not UTF-8. */
 static json_t *
-text_json(struct span value)
+take_text(struct conftokens *s)
 {
-	char *room = xmalloc(value.n + 2);
+	char *room = xmalloc(s->text.n + 1);
+	bool good = s->now.kind == TOKEN_STRING;
 	struct strbuf sb;
-	bool good = true;
 	json_t *j;
 
-	strbuf_init(&sb, room, value.n + 2);
-	for (struct span rest = value; good && !span_is_empty(rest); rest = span_trim(rest))
-		good = take_text(&rest, &sb);
+	strbuf_init(&sb, room, s->text.n + 1);
+	for (; s->now.kind == TOKEN_STRING; conftoken_next(s))
+		good = good && unquote(span_of(s->text.p + s->now.at, s->now.end - s->now.at), &sb);
 	j = good && strbuf_ok(&sb) ? json_stringn(sb.p, sb.len) : NULL;
-	free(room);
+	mem_wipe_free(room, s->text.n + 1);
 	return j;
 }
 
-/* Elements of an array or a list of texts; NULL: there is something else in it. */
+/* A text, or an array or a list of texts; NULL: something else, or not UTF-8. */
 static json_t *
-list_json(struct span value)
+texts_json(struct span value)
 {
-	json_t *list = json_array();
-	struct span rest = span_trim(span_of(value.p + 1, value.n - 2));
+	struct conftokens s = conftoken_begin(value);
+	json_t *list;
+	char closes;
 
-	while (list != NULL && !span_is_empty(rest)) {
-		char *room = xmalloc(rest.n + 2);
-		struct strbuf sb;
-		bool good;
+	if (s.now.kind == TOKEN_STRING) {
+		json_t *one = take_text(&s);
 
-		strbuf_init(&sb, room, rest.n + 2);
-		good = take_text(&rest, &sb) && json_array_append_new(list, json_stringn(sb.p, sb.len)) == 0;
-		free(room);
-		rest = span_trim(rest);
-		if (good && rest.n > 0 && rest.p[0] == ',')
-			rest = span_trim(span_tail(rest, 1));
-		else if (!good || rest.n > 0) {
+		if (s.now.kind == TOKEN_END)
+			return one;
+		json_decref(one);
+		return NULL;
+	}
+	closes = conftoken_is(&s, '[') ? ']' : ')';
+	list = json_array();
+	for (conftoken_next(&s); list != NULL && !conftoken_is(&s, closes);) {
+		bool good = json_array_append_new(list, take_text(&s)) == 0;
+
+		if (good && conftoken_is(&s, ',')) {
+			conftoken_next(&s);
+		} else if (!good || !conftoken_is(&s, closes)) {
 			json_decref(list);
 			list = NULL;
 		}
@@ -142,7 +168,7 @@ value_json(struct span v, bool *is_text)
 
 	*is_text = v.n > 1 && (v.p[0] == '"' || v.p[0] == '[' || v.p[0] == '(');
 	if (*is_text)
-		return v.p[0] == '"' ? text_json(v) : list_json(v);
+		return texts_json(v);
 	if (span_iis(v, "true") || span_iis(v, "false"))
 		return json_boolean(span_iis(v, "true"));
 	if (v.n == 0 || v.n >= sizeof(number) || strchr("0123456789-+", v.p[0]) == NULL)
@@ -170,32 +196,52 @@ write_text(struct strbuf *out, const char *s)
 	strbuf_putc(out, '"');
 }
 
-/* As it is to be written; false: too long, or nothing that an option can be. */
-static bool
-value_text(const json_t *j, struct strbuf *out)
+/* Bytes that a value needs at most, as it is written: each of a text may get a backslash. */
+static size_t
+value_room(const json_t *j)
 {
+	size_t room = 64, i;
 	const json_t *one;
-	size_t i;
 
+	if (json_is_string(j))
+		room += 2 * json_string_length(j);
+	json_array_foreach(j, i, one)
+		room += 2 * json_string_length(one) + 4;
+	return room;
+}
+
+/* As it is to be written, the caller's to free; NULL: nothing that an option can be. */
+static char *
+value_text(const json_t *j)
+{
+	size_t room = value_room(j), i;
+	char *text = xmalloc(room);
+	const json_t *one;
+	struct strbuf sb;
+	bool good = true;
+
+	strbuf_init(&sb, text, room);
 	if (json_is_boolean(j)) {
-		strbuf_puts(out, json_is_true(j) ? "true" : "false");
+		strbuf_puts(&sb, json_is_true(j) ? "true" : "false");
 	} else if (json_is_integer(j)) {
-		strbuf_printf(out, "%lld", (long long)json_integer_value(j));
+		strbuf_printf(&sb, "%lld", (long long)json_integer_value(j));
 	} else if (json_is_string(j)) {
-		write_text(out, json_string_value(j));
+		write_text(&sb, json_string_value(j));
 	} else if (json_is_array(j)) {
-		strbuf_puts(out, "[");
+		strbuf_puts(&sb, "[");
 		json_array_foreach(j, i, one) {
-			if (!json_is_string(one))
-				return false;
-			strbuf_puts(out, i != 0 ? ", " : " ");
-			write_text(out, json_string_value(one));
+			good = good && json_is_string(one);
+			strbuf_puts(&sb, i != 0 ? ", " : " ");
+			write_text(&sb, good ? json_string_value(one) : "");
 		}
-		strbuf_puts(out, " ]");
+		strbuf_puts(&sb, " ]");
 	} else {
-		return false;
+		good = false;
 	}
-	return strbuf_ok(out);
+	if (good && strbuf_ok(&sb))
+		return text;
+	free(text);
+	return NULL;
 }
 
 /* ---- out ---- */
@@ -203,7 +249,10 @@ value_text(const json_t *j, struct strbuf *out)
 struct collecting {
 	struct portable		*p;
 	enum portable_daemon	 daemon;
+	const char		*name;
 	size_t			*left_out;
+	struct conf_errors	*errs;
+	int			 err;
 };
 
 static void
@@ -213,23 +262,26 @@ collect(void *arg, const char *path, struct span value)
 	bool is_text;
 	json_t *j = value_json(value, &is_text);
 
-	if (j != NULL && portable_option(c->daemon, path, is_text)) {
-		json_object_set(c->p->settings[c->daemon], path, j);
-	} else {
+	if (!portable_option(c->daemon, path, is_text)) {
 		++*c->left_out;
+	} else if (j == NULL || json_object_set(c->p->settings[c->daemon], path, j) != 0) {
+		conf_error(c->errs, c->name, 0, "%s: is nothing that it can be, or not UTF-8, and cannot be exported", path);
+		c->err = SP_EINVAL;
 	}
 	json_decref(j);
 }
 
-void
-portable_collect(struct portable *p, enum portable_daemon d, struct span text, size_t *left_out)
+int
+portable_collect(struct portable *p, enum portable_daemon d, const char *name, struct span text, size_t *left_out,
+    struct conf_errors *errs)
 {
-	struct collecting c = { p, d, left_out };
+	struct collecting c = { p, d, name, left_out, errs, SP_OK };
 
 	*left_out = 0;
 	if (p->settings[d] == NULL)
 		p->settings[d] = json_object();
 	confset_each(text, collect, &c);
+	return c.err;
 }
 
 void
@@ -268,6 +320,8 @@ portable_write(FILE *f, const struct portable *p, size_t *line)
 			json_object_set(root, portable_daemon_name(d), p->settings[d]);
 	if (err == SP_OK && (json_dumpf(root, f, JSON_INDENT(1)) != 0 || putc('\n', f) == EOF))
 		err = SP_EIO;
+	if (err == SP_OK && ftell(f) > (long)PORTABLE_MAX)
+		err = SP_ELIMIT;
 	json_decref(lines);
 	json_decref(root);
 	return err;
@@ -326,20 +380,18 @@ static int
 read_settings(const char *name, enum portable_daemon d, json_t *settings, struct conf_errors *errs)
 {
 	size_t before = conf_errors_count(errs);
-	char *room = xmalloc(VALUE_MAX);
 	const char *path;
 	json_t *j;
 
 	json_object_foreach(settings, path, j) {
-		struct strbuf sb;
+		char *value = value_text(j);
 
-		strbuf_init(&sb, room, VALUE_MAX);
 		if (!is_path(path) || !portable_option(d, path, json_is_string(j) || json_is_array(j)))
 			conf_error(errs, name, 0, "%s: %.100s is no option that is exported", portable_daemon_name(d), path);
-		else if (!value_text(j, &sb))
+		else if (value == NULL)
 			conf_error(errs, name, 0, "%s: %s: expects a number, true or false, a text, or texts", portable_daemon_name(d), path);
+		free(value);
 	}
-	free(room);
 	return conf_errors_count(errs) == before ? SP_OK : SP_EINVAL;
 }
 
@@ -396,46 +448,109 @@ portable_read(const char *name, struct span bytes, struct portable *out, struct 
 	return err;
 }
 
+/* A text whose options are to be changed, and what it includes. */
+struct merging {
+	const char		*name, *dir;
+	struct span		 text;		/* as it was */
+	char			*now, *whole;	/* as it becomes; as it was with what it includes, or NULL: it includes nothing */
+	size_t			 n, nwhole;
+	struct conf_errors	*errs;
+};
+
+/* The option, or a group of its path, is set in a file that is included, at that byte of the whole. */
+static int
+is_elsewhere(const struct merging *m, const char *path, const char *value, size_t at)
+{
+	char *file;
+	int line;
+
+	if (conf_place(m->name, m->text, m->dir, m->nwhole, at, &file, &line) != SP_OK)
+		return SP_EINVAL;
+	conf_error(m->errs, file, line, "%s: is set here, or its group is; this file is included by %s, and import does not change it. "
+	    "Set it here to %.200s%s by hand, then import again", path, m->name, value, strlen(value) > 200 ? "..." : "");
+	free(file);
+	return SP_EINVAL;
+}
+
+/* *at: where in the whole the innermost group of path is that the text itself does not have. False: the text may have it. */
+static bool
+stands_elsewhere(const struct merging *m, const char *path, size_t *at)
+{
+	char part[CONFSET_PATH];
+
+	if (m->whole == NULL)
+		return false;
+	for (size_t n = strlen(path); n > 0 && n < sizeof(part);) {
+		memcpy(part, path, n);
+		part[n] = '\0';
+		if (confset_find(span_of(m->now, m->n), part) != CONFSET_NOWHERE)
+			return false;
+		if ((*at = confset_find(span_of(m->whole, m->nwhole), part)) != CONFSET_NOWHERE)
+			return true;
+		while (n > 0 && path[--n] != '.')
+			;
+	}
+	return false;
+}
+
+/* One option. SP_OK, also if it is so already; was: how it was written, NULL: not at all, the caller's to free. */
+static int
+set_option(struct merging *m, const char *path, const json_t *j, const char *value, bool *changed, char **was)
+{
+	size_t at = 0, k;
+	bool is_text, elsewhere = stands_elsewhere(m, path, &at);
+	struct span there = confset_get(elsewhere ? span_of(m->whole, m->nwhole) : span_of(m->now, m->n), path);
+	json_t *has = span_is_empty(there) ? NULL : value_json(there, &is_text);
+	char *next;
+
+	*changed = has == NULL || !json_equal(has, j);
+	*was = span_is_empty(there) ? NULL : xmemdup(there.p, there.n);
+	json_decref(has);
+	if (!*changed)
+		return SP_OK;
+	if (elsewhere)
+		return is_elsewhere(m, path, value, at);
+	if ((next = confset_put(span_of(m->now, m->n), path, value, &k)) == NULL) {
+		conf_error(m->errs, m->name, 0, "%s: has no place there", path);
+		return SP_EINVAL;
+	}
+	mem_wipe_free(m->now, m->n);
+	m->now = next;
+	m->n = k;
+	return SP_OK;
+}
+
 int
-portable_merge(const struct portable *p, enum portable_daemon d, const char *name, struct span text, char **out, size_t *n,
-    void (*each)(void *arg, enum portable_daemon, const char *path, const char *was, const char *now), void *arg,
+portable_merge(const struct portable *p, enum portable_daemon d, const char *name, struct span text, const char *dir, char **out,
+    size_t *n, void (*each)(void *arg, enum portable_daemon, const char *path, const char *was, const char *now), void *arg,
     struct conf_errors *errs)
 {
-	char *value = xmalloc(VALUE_MAX), *now = xmemdup(text.p, text.n);
+	struct merging m = { .name = name, .dir = dir, .text = text, .now = xmemdup(text.p, text.n), .n = text.n, .errs = errs };
 	const char *path;
 	json_t *j;
 	int err = SP_OK;
 
-	*n = text.n;
-	json_object_foreach(p->settings[d], path, j) {
-		struct span there = confset_get(span_of(now, *n), path);
-		char *was = span_is_empty(there) ? NULL : xmemdup(there.p, there.n), *next;
-		bool is_text, same;
-		json_t *has = was != NULL ? value_json(there, &is_text) : NULL;
-		struct strbuf sb;
-		size_t k;
+	if (conf_includes(text))
+		err = conf_flatten(name, text, dir, PORTABLE_MAX, &m.whole, &m.nwhole, errs);
+	if (err == SP_OK)
+		json_object_foreach(p->settings[d], path, j) {
+			char *value = value_text(j), *was = NULL;
+			bool changed = false;
+			int e = value != NULL ? set_option(&m, path, j, value, &changed, &was) : SP_OK;
 
-		strbuf_init(&sb, value, VALUE_MAX);
-		same = has != NULL && json_equal(has, j);
-		json_decref(has);
-		if (!same && value_text(j, &sb)) {
-			if ((next = confset_put(span_of(now, *n), path, value, &k)) == NULL) {
-				conf_error(errs, name, 0, "%s: has no place there", path);
-				err = SP_EINVAL;
-			} else {
-				free(now);
-				now = next;
-				*n = k;
+			if (e == SP_OK && changed)
 				each(arg, d, path, was, value);
-			}
+			err = err == SP_OK ? e : err;
+			free(was);
+			free(value);
 		}
-		free(was);
-	}
-	free(value);
+	mem_wipe_free(m.whole, m.nwhole);
 	if (err != SP_OK) {
-		mem_wipe_free(now, *n);
-		now = NULL;
+		mem_wipe_free(m.now, m.n);
+		m.now = NULL;
+		m.n = 0;
 	}
-	*out = now;
+	*out = m.now;
+	*n = m.n;
 	return err;
 }

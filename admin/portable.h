@@ -25,7 +25,7 @@
 struct conf_errors;
 struct json_t;		/* libjansson's */
 
-#define PORTABLE_MAX	(64u << 20)	/* bytes of such a file */
+#define PORTABLE_MAX	(64u << 20)	/* bytes of such a file, written or read */
 
 enum portable_daemon { PORTABLE_EDGE = 0, PORTABLE_DIRECTOR, PORTABLE_NDAEMONS };
 /* "edge", "director" */
@@ -44,13 +44,17 @@ bool	portable_option(enum portable_daemon, const char *path, bool is_text);
 
 /*
  * Take what is portable out of the text of edge.conf or director.conf (without @include: conf_flatten()).
- * How many options were left out is counted.
+ * How many options were left out is counted. SP_OK, or SP_EINVAL with errs filled: one that should go along cannot.
  */
-void	portable_collect(struct portable *, enum portable_daemon, struct span text, size_t *left_out);
+int	portable_collect(struct portable *, enum portable_daemon, const char *name, struct span text, size_t *left_out,
+	    struct conf_errors *errs);
 /* Add one option whose value is a number. */
 void	portable_number(struct portable *, enum portable_daemon, const char *path, long value);
 
-/* SP_OK; SP_ESYNTAX: the policy is not UTF-8, *line says where. Errors of f are the caller's to look for. */
+/*
+ * SP_OK; SP_ESYNTAX: the policy is not UTF-8, *line says where; SP_ELIMIT: more than PORTABLE_MAX, which nobody would take.
+ * Errors of f, a file or memory of its own, are the caller's to look for.
+ */
 int	portable_write(FILE *f, const struct portable *, size_t *line);
 /*
  * SP_OK, or SP_EINVAL with errs filled: not such a file, of another format, an option that is not portable, of a kind
@@ -61,9 +65,11 @@ int	portable_read(const char *name, struct span bytes, struct portable *out, str
 /*
  * The text of edge.conf or director.conf with the settings in it; each is called for those that it changes (was NULL: it was not
  * there; values as they are written). SP_OK with *out (xmalloc'ed, NUL behind *n bytes), or SP_EINVAL with errs filled.
+ * dir: where files are that the text includes. They are read, so that what is set there already is no change; an option that would
+ * have to change there is refused, and errs names file and line.
  */
-int	portable_merge(const struct portable *, enum portable_daemon, const char *name, struct span text, char **out, size_t *n,
-	    void (*each)(void *arg, enum portable_daemon, const char *path, const char *was, const char *now), void *arg,
+int	portable_merge(const struct portable *, enum portable_daemon, const char *name, struct span text, const char *dir, char **out,
+	    size_t *n, void (*each)(void *arg, enum portable_daemon, const char *path, const char *was, const char *now), void *arg,
 	    struct conf_errors *errs);
 
 #endif

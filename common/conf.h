@@ -103,6 +103,11 @@ bool	 conf_includes(struct span text);
  */
 int	 conf_flatten(const char *name, struct span text, const char *dir, size_t max, char **out, size_t *n,
 	    struct conf_errors *errs);
+/*
+ * The file and the line that a byte of what conf_flatten() has given comes from; arguments as there. SP_OK with *file the caller's to
+ * free; else *file is NULL: as there, or SP_ENOENT, at is behind its end.
+ */
+int	 conf_place(const char *name, struct span text, const char *dir, size_t max, size_t at, char **file, int *line);
 /* Free what conf_load() put into *out. Strings are wiped first: some are secrets. */
 void	 conf_unload(const struct conf_item *items, void *out);
 /*

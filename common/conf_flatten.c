@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,6 +24,9 @@ struct flat {
 	char			*p;
 	size_t			 n, room, max;
 	unsigned		 files;
+	size_t			 want;		/* of this byte of the whole, file and line are wanted */
+	char			*file;		/* once it is there */
+	int			 line;
 	struct conf_errors	*errs;
 	enum { PLAIN = 0, COMMENT, STRING } inside;
 };
@@ -188,6 +192,10 @@ flatten(struct flat *f, const char *by, struct span text, unsigned depth)
 		look_at(f, rest);
 		if (!put(f, rest.p, rest.n))
 			return too_long(f, by, at);
+		if (f->file == NULL && f->n > f->want) {
+			f->file = xstrdup(by);
+			f->line = at;
+		}
 	}
 	return SP_OK;
 }
@@ -213,7 +221,7 @@ int
 conf_flatten(const char *name, struct span text, const char *dir, size_t max, char **out, size_t *n,
     struct conf_errors *errs)
 {
-	struct flat f = { .dir = dir, .max = max, .errs = errs };
+	struct flat f = { .dir = dir, .max = max, .want = SIZE_MAX, .errs = errs };
 	int err = flatten(&f, name, text, 0);
 
 	if (err == SP_OK) {
@@ -229,4 +237,17 @@ conf_flatten(const char *name, struct span text, const char *dir, size_t max, ch
 	*out = NULL;
 	*n = 0;
 	return err;
+}
+
+int
+conf_place(const char *name, struct span text, const char *dir, size_t max, size_t at, char **file, int *line)
+{
+	struct flat f = { .dir = dir, .max = max, .want = at, .errs = conf_errors_new() };
+	int err = flatten(&f, name, text, 0);
+
+	conf_errors_free(f.errs);
+	mem_wipe_free(f.p, f.n);
+	*file = f.file;
+	*line = f.line;
+	return f.file != NULL ? SP_OK : err != SP_OK ? err : SP_ENOENT;
 }
