@@ -174,6 +174,8 @@ struct control_asked {
 void	control_ask_workers(struct control_request *, const struct control_asked *);
 /* The main thread runs fn(owner, answer) when it gets to it; n is 1. */
 void	control_ask_main(struct control_request *, const struct control_asked *);
+/* The end of a request: with its records and status; NULL: it did not come in time. */
+void	control_end_with(struct control_request *, const struct control_answer *);
 /* Put all records of an answer; false: no room for all. */
 bool	control_put_answer(struct control_request *, const struct control_answer *);
 

@@ -118,6 +118,10 @@ finish_plainly(struct control_request *r, struct control_answer *const *answer, 
 	int status = EX_OK;
 	char why[sizeof(answer[0]->why)] = "";
 
+	if (n == 1) {
+		control_end_with(r, answer[0]);
+		return;
+	}
 	for (unsigned i = 0; i < n; i++) {
 		if (answer[i] == NULL) {
 			first = missing++ == 0 ? i : first;
@@ -131,10 +135,22 @@ finish_plainly(struct control_request *r, struct control_answer *const *answer, 
 	}
 	if (missing == 0)
 		control_end(r, status, why[0] != '\0' ? "%s" : NULL, why);
-	else if (n == 1)
-		control_end(r, EX_TEMPFAIL, "the daemon did not get to it in time; what was asked may still be done");
 	else
 		control_end(r, EX_TEMPFAIL, "%u of %u workers did not answer in time (worker %u)", missing, n, first);
+}
+
+void
+control_end_with(struct control_request *r, const struct control_answer *a)
+{
+	char why[sizeof(a->why)];
+
+	if (a == NULL) {
+		control_end(r, EX_TEMPFAIL, "the daemon did not get to it in time; what was asked may still be done");
+		return;
+	}
+	(void)control_put_answer(r, a);
+	memcpy(why, a->why, sizeof(why));
+	control_end(r, a->status, why[0] != '\0' ? "%s" : NULL, why);
 }
 
 /* All are home, or the time is over. */

@@ -63,8 +63,15 @@ policystore_open(struct policystore **out, const char *dir, const char *policy, 
 	ps->dir = xstrdup(dir != NULL ? dir : POLICYSTORE_DEFAULT_DIR);
 	ps->named = xstrdup(policy);
 	ps->lock = -1;
+	ps->wait_ms = POLICYSTORE_WAIT_MS;
 	*out = ps;
 	return SP_OK;
+}
+
+void
+policystore_wait(struct policystore *ps, unsigned ms)
+{
+	ps->wait_ms = ms;
 }
 
 void
@@ -114,7 +121,7 @@ static int
 take_lock(struct policystore *ps, struct conf_errors *errs)
 {
 	char *path = disk_path(ps, "lock");
-	uint64_t until = clock_ms() + POLICYSTORE_WAIT_MS;
+	uint64_t until = clock_ms() + ps->wait_ms;
 	int err = SP_OK;
 
 	ps->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);

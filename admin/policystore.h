@@ -102,6 +102,8 @@ void	policystore_close(struct policystore *);	/* NULL: nothing */
 /* Make its directories and its log now, if they are not there: for who cannot do so later. The policy file need not be there. */
 int	policystore_make(struct policystore *, struct conf_errors *errs);
 const char *policystore_file(const struct policystore *);	/* the policy file, borrowed */
+/* So long the lock is waited for from now on, rather than POLICYSTORE_WAIT_MS: for who may not wait. Then it is SP_ETIME. */
+void	policystore_wait(struct policystore *, unsigned ms);
 
 /*
  * The policy in force, as its file has it (SHA-256: of the whole, see above). A hand edit has become a version by then, an interrupted

@@ -26,6 +26,7 @@ struct policystore {
 	char		*policy_dir;
 	struct disk_owner policy_owner;	/* who can put another file, or a link, in its place */
 	int		 lock;		/* -1: not held */
+	unsigned	 wait_ms;	/* for it */
 	char		 news[512];
 	/* known while the lock is held: */
 	uint64_t	*numbers;	/* of the versions, rising */

@@ -19,6 +19,7 @@
 #define REPORTED_MAX	500	/* partners in one report; then a line that says how many more */
 #define TABLE_RETRY	60	/* seconds */
 #define SWEEP_MS	1000
+#define UNTOLD_MAX	1000000	/* requests; other nodes read no larger number */
 
 /* A final response: when, and whether it was a failure that tells of guessing. */
 struct outcome {
@@ -60,6 +61,7 @@ struct edge_discovered {
 	struct edge_discovered_limits	 limits;
 	atomic_uint			 count;
 	_Atomic uint64_t		 swept_at;
+	unsigned			 told_to;	/* the bucket, of all shards' in a row, that is told of next */
 	struct shard			 shard[SHARDS];
 };
 
@@ -533,30 +535,60 @@ edge_discovered_reset(struct edge_discovered *d, const unsigned char fingerprint
 
 /* ---- arrays ---- */
 
+static void
+spend(const struct edge_discovered *d, struct record *r, uint64_t now, struct edge_discovered_spent *out)
+{
+	*out = (struct edge_discovered_spent){ .requests = r->untold, .addressees = r->nseen, .suspicious = is_suspicious(d, r, now) };
+	memcpy(out->fingerprint, r->fingerprint, 32);
+	/* once more after it has gone silent, so that what it sent last is not counted on and on */
+	r->heard = r->untold != 0;
+	r->untold = 0;
+}
+
 size_t
 edge_discovered_spent(struct edge_discovered *d, struct edge_discovered_spent *out, size_t max)
 {
 	uint64_t now = clock_ms();
+	bool full = false;
 	size_t n = 0;
 
-	for (size_t k = 0; k < SHARDS; k++) {
-		struct shard *s = &d->shard[k];
+	for (unsigned k = 0; k < SHARDS * BUCKETS && !full; k++) {
+		unsigned at = d->told_to;
+		struct shard *s = &d->shard[at / BUCKETS];
+		size_t heard = 0;
 
 		pthread_mutex_lock(&s->lock);
-		for (size_t i = 0; i < BUCKETS; i++)
-			for (struct record *r = s->bucket[i]; r != NULL && n < max; r = r->next) {
-				if (!r->heard)
-					continue;
-				out[n] = (struct edge_discovered_spent){ .requests = r->untold, .addressees = r->nseen,
-				    .suspicious = is_suspicious(d, r, now) };
-				memcpy(out[n++].fingerprint, r->fingerprint, 32);
-				/* once more after it has gone silent, so that what it sent last is not counted on and on */
-				r->heard = r->untold != 0;
-				r->untold = 0;
-			}
+		for (struct record *r = s->bucket[at % BUCKETS]; r != NULL; r = r->next)
+			heard += r->heard;
+		/* a bucket goes as a whole, or its first ones would be told again before the others; one that never fits, as it can */
+		full = n != 0 && n + heard > max;
+		for (struct record *r = s->bucket[at % BUCKETS]; r != NULL && !full && n < max; r = r->next)
+			if (r->heard)
+				spend(d, r, now, &out[n++]);
+		if (!full)
+			d->told_to = (at + 1) % (SHARDS * BUCKETS);
 		pthread_mutex_unlock(&s->lock);
 	}
 	return n;
+}
+
+void
+edge_discovered_untold(struct edge_discovered *d, const struct edge_discovered_spent *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint64_t key = key_of(p[i].fingerprint);
+		struct shard *s = shard_of(d, key);
+
+		pthread_mutex_lock(&s->lock);
+		for (struct record *r = *bucket_of(s, key); r != NULL; r = r->next)
+			if (r->key == key && memcmp(r->fingerprint, p[i].fingerprint, 32) == 0) {
+				uint64_t sum = (uint64_t)r->untold + p[i].requests;
+
+				r->untold = sum < UNTOLD_MAX ? (uint32_t)sum : UNTOLD_MAX;
+				r->heard = true;
+			}
+		pthread_mutex_unlock(&s->lock);
+	}
 }
 
 static void

@@ -76,8 +76,10 @@ struct edge_discovered_spent {
 	uint32_t	requests, addressees;
 	uint32_t	suspicious;	/* 0 or 1 */
 };
-/* Who has sent something since the last call, at most max of them. Any thread. */
+/* Who has sent something since the last call, at most max of them; the next call goes on behind them. One thread. */
 size_t	edge_discovered_spent(struct edge_discovered *, struct edge_discovered_spent *out, size_t max);
+/* These could not be told: their requests are told with the next. Any thread. */
+void	edge_discovered_untold(struct edge_discovered *, const struct edge_discovered_spent *, size_t n);
 /*
  * What the other nodes have let pass counts as if it had come here: it is taken off the rate, their addressees
  * count with ours, and who is suspicious there is suspicious here. Of records that are here; any thread.

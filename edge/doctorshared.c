@@ -17,6 +17,12 @@ fix_of(struct span reason)
 		return "Make shared.trust and shared.name fit the certificate of the Redis server, or renew that.";
 	if (span_is(reason, "redis-nonsense"))
 		return "Look at who else writes below shared.prefix in Redis; once the key PREFIX:policy is gone, the nodes write it anew.";
+	if (span_is(reason, "shared-policy"))
+		return "The log says what is wrong with the shared policy (shared-policy-refused); commit one that does on all nodes.";
+	if (span_is(reason, "redis-refused"))
+		return "Look at what Redis answered: its access list, its disk and memory, and whether it is a replica, which only reads.";
+	if (span_is(reason, "shared-hung"))
+		return "The process named \"shared\" is stopped or starved; the edge makes another by itself.";
 	return "Look after the Redis server; the nodes go on by themselves meanwhile, and agree by themselves afterwards.";
 }
 

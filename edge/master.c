@@ -135,6 +135,7 @@ answer_load(void *owner, int fd, struct master_answer *a)
 		fwrite(l.rows, 1, l.rows_n, a->file);
 		stage_pack(l.material, EDGE_IDENTITIES, a->file);
 		take(e, &l);
+		edge_shared_look_again(e);
 	} else {
 		for (size_t i = 0; i < conf_errors_count(errs); i++)
 			fprintf(a->file, "%s%c", conf_errors_get(errs, i), '\0');
@@ -182,6 +183,7 @@ static const struct master_question questions[] = {
 	{ EDGE_ASK_LIST, true, answer_list },
 	{ EDGE_ASK_SHARED, true, edge_answer_shared },
 	{ EDGE_ASK_CLAIM, true, edge_answer_claim },
+	{ EDGE_ASK_CLAIMED, true, edge_answer_claimed },
 	{ 0, false, NULL }
 };
 

@@ -18,7 +18,8 @@ enum {
 	/* Write this list of certificates that peers have shown. No: why. */
 	EDGE_ASK_LIST,
 	EDGE_ASK_SHARED,	/* edge/sharedin.h */
-	EDGE_ASK_CLAIM
+	EDGE_ASK_CLAIM,
+	EDGE_ASK_CLAIMED
 };
 
 /* What EDGE_ASK_LOAD's answer begins with. */

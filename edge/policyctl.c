@@ -183,23 +183,54 @@ log_policy(const char *event, const struct coming *c)
 	log_end(&r);
 }
 
+/* A claim's answer takes the array its time. Nobody waits for it but the request: the main thread is asked now and then. */
+#define CLAIM_EVERY_MS	20
+
+struct claim {
+	struct net_timer	 timer;
+	struct control_request	*request;
+	uint64_t		 number;	/* as the master knows it */
+};
+
+static void
+put_claim(struct control_answer *a, bool good, uint64_t version, uint64_t claim, const struct conf_errors *errs)
+{
+	unsigned char room[RECORD_SMALL];
+	struct record_writer w;
+
+	*(uint64_t *)a->slot = claim;
+	if (!good) {
+		control_answer_fail(a, EX_TEMPFAIL, "%s", conf_errors_count(errs) != 0 ? conf_errors_get(errs, 0) : "not now");
+	} else if (claim == 0) {
+		record_begin(&w, room, sizeof(room), "claimed");
+		if (version != 0)
+			record_int(&w, "version", (int64_t)version);
+		(void)control_answer_put(a, &w);
+	}
+}
+
 static void
 take_claim(void *who, struct control_answer *a)
 {
 	struct edge *e = who;
 	const struct coming *c = a->question;
 	struct conf_errors *errs = conf_errors_new();
-	unsigned char room[RECORD_SMALL];
-	struct record_writer w;
-	uint64_t version = 0;
+	uint64_t version, claim;
+	bool good = edge_shared_claim(e, span_str(c->claim), span_str(c->parent), span_of(c->text, c->n), &version, &claim, errs);
 
-	if (edge_shared_claim(e, span_str(c->claim), span_str(c->parent), span_of(c->text, c->n), &version, errs)) {
-		record_begin(&w, room, sizeof(room), "claimed");
-		if (version != 0)
-			record_int(&w, "version", (int64_t)version);
-		(void)control_answer_put(a, &w);
-	} else
-		control_answer_fail(a, EX_TEMPFAIL, "%s", conf_errors_count(errs) != 0 ? conf_errors_get(errs, 0) : "not now");
+	put_claim(a, good, version, claim, errs);
+	conf_errors_free(errs);
+}
+
+static void
+look_at_claim(void *who, struct control_answer *a)
+{
+	struct edge *e = who;
+	struct conf_errors *errs = conf_errors_new();
+	uint64_t claim = *(const uint64_t *)a->question, version;
+	bool good = edge_shared_claimed(e, &claim, &version, errs);
+
+	put_claim(a, good, version, claim, errs);
 	conf_errors_free(errs);
 }
 
@@ -366,6 +397,53 @@ put_text(char *out, size_t size, struct span s)
 	snprintf(out, size, "%.*s", (int)(s.n < size ? s.n : size - 1), s.n != 0 ? s.p : "");
 }
 
+static void	claim_told(struct control_request *, const void *question, struct control_answer *const *, unsigned n);
+
+static void
+claim_again(struct net_timer *t)
+{
+	struct claim *k = (struct claim *)((char *)t - offsetof(struct claim, timer));
+	struct control_request *r = k->request;
+	void *number = xmemdup(&k->number, sizeof(k->number));
+
+	control_on_gone(r, NULL, NULL);
+	free(k);
+	/* that may be its end */
+	control_ask_main(r, &(struct control_asked){ .fn = look_at_claim, .slot_size = sizeof(uint64_t), .question = number,
+	    .done = claim_told });
+}
+
+static void
+claim_gone(struct control_request *r, void *arg)
+{
+	struct claim *k = arg;
+
+	net_timer_cancel(control_loop(control_of(r)), &k->timer);
+	free(k);
+}
+
+/* The request ends with the answer, or waits on. */
+static void
+claim_told(struct control_request *r, const void *question, struct control_answer *const *answer, unsigned n)
+{
+	const struct control_answer *a = answer[0];
+	uint64_t number = a != NULL ? *(const uint64_t *)a->slot : 0;
+	struct claim *k;
+
+	(void)question;
+	(void)n;
+	if (number == 0) {
+		control_end_with(r, a);
+		return;
+	}
+	k = xcalloc(1, sizeof(*k));
+	k->request = r;
+	k->number = number;
+	k->timer.fire = claim_again;
+	control_on_gone(r, claim_gone, k);
+	net_timer_set(control_loop(control_of(r)), &k->timer, CLAIM_EVERY_MS);
+}
+
 static void
 receive(struct control_request *r, bool shadow, bool claim)
 {
@@ -411,7 +489,8 @@ receive(struct control_request *r, bool shadow, bool claim)
 		c->claim = xmemdup(line.p, line.n);
 		put_text(c->parent, sizeof(c->parent), control_text(r, "parent"));
 	}
-	control_ask_main(r, &(struct control_asked){ .fn = claim ? take_claim : take, .question = c, .free_question = free_coming });
+	control_ask_main(r, &(struct control_asked){ .fn = claim ? take_claim : take, .question = c, .free_question = free_coming,
+	    .slot_size = claim ? sizeof(uint64_t) : 0, .done = claim ? claim_told : NULL });
 }
 
 static void

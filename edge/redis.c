@@ -4,6 +4,7 @@
 #include "edge/redis.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include <hiredis/hiredis.h>
 
@@ -13,10 +14,23 @@
 #define WORDS_MAX	16
 #define DEPTH_MAX	3	/* an array of arrays is all that commands of ours bring */
 
+/* How far the heads of replies have been looked at. */
+struct heads {
+	enum { HEAD_TYPE = 0, HEAD_LINE, HEAD_LF, HEAD_BODY, HEAD_BODY_CR, HEAD_BODY_LF } at;
+	char	 type;
+	char	 number[24];	/* of a head that has one, as it comes */
+	size_t	 line;		/* bytes of this line */
+	size_t	 body;		/* bytes of a string that are to come */
+	size_t	 left[DEPTH_MAX];	/* elements to come of the arrays that are open */
+	unsigned depth;
+	size_t	 elements;	/* of this reply */
+};
+
 struct redis {
 	struct net_tlsline	*line;
 	char			*user, *password;
 	redisReader		*reader;
+	struct heads		 heads;
 	size_t			 fed;		/* since the last whole reply */
 };
 
@@ -61,6 +75,13 @@ redis_down(struct redis *r)
 		redisReaderFree(r->reader);
 	r->reader = NULL;
 	r->fed = 0;
+	r->heads = (struct heads){ .at = HEAD_TYPE };
+}
+
+void
+redis_until(struct redis *r, uint64_t until)
+{
+	net_tlsline_until(r->line, until);
 }
 
 static int
@@ -127,17 +148,112 @@ redis_send(struct redis *r, size_t n, const struct span *words)
 	return err;
 }
 
-static bool
-is_bounded(const redisReply *reply, unsigned depth)
+/* ---- heads ---- */
+
+/* An element is whole, and with the last one the array that it is of. */
+static void
+element_done(struct heads *h)
 {
-	if (reply->type != REDIS_REPLY_ARRAY)
-		return true;
-	if (depth == DEPTH_MAX || reply->elements > REDIS_ELEMENTS_MAX)
-		return false;
-	for (size_t i = 0; i < reply->elements; i++)
-		if (reply->element[i] == NULL || !is_bounded(reply->element[i], depth + 1))
-			return false;
-	return true;
+	h->at = HEAD_TYPE;
+	while (h->depth > 0 && --h->left[h->depth - 1] == 0)
+		h->depth--;
+	if (h->depth == 0)
+		h->elements = 0;
+}
+
+/* A line has ended: what does it promise? */
+static int
+promise(struct heads *h)
+{
+	struct span s = span_of(h->number, h->line);
+	uint64_t n = 0;
+	bool none = span_is(s, "-1");
+
+	if (h->type == '$' || h->type == '*') {
+		if (!none && !span_uint(s, INT64_MAX, &n))
+			return SP_ESYNTAX;
+		if (h->type == '$' ? n > REDIS_REPLY_MAX : n > REDIS_ELEMENTS_MAX - h->elements)
+			return SP_ELIMIT;
+	}
+	if (h->type == '$' && !none) {
+		h->body = (size_t)n;
+		h->at = n != 0 ? HEAD_BODY : HEAD_BODY_CR;
+	} else if (h->type == '*' && n != 0) {
+		if (h->depth == DEPTH_MAX)
+			return SP_ELIMIT;
+		h->elements += (size_t)n;
+		h->left[h->depth++] = (size_t)n;
+		h->at = HEAD_TYPE;
+	} else {
+		element_done(h);
+	}
+	return SP_OK;
+}
+
+/* One byte that is not of a string. */
+static int
+head_byte(struct heads *h, char c)
+{
+	switch (h->at) {
+	case HEAD_TYPE:
+		if (c == '\0' || strchr("+-:$*", c) == NULL)
+			return SP_ESYNTAX;
+		h->type = c;
+		h->line = 0;
+		h->at = HEAD_LINE;
+		return SP_OK;
+	case HEAD_LINE:
+		if (c == '\r') {
+			h->at = HEAD_LF;
+		} else if (h->type == '+' || h->type == '-') {
+			if (++h->line > REDIS_LINE_MAX)
+				return SP_ELIMIT;
+		} else {
+			if (h->line == sizeof(h->number) || strchr("-0123456789", c) == NULL || c == '\0')
+				return SP_ESYNTAX;
+			h->number[h->line++] = c;
+		}
+		return SP_OK;
+	case HEAD_LF:
+		return c == '\n' ? promise(h) : SP_ESYNTAX;
+	case HEAD_BODY_CR:
+		h->at = HEAD_BODY_LF;
+		return c == '\r' ? SP_OK : SP_ESYNTAX;
+	default:
+		element_done(h);
+		return c == '\n' ? SP_OK : SP_ESYNTAX;
+	}
+}
+
+/* May these be read? SP_OK, SP_ESYNTAX or SP_ELIMIT. */
+static int
+look_at_heads(struct heads *h, struct span s)
+{
+	int err = SP_OK;
+
+	while (s.n != 0 && err == SP_OK) {
+		size_t n = 1;
+
+		if (h->at == HEAD_BODY) {
+			n = h->body < s.n ? h->body : s.n;
+			if ((h->body -= n) == 0)
+				h->at = HEAD_BODY_CR;
+		} else {
+			err = head_byte(h, s.p[0]);
+		}
+		s = span_tail(s, n);
+	}
+	return err;
+}
+
+static int
+feed(redisReader *reader, struct heads *h, struct span s)
+{
+	int err = look_at_heads(h, s);
+
+	if (err == SP_OK && redisReaderFeed(reader, s.p, s.n) != REDIS_OK)
+		err = SP_ESYNTAX;
+	return err;
 }
 
 /* SP_EAGAIN: not whole. */
@@ -149,14 +265,8 @@ take_reply(redisReader *reader, struct redis_reply **out)
 	*out = NULL;
 	if (redisReaderGetReply(reader, &reply) != REDIS_OK)
 		return SP_ESYNTAX;
-	if (reply == NULL)
-		return SP_EAGAIN;
-	if (!is_bounded(reply, 0)) {
-		freeReplyObject(reply);
-		return SP_ELIMIT;
-	}
 	*out = reply;
-	return SP_OK;
+	return reply != NULL ? SP_OK : SP_EAGAIN;
 }
 
 int
@@ -174,8 +284,8 @@ redis_receive(struct redis *r, struct redis_reply **out)
 			return err;
 		if ((r->fed += n) > REDIS_REPLY_MAX)
 			return SP_ELIMIT;
-		if (redisReaderFeed(r->reader, bytes, n) != REDIS_OK)
-			return SP_ESYNTAX;
+		if ((err = feed(r->reader, &r->heads, span_of(bytes, n))) != SP_OK)
+			return err;
 	}
 	r->fed = 0;
 	return err;
@@ -191,16 +301,22 @@ redis_ask(struct redis *r, size_t n, const struct span *words, struct redis_repl
 }
 
 int
-redis_parse(struct span bytes, struct redis_reply **out)
+redis_parse(struct span bytes, size_t piece, struct redis_reply **out)
 {
 	redisReader *reader = redisReaderCreate();
+	struct heads heads = { .at = HEAD_TYPE };
 	int err = SP_EAGAIN;
 
 	*out = NULL;
 	if (reader == NULL)
 		abort();	/* only when out of memory */
-	if (bytes.n != 0)
-		err = redisReaderFeed(reader, bytes.p, bytes.n) == REDIS_OK ? take_reply(reader, out) : SP_ESYNTAX;
+	while (bytes.n != 0 && err == SP_EAGAIN) {
+		struct span some = piece != 0 ? span_head(bytes, piece) : bytes;
+
+		if ((err = feed(reader, &heads, some)) == SP_OK)
+			err = take_reply(reader, out);
+		bytes = span_tail(bytes, some.n);
+	}
 	redisReaderFree(reader);
 	return err;
 }

@@ -24,6 +24,19 @@
 #define PAUSE_MS	5000	/* between two starts of the process */
 #define FRAMES_MAX	64	/* heard at once */
 
+/* A tick that has no answer yet, and what it was to tell. */
+struct tick {
+	uint64_t			 tag, at;
+	struct edge_discovered_spent	*spent;		/* NULL: nothing */
+	size_t				 n;
+};
+
+struct claim {
+	uint64_t		 tag, until;	/* tag 0: this place is free */
+	bool			 answered;
+	struct shared_claimed	 c;
+};
+
 struct shared {
 	struct shared_setup	 setup;
 	char			*text[9];	/* what setup points to */
@@ -33,9 +46,9 @@ struct shared {
 	uint64_t		 tag;
 	struct shared_status	 status;
 	struct shared_news	 news;		/* until somebody asks */
-	enum shared_verdict	 verdict;
-	struct policy_change	 instead;
-	uint64_t		 answered;	/* the tag that these belong to */
+	struct tick		 tick[SHARED_TICKS_MAX];	/* the oldest first */
+	unsigned		 nticks;
+	struct claim		 claim[SHARED_CLAIMS_MAX];
 };
 
 const char *
@@ -54,6 +67,9 @@ set_state(struct shared *s, enum shared_state state, enum stats_shared reason, u
 	struct shared_status *st = &s->status;
 	bool changed = st->state != state || st->reason != reason;
 
+	/* a process that has just begun knows nothing yet */
+	if (state == SHARED_STARTING)
+		return;
 	st->version = version;
 	snprintf(st->detail, sizeof(st->detail), "%.*s", SPAN_FMT(detail));
 	if (!changed)
@@ -96,11 +112,40 @@ start(struct shared *s)
 	chan_patience(s->channel, 100);
 }
 
+/* These are to be told another time. */
+static void
+keep_untold(struct shared *s, const struct edge_discovered_spent *spent, size_t n)
+{
+	struct shared_news *news = &s->news;
+
+	if (n == 0)
+		return;
+	news->untold = xreallocarray(news->untold, news->nuntold + n, sizeof(*spent));
+	memcpy(news->untold + news->nuntold, spent, n * sizeof(*spent));
+	news->nuntold += n;
+}
+
+/* The oldest tick has its answer, or will have none: the first so many of its partners were told. */
+static void
+settle(struct shared *s, size_t told)
+{
+	struct tick *t = &s->tick[0];
+
+	if (told < t->n)
+		keep_untold(s, t->spent + told, t->n - told);
+	free(t->spent);
+	memmove(t, t + 1, --s->nticks * sizeof(*t));
+}
+
 static void
 gone(struct shared *s)
 {
 	close(s->channel);
 	s->channel = -1;
+	while (s->nticks != 0)
+		settle(s, 0);
+	for (size_t i = 0; i < SHARED_CLAIMS_MAX; i++)
+		s->claim[i].answered = true;	/* ALONE, unless it was answered before */
 	if (s->status.state != SHARED_ALONE)
 		set_state(s, SHARED_ALONE, STATS_SHARED_PROCESS, 0, SPAN_LIT("the process that asks Redis has ended"));
 }
@@ -127,6 +172,7 @@ drop_news(struct shared *s)
 {
 	free(s->news.policy.text);
 	free(s->news.others);
+	free(s->news.untold);
 	memset(&s->news, 0, sizeof(s->news));
 }
 
@@ -137,6 +183,8 @@ shared_free(struct shared *s)
 		return;
 	if (s->channel != -1)
 		close(s->channel);
+	while (s->nticks != 0)
+		settle(s, 0);
 	drop_news(s);
 	for (size_t i = 0; i < sizeof(s->text) / sizeof(s->text[0]); i++)
 		if (s->text[i] != NULL)
@@ -153,14 +201,19 @@ shared_status(const struct shared *s)
 /* ---- what comes ---- */
 
 static bool
-take_status(struct shared *s, struct frame_reader *r)
+take_status(struct shared *s, uint64_t tick, struct frame_reader *r)
 {
 	unsigned state = frame_u8(r), reason = frame_u8(r);
-	uint64_t version = frame_u64(r);
+	uint64_t version = frame_u64(r), told = frame_u64(r);
 	struct span detail = frame_span(r);
 
 	if (!frame_done(r) || state > SHARED_ALONE || reason >= STATS_NSHARED || version > SHARED_VERSION_MAX)
 		return false;
+	/* each tick has one answer, and they come in order */
+	if (tick != 0 && (s->nticks == 0 || s->tick[0].tag != tick))
+		return false;
+	if (tick != 0)
+		settle(s, told < SHARED_PARTNERS_MAX ? (size_t)told : SHARED_PARTNERS_MAX);
 	set_state(s, (enum shared_state)state, (enum stats_shared)reason, version, detail);
 	return true;
 }
@@ -211,10 +264,17 @@ take_claimed(struct shared *s, uint64_t tag, struct frame_reader *r)
 
 	if (!frame_done(r) || verdict > SHARED_CLAIM_ALONE)
 		return false;
-	s->verdict = (enum shared_verdict)verdict;
-	if (line.n == 0 || policy_change_parse(line, &s->instead) != SP_OK)
-		s->instead = (struct policy_change){ .version = 0 };
-	s->answered = tag;
+	for (size_t i = 0; i < SHARED_CLAIMS_MAX; i++) {
+		struct claim *c = &s->claim[i];
+
+		/* of one that was given up nobody wants to know */
+		if (c->tag != tag || c->answered)
+			continue;
+		c->answered = true;
+		c->c.verdict = (enum shared_verdict)verdict;
+		if (line.n == 0 || policy_change_parse(line, &c->c.instead) != SP_OK)
+			c->c.instead = (struct policy_change){ .version = 0 };
+	}
 	return true;
 }
 
@@ -227,7 +287,7 @@ take(struct shared *s, struct chan_msg *m)
 	frame_reader_init(&r, &m->f);
 	switch (m->f.type) {
 	case SHARED_STATUS:
-		return take_status(s, &r);
+		return take_status(s, m->f.tag, &r);
 	case SHARED_POLICY:
 		return take_policy(s, &r, fd);
 	case SHARED_OTHERS:
@@ -242,9 +302,17 @@ take(struct shared *s, struct chan_msg *m)
 	}
 }
 
-/* What is there; waits so long for it. */
 static void
-hear(struct shared *s, int wait_ms)
+end_process(struct shared *s, const char *event, const char *why)
+{
+	log_say(SP_LOG_ERROR, event, "%s; the process that asks Redis is ended", why);
+	kill(s->pid, SIGKILL);
+	gone(s);
+}
+
+/* What is there. */
+static void
+hear(struct shared *s)
 {
 	struct chan_msg *m = xmalloc(sizeof(*m));
 
@@ -253,22 +321,14 @@ hear(struct shared *s, int wait_ms)
 		struct pollfd p = { s->channel, POLLIN, 0 };
 		int err;
 
-		if (poll(&p, 1, wait_ms) <= 0)
-			break;
-		wait_ms = 0;
-		if ((err = chan_recv(s->channel, m, 1)) == SP_ETIME)
+		if (poll(&p, 1, 0) <= 0 || (err = chan_recv(s->channel, m, 1)) == SP_ETIME)
 			break;
 		if (err != SP_OK) {
 			gone(s);
 			break;
 		}
-		if (!take(s, m)) {
-			log_say(SP_LOG_ERROR, "shared-bad-frame", "type %u; the process that asks Redis is ended", m->f.type);
-			kill(s->pid, SIGKILL);
-			chan_done(m);
-			gone(s);
-			break;
-		}
+		if (!take(s, m))
+			end_process(s, "shared-bad-frame", "a frame that is none of its");
 		chan_done(m);
 	}
 	free(m);
@@ -276,60 +336,127 @@ hear(struct shared *s, int wait_ms)
 
 /* ---- what is said ---- */
 
-void
-shared_exchange(struct shared *s, uint64_t version, const char *sha256, const struct edge_discovered_spent *spent, size_t n,
-    struct shared_news *news)
+static void
+tick(struct shared *s, const struct shared_here_now *here, const struct edge_discovered_spent *spent, size_t n)
 {
-	unsigned char body[128];
-	struct frame f = { .type = SHARED_TICK, .body = body };
+	unsigned char body[256];
+	struct frame f = { .type = SHARED_TICK, .tag = ++s->tag, .body = body };
+	struct tick *t = &s->tick[s->nticks];
 	struct frame_writer w;
-	int fd = -1;
+	int fd = -1, err = SP_EIO;
 
-	if (s->channel == -1 && clock_ms() - s->started_at >= PAUSE_MS)
-		start(s);
 	frame_writer_init(&w, body, sizeof(body));
-	frame_put_u64(&w, version);
-	frame_put_span(&w, span_str(sha256));
+	frame_put_u64(&w, here->version);
+	frame_put_span(&w, span_str(here->sha256));
+	frame_put_span(&w, span_str(here->unfit));
 	f.len = w.len;
 	if (n != 0)
-		fd = chan_file("spent", span_of((const char *)spent, (n < SHARED_PARTNERS_MAX ? n : SHARED_PARTNERS_MAX) * sizeof(*spent)));
-	if (s->channel != -1 && chan_send(s->channel, &f, &fd, fd != -1) == SP_ECLOSED)
-		gone(s);
+		fd = chan_file("spent", span_of((const char *)spent, n * sizeof(*spent)));
+	if ((n == 0 || fd != -1) && (err = chan_send(s->channel, &f, &fd, fd != -1)) == SP_OK) {
+		*t = (struct tick){ .tag = s->tag, .at = clock_ms() };
+		if (n != 0) {
+			t->spent = (void *)xmemdup(spent, n * sizeof(*spent));
+			t->n = n;
+		}
+		s->nticks++;
+	} else {
+		keep_untold(s, spent, n);
+		if (err == SP_ECLOSED)
+			gone(s);
+	}
 	if (fd != -1)
 		close(fd);
-	hear(s, 0);
+}
+
+/* Does it answer? It may be stopped, or wait for the kernel; of Redis it is never so long that it hears nothing. */
+static void
+look_after(struct shared *s)
+{
+	uint64_t silent = s->nticks != 0 ? clock_ms() - s->tick[0].at : 0;
+
+	if (silent >= SHARED_HUNG_MS)
+		set_state(s, SHARED_ALONE, STATS_SHARED_HUNG, 0, SPAN_LIT("the process that asks Redis does not answer"));
+	if (silent >= SHARED_KILL_MS)
+		end_process(s, "shared-hung", "no answer for too long");
+}
+
+void
+shared_exchange(struct shared *s, const struct shared_here_now *here, const struct edge_discovered_spent *spent, size_t n,
+    struct shared_news *news)
+{
+	if (n > SHARED_PARTNERS_MAX) {
+		keep_untold(s, spent + SHARED_PARTNERS_MAX, n - SHARED_PARTNERS_MAX);
+		n = SHARED_PARTNERS_MAX;
+	}
+	if (s->channel == -1 && clock_ms() - s->started_at >= PAUSE_MS)
+		start(s);
+	hear(s);
+	look_after(s);
+	if (s->channel != -1 && s->nticks < SHARED_TICKS_MAX)
+		tick(s, here, spent, n);
+	else
+		keep_untold(s, spent, n);
 	*news = s->news;
 	memset(&s->news, 0, sizeof(s->news));
 }
 
-enum shared_verdict
-shared_claim(struct shared *s, const struct policy_change *c, const char *parent, struct span text, struct policy_change *instead)
+/* ---- claims ---- */
+
+/* A free place, or one whose claim nobody has looked after in time. NULL: there is none. */
+static struct claim *
+claim_place(struct shared *s)
+{
+	uint64_t now = clock_ms();
+
+	for (size_t i = 0; i < SHARED_CLAIMS_MAX; i++)
+		if (s->claim[i].tag == 0 || now >= s->claim[i].until)
+			return &s->claim[i];
+	return NULL;
+}
+
+uint64_t
+shared_claim(struct shared *s, const struct policy_change *c, const char *parent, struct span text)
 {
 	unsigned char body[POLICY_CHANGE_LINE + 128];
 	char line[POLICY_CHANGE_LINE];
-	struct frame f = { .type = SHARED_CLAIM, .tag = ++s->tag, .body = body };
-	uint64_t until = clock_ms() + SHARED_CLAIM_MS, now;
+	struct frame f = { .type = SHARED_CLAIM, .body = body };
+	struct claim *place = claim_place(s);
 	struct frame_writer w;
 	struct strbuf sb;
-	int fd = chan_file("policy", text), err = SP_ECLOSED;
+	int fd, err = SP_ECLOSED;
 
-	*instead = (struct policy_change){ .version = 0 };
+	if (place == NULL || s->channel == -1 || (fd = chan_file("policy", text)) == -1)
+		return 0;
 	strbuf_init(&sb, line, sizeof(line));
 	policy_change_format(c, &sb);
 	frame_writer_init(&w, body, sizeof(body));
 	frame_put_span(&w, strbuf_span_of(&sb));
 	frame_put_span(&w, span_str(parent));
+	f.tag = ++s->tag;
 	f.len = w.len;
-	if (s->channel != -1 && fd != -1)
-		err = chan_send(s->channel, &f, &fd, 1);
-	if (fd != -1)
-		close(fd);
+	err = chan_send(s->channel, &f, &fd, 1);
+	close(fd);
 	if (err != SP_OK)
-		return SHARED_CLAIM_ALONE;
-	while (s->answered != s->tag && s->channel != -1 && (now = clock_ms()) < until)
-		hear(s, (int)(until - now));
-	if (s->answered != s->tag)
-		return SHARED_CLAIM_ALONE;
-	*instead = s->instead;
-	return s->verdict;
+		return 0;
+	*place = (struct claim){ .tag = f.tag, .until = clock_ms() + SHARED_CLAIM_MS, .c = { .verdict = SHARED_CLAIM_ALONE, .change = *c } };
+	return place->tag;
+}
+
+bool
+shared_claim_look(struct shared *s, uint64_t claim, struct shared_claimed *out)
+{
+	hear(s);
+	for (size_t i = 0; claim != 0 && i < SHARED_CLAIMS_MAX; i++) {
+		struct claim *c = &s->claim[i];
+
+		if (c->tag != claim)
+			continue;
+		if (!c->answered && clock_ms() < c->until)
+			return false;
+		*out = c->c;
+		*c = (struct claim){ .tag = 0 };
+		return true;
+	}
+	*out = (struct shared_claimed){ .verdict = SHARED_CLAIM_ALONE };
+	return true;
 }

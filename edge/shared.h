@@ -5,12 +5,14 @@
  * A process of its own (shared) speaks with Redis. It has neither files nor rights, and
  * no word of SIP; the master gives it what is to be told and takes what it has heard, about once
  * a second, and looks at that as at anybody's: a policy text is read and checked as any
- * other, and its number, author and hash have to fit.
+ * other, and its number, author and hash have to fit. Only this process ever waits for Redis, in rounds that
+ * are over in SHARED_ROUND_MS whatever comes; it answers each tick of the master's, and if it does not, the master
+ * says so (SHARED_HUNG_MS) and in the end makes another.
  *
- * Redis has, below `prefix`: PREFIX:policy, a hash of version, sha256, change (policychange.h) and text; and
+ * Redis has, below `prefix`: PREFIX:policy, a hash of version, sha256, change (policychange.h) and text;
  * PREFIX:partner:FINGERPRINT, a hash with a field for each node: wall clock, requests since the
- * exchange before, addressees, suspicion. A change of policy is made by WATCH and EXEC, so
- * that two administrators cannot both make a version out of the same one.
+ * exchange before, addressees, suspicion; and PREFIX:nodes, a hash with a field for each node: wall clock. A change
+ * of policy is made by WATCH and EXEC, so that two administrators cannot both make a version out of the same one.
  *
  * While Redis is gone each node is on its own, and says so; when it is back, what was changed here
  * meanwhile is told, unless somebody else was faster: then that counts, and what was made here
@@ -31,8 +33,13 @@
 #include "net/stats.h"
 
 #define SHARED_EVERY_MS		500	/* how often Redis is asked */
-#define SHARED_ANSWER_MS	1000	/* how long it may take for anything */
-#define SHARED_CLAIM_MS		3000	/* how long a change of policy waits for its answer */
+#define SHARED_ANSWER_MS	1000	/* how long it may take for any one thing */
+#define SHARED_ROUND_MS		1500	/* … and for all of a round: connecting, all commands, all replies */
+#define SHARED_CLAIM_MS		5000	/* how long a change of policy waits for its answer: two rounds before its own */
+#define SHARED_HUNG_MS		7000	/* a tick that has no answer: the process hangs */
+#define SHARED_KILL_MS		12000	/* … and is made anew */
+#define SHARED_TICKS_MAX	4	/* without an answer; then no more are sent */
+#define SHARED_CLAIMS_MAX	4	/* under way */
 #define SHARED_PARTNERS_MAX	500	/* partners that are told of at once */
 #define SHARED_VERSION_MAX	(1ULL << 48)
 
@@ -67,10 +74,16 @@ struct shared_setup {
 
 enum shared_type {
 	/* to the process */
-	SHARED_TICK = 1,	/* version (u64), sha256 of the policy in force here; a file of struct edge_discovered_spent or none */
+	/*
+	 * tag; version (u64), sha256 of the policy in force here, sha256 of one that cannot be; a file of struct
+	 * edge_discovered_spent or none
+	 */
+	SHARED_TICK = 1,
 	SHARED_CLAIM,		/* tag; change (a line), sha256 of its parent; the text as a file */
 	/* from it */
-	SHARED_STATUS,		/* state, reason (u8), version (u64), detail */
+	/* the tick's tag, or 0 when something has changed; state, reason (u8), version (u64), of the tick's partners the first
+	 * so many were told (u64), detail */
+	SHARED_STATUS,
 	SHARED_POLICY,		/* change; the text as a file: what is shared is not what is in force here */
 	SHARED_EMPTY,		/* no policy is shared yet */
 	SHARED_OTHERS,		/* a file of struct edge_discovered_spent: what the other nodes have let pass */
@@ -110,20 +123,38 @@ struct shared_news {
 	bool			 empty;		/* nothing is shared yet: somebody has to begin */
 	struct edge_discovered_spent *others;	/* the caller's to free */
 	size_t			 nothers;
+	struct edge_discovered_spent *untold;	/* of this time or before, what could not be told; the caller's to free */
+	size_t			 nuntold;
+};
+/* What is in force here, for a tick. */
+struct shared_here_now {
+	uint64_t	 version;
+	const char	*sha256;
+	const char	*unfit;		/* SHA-256 of a shared text that cannot be in force here; "": none */
 };
 /*
  * Say what is in force here, and what was let pass; hear what came. Does not wait. Starts the process again, if
  * it has ended, now and then.
  */
-void	shared_exchange(struct shared *, uint64_t version, const char *sha256, const struct edge_discovered_spent *, size_t n,
+void	shared_exchange(struct shared *, const struct shared_here_now *, const struct edge_discovered_spent *, size_t n,
 	    struct shared_news *);
 /*
- * That change is to be the next version of all nodes, in the place of the text with the SHA-256 parent. Waits for the answer, at most
- * SHARED_CLAIM_MS. DONE: *instead is the change as it was made, with a higher number if that one was given. LOST: somebody else's is
- * in force there; *instead is that, if known (version 0: not).
+ * That change is to be the next version of all nodes, in the place of the text with the SHA-256 parent. Does not wait: the
+ * claim's number, for shared_claim_look(); 0: nobody can be asked.
  */
-enum shared_verdict shared_claim(struct shared *, const struct policy_change *, const char *parent, struct span text,
-	    struct policy_change *instead);
+uint64_t shared_claim(struct shared *, const struct policy_change *, const char *parent, struct span text);
+/* How a claim has ended. */
+struct shared_claimed {
+	enum shared_verdict	 verdict;
+	struct policy_change	 change;	/* that was claimed */
+	/*
+	 * DONE: as it was made, with a higher number if that one was given. LOST: somebody else's, that is in force there, if
+	 * known (version 0: not).
+	 */
+	struct policy_change	 instead;
+};
+/* Does not wait. False: there is no answer yet. After SHARED_CLAIM_MS, and of a claim that is not known, it is ALONE; told once. */
+bool	shared_claim_look(struct shared *, uint64_t claim, struct shared_claimed *);
 struct shared_status shared_status(const struct shared *);
 
 #endif

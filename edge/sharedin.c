@@ -24,7 +24,12 @@
 
 #define PASSWORD_MAX	512	/* bytes of the file */
 
+#define WAITING		"?"	/* begins the answer to a claim that has none yet; its number follows */
+
 /* ---- the master ---- */
+
+#define UNFIT_MS	30000	/* then a shared policy that does not do here is looked at once more */
+#define TELL_MS		5000	/* what is in force here is told again at most so often */
 
 /* What is in force here, remembered for as long as the file is the same. */
 struct shared_here {
@@ -32,6 +37,11 @@ struct shared_here {
 	char		 sha256[POLICY_HASH_TEXT];
 	uint64_t	 version;
 	char		 said[POLICY_HASH_TEXT];	/* a version that could not be taken, which is said once */
+	char		 unfit[POLICY_HASH_TEXT];	/* … and which is not to come again for a while; "": none */
+	uint64_t	 unfit_at;
+	/* what was made here while nobody could be told, and is told now */
+	uint64_t	 telling, told_at;	/* the claim; 0: none is under way */
+	bool		 quiet;			/* nobody has to hear of it */
 };
 
 static bool
@@ -102,7 +112,9 @@ open_store(const struct edge *e, struct conf_errors *errs)
 {
 	struct policystore *ps = NULL;
 
-	(void)policystore_open(&ps, e->config->shared.store, e->config->policy, errs);
+	/* whoever has the lock may be a change that waits for us: so we do not */
+	if (policystore_open(&ps, e->config->shared.store, e->config->policy, errs) == SP_OK)
+		policystore_wait(ps, 0);
 	return ps;
 }
 
@@ -131,11 +143,14 @@ look_here(struct edge *e)
 static void
 say_not_taken(struct edge *e, const struct policy_change *c, const char *why)
 {
+	struct shared_here *h = e->shared_here;
 	struct logrec r;
 
-	if (strcmp(e->shared_here->said, c->sha256) == 0)
+	memcpy(h->unfit, c->sha256, sizeof(c->sha256));
+	h->unfit_at = clock_ms();
+	if (strcmp(h->said, c->sha256) == 0)
 		return;
-	memcpy(e->shared_here->said, c->sha256, sizeof(c->sha256));
+	memcpy(h->said, c->sha256, sizeof(c->sha256));
 	r = log_begin(SP_LOG_ERROR, "shared-policy-refused");
 	log_uint(&r, "version", c->version);
 	log_outside(&r, "author", span_str(c->author));
@@ -143,17 +158,56 @@ say_not_taken(struct edge *e, const struct policy_change *c, const char *why)
 	log_end(&r);
 }
 
+void
+edge_shared_look_again(struct edge *e)
+{
+	if (e->shared_here != NULL)
+		e->shared_here->unfit[0] = e->shared_here->said[0] = '\0';
+}
+
+static void
+tell(struct edge *e, const struct policy_change *c, const char *parent, struct span text, bool quiet)
+{
+	struct shared_here *h = e->shared_here;
+
+	h->told_at = clock_ms();
+	h->telling = shared_claim(e->shared, c, parent, text);
+	h->quiet = quiet;
+}
+
 /* What is in force here was made while nobody could be told. */
 static void
 tell_ahead(struct edge *e, const char *parent, const struct policystore_text *t)
 {
-	struct policy_change instead;
+	struct shared_here *h = e->shared_here;
 
-	if (memmem(t->text, t->n, "@include", 8) != NULL)
+	if (h->told_at != 0 && clock_ms() - h->told_at < TELL_MS)
 		return;
-	if (shared_claim(e->shared, &t->change, parent, policystore_span(t), &instead) == SHARED_CLAIM_DONE)
-		log_say(SP_LOG_NOTICE, "shared-policy-told", "version %" PRIu64 ", by %s, is the other nodes', too", t->change.version,
-		    t->change.author);
+	if (memmem(t->text, t->n, "@include", 8) == NULL) {
+		tell(e, &t->change, parent, policystore_span(t), false);
+		return;
+	}
+	say_not_taken(e, &t->change, "what is in force here includes files, and cannot be shared");
+	snprintf(h->unfit, sizeof(h->unfit), "%s", parent);
+}
+
+/* Has what was told become the others'? */
+static void
+hear_told(struct edge *e)
+{
+	struct shared_here *h = e->shared_here;
+	struct shared_claimed c;
+
+	if (h->telling == 0 || !shared_claim_look(e->shared, h->telling, &c))
+		return;
+	h->telling = 0;
+	h->version = 0;		/* look again */
+	if (c.verdict != SHARED_CLAIM_DONE)
+		return;
+	h->told_at = 0;
+	if (!h->quiet)
+		log_say(SP_LOG_NOTICE, "shared-policy-told", "version %" PRIu64 ", by %s, is the other nodes', too", c.instead.version,
+		    c.instead.author);
 }
 
 /* A version of another node. True: it is in force here now. */
@@ -171,14 +225,14 @@ take_policy(struct edge *e, const struct shared_policy *p)
 		    p->change.version, p->change.author, version);
 	if (err == SP_OK && version != p->change.version) {
 		/* its number was given here to another: the next one of any node is above both */
-		struct policy_change again = p->change, instead;
+		struct policy_change again = p->change;
 
 		again.version = version;
-		(void)shared_claim(e->shared, &again, p->change.sha256, span_of(p->text, p->n), &instead);
+		tell(e, &again, p->change.sha256, span_of(p->text, p->n), true);
 	}
 	if (err == SP_EAGAIN)
 		tell_ahead(e, p->change.sha256, &ahead);
-	else if (err != SP_OK && err != SP_EEXIST)
+	else if (err != SP_OK && err != SP_EEXIST && err != SP_ETIME)	/* locked: it comes again */
 		say_not_taken(e, &p->change, conf_errors_count(errs) != 0 ? conf_errors_get(errs, 0) : sp_err_name(err));
 	policystore_text_fini(&ahead);
 	policystore_close(ps);
@@ -208,6 +262,7 @@ edge_answer_shared(void *edge, int fd, struct master_answer *a)
 {
 	struct edge *e = edge;
 	struct edge_discovered_spent *spent;
+	struct shared_here *h = e->shared_here;
 	struct edge_shared_told told;
 	struct shared_news news;
 	char *bytes;
@@ -217,21 +272,30 @@ edge_answer_shared(void *edge, int fd, struct master_answer *a)
 		return;
 	bytes = chan_file_read(fd, SHARED_PARTNERS_MAX * sizeof(*spent), &n);
 	look_here(e);
-	shared_exchange(e->shared, e->shared_here->version, e->shared_here->sha256, (void *)bytes, bytes != NULL ? n / sizeof(*spent) : 0,
-	    &news);
+	if (h->unfit[0] != '\0' && clock_ms() - h->unfit_at >= UNFIT_MS)
+		h->unfit[0] = '\0';
+	shared_exchange(e->shared, &(struct shared_here_now){ h->version, h->sha256, h->unfit }, (void *)bytes,
+	    bytes != NULL ? n / sizeof(*spent) : 0, &news);
+	hear_told(e);
 	memset(&told, 0, sizeof(told));
-	if (news.policy.text != NULL)
+	if (h->telling != 0)
+		;	/* what the others have will soon be that */
+	else if (news.policy.text != NULL)
 		told.reload = take_policy(e, &news.policy);
 	else if (news.empty)
 		begin_sharing(e);
 	told.status = shared_status(e->shared);
 	told.nothers = (uint32_t)news.nothers;
+	told.nuntold = (uint32_t)news.nuntold;
 	a->ok = true;
 	fwrite(&told, sizeof(told), 1, a->file);
 	if (news.nothers != 0)
 		fwrite(news.others, sizeof(*news.others), news.nothers, a->file);
+	if (news.nuntold != 0)
+		fwrite(news.untold, sizeof(*news.untold), news.nuntold, a->file);
 	free(news.policy.text);
 	free(news.others);
+	free(news.untold);
 	free(bytes);
 }
 
@@ -245,13 +309,41 @@ take_line(struct span *rest)
 	return line;
 }
 
+/* How it has ended, for whoever has asked. */
+static void
+put_claimed(const struct shared_claimed *c, struct master_answer *a)
+{
+	char when[32];
+
+	a->ok = c->verdict != SHARED_CLAIM_LOST;
+	switch (c->verdict) {
+	case SHARED_CLAIM_LOST:
+		policy_time_format(c->instead.time, when);
+		if (c->instead.version != 0)
+			fprintf(a->file, "another node of the array was faster: version %" PRIu64 " (%s by %s, %s) comes here in a "
+			    "moment; look at it and try again", c->instead.version, policy_action_name(c->instead.action),
+			    c->instead.author, when);
+		else
+			fprintf(a->file, "another node of the array was faster; look at what it has changed and try again");
+		break;
+	case SHARED_CLAIM_ALONE:
+		log_say(SP_LOG_WARNING, "shared-policy-untold", "version %" PRIu64 ", by %s, is in force on this node alone until Redis "
+		    "is to be had again", c->change.version, c->change.author);
+		break;
+	case SHARED_CLAIM_DONE:
+		fprintf(a->file, "%" PRIu64, c->instead.version);
+		break;
+	}
+}
+
 void
 edge_answer_claim(void *edge, int fd, struct master_answer *a)
 {
 	struct edge *e = edge;
-	struct policy_change c, instead;
+	struct shared_claimed alone = { .verdict = SHARED_CLAIM_ALONE };
 	struct span rest, line, parent;
-	char hash[POLICY_HASH_TEXT], was[POLICY_HASH_TEXT] = "", when[32], *bytes;
+	char hash[POLICY_HASH_TEXT], was[POLICY_HASH_TEXT] = "", *bytes;
+	uint64_t claim;
 	size_t n;
 
 	a->ok = true;
@@ -263,32 +355,38 @@ edge_answer_claim(void *edge, int fd, struct master_answer *a)
 	parent = take_line(&rest);
 	policy_hash(rest, hash);
 	a->ok = false;
-	if (policy_change_parse(line, &c) != SP_OK || c.version == 0 || c.version > SHARED_VERSION_MAX ||
-	    strcmp(c.sha256, hash) != 0 || parent.n != sizeof(was) - 1) {
+	if (policy_change_parse(line, &alone.change) != SP_OK || alone.change.version == 0 ||
+	    alone.change.version > SHARED_VERSION_MAX || strcmp(alone.change.sha256, hash) != 0 || parent.n != sizeof(was) - 1) {
 		fprintf(a->file, "that is no change of policy");
 	} else if (rest.n != 0 && memmem(rest.p, rest.n, "@include", 8) != NULL) {
 		fprintf(a->file, "this edge shares its policy with other nodes, and such a one cannot include files");
 	} else {
 		memcpy(was, parent.p, parent.n);
-		switch (shared_claim(e->shared, &c, was, rest, &instead)) {
-		case SHARED_CLAIM_LOST:
-			policy_time_format(instead.time, when);
-			if (instead.version != 0)
-				fprintf(a->file, "another node of the array was faster: version %" PRIu64 " (%s by %s, %s) comes here in a "
-				    "moment; look at it and try again", instead.version, policy_action_name(instead.action), instead.author, when);
-			else
-				fprintf(a->file, "another node of the array was faster; look at what it has changed and try again");
-			break;
-		case SHARED_CLAIM_ALONE:
-			log_say(SP_LOG_WARNING, "shared-policy-untold", "version %" PRIu64 ", by %s, is in force on this node alone until Redis "
-			    "is to be had again", c.version, c.author);
+		if ((claim = shared_claim(e->shared, &alone.change, was, rest)) == 0) {
+			put_claimed(&alone, a);
+		} else {
 			a->ok = true;
-			break;
-		case SHARED_CLAIM_DONE:
-			a->ok = true;
-			fprintf(a->file, "%" PRIu64, instead.version);
-			break;
+			fprintf(a->file, WAITING "%" PRIu64, claim);
 		}
+	}
+	free(bytes);
+}
+
+void
+edge_answer_claimed(void *edge, int fd, struct master_answer *a)
+{
+	struct edge *e = edge;
+	struct shared_claimed c;
+	uint64_t claim = 0;
+	size_t n = 0;
+	char *bytes = chan_file_read(fd, 32, &n);
+
+	a->ok = true;
+	if (e->shared != NULL && bytes != NULL && span_uint(span_of(bytes, n), UINT64_MAX, &claim)) {
+		if (shared_claim_look(e->shared, claim, &c))
+			put_claimed(&c, a);
+		else
+			fprintf(a->file, WAITING "%" PRIu64, claim);
 	}
 	free(bytes);
 }
@@ -306,6 +404,50 @@ take_status(struct edge *e, const struct shared_status *now)
 	stats_set(SHARED, 0, 0, now->state == SHARED_UP);
 }
 
+/* The master, who knows how things are, does not say: then nobody does. */
+static void
+not_answered(struct edge *e)
+{
+	struct shared_status now = { .state = SHARED_ALONE, .reason = STATS_SHARED_HUNG, .since = clock_wall(),
+	    .detail = "the master does not answer" };
+
+	if (e->shared_status.state != now.state || e->shared_status.reason != now.reason) {
+		struct logrec r = log_begin(SP_LOG_ERROR, "shared-state");
+
+		log_word(&r, "state", shared_state_name(now.state));
+		log_word(&r, "reason", stats_shared_name(now.reason));
+		log_text(&r, "detail", now.detail);
+		log_end(&r);
+		take_status(e, &now);
+	}
+}
+
+/* What came with the answer: told, and then others' and ours. False: it does not fit. */
+static bool
+take_told(struct edge *e, const char *bytes, size_t n, struct edge_shared_told *told)
+{
+	const size_t one = sizeof(struct edge_discovered_spent);
+	struct edge_discovered_spent *list;
+	size_t count;
+
+	if (n < sizeof(*told))
+		return false;
+	memcpy(told, bytes, sizeof(*told));
+	count = (size_t)told->nothers + told->nuntold;
+	if (told->nothers > SHARED_PARTNERS_MAX || told->nuntold > (SHARED_TICKS_MAX + 1) * SHARED_PARTNERS_MAX ||
+	    n != sizeof(*told) + count * one)
+		return false;
+	take_status(e, &told->status);
+	if (count != 0) {
+		list = xcalloc(count, one);
+		memcpy(list, bytes + sizeof(*told), count * one);
+		edge_discovered_elsewhere(e->discovered, list, told->nothers);
+		edge_discovered_untold(e->discovered, list + told->nothers, told->nuntold);
+		free(list);
+	}
+	return true;
+}
+
 void
 edge_shared_tick(struct edge *e)
 {
@@ -321,19 +463,13 @@ edge_shared_tick(struct edge *e)
 	spent = xcalloc(SHARED_PARTNERS_MAX, sizeof(*spent));
 	count = edge_discovered_spent(e->discovered, spent, SHARED_PARTNERS_MAX);
 	fd = chan_file("spent", span_of((const char *)spent, count * sizeof(*spent)));
-	if (fd != -1 && backstage_ask(e->stage, EDGE_ASK_SHARED, fd, &bytes, &n) == SP_OK && n >= sizeof(told)) {
-		memcpy(&told, bytes, sizeof(told));
-		take_status(e, &told.status);
-		if (told.nothers <= SHARED_PARTNERS_MAX && n == sizeof(told) + told.nothers * sizeof(*spent)) {
-			if (told.nothers != 0)
-				memcpy(spent, bytes + sizeof(told), told.nothers * sizeof(*spent));
-			edge_discovered_elsewhere(e->discovered, spent, told.nothers);
-		}
-		if (told.reload != 0) {
-			errs = conf_errors_new();
-			(void)edge_reload(e, errs);	/* it has logged what is wrong */
-			conf_errors_free(errs);
-		}
+	if (fd == -1 || backstage_ask(e->stage, EDGE_ASK_SHARED, fd, &bytes, &n) != SP_OK) {
+		edge_discovered_untold(e->discovered, spent, count);
+		not_answered(e);
+	} else if (take_told(e, bytes, n, &told) && told.reload != 0) {
+		errs = conf_errors_new();
+		(void)edge_reload(e, errs);	/* it has logged what is wrong */
+		conf_errors_free(errs);
 	}
 	if (fd != -1)
 		close(fd);
@@ -341,32 +477,56 @@ edge_shared_tick(struct edge *e)
 	free(spent);
 }
 
+/* Ask the master, with that text; *claim: its answer is to be asked for later. */
+static bool
+ask_claim(struct edge *e, unsigned type, struct span text, uint64_t *version, uint64_t *claim, struct conf_errors *errs)
+{
+	char *said = NULL;
+	size_t n = 0;
+	int fd = chan_file("claim", text);
+	bool good = fd != -1 && backstage_ask(e->stage, type, fd, &said, &n) == SP_OK;
+	struct span s = span_of(said, said != NULL ? n : 0);
+
+	*version = *claim = 0;
+	if (!good)
+		conf_error(errs, NULL, 0, "%s", said != NULL ? said : "the array cannot be asked");
+	else if (s.n != 0 && s.p[0] == WAITING[0])
+		(void)span_uint(span_tail(s, 1), UINT64_MAX, claim);
+	else if (!span_uint(s, SHARED_VERSION_MAX, version))
+		*version = 0;
+	if (fd != -1)
+		close(fd);
+	free(said);
+	return good;
+}
+
 bool
-edge_shared_claim(struct edge *e, struct span change, struct span parent, struct span text, uint64_t *version,
+edge_shared_claim(struct edge *e, struct span change, struct span parent, struct span text, uint64_t *version, uint64_t *claim,
     struct conf_errors *errs)
 {
-	char *all, *why = NULL;
-	size_t n = change.n + parent.n + text.n + 2, why_n = 0;
+	size_t n = change.n + parent.n + text.n + 2;
+	char *all;
 	bool good;
-	int fd;
 
+	*version = *claim = 0;
 	if (!is_given(e->config->shared.server))
 		return true;
 	all = xmalloc(n + 1);
 	n = (size_t)snprintf(all, n + 1, "%.*s\n%.*s\n", SPAN_FMT(change), SPAN_FMT(parent));
 	if (text.n != 0)
 		memcpy(all + n, text.p, text.n);
-	fd = chan_file("claim", span_of(all, n + text.n));
-	good = fd != -1 && backstage_ask(e->stage, EDGE_ASK_CLAIM, fd, &why, &why_n) == SP_OK;
-	if (good && (why == NULL || !span_uint(span_of(why, why_n), SHARED_VERSION_MAX, version)))
-		*version = 0;
-	if (!good)
-		conf_error(errs, NULL, 0, "%s", why != NULL ? why : "the array cannot be asked");
-	if (fd != -1)
-		close(fd);
-	free(why);
+	good = ask_claim(e, EDGE_ASK_CLAIM, span_of(all, n + text.n), version, claim, errs);
 	free(all);
 	return good;
+}
+
+bool
+edge_shared_claimed(struct edge *e, uint64_t *claim, uint64_t *version, struct conf_errors *errs)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRIu64, *claim);
+	return ask_claim(e, EDGE_ASK_CLAIMED, span_str(text), version, claim, errs);
 }
 
 void

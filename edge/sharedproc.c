@@ -1,6 +1,9 @@
 /*
- * edge/sharedproc.c - the process that speaks with Redis; see shared.h. It waits, and nobody waits for it but who
- * changes the policy.
+ * edge/sharedproc.c - the process that speaks with Redis; see shared.h. It waits, and nobody waits for it but the
+ * administrator who changes the policy: neither the master nor the proxy.
+ *
+ * All that is said to Redis at a time (a round) has one deadline; the state is told after a round and never before, so that
+ * what is half good, as a server that reads and does not write, is one state and not two in turn.
  */
 #include "edge/shared.h"
 
@@ -27,15 +30,17 @@
 #define STALE_S		3	/* what another node has let pass counts for so long */
 #define KEEP_S		"86400"	/* what is known of a partner is forgotten after this silence */
 #define RETRY_MS	1000	/* between two tries to connect */
+#define HOLD_MS		5000	/* what is refused now and then, with rounds between that are good, is one state */
 
 struct state {
 	struct redis		*redis;
 	int			 channel;
 	const struct shared_setup *setup;
-	char			 policy_key[128];
+	char			 policy_key[128], nodes_key[128];
 	/* what is in force on this node */
 	uint64_t		 version;
 	char			 sha256[POLICY_HASH_TEXT];
+	char			 unfit[POLICY_HASH_TEXT];	/* the master has looked at that and can't take it; "": none */
 	/* what the master was told last */
 	enum shared_state	 said;
 	enum stats_shared	 said_reason;
@@ -43,6 +48,7 @@ struct state {
 	char			 said_detail[128];
 	uint64_t		 tried_at;
 	uint64_t		 asked_at;
+	uint64_t		 hold;		/* not well before that time; 0: nothing holds it up */
 };
 
 /* ---- what is kept there ---- */
@@ -92,13 +98,28 @@ say(const struct state *s, const struct frame *f, int fd)
 		exit(0);
 }
 
+/* What was said last, with the answer to a tick (0: to none): so many of its partners were told. */
 static void
-say_status(struct state *s, enum shared_state state, enum stats_shared reason, uint64_t version, const char *detail)
+say_again(const struct state *s, uint64_t tick, size_t told)
 {
 	unsigned char body[256];
 	struct frame_writer w;
-	struct frame f = { .type = SHARED_STATUS, .body = body };
-	struct span d = span_head(span_str(detail), 127);
+	struct frame f = { .type = SHARED_STATUS, .tag = tick, .body = body };
+
+	frame_writer_init(&w, body, sizeof(body));
+	frame_put_u8(&w, (uint8_t)s->said);
+	frame_put_u8(&w, (uint8_t)s->said_reason);
+	frame_put_u64(&w, s->said_version);
+	frame_put_u64(&w, told);
+	frame_put_span(&w, span_str(s->said_detail));
+	f.len = w.len;
+	say(s, &f, -1);
+}
+
+static void
+say_status(struct state *s, enum shared_state state, enum stats_shared reason, uint64_t version, const char *detail)
+{
+	struct span d = span_head(span_str(detail), sizeof(s->said_detail) - 1);
 
 	if (state == s->said && reason == s->said_reason && version == s->said_version && span_is(d, s->said_detail))
 		return;
@@ -106,13 +127,17 @@ say_status(struct state *s, enum shared_state state, enum stats_shared reason, u
 	s->said_reason = reason;
 	s->said_version = version;
 	snprintf(s->said_detail, sizeof(s->said_detail), "%.*s", SPAN_FMT(d));
-	frame_writer_init(&w, body, sizeof(body));
-	frame_put_u8(&w, (uint8_t)state);
-	frame_put_u8(&w, (uint8_t)reason);
-	frame_put_u64(&w, version);
-	frame_put_span(&w, d);
-	f.len = w.len;
-	say(s, &f, -1);
+	say_again(s, 0, 0);
+}
+
+/* All is well, so far as one round shows. */
+static void
+say_up(struct state *s, uint64_t version)
+{
+	if (clock_ms() < s->hold)
+		return;
+	s->hold = 0;
+	say_status(s, SHARED_UP, STATS_SHARED_NONE, version, "");
 }
 
 /* Redis is not to be had; the reason out of what went wrong. */
@@ -128,12 +153,14 @@ lost(struct state *s, int err, const char *detail)
 	say_status(s, SHARED_ALONE, reason, 0, detail != NULL ? detail : sp_err_name(err));
 }
 
+/* A round begins: it is over in time, whatever it finds. False: Redis is not to be had. */
 static bool
 is_up(struct state *s)
 {
 	const char *why;
 	int err;
 
+	redis_until(s->redis, clock_ms() + SHARED_ROUND_MS);
 	if (s->said == SHARED_ALONE && clock_ms() - s->tried_at < RETRY_MS)
 		return false;
 	if ((err = redis_up(s->redis, &why)) == SP_OK)
@@ -179,6 +206,29 @@ ask(struct state *s, size_t n, const struct span *words)
 
 /* ---- the policy ---- */
 
+/*
+ * That this node is there: for whoever looks into Redis, and since a server that only reads (a replica, one whose disk is
+ * full) looks well until something is written.
+ */
+static bool
+write_node(struct state *s)
+{
+	char now[24];
+	struct span set[] = { SPAN_LIT("HSET"), span_str(s->nodes_key), span_str(s->setup->node), SPAN_NONE },
+	    expire[] = { SPAN_LIT("EXPIRE"), span_str(s->nodes_key), SPAN_LIT(KEEP_S) };
+	struct redis_reply *r = NULL;
+
+	snprintf(now, sizeof(now), "%lld", (long long)clock_wall());
+	set[3] = span_str(now);
+	if ((r = ask(s, 4, set)) == NULL)
+		return false;
+	redis_reply_free(r);
+	if ((r = ask(s, 3, expire)) == NULL)
+		return false;
+	redis_reply_free(r);
+	return true;
+}
+
 /* version and sha256, or with all, change and text besides. NULL: not to be had. */
 static struct redis_reply *
 look(struct state *s, bool all)
@@ -216,6 +266,15 @@ say_policy(struct state *s, const struct policy_change *c, struct span text)
 	close(fd);
 }
 
+/* The shared policy does not do. The next look is in a while. */
+static void
+say_nonsense(struct state *s, const char *what)
+{
+	s->tried_at = clock_ms();
+	say_status(s, SHARED_ALONE, STATS_SHARED_NONSENSE, 0, what);
+}
+
+/* What is good goes to the master, who judges it; how things are is said when it has. */
 static void
 fetch(struct state *s)
 {
@@ -228,7 +287,7 @@ fetch(struct state *s)
 	    redis_text(redis_at(r, 3)), &c))
 		say_policy(s, &c, redis_text(redis_at(r, 3)));
 	else if (!redis_is_nil(redis_at(r, 0)))
-		say_status(s, SHARED_ALONE, STATS_SHARED_NONSENSE, 0, "the shared policy does not fit together");
+		say_nonsense(s, "the shared policy does not fit together");
 	redis_reply_free(r);
 }
 
@@ -237,22 +296,22 @@ static void
 compare(struct state *s)
 {
 	const struct frame empty = { .type = SHARED_EMPTY };
-	struct redis_reply *r = look(s, false);
+	struct redis_reply *r = write_node(s) ? look(s, false) : NULL;
 	uint64_t version = 0;
-	bool same;
 
 	if (r == NULL)
 		return;
 	if (redis_is_nil(redis_at(r, 0))) {
-		say_status(s, SHARED_UP, STATS_SHARED_NONE, 0, "");
+		say_up(s, 0);
 		say(s, &empty, -1);
 	} else if (!span_uint(redis_text(redis_at(r, 0)), SHARED_VERSION_MAX, &version) || version == 0) {
-		say_status(s, SHARED_ALONE, STATS_SHARED_NONSENSE, 0, "the shared policy has no number");
+		say_nonsense(s, "the shared policy has no number");
+	} else if (span_is(redis_text(redis_at(r, 1)), s->sha256)) {
+		say_up(s, version);
+	} else if (s->unfit[0] != '\0' && span_is(redis_text(redis_at(r, 1)), s->unfit)) {
+		say_status(s, SHARED_ALONE, STATS_SHARED_POLICY, version, "the shared policy cannot be in force on this node");
 	} else {
-		same = span_is(redis_text(redis_at(r, 1)), s->sha256);
-		say_status(s, SHARED_UP, STATS_SHARED_NONE, version, "");
-		if (!same)
-			fetch(s);
+		fetch(s);
 	}
 	redis_reply_free(r);
 }
@@ -381,12 +440,13 @@ add_up(struct state *s, const struct redis_reply *all, struct edge_discovered_sp
 	}
 }
 
-static void
+/* How many of them have been told. */
+static size_t
 take_spent(struct state *s, int fd)
 {
 	const struct frame f = { .type = SHARED_OTHERS };
 	struct edge_discovered_spent *p;
-	size_t n, count;
+	size_t n, count, told = 0;
 	char *bytes = chan_file_read(fd, SHARED_PARTNERS_MAX * sizeof(*p), &n);
 	bool no = false;
 	int err = SP_OK, out;
@@ -397,7 +457,7 @@ take_spent(struct state *s, int fd)
 	count = n / sizeof(*p);
 	if (!is_up(s)) {
 		free(bytes);
-		return;
+		return 0;
 	}
 	for (size_t i = 0; i < count && err == SP_OK; i++)
 		err = tell_one(s, &p[i]);
@@ -410,11 +470,13 @@ take_spent(struct state *s, int fd)
 		add_up(s, r[2], &p[i]);
 		for (int k = 0; k < 3; k++) {
 			if (!no && r[k] != NULL && redis_is_error(r[k])) {
+				s->hold = clock_ms() + HOLD_MS;
 				refused(s, r[k]);
 				no = true;
 			}
 			redis_reply_free(r[k]);
 		}
+		told += err == SP_OK && !no;
 	}
 	if (err != SP_OK)
 		lost(s, err, NULL);
@@ -424,6 +486,7 @@ take_spent(struct state *s, int fd)
 		close(out);
 	}
 	free(bytes);
+	return told;
 }
 
 /* ---- the process ---- */
@@ -432,20 +495,19 @@ static void
 take_tick(struct state *s, struct chan_msg *m)
 {
 	struct frame_reader rd;
-	struct span sha256;
+	struct span sha256, unfit;
 	uint64_t version;
 
 	frame_reader_init(&rd, &m->f);
 	version = frame_u64(&rd);
 	sha256 = frame_span(&rd);
-	if (!frame_done(&rd) || sha256.n >= sizeof(s->sha256))
+	unfit = frame_span(&rd);
+	if (!frame_done(&rd) || sha256.n >= sizeof(s->sha256) || unfit.n >= sizeof(s->unfit))
 		_exit(EX_SOFTWARE);
 	s->version = version;
-	if (sha256.n != 0)
-		memcpy(s->sha256, sha256.p, sha256.n);
-	s->sha256[sha256.n] = '\0';
-	if (m->nfds == 1)
-		take_spent(s, m->fds[0]);
+	snprintf(s->sha256, sizeof(s->sha256), "%.*s", SPAN_FMT(sha256));
+	snprintf(s->unfit, sizeof(s->unfit), "%.*s", SPAN_FMT(unfit));
+	say_again(s, m->f.tag, m->nfds == 1 ? take_spent(s, m->fds[0]) : 0);
 }
 
 static void
@@ -506,6 +568,7 @@ shared_process(int channel, const struct shared_setup *setup)
 	s.setup = setup;
 	s.said = SHARED_STARTING;
 	snprintf(s.policy_key, sizeof(s.policy_key), "%s:policy", setup->prefix);
+	snprintf(s.nodes_key, sizeof(s.nodes_key), "%s:nodes", setup->prefix);
 	if ((line = net_tlsline_new(&spec, &why)) == NULL) {
 		say_status(&s, SHARED_ALONE, STATS_SHARED_CERTIFICATE, 0, why);
 		exit(EX_CONFIG);

@@ -142,7 +142,9 @@ enum stats_limit {
 	X(LOGIN, "redis-login")			/* user name or password are wrong */ \
 	X(REFUSED, "redis-refused")		/* it answers with an error */ \
 	X(NONSENSE, "redis-nonsense")		/* what it says is not what we keep there */ \
-	X(PROCESS, "shared-ended")		/* the process that asks it has ended */
+	X(POLICY, "shared-policy")		/* the policy that is shared cannot be in force here */ \
+	X(PROCESS, "shared-ended")		/* the process that asks it has ended */ \
+	X(HUNG, "shared-hung")			/* … or does not answer us */
 
 enum stats_shared {
 #define X(e, label) STATS_SHARED_##e,

@@ -24,6 +24,7 @@ struct net_tlsline {
 	struct net_addr	 to;
 	char		*name;
 	unsigned	 ms;
+	uint64_t	 until;		/* of all that is under way; 0: none */
 	SSL_CTX		*ctx;
 	SSL		*ssl;
 	int		 fd;
@@ -84,6 +85,21 @@ bool
 net_tlsline_is_open(const struct net_tlsline *l)
 {
 	return l->ssl != NULL;
+}
+
+void
+net_tlsline_until(struct net_tlsline *l, uint64_t until)
+{
+	l->until = until;
+}
+
+/* When a call that begins now has to be over. */
+static uint64_t
+end_of(const struct net_tlsline *l)
+{
+	uint64_t end = clock_ms() + l->ms;
+
+	return l->until != 0 && l->until < end ? l->until : end;
 }
 
 /* Until the socket is ready for that; false: not in time. */
@@ -149,7 +165,7 @@ expect_name(struct net_tlsline *l)
 int
 net_tlsline_open(struct net_tlsline *l, const char **why)
 {
-	uint64_t until = clock_ms() + l->ms;
+	uint64_t until = end_of(l);
 	int err, r;
 
 	*why = "connection refused or not possible";
@@ -181,7 +197,7 @@ net_tlsline_open(struct net_tlsline *l, const char **why)
 int
 net_tlsline_write(struct net_tlsline *l, const void *p, size_t n)
 {
-	uint64_t until = clock_ms() + l->ms;
+	uint64_t until = end_of(l);
 	size_t done = 0, k;
 	int err;
 
@@ -200,13 +216,16 @@ net_tlsline_write(struct net_tlsline *l, const void *p, size_t n)
 int
 net_tlsline_read(struct net_tlsline *l, void *p, size_t max, size_t *n)
 {
-	uint64_t until = clock_ms() + l->ms;
+	uint64_t until = end_of(l);
 	int err;
 
 	*n = 0;
 	if (l->ssl == NULL)
 		return SP_ECLOSED;
 	for (;;) {
+		/* what is there already counts as late, too */
+		if (clock_ms() >= until)
+			return SP_ETIME;
 		ERR_clear_error();
 		if (SSL_read_ex(l->ssl, p, max, n) == 1)
 			return SP_OK;

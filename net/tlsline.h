@@ -26,6 +26,11 @@ void	net_tlsline_free(struct net_tlsline *);	/* NULL: nothing */
 int	net_tlsline_open(struct net_tlsline *, const char **why);
 void	net_tlsline_close(struct net_tlsline *);
 bool	net_tlsline_is_open(const struct net_tlsline *);
+/*
+ * Whatever is asked from now on ends by then (clock_ms()), all of it together; 0: each call has its own time alone. Who sends
+ * a byte now and then is within each call's time for ever.
+ */
+void	net_tlsline_until(struct net_tlsline *, uint64_t);
 /* All of n bytes. SP_OK, SP_ETIME or SP_ECLOSED. */
 int	net_tlsline_write(struct net_tlsline *, const void *, size_t n);
 /* At least one byte, at most max, into *n. SP_OK, SP_ETIME or SP_ECLOSED. */

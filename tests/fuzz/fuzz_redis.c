@@ -38,11 +38,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct span in = span_of((const char *)data, len);
 	struct edge_discovered_spent p;
-	struct redis_reply *r;
+	struct redis_reply *r, *again;
+	int err, pieces;
 
 	if (shared_read_spent(in, 1000, &p))
 		assert(p.requests <= 1000000 && p.addressees <= 1000000 && p.suspicious <= 1);
-	if (redis_parse(in, &r) != SP_OK) {
+	err = redis_parse(in, 0, &r);
+	/* a reply is what it is, whatever the pieces that it comes in; what follows it is not looked at then */
+	pieces = redis_parse(in, 1 + len % 7, &again);
+	assert((err != SP_OK || pieces == SP_OK) && (err != SP_EAGAIN || pieces == SP_EAGAIN));
+	redis_reply_free(again);
+	if (err != SP_OK) {
 		assert(r == NULL);
 		return 0;
 	}

@@ -191,7 +191,7 @@ class Node(Edge):
 
     def process(self, name):
         out = subprocess.run(["ps", "-o", "pid=,comm=", "--ppid", str(self.proc.pid)], capture_output=True, text=True).stdout
-        return [int(line.split()[0]) for line in out.splitlines() if line.split()[1] == name][0]
+        return next((int(line.split()[0]) for line in out.splitlines() if line.split()[1] == name), 0)
 
 
 def agree(nodes):
@@ -449,4 +449,5 @@ def main():
     return T.failed
 
 
-sys.exit(1 if main() else 0)
+if __name__ == "__main__":
+    sys.exit(1 if main() else 0)

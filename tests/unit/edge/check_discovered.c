@@ -308,6 +308,79 @@ START_TEST(elsewhere)
 }
 END_TEST
 
+/* More have sent something than are told of at once: all have their turn, and nobody twice before that. */
+START_TEST(told_in_turn)
+{
+	static unsigned times[700];
+	struct edge_discovered_spent told[100];
+	unsigned all = 0;
+	size_t n;
+
+	begin(EDGE_DISCOVERED_DEFAULT);
+	for (unsigned i = 0; i < 700; i++) {
+		unsigned char fingerprint[32] = { (unsigned char)(i >> 8), (unsigned char)i };
+		struct edge_discovered_peer peer = { fingerprint, "", "", "" };
+		uint64_t k;
+		unsigned r;
+
+		ck_assert_int_eq(edge_discovered_request(d, &peer, SPAN_LIT("x.example"), 0, &k, &r), POLICY_REASON_ALLOWED);
+	}
+	while (all < 700) {
+		n = edge_discovered_spent(d, told, 100);
+		/* what shares a bucket goes together */
+		ck_assert_uint_gt(n, 80);
+		for (size_t i = 0; i < n && all < 700; i++, all++) {
+			ck_assert_uint_eq(told[i].requests, 1);
+			times[told[i].fingerprint[0] << 8 | told[i].fingerprint[1]]++;
+		}
+	}
+	for (unsigned i = 0; i < 700; i++)
+		ck_assert_uint_eq(times[i], 1);
+	/* then all of them once more, as silent */
+	for (all = 0; (n = edge_discovered_spent(d, told, 100)) != 0; all += (unsigned)n)
+		ck_assert_uint_eq(told[0].requests, 0);
+	ck_assert_uint_le(all, 700);
+	/* more of one bucket than there is room for are told of all the same */
+	ck_assert_uint_eq(pass(1, 1), 1);
+	ck_assert_uint_eq(edge_discovered_spent(d, told, 1), 1);
+	edge_discovered_free(d);
+}
+END_TEST
+
+/* What could not be told is told with what comes next. */
+START_TEST(told_later)
+{
+	struct edge_discovered_spent told[4];
+
+	begin(EDGE_DISCOVERED_DEFAULT);
+	ck_assert_uint_eq(pass(1, 5), 5);
+	ck_assert_uint_eq(edge_discovered_spent(d, told, 4), 1);
+	edge_discovered_untold(d, told, 1);
+	ck_assert_uint_eq(pass(1, 3), 3);
+	ck_assert_uint_eq(edge_discovered_spent(d, told, 4), 1);
+	ck_assert_uint_eq(told[0].requests, 8);
+	edge_discovered_untold(d, told, 1);
+	ck_assert_uint_eq(edge_discovered_spent(d, told, 4), 1);
+	ck_assert_uint_eq(told[0].requests, 8);
+	/* that it is silent was not told either */
+	ck_assert_uint_eq(edge_discovered_spent(d, told, 4), 1);
+	ck_assert_uint_eq(told[0].requests, 0);
+	edge_discovered_untold(d, told, 1);
+	ck_assert_uint_eq(edge_discovered_spent(d, told, 4), 1);
+	ck_assert_uint_eq(edge_discovered_spent(d, told, 4), 0);
+	/* a sum has an end, and who is not here is nobody */
+	told[0].requests = UINT32_MAX;
+	edge_discovered_untold(d, told, 1);
+	edge_discovered_untold(d, told, 1);
+	ck_assert_uint_eq(edge_discovered_spent(d, told, 4), 1);
+	ck_assert_uint_eq(told[0].requests, 1000000);
+	memset(told[0].fingerprint, 77, 32);
+	edge_discovered_untold(d, told, 1);
+	ck_assert_uint_eq(edge_discovered_count(d), 1);
+	edge_discovered_free(d);
+}
+END_TEST
+
 static atomic_uint passed;
 
 static void *
@@ -346,7 +419,8 @@ int
 main(void)
 {
 	const TTest *tests[] = { twenty_a_second, suspicion, half_of_the_last_hundred, ten_minutes, a_thousand_addressees,
-		one_addressee_however_written, full_table, seen_and_reset, elsewhere, one_budget };
+		one_addressee_however_written, full_table, seen_and_reset, elsewhere, told_in_turn,
+		told_later, one_budget };
 
 	return unit_run("discovered", tests, sizeof(tests) / sizeof(tests[0]));
 }

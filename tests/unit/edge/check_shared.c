@@ -69,24 +69,37 @@ START_TEST(replies_have_bounds)
 	struct redis_reply *r;
 	char many[32];
 
-	ck_assert_int_eq(redis_parse(SPAN_LIT("+OK\r\n"), &r), SP_OK);
+	ck_assert_int_eq(redis_parse(SPAN_LIT("+OK\r\n"), 0, &r), SP_OK);
 	ck_assert(span_is(redis_text(r), "OK") && redis_count(r) == 0 && !redis_is_nil(r) && !redis_is_error(r));
 	redis_reply_free(r);
-	ck_assert_int_eq(redis_parse(SPAN_LIT("-NOAUTH no\r\n"), &r), SP_OK);
+	ck_assert_int_eq(redis_parse(SPAN_LIT("-NOAUTH no\r\n"), 0, &r), SP_OK);
 	ck_assert(redis_is_error(r));
 	redis_reply_free(r);
-	ck_assert_int_eq(redis_parse(SPAN_LIT("*3\r\n$1\r\na\r\n$-1\r\n:5\r\n"), &r), SP_OK);
+	ck_assert_int_eq(redis_parse(SPAN_LIT("*3\r\n$1\r\na\r\n$-1\r\n:5\r\n"), 0, &r), SP_OK);
 	ck_assert_uint_eq(redis_count(r), 3);
 	ck_assert(span_is(redis_text(redis_at(r, 0)), "a") && redis_is_nil(redis_at(r, 1)));
 	ck_assert(redis_text(redis_at(r, 2)).n == 0);	/* a number is no text */
 	ck_assert_ptr_null(redis_at(r, 3));
 	redis_reply_free(r);
-	ck_assert_int_eq(redis_parse(SPAN_LIT("$5\r\nab"), &r), SP_EAGAIN);
-	ck_assert_int_eq(redis_parse(SPAN_LIT("hello\r\n"), &r), SP_ESYNTAX);
+	ck_assert_int_eq(redis_parse(SPAN_LIT("$5\r\nab"), 0, &r), SP_EAGAIN);
+	ck_assert_int_eq(redis_parse(SPAN_LIT("hello\r\n"), 0, &r), SP_ESYNTAX);
 	ck_assert_ptr_null(r);
-	ck_assert_int_eq(redis_parse(SPAN_LIT("*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n"), &r), SP_ELIMIT);
+	ck_assert_int_eq(redis_parse(SPAN_LIT("*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n"), 0, &r), SP_ELIMIT);
 	snprintf(many, sizeof(many), "*%d\r\n", REDIS_ELEMENTS_MAX + 1);
-	ck_assert_int_ne(redis_parse(span_str(many), &r), SP_OK);
+	/* refused by its head, before there is room made for that many */
+	ck_assert_int_eq(redis_parse(span_str(many), 0, &r), SP_ELIMIT);
+	ck_assert_int_eq(redis_parse(SPAN_LIT("*1000000000\r\n"), 1, &r), SP_ELIMIT);
+	ck_assert_int_eq(redis_parse(SPAN_LIT("*1000\r\n*1000\r\n"), 0, &r), SP_ELIMIT);
+	ck_assert_int_eq(redis_parse(SPAN_LIT("*1000\r\n"), 0, &r), SP_EAGAIN);
+	ck_assert_int_eq(redis_parse(SPAN_LIT("$999999999\r\n"), 3, &r), SP_ELIMIT);
+	ck_assert_int_eq(redis_parse(SPAN_LIT("*-5\r\n"), 0, &r), SP_ESYNTAX);
+	ck_assert_int_eq(redis_parse(SPAN_LIT("*99999999999999999999999999\r\n"), 0, &r), SP_ESYNTAX);
+	ck_assert_int_eq(redis_parse(SPAN_LIT("$2\r\nabc\r\n"), 0, &r), SP_ESYNTAX);
+	for (size_t piece = 0; piece < 5; piece++) {
+		ck_assert_int_eq(redis_parse(SPAN_LIT("*3\r\n*2\r\n+a\r\n$0\r\n\r\n*0\r\n$3\r\na\r\n\r\n"), piece, &r), SP_OK);
+		ck_assert(redis_count(r) == 3 && redis_count(redis_at(r, 0)) == 2 && span_is(redis_text(redis_at(r, 2)), "a\r\n"));
+		redis_reply_free(r);
+	}
 	ck_assert(redis_is_nil(NULL) && redis_count(NULL) == 0 && redis_at(NULL, 0) == NULL && !redis_is_error(NULL));
 }
 END_TEST
