@@ -31,6 +31,8 @@ link_limits(const struct director_config *c, bool clients)
 	l.frame.credentials = (uint32_t)c->max_credentials;
 	if (l.frame.head > l.frame.message)
 		l.frame.head = l.frame.message;
+	if (!clients)
+		l.frame = sip_frame_limits_of_servers(l.frame);
 	/* one that floods leaves room for what the others, and the clients, have to say */
 	l.requests = (uint32_t)c->max_transactions / 2 + 1;
 	if (clients) {

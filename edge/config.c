@@ -269,7 +269,7 @@ static const struct conf_item items[] = {
 	    .help = "Bytes of one header with its folded lines." },
 	{ .path = "limits.credentials", .type = CONF_INT, .at = LIM(credentials), .dflt = 16384, .min = 256, .max = 16384,
 	    .help = "The same of an Authorization of a REGISTER, if that is more." },
-	{ .path = "limits.headers", .type = CONF_INT, .at = LIM(headers), .dflt = SIP_HEADERS_MAX, .min = 8, .max = SIP_HEADERS_MAX,
+	{ .path = "limits.headers", .type = CONF_INT, .at = LIM(headers), .dflt = SIP_HEADERS_MAX - SIP_HEADERS_ADDED, .min = 8, .max = SIP_HEADERS_MAX - SIP_HEADERS_ADDED,
 	    .help = "Number of headers of a message." },
 	{ .path = "limits.head", .type = CONF_INT, .at = LIM(head), .dflt = 16384, .min = 1024, .max = 16384,
 	    .help = "Bytes of start line and headers together." },
@@ -549,7 +549,7 @@ static struct sip_frame_limits
 frame_limits(const struct edge_config *c)
 {
 	return (struct sip_frame_limits){ (uint32_t)c->limits.start_line, (uint32_t)c->limits.header,
-	    (uint32_t)c->limits.headers, (uint32_t)c->limits.head, (uint32_t)c->limits.message_size, (uint32_t)c->limits.credentials };
+	    (uint32_t)c->limits.headers, (uint32_t)c->limits.head, (uint32_t)c->limits.message_size, (uint32_t)c->limits.credentials, 0 };
 }
 
 struct sip_link_limits
@@ -574,6 +574,7 @@ edge_server_limits(const struct edge_config *c)
 {
 	struct sip_link_limits l = edge_client_limits(c);
 
+	l.frame = sip_frame_limits_of_servers(l.frame);
 	l.stream.queue_high = (size_t)c->limits.link_queue * 1024;
 	l.stream.queue_max = l.stream.queue_high * 4;
 	l.idle_ms = (unsigned)c->limits.server_idle * 1000;

@@ -224,6 +224,9 @@ check_dialog(const struct sip_message *m)
 	/* RFC 3261 8.1.1.3: From has a tag, always; To has one in a dialog. */
 	if (!is_tag(&m->from, true) || !is_tag(&m->to, false))
 		return SIP_CHECK_TAG;
+	/* who answers gives a tag to it, for which there has to be room */
+	if (m->to.tag.n == 0 && sip_message_value(m, SIP_H_TO).n > SIP_ADDRESS_MAX)
+		return SIP_CHECK_HEADER_TOO_LONG;
 	if (has_two_addresses(sip_message_value(m, SIP_H_FROM), &m->from))
 		return SIP_CHECK_FROM;
 	if (has_two_addresses(sip_message_value(m, SIP_H_TO), &m->to))

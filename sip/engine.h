@@ -36,6 +36,7 @@ struct sip_tx {
 	uint8_t			 nhops, next;	/* of hop[]; next one to try */
 	bool			 in_dialog;	/* the request had a To tag */
 	uint8_t			 passed;	/* responses that went back and ended nothing */
+	uint16_t		 headers;	/* of copy, at most */
 	uint32_t		 loop;
 	uint32_t		 echo;		/* sip_tx_echo() of the request */
 	struct sip_note		 note;
@@ -93,6 +94,12 @@ struct sip_link *link_connect(struct sip_relay *, struct sip_hop *, const struct
 /* Can anything still be sent on it? Not once its peer has ended, though we are told of that a moment later. */
 bool	 link_takes(const struct sip_link *);
 /* Render msg onto it; false when an edit had failed (nothing was written). */
+/*
+ * May it go over that link, or would a server that takes what we take end it for all who speak over it? headers: it
+ * has no more than these. To a user everything fits.
+ */
+bool	 link_fits(struct sip_link *, const char *p, size_t n, unsigned headers);
+/* False: an edit failed, or it does not fit. */
 bool	 link_render(struct sip_link *, struct sip_message *);
 void	 link_write(struct sip_link *, const char *p, size_t n);
 /* A request sent on it at `since` timed out: is the far end there at all? */

@@ -220,7 +220,7 @@ index_header(struct sip_message *m, const struct sip_frame_limits *lim, struct r
 	h->comma = comma;
 	h->id = (uint8_t)sip_header_id_of(span_of(p + at, name));
 	/* The dearest of all to read, since most depends on them; nobody's name and address are so long. */
-	if ((h->id == SIP_H_FROM || h->id == SIP_H_TO) && v.n > SIP_ADDRESS_MAX)
+	if ((h->id == SIP_H_FROM || h->id == SIP_H_TO) && v.n > SIP_ADDRESS_MAX + (size_t)lim->tag)
 		return SIP_CHECK_HEADER_TOO_LONG;
 	if (m->first[h->id] < 0)
 		m->first[h->id] = (int16_t)m->nheaders;
@@ -464,4 +464,30 @@ sip_framer_next(struct sip_framer *f, const struct sip_frame_limits *lim, const 
 	*used = f->total;
 	sip_framer_init(f);
 	return SIP_FRAME_MESSAGE;
+}
+
+/* ---- between servers ---- */
+
+struct sip_frame_limits
+sip_frame_limits_of_servers(struct sip_frame_limits l)
+{
+	l.start_line += 1024;
+	l.header += 1024;
+	l.headers += SIP_HEADERS_ADDED - SIP_HEADERS_OURS;
+	l.head += 8192;
+	l.message += 8192;
+	l.tag += 512;
+	return l;
+}
+
+bool
+sip_frame_fits(const struct sip_frame_limits *l, const char *p, size_t n, unsigned headers, struct sip_message *scratch)
+{
+	struct sip_framer f;
+	size_t used;
+
+	if (n <= l->start_line && n <= l->header && n <= l->head && n <= l->message && headers <= l->headers)
+		return true;
+	sip_framer_init(&f);
+	return sip_framer_next(&f, l, p, n, &used, scratch) == SIP_FRAME_MESSAGE && used == n;
 }

@@ -24,14 +24,27 @@
 struct sip_frame_limits {
 	uint32_t	start_line;	/* bytes; default 4096 */
 	uint32_t	header;		/* bytes of one header, folded lines included; default 8192 */
-	uint32_t	headers;	/* number of headers; default and most SIP_HEADERS_MAX */
+	uint32_t	headers;	/* number of headers; at most SIP_HEADERS_MAX, default SIP_HEADERS_ADDED less */
 	uint32_t	head;		/* bytes of start line and headers; default 16384 */
 	uint32_t	message;	/* bytes in all; default 65536 */
 	uint32_t	credentials;	/* bytes of one Authorization or Proxy-Authorization of a REGISTER, if that is more than
 					   header: a Kerberos ticket grows with its user's groups; default 16384 */
+	uint32_t	tag;		/* more bytes of From and To than SIP_ADDRESS_MAX: somebody has given them a tag; default 0 */
 };
 #define SIP_FRAME_LIMITS_DEFAULT \
-	((struct sip_frame_limits){ 4096, 8192, SIP_HEADERS_MAX, 16384, 65536, 16384 })
+	((struct sip_frame_limits){ 4096, 8192, SIP_HEADERS_MAX - SIP_HEADERS_ADDED, 16384, 65536, 16384, 0 })
+
+/*
+ * What comes from a server was within the limits of its sender's door once, and each on the way has put something in since.
+ * A server has so much more: else a stranger's message that fills its limit would end the connection of the
+ * next server for everybody who speaks over it.
+ */
+struct sip_frame_limits sip_frame_limits_of_servers(struct sip_frame_limits);
+/*
+ * Would these bytes be one message within them? headers: it has no more than these; UINT_MAX when that is not known.
+ * Most are so short that it is seen at once; scratch is for the others.
+ */
+bool	sip_frame_fits(const struct sip_frame_limits *, const char *p, size_t n, unsigned headers, struct sip_message *scratch);
 
 enum sip_frame {
 	SIP_FRAME_MORE = 0,	/* not whole yet */

@@ -409,6 +409,17 @@ scan_params(struct span params, struct span single, struct span *value)
 }
 
 bool
+sip_takes_more(struct span whole, struct span params)
+{
+	struct span name, value, piece;
+	unsigned n = 4;
+
+	while (n <= PARAMS_MAX && next_param(&params, &name, &value, &piece) > 0)
+		n++;
+	return n <= PARAMS_MAX && whole.n + 160 <= TEXT_MAX;
+}
+
+bool
 sip_param_next(struct span *rest, struct span *name, struct span *value, struct span *piece)
 {
 	return next_param(rest, name, value, piece) > 0;

@@ -65,6 +65,11 @@ bool	sip_param(struct span params, const char *name, struct span *value);
  * value as they stand. False at the end, and where the list is not well-formed.
  */
 bool	sip_param_next(struct span *rest, struct span *name, struct span *value, struct span *piece);
+/*
+ * One value has bounds, of its text and of its parameters: may four parameters more, of 160 bytes in all, be put
+ * into that one, whose parameters these are, so that whoever reads as we do reads it still?
+ */
+bool	sip_takes_more(struct span whole, struct span params);
 /* The piece from its ';' to the end of its value, to be taken out; empty if it is not there. */
 struct span sip_param_piece(struct span params, const char *name);
 

@@ -341,11 +341,27 @@ link_write(struct sip_link *l, const char *p, size_t n)
 }
 
 bool
+link_fits(struct sip_link *l, const char *p, size_t n, unsigned headers)
+{
+	struct sip_message *scratch;
+	bool fits;
+
+	if (!net_stream_peer(l->stream)->has_certificate)
+		return true;
+	scratch = relay_message_take(l->relay);
+	fits = sip_frame_fits(&l->limits->frame, p, n, headers, scratch);
+	relay_message_give(l->relay, scratch);
+	return fits;
+}
+
+bool
 link_render(struct sip_link *l, struct sip_message *m)
 {
 	char *out = net_stream_reserve(l->stream, sip_message_room(m));
 	size_t n = sip_message_render(m, out);
 
+	if (n != 0 && !link_fits(l, out, n, sip_message_headers(m)))
+		n = 0;
 	if (n != 0)
 		tap_message(l, false, out, n);
 	net_stream_commit(l->stream, n);

@@ -349,7 +349,7 @@ replace_contact(struct sip_message *m, const struct sip_addr *a, struct span pro
 	struct strbuf sb;
 	bool tls = true;
 
-	if (!span_iis(proxy, "replace") || a->uri_text.p[-1] != '<' ||
+	if (!span_iis(proxy, "replace") || a->uri_text.p[-1] != '<' || !sip_takes_more(a->whole, SPAN_NONE) ||
 	    (u->scheme != SIP_SCHEME_SIP && u->scheme != SIP_SCHEME_SIPS))
 		return SIP_CHECK_CONTACT_PROXY;
 	/* of each name the first; but no second transport says otherwise */
@@ -407,6 +407,8 @@ sip_mark_first_hop(struct sip_message *m, const struct net_addr *from, uint64_t 
 
 	if (why != SIP_CHECK_OK)
 		return why;
+	if (m->is_request && !sip_takes_more(m->via.whole, m->via.params))
+		return SIP_CHECK_VIA;
 	if (m->is_request)
 		complete_via(m, from, cid);
 	for (int i = m->first[SIP_H_CONTACT]; i >= 0; i = sip_message_next(m, SIP_H_CONTACT, i)) {

@@ -171,7 +171,7 @@ sip_message_reset(struct sip_message *m)
 int
 sip_message_index(struct sip_message *m, const char *bytes, size_t n)
 {
-	static const struct sip_frame_limits any = { UINT32_MAX, UINT32_MAX, SIP_HEADERS_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX };
+	static const struct sip_frame_limits any = { UINT32_MAX, UINT32_MAX, SIP_HEADERS_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX };
 	struct sip_framer f;
 	size_t used;
 
@@ -437,6 +437,16 @@ sip_edit_drop_first(struct sip_message *m, enum sip_header_id id)
 			return;
 		}
 	}
+}
+
+unsigned
+sip_message_headers(const struct sip_message *m)
+{
+	unsigned n = m->nheaders;
+
+	for (uint32_t i = 0; i < m->scratch_n; i++)
+		n += m->scratch[i] == '\n';
+	return n;
 }
 
 size_t

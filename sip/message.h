@@ -22,9 +22,11 @@
 #include "sip/check.h"
 #include "sip/grammar.h"
 
-#define SIP_HEADERS_MAX	128
+#define SIP_HEADERS_MAX	160
+#define SIP_HEADERS_ADDED 32	/* of these are left for what servers on the way put in, */
+#define SIP_HEADERS_OURS 8	/* and of those for what we do: our copy of a message can be read */
 #define SIP_FOLDS_MAX	256	/* lines of all headers that go on with the one above */
-#define SIP_ADDRESS_MAX	1024	/* bytes of From, and of To */
+#define SIP_ADDRESS_MAX	1024	/* bytes of From, and of To; from servers more if there is a tag */
 #define SIP_EDITS_MAX	288
 #define SIP_SCRATCH_MAX	12288
 #define SIP_VIAS_KEPT	4	/* below the top one; more are read again by who needs them */
@@ -204,6 +206,8 @@ void	sip_edit_replacef(struct sip_message *, struct span piece, const char *fmt,
 void	sip_edit_drop_first(struct sip_message *, enum sip_header_id);
 void	sip_edit_clear(struct sip_message *);
 
+/* Headers that rendering makes at most. */
+unsigned sip_message_headers(const struct sip_message *);
 /* Bytes that rendering needs at most. */
 size_t	sip_message_room(const struct sip_message *);
 /* Write the edited message into out (at least sip_message_room() bytes). Bytes written, or 0 when an edit failed. */

@@ -3,6 +3,7 @@
  */
 #include "sip/relay.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -587,7 +588,10 @@ deliver_send(struct net_worker *w, struct net_mail *mail)
 	struct sip_relay *r = receiver(w, x);
 	struct sip_link *l = r != NULL ? sip_relay_link(r, x->link) : NULL;
 
-	if (l != NULL && l->open && !l->closing) {
+	if (l != NULL && l->open && !l->closing && !link_fits(l, x->bytes, x->n, UINT_MAX)) {
+		if (x->tx != 0)
+			mail_failed(r, x->tx, x->link, POLICY_REASON_TOO_LARGE);
+	} else if (l != NULL && l->open && !l->closing) {
 		link_write(l, x->bytes, x->n);
 		stats_count(MESSAGES_OUT, l->class, STATS_REQUEST);
 		if (x->tx != 0)

@@ -23,6 +23,7 @@
 
 static void tx_timer(struct net_timer *);
 static void tx_try(struct sip_tx *);
+static void tx_fail(struct sip_tx *, enum policy_reason);
 
 /* ---- the table ---- */
 
@@ -268,6 +269,10 @@ tx_send(struct sip_tx *t, struct sip_link *l)
 	if (net_stream_queued(l->stream) > MAIL_QUEUE_FACTOR * l->limits->stream.queue_high &&
 	    l->limits->stream.queue_high != 0) {
 		tx_target_failed(t, POLICY_REASON_HOP_BUSY);
+		return;
+	}
+	if (!link_fits(l, t->copy, t->copy_n, t->headers)) {
+		tx_fail(t, POLICY_REASON_TOO_LARGE);
 		return;
 	}
 	t->note.to = l->id;
@@ -650,6 +655,7 @@ make_copy(struct sip_tx *t, struct sip_face *face, struct sip_message *m)
 	sip_forward_via(m, face, branch);
 	room = sip_message_room(m);
 	t->copy = xmalloc(room);
+	t->headers = (uint16_t)sip_message_headers(m);
 	if ((t->copy_n = (uint32_t)sip_message_render(m, t->copy)) == 0 ||
 	    (at = sip_branch_find(t->copy, t->copy_n, branch)) == NULL)
 		return false;

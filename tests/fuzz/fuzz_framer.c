@@ -118,7 +118,7 @@ run(const char *p, size_t n, const uint8_t *cuts, size_t ncuts, const struct sip
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static const struct sip_frame_limits roomy = SIP_FRAME_LIMITS_DEFAULT, tight = { 40, 60, 6, 200, 260, 90 };
+	static const struct sip_frame_limits roomy = SIP_FRAME_LIMITS_DEFAULT, tight = { 40, 60, 6, 200, 260, 90, 0 };
 	const struct sip_frame_limits *lim;
 	size_t ncuts;
 	uint64_t whole;

@@ -1,3 +1,4 @@
+#include <limits.h>
 #include <stdio.h>
 
 #include "common/mem.h"
@@ -8,6 +9,7 @@
 static const struct sip_frame_limits limits = SIP_FRAME_LIMITS_DEFAULT;
 static struct sip_message msg;
 
+#define HEADERS	(SIP_HEADERS_MAX - SIP_HEADERS_ADDED)	/* from outside */
 #define HEAD	"OPTIONS sip:a@example.com SIP/2.0\r\n"
 #define VIA	"Via: SIP/2.0/TLS h;branch=z9hG4bK1\r\n"
 #define REST	"From: <sip:b@example.com>;tag=1\r\nTo: <sip:a@example.com>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\n"
@@ -211,7 +213,7 @@ framed(const char *text, size_t n, const struct sip_frame_limits *lim)
 START_TEST(limits_hold_at_and_one_past)
 {
 	static char text[200000];
-	struct sip_frame_limits small = { 60, 80, 5, 300, 400, 120 };
+	struct sip_frame_limits small = { 60, 80, 5, 300, 400, 120, 0 };
 	size_t n, head;
 
 	ck_assert_int_eq(framed(text, build(text, 60, 80, 5, 0), &small), SIP_CHECK_OK);
@@ -230,10 +232,10 @@ START_TEST(limits_hold_at_and_one_past)
 	ck_assert_int_eq(framed(text, n, &small), SIP_CHECK_MESSAGE_TOO_LONG);
 
 	/* The defaults, at their largest together. */
-	ck_assert_int_eq(framed(text, build(text, 4096, 8192, SIP_HEADERS_MAX, 0), &limits), SIP_CHECK_OK);
-	ck_assert_int_eq(framed(text, build(text, 4097, 8192, SIP_HEADERS_MAX, 0), &limits), SIP_CHECK_START_LINE_TOO_LONG);
-	ck_assert_int_eq(framed(text, build(text, 100, 8193, SIP_HEADERS_MAX, 0), &limits), SIP_CHECK_HEADER_TOO_LONG);
-	ck_assert_int_eq(framed(text, build(text, 100, 10, SIP_HEADERS_MAX + 1, 0), &limits), SIP_CHECK_TOO_MANY_HEADERS);
+	ck_assert_int_eq(framed(text, build(text, 4096, 8192, HEADERS, 0), &limits), SIP_CHECK_OK);
+	ck_assert_int_eq(framed(text, build(text, 4097, 8192, HEADERS, 0), &limits), SIP_CHECK_START_LINE_TOO_LONG);
+	ck_assert_int_eq(framed(text, build(text, 100, 8193, HEADERS, 0), &limits), SIP_CHECK_HEADER_TOO_LONG);
+	ck_assert_int_eq(framed(text, build(text, 100, 10, HEADERS + 1, 0), &limits), SIP_CHECK_TOO_MANY_HEADERS);
 	n = build(text, 100, 10, 10, 0);
 	ck_assert_int_eq(framed(text, build(text, 100, 10, 10, 65536 - n - 4), &limits), SIP_CHECK_OK);
 	ck_assert_int_eq(framed(text, build(text, 100, 10, 10, 65536 - n - 3), &limits), SIP_CHECK_MESSAGE_TOO_LONG);
@@ -269,11 +271,44 @@ build_long(char *out, const char *method, const char *name, size_t size)
 	return at + size - 2 + (size_t)sprintf(out + at + size - 2, "\r\nContent-Length: 0\r\n\r\n");
 }
 
+/* What filled the limits of one door comes through the next with what is put in on the way, and not with more. */
+START_TEST(servers_take_more)
+{
+	static char text[100000];
+	static struct sip_message scratch;
+	const struct sip_frame_limits more = sip_frame_limits_of_servers(limits);
+	const struct { size_t start_line, header, body; unsigned headers; } most[] = {
+		{ 5120, 10, 0, 10 }, { 100, 9216, 0, 10 }, { 100, 10, 0, SIP_HEADERS_MAX - SIP_HEADERS_OURS }, { 100, 10, 73000, 10 }
+	};
+	size_t n;
+
+	for (size_t i = 0; i < sizeof(most) / sizeof(most[0]); i++) {
+		n = build(text, most[i].start_line, most[i].header, most[i].headers, most[i].body);
+		ck_assert_msg(framed(text, n, &limits) != SIP_CHECK_OK, "row %zu", i);
+		ck_assert_msg(framed(text, n, &more) == SIP_CHECK_OK, "row %zu", i);
+		ck_assert(sip_frame_fits(&more, text, n, most[i].headers, &scratch) && sip_frame_fits(&more, text, n, UINT_MAX, &scratch));
+		ck_assert(!sip_frame_fits(&limits, text, n, most[i].headers, &scratch));
+		ck_assert(!sip_frame_fits(&more, text, n - 1, UINT_MAX, &scratch));
+		n = build(text, most[i].start_line + (i == 0), most[i].header + (i == 1), most[i].headers + (i == 2),
+		    most[i].body + (i == 3 ? 5000 : 0));
+		ck_assert_msg(framed(text, n, &more) != SIP_CHECK_OK, "row %zu", i);
+		ck_assert(!sip_frame_fits(&more, text, n, most[i].headers + (i == 2), &scratch));
+	}
+	/* an address with a tag that somebody has given it */
+	for (int i = 0; i < 3; i++) {
+		n = (size_t)sprintf(text, HEAD "To: <sip:%0*d@h>", SIP_ADDRESS_MAX - 8 + (i > 0) + 512 * (i > 1), 1);
+		n += (size_t)sprintf(text + n, "\r\n" END);
+		ck_assert_int_eq(framed(text, n, &limits), i == 0 ? SIP_CHECK_OK : SIP_CHECK_HEADER_TOO_LONG);
+		ck_assert_int_eq(framed(text, n, &more), i < 2 ? SIP_CHECK_OK : SIP_CHECK_HEADER_TOO_LONG);
+	}
+}
+END_TEST
+
 /* A ticket in a REGISTER may be longer than other headers. */
 START_TEST(credentials_may_be_long)
 {
 	static char text[20000];
-	struct sip_frame_limits lim = { 60, 80, 5, 300, 400, 120 };
+	struct sip_frame_limits lim = { 60, 80, 5, 300, 400, 120, 0 };
 	static const struct { const char *method, *name; size_t most; } rows[] = {
 		{ "REGISTER", "Authorization", 120 }, { "REGISTER", "PROXY-authorization", 120 },
 		{ "INVITE", "Authorization", 80 }, { "REGISTER", "WWW-Authenticate", 80 }, { "REGISTER", "x", 80 },
@@ -445,7 +480,7 @@ int
 main(void)
 {
 	const TTest *tests[] = { indexes_a_request, indexes_a_response, refuses_what_reads_two_ways,
-	    limits_hold_at_and_one_past, credentials_may_be_long, cutting_changes_nothing, bad_messages_can_be_answered, pings_are_told_from_pongs };
+	    limits_hold_at_and_one_past, servers_take_more, credentials_may_be_long, cutting_changes_nothing, bad_messages_can_be_answered, pings_are_told_from_pongs };
 
 	return unit_run("framer", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "common/err.h"
+#include "common/mem.h"
 #include "net/addr.h"
 #include "sip/mark.h"
 #include "tests/unit/unit.h"
@@ -336,6 +337,30 @@ START_TEST(the_first_hop)
 		snprintf(want, sizeof(want), "REGISTER sip:h SIP/2.0\r\nVia: %s\r\n" REST "Contact: %s\r\n" END, rows[i].new_via,
 		    rows[i].new_contact);
 		ck_assert_str_eq(render(), want);
+	}
+
+	/* What would be too much for whoever reads as we do is refused, and not written. */
+	for (int i = 0; i < 4; i++) {
+		static char big[20000];
+		struct net_addr to;
+		size_t n = (size_t)sprintf(big, "REGISTER sip:h SIP/2.0\r\nVia: SIP/2.0/TLS h");
+		int many = i < 2 ? 60 + i : 1;
+
+		for (int k = 0; k < many; k++)
+			n += (size_t)sprintf(big + n, ";p%d", k);
+		if (i >= 2)
+			n += (size_t)sprintf(big + n, ";x=%0*d", 8192 - 160 - 19 + (i == 3), 1);
+		sprintf(big + n, "\r\n" REST "Contact: <sip:a@h>\r\n" END);
+		index_text(big);
+		ck_assert_int_eq(net_addr_parse(&to, SPAN_LIT("198.51.100.7:2231"), 0), SP_OK);
+		ck_assert_msg(sip_mark_first_hop(&msg, &to, 1) == (i % 2 == 0 ? SIP_CHECK_OK : SIP_CHECK_VIA), "row %d", i);
+		if (i % 2 == 0) {
+			struct sip_message *m = xcalloc(1, sizeof(*m));
+
+			ck_assert_int_eq(sip_message_index(m, render(), strlen(render())), SP_OK);
+			ck_assert_int_eq(sip_message_parse(m), SIP_CHECK_OK);
+			free(m);
+		}
 	}
 
 	/* In a response the Vias are not the client's; its Contact is. */

@@ -439,7 +439,7 @@ make_faces(struct stage *st)
 	struct net_tls_material *m = material("edge");
 	struct sip_link_limits limits = {
 		.stream = { .handshake_ms = 1000000, .queue_high = 65536, .queue_max = 1 << 20, .linger_ms = 5000 },
-		.frame = { 4096, 8192, SIP_HEADERS_MAX, 16384, 65536 }
+		.frame = SIP_FRAME_LIMITS_DEFAULT
 	};
 
 	st->outer = (struct sip_face){ .name = "edge.example.com", .port = 5061, .side = POLICY_SIDE_OUTER,
