@@ -730,13 +730,8 @@ ask(struct backstage *b, unsigned type, int fd, struct chan_msg *m)
 
 	if ((err = chan_send(b->channel, &f, &fd, fd != -1)) != SP_OK)
 		return err;
-	do {
-		if ((err = chan_recv(b->channel, m, 1)) != SP_OK)
-			return err;
-		if (m->f.tag == f.tag)
-			break;
-		chan_done(m);		/* of a question that was given up */
-	} while (true);
+	if ((err = chan_answer(b->channel, f.tag, m, 1)) != SP_OK)
+		return err;
 	frame_reader_init(&r, &m->f);
 	return m->f.type == MASTER_ANSWER && frame_u8(&r) == 1 && frame_done(&r) ? SP_OK : SP_EINVAL;
 }
@@ -822,6 +817,7 @@ backstage_reopen_log(struct backstage *b)
 {
 	struct chan_msg *m = xmalloc(sizeof(*m));
 	int err = ask(b, MASTER_LOG, -1, m);
+	bool answered = err == SP_OK || err == SP_EINVAL;
 
 	if (err == SP_OK && m->nfds == 1) {
 		/* standard error stays what it is */
@@ -830,7 +826,7 @@ backstage_reopen_log(struct backstage *b)
 	} else {
 		err = SP_EIO;
 	}
-	if (err == SP_OK || m->nfds != 0)
+	if (answered)
 		chan_done(m);
 	free(m);
 	return err;

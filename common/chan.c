@@ -116,6 +116,21 @@ chan_recv(int fd, struct chan_msg *m, unsigned max)
 	return SP_OK;
 }
 
+int
+chan_answer(int fd, uint64_t tag, struct chan_msg *m, unsigned max)
+{
+	int err;
+
+	for (unsigned late = 0; late <= CHAN_LATE_MAX; late++) {
+		if ((err = chan_recv(fd, m, max)) != SP_OK || m->f.tag == tag)
+			return err;
+		if (m->f.tag > tag)
+			late = CHAN_LATE_MAX;
+		chan_done(m);
+	}
+	return SP_ESYNTAX;
+}
+
 void
 chan_done(struct chan_msg *m)
 {

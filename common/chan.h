@@ -15,6 +15,7 @@
 
 #define CHAN_BODY_MAX	16384	/* of one frame */
 #define CHAN_FDS_MAX	64	/* with one frame */
+#define CHAN_LATE_MAX	64	/* answers that nobody waits for any more, before the one that is waited for */
 
 struct chan_msg {
 	struct frame	 f;		/* its body points into bytes */
@@ -36,6 +37,11 @@ int	 chan_send(int fd, const struct frame *, const int *fds, unsigned nfds);
  * side is gone; SP_ETIME; SP_ESYNTAX: no frame, or more descriptors than are welcome (all are closed).
  */
 int	 chan_recv(int fd, struct chan_msg *, unsigned max);
+/*
+ * The same, of the answer with that tag. Tags grow: an answer to a question before, which was given up, is put away, and
+ * so are at most CHAN_LATE_MAX. SP_ESYNTAX, too: an answer to what was never asked, or more late ones than that.
+ */
+int	 chan_answer(int fd, uint64_t tag, struct chan_msg *, unsigned max);
 /* Wipe what a frame held, and close the descriptors that are left (those that were taken are set to -1). */
 void	 chan_done(struct chan_msg *);
 /* Give up sending and receiving after so long; 0: never. */

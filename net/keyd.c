@@ -131,6 +131,26 @@ no_passphrase(char *buf, int size, int writing, void *arg)
 	return -1;
 }
 
+/* Does its public half belong to the other? Whoever reads the file does not look. */
+static bool
+is_whole(EVP_PKEY *key)
+{
+	static const unsigned char text[] = "nothing in particular";
+	const char *digest = EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519 ? NULL : "SHA2-256";
+	unsigned char signature[NET_KEY_SIGNATURE_MAX];
+	size_t n = sizeof(signature);
+	EVP_MD_CTX *by = EVP_MD_CTX_new(), *of = EVP_MD_CTX_new();
+	bool ok = by != NULL && of != NULL && EVP_DigestSignInit_ex(by, NULL, digest, NULL, NULL, key, NULL) == 1 &&
+	    EVP_DigestSign(by, signature, &n, text, sizeof(text)) == 1 &&
+	    EVP_DigestVerifyInit_ex(of, NULL, digest, NULL, NULL, key, NULL) == 1 &&
+	    EVP_DigestVerify(of, signature, n, text, sizeof(text)) == 1;
+
+	EVP_MD_CTX_free(by);
+	EVP_MD_CTX_free(of);
+	ERR_clear_error();
+	return ok;
+}
+
 /* The key in a file. NULL: *why says what is wrong. */
 static EVP_PKEY *
 read_key(int fd, const char **why)
@@ -158,13 +178,17 @@ read_key(int fd, const char **why)
 	}
 	ERR_clear_error();
 	mem_wipe_free(p, NET_KEYD_FILE_MAX + 1);
-	if (key != NULL && EVP_PKEY_get_base_id(key) != EVP_PKEY_EC && EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA &&
-	    EVP_PKEY_get_base_id(key) != EVP_PKEY_ED25519) {
+	if (key == NULL)
+		return NULL;
+	if (EVP_PKEY_get_base_id(key) != EVP_PKEY_EC && EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA &&
+	    EVP_PKEY_get_base_id(key) != EVP_PKEY_ED25519)
 		*why = "only EC, RSA and Ed25519 keys are supported";
-		EVP_PKEY_free(key);
-		key = NULL;
-	}
-	return key;
+	else if (!is_whole(key))
+		*why = "its halves do not belong together";
+	else
+		return key;
+	EVP_PKEY_free(key);
+	return NULL;
 }
 
 uint64_t
@@ -191,9 +215,7 @@ answer_load(struct keyd *d, struct chan_msg *m, struct frame_writer *out)
 	if (n <= 0 || n > NET_KEYD_SPKI_MAX) {
 		EVP_PKEY_free(key);
 		OPENSSL_free(spki);
-		frame_put_u8(out, 0);
-		frame_put_u64(out, 0);
-		frame_put_text(out, why, strlen(why));
+		net_key_put_loaded(out, 0, span_str(why));
 		return;
 	}
 	id = net_key_id(spki, (size_t)n);
@@ -207,12 +229,7 @@ answer_load(struct keyd *d, struct chan_msg *m, struct frame_writer *out)
 		id = 0;
 		why = "there are too many keys";
 	}
-	frame_put_u8(out, id != 0);
-	frame_put_u64(out, id);
-	if (id != 0)
-		frame_put_text(out, (const char *)spki, (size_t)n);
-	else
-		frame_put_text(out, why, strlen(why));
+	net_key_put_loaded(out, id, id != 0 ? span_of((const char *)spki, (size_t)n) : span_str(why));
 	OPENSSL_free(spki);
 }
 
@@ -368,19 +385,11 @@ answer_sign(struct keyd *d, const struct chan_msg *m, struct frame_writer *out)
 	}
 	n = sign(d, &q, signature);
 	free(content);
-	frame_put_u8(out, n != 0);
-	frame_put_text(out, (const char *)signature, n);
+	net_key_put_signed(out, span_of((const char *)signature, n));
 	return true;
 }
 
 /* ---- the process ---- */
-
-static void
-die(const char *what, unsigned type)
-{
-	log_say(SP_LOG_ERROR, "keyd-bad-frame", "%s (type %u); keyd ends", what, type);
-	_exit(EX_SOFTWARE);
-}
 
 static bool
 answer_channels(struct keyd *d, struct chan_msg *m)
@@ -423,7 +432,8 @@ static const struct {
 };
 #define NREQUESTS	(sizeof(requests) / sizeof(requests[0]))
 
-static void
+/* NULL, or what is wrong with it. */
+static const char *
 check(const struct chan_msg *m, bool by_master)
 {
 	size_t i = 0;
@@ -431,23 +441,22 @@ check(const struct chan_msg *m, bool by_master)
 	while (i < NREQUESTS && (unsigned)requests[i].type != m->f.type)
 		i++;
 	if (i == NREQUESTS || requests[i].by_master != by_master)
-		die("a question that may not be asked here", m->f.type);
+		return "a question that may not be asked here";
 	if (m->f.len > requests[i].max)
-		die("a question that is too long", m->f.type);
-	if (m->nfds > requests[i].fds)
-		die("a question with more descriptors than it takes", m->f.type);
+		return "a question that is too long";
+	return m->nfds > requests[i].fds ? "a question with more descriptors than it takes" : NULL;
 }
 
-/* False: the other side does not take the answer. */
-static bool
-answer(struct keyd *d, int fd, struct chan_msg *m)
+static enum net_keyd_turn
+answer(struct keyd *d, int fd, struct chan_msg *m, const char **wrong)
 {
 	unsigned char body[CHAN_BODY_MAX];
 	struct frame reply = { .type = NET_KEYD_DONE, .tag = m->f.tag, .body = body };
 	struct frame_writer out;
 	bool good = true;
 
-	check(m, fd == d->control);
+	if ((*wrong = check(m, fd == d->control)) != NULL)
+		return NET_KEYD_WRONG;
 	frame_writer_init(&out, body, sizeof(body));
 	switch (m->f.type) {
 	case NET_KEYD_SIGN:
@@ -468,28 +477,71 @@ answer(struct keyd *d, int fd, struct chan_msg *m)
 		good = answer_log(m);
 		break;
 	}
-	if (!good || out.failed)
-		die("a question that is malformed", m->f.type);
+	if (!good || out.failed) {
+		*wrong = "a question that is malformed";
+		return NET_KEYD_WRONG;
+	}
 	reply.len = out.len;
-	return chan_send(fd, &reply, NULL, 0) == SP_OK;
+	return chan_send(fd, &reply, NULL, 0) == SP_OK ? NET_KEYD_SERVED : NET_KEYD_GONE;
 }
 
-/* One frame of a channel. False: the other side is gone, or does not take its answers. */
+struct keyd *
+net_keyd_new(int control)
+{
+	struct keyd *d = xcalloc(1, sizeof(*d));
+
+	d->control = control;
+	return d;
+}
+
+void
+net_keyd_free(struct keyd *d)
+{
+	while (d->nkeys > 0)
+		remove_key(d, 0);
+	while (d->nchannels > 0)
+		close(d->channels[--d->nchannels].fd);
+	close(d->control);
+	free(d);
+}
+
+enum net_keyd_turn
+net_keyd_serve(struct keyd *d, int fd, struct chan_msg *m, const char **wrong)
+{
+	int err = chan_recv(fd, m, fd == d->control ? NET_WORKERS_MAX : 1);
+	enum net_keyd_turn turn;
+
+	if (err == SP_ESYNTAX) {
+		m->f.type = 0;
+		*wrong = "something that is no frame";
+		return NET_KEYD_WRONG;
+	}
+	if (err == SP_ETIME)
+		return NET_KEYD_SERVED;
+	if (err != SP_OK)
+		return NET_KEYD_GONE;
+	turn = answer(d, fd, m, wrong);
+	chan_done(m);
+	return turn;
+}
+
+static void
+die(const char *what, unsigned type)
+{
+	log_say(SP_LOG_ERROR, "keyd-bad-frame", "%s (type %u); keyd ends", what, type);
+	_exit(EX_SOFTWARE);
+}
+
+/* False: the other side is gone. */
 static bool
 serve(struct keyd *d, int fd, struct chan_msg *m)
 {
-	int err = chan_recv(fd, m, fd == d->control ? NET_WORKERS_MAX : 1);
-	bool taken;
+	const char *wrong = NULL;
+	enum net_keyd_turn turn = net_keyd_serve(d, fd, m, &wrong);
 
-	if (err == SP_ESYNTAX)
-		die("something that is no frame", 0);
-	if (err == SP_ETIME)
-		return true;
-	if (err != SP_OK)
-		return false;
-	taken = answer(d, fd, m);
-	chan_done(m);
-	return taken;
+	if (turn == NET_KEYD_WRONG)
+		die(wrong, m->f.type);
+	return turn == NET_KEYD_SERVED;
 }
 
 static void
@@ -522,7 +574,7 @@ run(struct keyd *d)
 _Noreturn void
 net_keyd_main(int control, const char *run_as, bool sandbox)
 {
-	static struct keyd d;
+	struct keyd *d = net_keyd_new(control);
 	sigset_t none;
 	int rc = EX_OK;
 
@@ -545,12 +597,9 @@ net_keyd_main(int control, const char *run_as, bool sandbox)
 	if (sandbox && (sandbox_files(SANDBOX_KEYD, NULL, 0) != SP_OK || sandbox_calls(SANDBOX_KEYD) != SP_OK)) {
 		rc = EX_OSERR;
 	} else {
-		d.control = control;
-		run(&d);
+		run(d);
 	}
-	while (d.nkeys > 0)
-		remove_key(&d, 0);
-	close(control);
+	net_keyd_free(d);
 	exit(rc);
 }
 

@@ -96,6 +96,12 @@ struct frame_writer;
 void	 net_key_put(struct frame_writer *, const struct net_key_question *);
 /* False if the body is none. The content points into it. */
 bool	 net_key_get(const struct frame *, struct net_key_question *);
+/* What it answers: the signature, empty if there is none. False if the frame is no such answer. */
+void	 net_key_put_signed(struct frame_writer *, struct span signature);
+bool	 net_key_get_signed(const struct frame *, struct span *signature);
+/* … to a file: the key's name and public half, or 0 and why there is none. */
+void	 net_key_put_loaded(struct frame_writer *, uint64_t id, struct span spki_or_why);
+bool	 net_key_get_loaded(const struct frame *, uint64_t *id, struct span *spki_or_why);
 /*
  * Has it the form of what TLS 1.3's CertificateVerify, TLS 1.2's ServerKeyExchange or TLS 1.2's CertificateVerify signs?
  * What is variable in it is a hash, randoms and a point, and the messages of a handshake.

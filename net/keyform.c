@@ -33,6 +33,55 @@ net_key_get(const struct frame *f, struct net_key_question *q)
 	    q->bits == 224 || q->bits == 256 || q->bits == 384 || q->bits == 512);
 }
 
+void
+net_key_put_signed(struct frame_writer *w, struct span signature)
+{
+	frame_put_u8(w, signature.n != 0);
+	frame_put_span(w, signature);
+}
+
+bool
+net_key_get_signed(const struct frame *f, struct span *signature)
+{
+	struct frame_reader r;
+	uint8_t ok;
+
+	frame_reader_init(&r, f);
+	ok = frame_u8(&r);
+	*signature = frame_span(&r);
+	if (f->type == NET_KEYD_SIGNED && frame_done(&r) && ok <= 1 && (ok == 1) == (signature->n != 0) &&
+	    signature->n <= NET_KEY_SIGNATURE_MAX)
+		return true;
+	*signature = SPAN_NONE;
+	return false;
+}
+
+void
+net_key_put_loaded(struct frame_writer *w, uint64_t id, struct span text)
+{
+	frame_put_u8(w, id != 0);
+	frame_put_u64(w, id);
+	frame_put_span(w, text);
+}
+
+bool
+net_key_get_loaded(const struct frame *f, uint64_t *id, struct span *text)
+{
+	struct frame_reader r;
+	uint8_t ok;
+
+	frame_reader_init(&r, f);
+	ok = frame_u8(&r);
+	*id = frame_u64(&r);
+	*text = frame_span(&r);
+	if (f->type == NET_KEYD_LOADED && frame_done(&r) && ok <= 1 && (ok == 1) == (*id != 0) && text->n != 0 &&
+	    text->n <= NET_KEYD_SPKI_MAX)
+		return true;
+	*id = 0;
+	*text = SPAN_NONE;
+	return false;
+}
+
 /* TLS 1.3: 64 spaces, as what, a NUL, and the hash of all messages (RFC 8446 4.4.3). */
 static bool
 is_certificate_verify(const unsigned char *p, size_t n)

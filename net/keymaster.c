@@ -78,13 +78,9 @@ ask(struct net_keyd *k, enum net_keyd_type type, const struct frame_writer *body
 		f.body = body->p;
 		f.len = body->len;
 	}
-	if ((err = chan_send(k->control, &f, fds, nfds)) != SP_OK || (err = chan_recv(k->control, m, 0)) != SP_OK)
+	if ((err = chan_send(k->control, &f, fds, nfds)) != SP_OK)
 		return err;
-	if (m->f.tag != k->tag) {
-		chan_done(m);
-		return SP_ESYNTAX;
-	}
-	return SP_OK;
+	return chan_answer(k->control, k->tag, m, 0);
 }
 
 static int
@@ -93,8 +89,11 @@ tell(struct net_keyd *k, enum net_keyd_type type, const struct frame_writer *bod
 	struct chan_msg *m = xmalloc(sizeof(*m));
 	int err = ask(k, type, body, fds, nfds, m);
 
-	if (err == SP_OK)
+	if (err == SP_OK) {
+		if (m->f.type != NET_KEYD_DONE || m->f.len != 0)
+			err = SP_ESYNTAX;
 		chan_done(m);
+	}
 	free(m);
 	if (err != SP_OK)
 		log_say(SP_LOG_ERROR, "keyd", "does not answer: %s", sp_err_name(err));
@@ -157,12 +156,14 @@ net_keyd_control(const struct net_keyd *k)
 	return k->control;
 }
 
+/* What keyd says of the file: in m, until chan_done(). A name that is not the key's is no answer. */
 static int
-load(struct net_keyd *k, int fd, struct chan_msg *m)
+load(struct net_keyd *k, int fd, struct chan_msg *m, uint64_t *id, struct span *text)
 {
 	int err = ask(k, NET_KEYD_LOAD, NULL, &fd, 1, m);
 
-	if (err == SP_OK && m->f.type != NET_KEYD_LOADED) {
+	if (err == SP_OK && (!net_key_get_loaded(&m->f, id, text) ||
+	    (*id != 0 && *id != net_key_id((const unsigned char *)text->p, text->n)))) {
 		chan_done(m);
 		err = SP_ESYNTAX;
 	}
@@ -192,34 +193,24 @@ net_keyd_load(struct net_keyd *k, int fd, uint64_t *id, unsigned char spki[NET_K
     size_t size)
 {
 	struct chan_msg *m = xmalloc(sizeof(*m));
-	struct frame_reader r;
-	const char *text;
-	size_t len;
-	bool ok;
-	int err;
+	struct span text;
+	int err = SP_EIO;
 
 	*id = 0;
 	*n = 0;
 	snprintf(why, size, "the process that holds the keys does not answer");
-	if (load(k, fd, m) != SP_OK) {
-		free(m);
-		return SP_EIO;
+	if (load(k, fd, m, id, &text) == SP_OK) {
+		if (*id != 0) {
+			memcpy(spki, text.p, text.n);
+			*n = text.n;
+			hold(k, *id, fd);
+			err = SP_OK;
+		} else {
+			snprintf(why, size, "%.*s", SPAN_FMT(text));
+			err = SP_ECERT;
+		}
+		chan_done(m);
 	}
-	frame_reader_init(&r, &m->f);
-	ok = frame_u8(&r) == 1;
-	*id = frame_u64(&r);
-	text = frame_text(&r, &len);
-	err = ok ? SP_OK : SP_ECERT;
-	if (!frame_done(&r) || len > NET_KEYD_SPKI_MAX) {
-		err = SP_EIO;
-	} else if (ok) {
-		memcpy(spki, text, len);
-		*n = len;
-		hold(k, *id, fd);
-	} else {
-		snprintf(why, size, "%.*s", (int)len, text);
-	}
-	chan_done(m);
 	free(m);
 	return err;
 }
@@ -228,7 +219,8 @@ int
 net_keyd_restart(struct net_keyd *k)
 {
 	struct chan_msg *m = xmalloc(sizeof(*m));
-	struct frame_reader r;
+	struct span text;
+	uint64_t id;
 	int err;
 
 	if (k->control != -1)
@@ -238,9 +230,8 @@ net_keyd_restart(struct net_keyd *k)
 		for (size_t i = 0; i < k->nheld; i++) {
 			bool same = false;
 
-			if (load(k, k->held[i].fd, m) == SP_OK) {
-				frame_reader_init(&r, &m->f);
-				same = frame_u8(&r) == 1 && frame_u64(&r) == k->held[i].id;
+			if (load(k, k->held[i].fd, m, &id, &text) == SP_OK) {
+				same = id == k->held[i].id;
 				chan_done(m);
 			}
 			if (!same)

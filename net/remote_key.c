@@ -67,8 +67,7 @@ ask(const struct remote *r, struct net_key_question *q, unsigned char out[NET_KE
 {
 	uint64_t tag = ++tags;
 	struct chan_msg *m;
-	struct frame_reader rd;
-	const char *text;
+	struct span signature;
 	size_t len = 0;
 	int fd = *r->channel, err;
 
@@ -82,16 +81,11 @@ ask(const struct remote *r, struct net_key_question *q, unsigned char out[NET_KE
 	if (send_question(fd, tag, q) != SP_OK)
 		return 0;
 	m = xmalloc(sizeof(*m));
-	/* an answer that came too late for the question before is not ours */
-	while ((err = chan_recv(fd, m, 0)) == SP_OK && m->f.tag != tag)
-		chan_done(m);
-	if (err == SP_OK) {
-		frame_reader_init(&rd, &m->f);
-		(void)frame_u8(&rd);
-		text = frame_text(&rd, &len);
-		if (m->f.type != NET_KEYD_SIGNED || !frame_done(&rd) || len > NET_KEY_SIGNATURE_MAX)
-			len = 0;
-		memcpy(out, text, len);
+	if ((err = chan_answer(fd, tag, m, 0)) == SP_OK) {
+		if (!net_key_get_signed(&m->f, &signature))
+			log_say(SP_LOG_ERROR, "keyd", "no signature: the answer is none");
+		else if ((len = signature.n) != 0)
+			memcpy(out, signature.p, len);
 		chan_done(m);
 	} else {
 		log_say(SP_LOG_ERROR, "keyd", "no signature: %s", sp_err_name(err));
@@ -133,13 +127,13 @@ sign_whole(EVP_MD_CTX *md, unsigned char *sig, size_t *len, const unsigned char 
 	const struct remote *remote = EVP_PKEY_get_ex_data(key, key_index);
 	struct net_key_question q = { .content = span_of((const char *)content, n) };
 	unsigned char out[NET_KEY_SIGNATURE_MAX];
-	size_t got;
+	size_t got, most = (size_t)EVP_PKEY_get_size(key);
 
 	if (sig == NULL) {
-		*len = (size_t)EVP_PKEY_get_size(key);
+		*len = most;
 		return 1;
 	}
-	if (remote == NULL || !way_of(ctx, EVP_PKEY_get_base_id(key), &q) || (got = ask(remote, &q, out)) == 0 || got > *len)
+	if (remote == NULL || !way_of(ctx, EVP_PKEY_get_base_id(key), &q) || (got = ask(remote, &q, out)) == 0 || got > *len || got > most)
 		return 0;
 	memcpy(sig, out, got);
 	*len = got;

@@ -1,0 +1,127 @@
+/*
+ * tests/fuzz/pem.h - keys, certificates and revocation lists that are the same every time, so that what a corpus says of
+ * them stays true. Nobody trusts them: two authorities of 2020 to 2120, of which the first has issued "good"
+ * and "bad" and has taken back "bad".
+ */
+#ifndef SALLYPORT_TESTS_FUZZ_PEM_H
+#define SALLYPORT_TESTS_FUZZ_PEM_H
+
+#define PEM_KEY_EC \
+    "-----BEGIN PRIVATE KEY-----\n" \
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgtP3xkwS2NSln3AMv\n" \
+    "N32s0GSf4ynHg25rNs13fMqKY46hRANCAASd0PYssnOJepqYtz4syrv8XB1WO+BO\n" \
+    "qkTz3kv3UFEZ8Aqtoj0+NdfQjtROaguGdgQPfmMEj8aDgKN5J/6HtoHP\n" \
+    "-----END PRIVATE KEY-----\n"
+
+#define PEM_KEY_ED25519 \
+    "-----BEGIN PRIVATE KEY-----\n" \
+    "MC4CAQAwBQYDK2VwBCIEIN/oQe8Fz4CG1i4d+SFSxLBFyu4khw2DdkRHO4VnpeGM\n" \
+    "-----END PRIVATE KEY-----\n"
+
+#define PEM_KEY_RSA \
+    "-----BEGIN PRIVATE KEY-----\n" \
+    "MIIEvAIBADANBgkqhkiG9w0BAQEFAASCBKYwggSiAgEAAoIBAQC4X7vOWlaJlkVI\n" \
+    "yeFtokKh9Go27xIT2iyyPqw7CejiH1V8fzJmnUYehGZQSOqxGTYZ4w2Z+0cEclai\n" \
+    "PO0H4pxcGtLAHBm3DEy8TydIk0iqplOTiPRJKpM1QREwo2krgwRWm8+0SKk6yzxz\n" \
+    "qK2CWOG+PuFWCObqBBWwXgPKUWZcr/GpJ9BRn5qc/urHjh9VkJPeYGe9HhJMJ/cV\n" \
+    "9edAnhmiS3642Opr93RTh02FZypyaDRFgzeMYh6Js1sAgT5rkKPb0htzU05mqmeX\n" \
+    "g/UPk9IviJ/pWftkc//R/fp+Zp7laEGQnWSpW5f8YLH4kzu82XZ5Be0D2WHpn6qF\n" \
+    "BR2vr52PAgMBAAECggEAI/+tL7E7zElm5btlJH7V+8E5K9ip8u5aY8MQ5cYdjmkH\n" \
+    "y/MZ6Cc1FahMQci66jE9+vf2I+aICzo36B11OmDonqMuGwxhiPgB05Kw3N7FBWzM\n" \
+    "TLYk3FRPwcoejRya4EAIjNCHUXAOeshL2VlJ53VrPjYQ0TeTvoVlprX0j4AtOFNd\n" \
+    "MeXY/fDvrumTgXlQ5wKoYofHEAs5s0cNnaNE5bGGDupQ0TcqpYRMPD57sYbXowBM\n" \
+    "hqX4FYNmyv7Okn8I6nRcVjOFHxo3XTfcpWmZl9jYgQqH8LhusqR1g/QPRzKEmX4K\n" \
+    "7QdhfOenOmYi1UINh5s5jGDuQWZe6Qpwx5tAYQH7QQKBgQDjjUm1NdzqvNvraxzf\n" \
+    "AMpILsS4Ixwsuj9KE4Ln7WoiPE/jbXogwP6jq32AR+Gt6oXUJAWm01xfORichrv6\n" \
+    "1MCUfdlt3UGajEqhrdfSauNd6oj1wA3dT/y8neA+PYdHmKTmwkjIy4+40c6JUWYg\n" \
+    "hf/I7VspwXQF7Z2rKdVWdH1qyQKBgQDPbI1Nh0aJJX5B9f5yqQy60SKoALa359c2\n" \
+    "ZhAJJhm5IVBbw5FyRFIq/mkxWfWogfa2GUcsdjY8gYw6aIh070t7lvO65d4Jfbh7\n" \
+    "yLy4a9KeKjWpdMDiuEs+370AISWG6h6TKYNLCRErtYwNYGqW+tEDGalt/HEJaQ4L\n" \
+    "eqLGRAgZlwKBgCu+wrfChhjee8zTR7abWUftLcZUgZsbpwUfoR/jJW81dwo6xqq7\n" \
+    "T3i5hCQALaOYnWe+ERQUOALaYB/fSw4ajnc9hmo3ieAjLknMuNvrzpAEgZX0+PVd\n" \
+    "5jGAjFaKz5H1B2aRXRq0/4lBVFpTurVv7U98SfVKCnsFRjVcknXPaTj5AoGANHdP\n" \
+    "spmSBOS/7+1KJDSQbLyzmG09ynzRGghs6/OANCyyB9QK+S1A33EkqIAJvErLXbo9\n" \
+    "H4jzJRDbqHaCdZmFrUg8dDzqkdoEDQN0gO19A9bHZgqLM43MMqYjR2Ia/OpBO5YX\n" \
+    "iKZNepHcUBHgRDpDHhainZhp+yhgjhTCEYZpyhcCgYB4dAuPGBHvp+sEm3a+Jtio\n" \
+    "0UgX4+Dt5mYKQErU45s00JAnabZHVtMyCLDoh11kXIzXQHVP+FT/KOzH6I+V2lGr\n" \
+    "HDTjXEWlGvWnNTZln7uqAfodkrjbgfI4S/3uLWVZei9J/jAwA/bjKtAQv54zMbNY\n" \
+    "rBV80oQ5tpSBFUYD8qXktQ==\n" \
+    "-----END PRIVATE KEY-----\n"
+
+#define PEM_AUTHORITY \
+    "-----BEGIN CERTIFICATE-----\n" \
+    "MIIBZDCCAQqgAwIBAgICEAAwCgYIKoZIzj0EAwIwGDEWMBQGA1UEAwwNQXV0aG9y\n" \
+    "aXR5IG9uZTAgFw0yMDAxMDEwMDAwMDBaGA8yMTIwMDEwMTAwMDAwMFowGDEWMBQG\n" \
+    "A1UEAwwNQXV0aG9yaXR5IG9uZTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABG41\n" \
+    "MkSdfqJrBVM4NnQAhevK5ZNyRN783QmjI/Gzv86dS3iXUiyksJJsVXbAXiZmyds4\n" \
+    "EQVq/rd+9CF/VCvGKoGjQjBAMA8GA1UdEwEB/wQFMAMBAf8wDgYDVR0PAQH/BAQD\n" \
+    "AgEGMB0GA1UdDgQWBBQetDk1ViA26SgUzO1CqCU8BbFlsTAKBggqhkjOPQQDAgNI\n" \
+    "ADBFAiAVx2xLdZWQCWQKI+401ERUjmzydu3bRtJX7npb/0ykHAIhALYOGo0hH1wN\n" \
+    "jPKaZXrCAi2TmDRFM/9nhOANGB+xpcL9\n" \
+    "-----END CERTIFICATE-----\n"
+
+#define PEM_OTHER_AUTHORITY \
+    "-----BEGIN CERTIFICATE-----\n" \
+    "MIIBZDCCAQqgAwIBAgICEAAwCgYIKoZIzj0EAwIwGDEWMBQGA1UEAwwNQXV0aG9y\n" \
+    "aXR5IHR3bzAgFw0yMDAxMDEwMDAwMDBaGA8yMTIwMDEwMTAwMDAwMFowGDEWMBQG\n" \
+    "A1UEAwwNQXV0aG9yaXR5IHR3bzBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABOqq\n" \
+    "abP//W4RR6cM78XJQ+KHZx/MdyKcP/LQ6h7i5svHg8rEHhXk1FSrFH+DYOeVoXyX\n" \
+    "X1L8jCrRkhg5QBXUGNCjQjBAMA8GA1UdEwEB/wQFMAMBAf8wDgYDVR0PAQH/BAQD\n" \
+    "AgEGMB0GA1UdDgQWBBS125lcWk/E7okI9AvcYIArvSUkBjAKBggqhkjOPQQDAgNI\n" \
+    "ADBFAiEAlt7f42rQHldytrCKoc/qWApc+c9oQ4TInT1U2EL8CyQCIGUbND+QC+NV\n" \
+    "AIWZU41IfaF3iWzNeEqg/OqaLCovRlg+\n" \
+    "-----END CERTIFICATE-----\n"
+
+#define PEM_GOOD \
+    "-----BEGIN CERTIFICATE-----\n" \
+    "MIIBrjCCAVOgAwIBAgICEAEwCgYIKoZIzj0EAwIwGDEWMBQGA1UEAwwNQXV0aG9y\n" \
+    "aXR5IG9uZTAgFw0yMDAxMDEwMDAwMDBaGA8yMTIwMDEwMTAwMDAwMFowDzENMAsG\n" \
+    "A1UEAwwEZ29vZDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABB4TQQmCp0BOQTQE\n" \
+    "Mi7P9wTNvBaKlPPbvfLaerkh98nLVCvos9FWXbNVco1MbR3d58H5gzXRspDeg9He\n" \
+    "xZ96hmOjgZMwgZAwCQYDVR0TBAIwADALBgNVHQ8EBAMCB4AwHQYDVR0lBBYwFAYI\n" \
+    "KwYBBQUHAwEGCCsGAQUFBwMCMBcGA1UdEQQQMA6CDGdvb2QuZXhhbXBsZTAfBgNV\n" \
+    "HSMEGDAWgBQetDk1ViA26SgUzO1CqCU8BbFlsTAdBgNVHQ4EFgQUmKSEdFQMLkD3\n" \
+    "Hx6CTO7WWtf/4YQwCgYIKoZIzj0EAwIDSQAwRgIhAOvaYHzH5Uhu1Mi8gA72pIFY\n" \
+    "vC0kjfIZPQ0KtcM4wWkiAiEAgBWjO+SlAslBn1r346qz2lx6a0HDkAVnAUgTZ/aD\n" \
+    "RsU=\n" \
+    "-----END CERTIFICATE-----\n"
+
+#define PEM_GOOD_KEY \
+    "-----BEGIN PRIVATE KEY-----\n" \
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgK0C/Nx82sN6duKYt\n" \
+    "kQ2Gt3cJqfKhck4ShG1p7Z6W8h6hRANCAAQeE0EJgqdATkE0BDIuz/cEzbwWipTz\n" \
+    "273y2nq5IffJy1Qr6LPRVl2zVXKNTG0d3efB+YM10bKQ3oPR3sWfeoZj\n" \
+    "-----END PRIVATE KEY-----\n"
+
+#define PEM_BAD \
+    "-----BEGIN CERTIFICATE-----\n" \
+    "MIIBrDCCAVGgAwIBAgICEAIwCgYIKoZIzj0EAwIwGDEWMBQGA1UEAwwNQXV0aG9y\n" \
+    "aXR5IG9uZTAgFw0yMDAxMDEwMDAwMDBaGA8yMTIwMDEwMTAwMDAwMFowDjEMMAoG\n" \
+    "A1UEAwwDYmFkMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEjiWsaTix6/QpK9Yr\n" \
+    "5xDyGlGSBeMdAbVTQhtdjMi0l2Z10u3s1Bb3rs4sRm0jQUb62VQ4s4vsHU9Jcl9n\n" \
+    "mBGYwKOBkjCBjzAJBgNVHRMEAjAAMAsGA1UdDwQEAwIHgDAdBgNVHSUEFjAUBggr\n" \
+    "BgEFBQcDAQYIKwYBBQUHAwIwFgYDVR0RBA8wDYILYmFkLmV4YW1wbGUwHwYDVR0j\n" \
+    "BBgwFoAUHrQ5NVYgNukoFMztQqglPAWxZbEwHQYDVR0OBBYEFFWLIAECqwCadY/3\n" \
+    "7n3gUtJgCStjMAoGCCqGSM49BAMCA0kAMEYCIQDRBVs17KS4YnEzwAPU4WrUAbtq\n" \
+    "1vnGvdUUZvPbehdwdwIhAOSx3473jfrDG/S8LnuPHJLAWaRRDQ2LqbIBidD5s3Nq\n" \
+    "-----END CERTIFICATE-----\n"
+
+#define PEM_LIST \
+    "-----BEGIN X509 CRL-----\n" \
+    "MIHpMIGRAgEBMAoGCCqGSM49BAMCMBgxFjAUBgNVBAMMDUF1dGhvcml0eSBvbmUX\n" \
+    "DTIwMDEwMTAwMDAwMFoYDzIxMjAwMTAxMDAwMDAwWjAVMBMCAhACFw0yNjExMjAy\n" \
+    "MjE5NDNaoC8wLTAfBgNVHSMEGDAWgBQetDk1ViA26SgUzO1CqCU8BbFlsTAKBgNV\n" \
+    "HRQEAwIBATAKBggqhkjOPQQDAgNHADBEAiAr5c3S9fYQgkAS3dEBbQ8pZgXIIkXr\n" \
+    "2kMNCc6z4oJrWAIgKGigdxwrvXZNRUkhdWto74UvWHkZtfkN1n7a8CjhbxI=\n" \
+    "-----END X509 CRL-----\n"
+
+#define PEM_OTHER_LIST \
+    "-----BEGIN X509 CRL-----\n" \
+    "MIHSMHoCAQEwCgYIKoZIzj0EAwIwGDEWMBQGA1UEAwwNQXV0aG9yaXR5IHR3bxcN\n" \
+    "MjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBaoC8wLTAfBgNVHSMEGDAWgBS1\n" \
+    "25lcWk/E7okI9AvcYIArvSUkBjAKBgNVHRQEAwIBATAKBggqhkjOPQQDAgNIADBF\n" \
+    "AiEAh8tdFklR8aHpjM6ASbKE6MXw56TosdN3+1Qo7DO2Lz8CIDThos2oM3TSSVUd\n" \
+    "mUhZGgVu4EGkI6B3svkEplPE0ETp\n" \
+    "-----END X509 CRL-----\n"
+
+#endif
