@@ -40,6 +40,7 @@ struct key {
 	EVP_PKEY_CTX	*ctx[NET_KEY_NSCHEMES][4];	/* ready to sign, by scheme and digest; NULL: not asked for yet */
 	EVP_MD_CTX	*whole;		/* the same of Ed25519 */
 	uint64_t	 leaves;	/* when it goes; 0: it stays */
+	unsigned char	 file[SHA256_DIGEST_LENGTH];	/* of its bytes: is it the same again? */
 };
 
 struct channel {
@@ -151,9 +152,9 @@ is_whole(EVP_PKEY *key)
 	return ok;
 }
 
-/* The key in a file. NULL: *why says what is wrong. */
+/* The key in a file, and the hash of that. NULL: *why says what is wrong. */
 static EVP_PKEY *
-read_key(int fd, const char **why)
+read_key(int fd, unsigned char hash[SHA256_DIGEST_LENGTH], const char **why)
 {
 	unsigned char *p = xmalloc(NET_KEYD_FILE_MAX + 1);
 	size_t n = 0;
@@ -177,14 +178,13 @@ read_key(int fd, const char **why)
 			*why = "no reason given";
 	}
 	ERR_clear_error();
+	SHA256(p, n, hash);
 	mem_wipe_free(p, NET_KEYD_FILE_MAX + 1);
 	if (key == NULL)
 		return NULL;
 	if (EVP_PKEY_get_base_id(key) != EVP_PKEY_EC && EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA &&
 	    EVP_PKEY_get_base_id(key) != EVP_PKEY_ED25519)
 		*why = "only EC, RSA and Ed25519 keys are supported";
-	else if (!is_whole(key))
-		*why = "its halves do not belong together";
 	else
 		return key;
 	EVP_PKEY_free(key);
@@ -202,34 +202,45 @@ net_key_id(const unsigned char *spki, size_t n)
 	return id | 1;		/* 0 is none */
 }
 
+/* The key into its place: that of the same one, or a new one. NULL, or why it has none. */
+static const char *
+put_key(struct keyd *d, const struct key *k)
+{
+	struct key *have = find_key(d, k->id);
+
+	/* the same file is as good as it was */
+	if ((have == NULL || memcmp(have->file, k->file, sizeof(k->file)) != 0) && !is_whole(k->key))
+		return "its halves do not belong together";
+	if (have == NULL && !make_room(d))
+		return "there are too many keys";
+	if (have == NULL)
+		have = &d->keys[d->nkeys++];
+	else
+		forget(have);
+	*have = *k;
+	return NULL;
+}
+
 static void
 answer_load(struct keyd *d, struct chan_msg *m, struct frame_writer *out)
 {
 	const char *why = "comes without a file";
-	EVP_PKEY *key = m->nfds == 1 ? read_key(m->fds[0], &why) : NULL;
+	struct key k = { .id = 0 };
 	unsigned char *spki = NULL;
-	int n = key != NULL ? i2d_PUBKEY(key, &spki) : -1;
-	struct key *have;
-	uint64_t id;
+	int n;
 
-	if (n <= 0 || n > NET_KEYD_SPKI_MAX) {
-		EVP_PKEY_free(key);
-		OPENSSL_free(spki);
-		net_key_put_loaded(out, 0, span_str(why));
-		return;
+	k.key = m->nfds == 1 ? read_key(m->fds[0], k.file, &why) : NULL;
+	n = k.key != NULL ? i2d_PUBKEY(k.key, &spki) : -1;
+	if (n > 0 && n <= NET_KEYD_SPKI_MAX) {
+		k.id = net_key_id(spki, (size_t)n);
+		why = put_key(d, &k);
 	}
-	id = net_key_id(spki, (size_t)n);
-	if ((have = find_key(d, id)) != NULL) {
-		forget(have);
-		*have = (struct key){ .id = id, .key = key };
-	} else if (make_room(d)) {
-		d->keys[d->nkeys++] = (struct key){ .id = id, .key = key };
+	if (why == NULL) {
+		net_key_put_loaded(out, k.id, span_of((const char *)spki, (size_t)n));
 	} else {
-		EVP_PKEY_free(key);
-		id = 0;
-		why = "there are too many keys";
+		EVP_PKEY_free(k.key);
+		net_key_put_loaded(out, 0, span_str(why));
 	}
-	net_key_put_loaded(out, id, id != 0 ? span_of((const char *)spki, (size_t)n) : span_str(why));
 	OPENSSL_free(spki);
 }
 

@@ -45,6 +45,7 @@ static struct key {
 	bool		 there;		/* it was given to keyd */
 } keys[NKEYS];
 static unsigned nchannels;
+static bool changed;		/* what it has is another than it was */
 static int first_free;		/* descriptor, before anything was opened */
 static struct chan_msg msg;
 
@@ -194,6 +195,7 @@ judge_loaded(const struct frame *f)
 		assert(id == net_key_id(p, text.n) && (key = d2i_PUBKEY(NULL, &p, (long)text.n)) != NULL);
 		assert(p == (const unsigned char *)text.p + text.n);
 		EVP_PKEY_free(key);
+		changed = true;
 		if ((known = named(id)) != NULL)
 			known->there = true;
 	} else {
@@ -260,6 +262,7 @@ serve(struct keyd *d, const int ends[2], struct one *o, bool raw)
 			judge_loaded(&msg.f);
 		else
 			assert(msg.f.type == NET_KEYD_DONE && msg.f.len == 0);
+		changed |= o->f.type == NET_KEYD_CHANNELS && o->nfds != 0;
 		nchannels += o->f.type == NET_KEYD_CHANNELS ? o->nfds : 0;
 		chan_done(&msg);
 	}
@@ -316,7 +319,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct span in = span_of((const char *)data, len);
-	bool goes_on = true, changed = false;
+	bool goes_on = true;
 	unsigned frames = 0;
 	struct world *w;
 	int lowest;
@@ -326,6 +329,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (len == 0)
 		return 0;
 	w = world_of(in.p[0] & 1);
+	changed = false;
 	lowest = lowest_free();
 	for (in = span_tail(in, 1); goes_on && in.n >= HEAD && frames < FRAMES_MAX; frames++) {
 		unsigned how = (unsigned char)in.p[0];
@@ -342,10 +346,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		/* its own log stays where it is */
 		if (o.f.type == NET_KEYD_LOG && o.nfds != 0)
 			continue;
-		changed |= o.by_master;
 		goes_on = serve(w->d, o.by_master ? w->control : w->channel, &o, (how & 16) != 0);
 	}
-	if (goes_on && !changed) {
+	if (!changed) {
 		assert(lowest_free() == lowest);
 		return 0;
 	}
