@@ -342,15 +342,31 @@ branch_of(const struct edge_worker *w, const struct sip_flow *f)
 	return NULL;
 }
 
-/* The user's connection; a branch's, or another to the same branch. */
-static void
-plan_flow(struct edge_worker *w, const struct sip_flow *f, struct sip_plan *p)
+/* Which other node of the array has written these routes? Its index; array.n: none, they are ours or nobody's. */
+static size_t
+writer_of(const struct edge_worker *w, const struct sip_routed *routed)
 {
-	const struct policy_partner *branch = branch_of(w, f);
+	size_t n = w->edge->config->array.n;
 
-	p->link = f->link;
+	if (routed->route != POLICY_ROUTE_OURS || routed->face < w->node || routed->face >= w->node + n)
+		return n;
+	return (size_t)(routed->face - w->node);
+}
+
+/*
+ * The user's connection; a branch's, or another to the same branch. Connections and doors have numbers of their own on each
+ * node: those of another's token mean nothing here, or somebody else's connection.
+ */
+static void
+plan_flow(struct edge_worker *w, const struct sip_routed *routed, struct sip_plan *p)
+{
+	const struct sip_flow *f = &routed->flow;
+	const struct policy_partner *branch = branch_of(w, f);
+	bool ours = writer_of(w, routed) == w->edge->config->array.n;
+
+	p->link = ours ? f->link : 0;
 	p->gone = POLICY_REASON_FLOW_GONE;
-	p->face = &w->face[FLOW_DOOR(f->extra)];
+	p->face = ours ? &w->face[FLOW_DOOR(f->extra)] : w->partner_face;
 	if (branch != NULL) {
 		struct sip_hop_spec spec = {
 			.name = branch->server, .port = branch->port, .face = p->face, .accept_cn = branch->accept_cn,
@@ -359,7 +375,7 @@ plan_flow(struct edge_worker *w, const struct sip_flow *f, struct sip_plan *p)
 		uint64_t newest = atomic_load(&w->edge->branch_link[FLOW_BRANCH(f->extra) & 0xffff]);
 
 		/* the token's own may be gone; another may be another worker's, and the branch not to be dialled */
-		if (newest != 0 && sip_relay_link(w->relay, f->link) == NULL)
+		if (newest != 0 && (p->link == 0 || sip_relay_link(w->relay, p->link) == NULL))
 			p->link = newest;
 		add_hop(p, sip_hop_get(w->relay, &spec));
 	}
@@ -403,12 +419,10 @@ static const struct edge_director_conf *
 node_of(const struct edge_worker *w, const struct sip_routed *routed)
 {
 	const struct edge_config *c = w->edge->config;
-	size_t i;
+	size_t i = writer_of(w, routed);
 
-	if (routed->route != POLICY_ROUTE_OURS || routed->flow.kind != SIP_FLOW_USER || routed->face < w->node ||
-	    routed->face >= w->node + c->array.n)
+	if (i == c->array.n || routed->flow.kind != SIP_FLOW_USER)
 		return NULL;
-	i = (size_t)(routed->face - w->node);
 	if (FLOW_BRANCH(routed->flow.extra) != 0 && atomic_load(&w->edge->branch_link[FLOW_BRANCH(routed->flow.extra) & 0xffff]) != 0)
 		return NULL;
 	return edge_node(c, i);
@@ -766,12 +780,18 @@ from_outside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 static enum policy_flow
 flow_state(struct edge_worker *w, const struct sip_routed *routed)
 {
+	bool ours = writer_of(w, routed) == w->edge->config->array.n;
+
 	if (routed->route != POLICY_ROUTE_OURS || routed->flow.kind != SIP_FLOW_USER)
 		return POLICY_FLOW_NONE;
+	if (FLOW_BRANCH(routed->flow.extra) != 0 && branch_of(w, &routed->flow) == NULL)
+		return POLICY_FLOW_USER_GONE;
+	if (!ours)
+		return FLOW_BRANCH(routed->flow.extra) != 0 ? POLICY_FLOW_BRANCH : POLICY_FLOW_USER_GONE;
 	if (FLOW_DOOR(routed->flow.extra) >= EDGE_INNER(w->edge->config))
 		return POLICY_FLOW_USER_GONE;
 	if (FLOW_BRANCH(routed->flow.extra) != 0)
-		return branch_of(w, &routed->flow) != NULL ? POLICY_FLOW_BRANCH : POLICY_FLOW_USER_GONE;
+		return POLICY_FLOW_BRANCH;
 	return sip_relay_link_lives(w->relay, routed->flow.link) ? POLICY_FLOW_USER : POLICY_FLOW_USER_GONE;
 }
 
@@ -783,9 +803,14 @@ edge_look_at_routes(struct edge_worker *w, struct sip_message *m, bool outer, en
 	if (outer)
 		routes_from_outside(w, m, &routed);
 	else
-		sip_forward_take_routes(m, w->signer, w->faces, (unsigned)EDGE_FACES(w->edge->config), &routed);
+		sip_forward_take_routes(m, w->signer, w->faces, names_of_ours(w), &routed);
 	*route = routed.route;
 	*flow = outer ? POLICY_FLOW_NONE : flow_state(w, &routed);
+	/* it is passed on to the node that has the user, who knows */
+	if (!outer && node_of(w, &routed) != NULL) {
+		*flow = FLOW_BRANCH(routed.flow.extra) != 0 ? POLICY_FLOW_BRANCH : POLICY_FLOW_USER;
+		return;
+	}
 	/* of another's link that is only a hint */
 	if (*flow == POLICY_FLOW_USER && sip_relay_link(w->relay, routed.flow.link) == NULL)
 		*flow = POLICY_FLOW_USER_GONE;
@@ -823,7 +848,7 @@ from_inside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 	if (d.hop == POLICY_HOP_FLOW) {
 		to_user = routed.flow;
 		to_user.path = false;
-		plan_flow(w, &routed.flow, &plan);
+		plan_flow(w, &routed, &plan);
 		plan.note.word[NOTE_CLASS] = f.facts.flow == POLICY_FLOW_BRANCH ? POLICY_CLASS_BRANCH : POLICY_CLASS_REMOTE_USER;
 		sip_mark_strip(m, SIP_CROSS_USER_OUT);
 	} else {

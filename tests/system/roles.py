@@ -2,6 +2,10 @@
 of it, a branch office's proxy and its head office. Run by roles.sh, which has
 started the name server."""
 
+import base64
+import hashlib
+import hmac
+import json
 import os
 import pwd
 import shutil
@@ -527,6 +531,65 @@ def branch():
     head.close()
 
 
+# ---- a branch whose link was at another node of the array ----
+
+def path_of(keys, token, host):
+    """A Path as the node with that inner name writes it, out of the keys that the nodes share."""
+    with open(keys) as f:
+        key = bytes.fromhex(f.read().split()[-1])
+    mac = hmac.digest(key, ("path 5061\n%s\n%s" % (host, token)).encode(), "sha256")
+    signature = base64.urlsafe_b64encode((hashlib.sha256(key).digest()[:1] + mac)[:12]).decode()
+    return "<sip:%s.%s@%s;transport=tls;lr>" % (token, signature, host)
+
+
+def another_nodes_branch():
+    keys = os.path.join(RUN, "array-flow.keys")
+    head = Organisation(HEAD, "example.com", HEAD_REST, users=True, extra='flow_keys = "%s"; array = ( { name = '
+                        '"edge-b.int.example.com"; address = "%s"; } );' % (keys, at(HEAD, 4)))
+    office = Edge("office", branch_config(), BRANCH_POLICY)
+    head.edge.logged("event=connected", "class=branch", "branch1.office.example")
+    eve = User("eve")
+    eve.register(head)
+    conn = dial(at(HEAD, 1) + ":443", "sip.example.com")
+    conn.send(request("REGISTER", uri="sip:example.com", sender="sip:gus@example.com", to="sip:gus@example.com",
+                      headers=["Contact: <sip:gus@10.9.0.5:50222;transport=tls>;proxy=replace"]))
+    m = head.inbox.recv()
+    head.inbox.send(m.reply(200))
+    conn.recv()
+
+    def token(path):
+        return path.split(":")[1].split("@")[0].rpartition(".")[0]
+    own, theirs = token(m.all("Path")[0]), token(eve.path[0])
+    T.check("the test writes Paths as an edge does", path_of(keys, theirs, "edge.int.example.com") == eve.path[0],
+            (path_of(keys, theirs, "edge.int.example.com"), eve.path[0]))
+
+    def delivered():
+        # the number of a connection that here is somebody else's, and of a door that here is none
+        number = own.split(".")[0] + "." + theirs.split(".")[1][:-1] + "f"
+        eve.path[0] = path_of(keys, number, "edge-b.int.example.com")
+        eve.from_inside(head, body=b"for eve")
+        m = eve.conn.recv()
+        eve.conn.send(m.reply(200))
+        return (m.body == b"for eve" and head.out.recv().status == 200 and conn.quiet(0.1)) or m.raw
+    T.run("a Path of another node leads to the branch by the link that is here, and not to who has its number here", delivered)
+
+    def explained(path, words=()):
+        name = os.path.join(RUN, "captured")
+        with open(name, "wb") as f:
+            f.write(request("MESSAGE", uri="sip:gus@10.9.0.5:50222", sender="sip:bob@example.com", to="sip:gus@example.com",
+                            headers=["Route: " + path]))
+        out = subprocess.run([os.path.join(BUILD, "sallyportctl"), "explain", "--message", name, "--direction", "out", "--json",
+                              "--peer-name", "director.int.example.com", "--policy", head.edge.dir + "/policy.conf",
+                              "--socket", head.edge.dir + "/edge.sock"], capture_output=True, text=True)
+        return out.returncode, out.stdout, out.stderr
+    T.run("explain knows the other nodes' names as ours", lambda: (lambda r: r[0] == 0 and '"reason":"allowed"' in r[1].replace(" ", "") or r)(
+        explained(path_of(keys, own, "edge-b.int.example.com"))))
+    T.run("  and nobody else's", lambda: (lambda r: r[0] == 1 or r)(explained(path_of(keys, own, "edge-c.int.example.com"))))
+    conn.close()
+    T.check("the branch ends in order", office.stop() == 0)
+    head.close()
+
+
 # ---- a public IM network ----
 
 def public():
@@ -712,7 +775,7 @@ def pure():
         c.close()
 
 
-GROUPS = dict(pure=pure, clearinghouse=clearinghouse, branch=branch, public=public, vouching=vouching)
+GROUPS = dict(pure=pure, clearinghouse=clearinghouse, branch=branch, another_nodes_branch=another_nodes_branch, public=public, vouching=vouching)
 
 
 def main():
