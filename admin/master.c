@@ -385,7 +385,8 @@ answer_own(struct master *m, const struct master_question *q, void *owner, const
 		log_say(SP_LOG_ERROR, "proxy", "an answer cannot be sent: %s", strerror(errno));
 		a.ok = false;
 	}
-	free(bytes);
+	if (bytes != NULL)
+		mem_wipe_free(bytes, n);	/* it may be keys */
 	reply(m, msg->f.tag, a.ok, &fd, fd != -1);
 	if (fd != -1)
 		close(fd);

@@ -13,12 +13,14 @@
 
 #include "admin/daemon.h"
 #include "admin/renew.h"
+#include "common/conf.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/proc.h"
 #include "common/sandbox.h"
 #include "net/door.h"
+#include "sip/flowfile.h"
 
 /* ---- identities ---- */
 
@@ -295,4 +297,59 @@ stage_sessions(struct backstage *b, const char *path, unsigned nworkers, unsigne
 		return true;
 	log_say(SP_LOG_ERROR, "session-log", "%s: %s", path, strerror(errno));
 	return false;
+}
+
+/* ---- flow keys ---- */
+
+struct sip_flow_keys *
+stage_read_flow_keys(const char *path, struct conf_errors *errs)
+{
+	struct sip_flow_keys *keys = NULL;
+	int line, err;
+
+	if (path != NULL && path[0] != '\0' && (err = sip_flow_keys_read(path, &keys, &line)) != SP_OK)
+		conf_error(errs, path, line, "%s", sip_flow_keys_fault(err, line));
+	return keys;
+}
+
+void
+stage_turn_flow_keys(struct sip_flow_keys **ring, struct sip_flow_keys **last, struct sip_flow_keys *now)
+{
+	if (now != NULL && sip_flow_keys_turn(ring, last, now))
+		log_say(SP_LOG_NOTICE, "flow-keys-changed", "the last one of the file signs; what the file had before verifies until it "
+		    "changes once more");
+}
+
+void
+stage_put_flow_keys(const struct sip_flow_keys *keys, struct master_answer *a)
+{
+	unsigned char all[SIP_FLOW_KEYS_MAX * SIP_FLOW_KEY_SIZE];
+	unsigned n = sip_flow_keys_copy(keys, all);
+
+	a->ok = true;
+	fwrite(all, SIP_FLOW_KEY_SIZE, n, a->file);
+	mem_wipe(all, sizeof(all));
+}
+
+bool
+stage_ask_flow_keys(struct backstage *b, unsigned question, struct sip_flow_keys **ring)
+{
+	struct sip_flow_keys *keys = NULL;
+	char *bytes = NULL;
+	size_t n = 0;
+	bool other = false;
+
+	if (backstage_ask(b, question, -1, &bytes, &n) == SP_OK && bytes != NULL && n != 0 && n % SIP_FLOW_KEY_SIZE == 0 &&
+	    n <= SIP_FLOW_KEYS_MAX * SIP_FLOW_KEY_SIZE) {
+		keys = sip_flow_keys_from((const unsigned char *)bytes, (unsigned)(n / SIP_FLOW_KEY_SIZE));
+		other = !sip_flow_keys_same(keys, *ring);
+	}
+	if (other) {
+		sip_flow_keys_unref(*ring);
+		*ring = sip_flow_keys_ref(keys);
+	}
+	sip_flow_keys_unref(keys);
+	if (bytes != NULL)
+		mem_wipe_free(bytes, n);
+	return other;
 }

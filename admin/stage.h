@@ -13,6 +13,7 @@
 #include "common/span.h"
 #include "net/addr.h"
 #include "net/tls.h"
+#include "sip/flow.h"
 #include "sip/sessions.h"
 
 /* ---- identities: m[0..n), NULL where there is none ---- */
@@ -27,6 +28,8 @@ void	 stage_unref(struct net_tls_material **m, size_t n);
 void	 stage_keep_keys(struct net_keyd *, struct net_tls_material *const *m, size_t n);
 /* Those in fresh[] take their places in m[]; both have references of their own. */
 void	 stage_replace(struct net_tls_material **m, struct net_tls_material *const *fresh, size_t n);
+
+struct conf_errors;
 
 /* ---- the master ---- */
 
@@ -43,6 +46,16 @@ void	 stage_close_held(const int *held, size_t nheld);
 /* Close the sockets fds[0..n) of doors, and set them to -1. */
 void	 stage_close_doors(int *fds, size_t n);
 
+/*
+ * Read the file of flow keys for a reload; the caller's. NULL for path NULL or "", and with a mistake in errs: then what is in force
+ * has to stay.
+ */
+struct sip_flow_keys *stage_read_flow_keys(const char *path, struct conf_errors *errs);
+/* They are in force from now on, in *ring, if they are others than *last (sip_flow_keys_turn()); that is logged. now NULL: nothing. */
+void	 stage_turn_flow_keys(struct sip_flow_keys **ring, struct sip_flow_keys **last, struct sip_flow_keys *now);
+/* An answer: the ring. */
+void	 stage_put_flow_keys(const struct sip_flow_keys *, struct master_answer *);
+
 /* ---- the proxy ---- */
 
 /* Become user, for good, and follow the master. False (logged): it cannot be. */
@@ -54,6 +67,8 @@ bool	 stage_drop(const struct backstage *, const char *user);
 bool	 stage_fence(enum sandbox_role, bool sandbox);
 /* Has a certificate changed? Those are in out[0..n), the caller's. */
 bool	 stage_renewed(struct backstage *, struct net_tls_material **out, size_t n);
+/* Ask that question of the master, which answers by stage_put_flow_keys(). True: it is another ring, and in *ring's place. */
+bool	 stage_ask_flow_keys(struct backstage *, unsigned question, struct sip_flow_keys **ring);
 /* The session log, whose file the master opens. path NULL or "": *s is NULL. False (logged): it cannot be opened. */
 bool	 stage_sessions(struct backstage *, const char *path, unsigned nworkers, unsigned mib, struct sip_sessions **s);
 

@@ -33,6 +33,7 @@ struct director {
 	struct seen		*seen;		/* any thread */
 	time_t			 since;		/* when the process began */
 	struct sip_flow_keys	*keys;
+	struct sip_flow_keys	*keys_read;	/* of the master alone: as the file was last; NULL: as keys */
 	struct net_crew		*crew;
 	struct trace		*trace;		/* any thread */
 	struct control		*control;	/* NULL: there is none */
@@ -96,6 +97,7 @@ void	director_worker_stop(struct net_worker *, void *director);
 /* A new configuration and new identities (NULL: the old one stays), by mail to every worker. References are taken. */
 void	director_workers_update(struct director *, struct director_config *, struct net_tls_material *const *material);
 /* A channel to another authd for each worker, which it takes over; d->nonce_key is new as well. */
+void	director_workers_sign(struct director *);	/* routes are signed and verified by d->keys from now on */
 void	director_workers_authd(struct director *, const int *fds);
 /* No new requests from now on. */
 void	director_workers_drain(struct director *);

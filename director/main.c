@@ -105,7 +105,9 @@ director_reload(struct director *d, struct conf_errors *errs)
 		good = false;
 	} else if (good) {
 		put_in_force(d, c, material);
-		log_say(SP_LOG_NOTICE, "reloaded", "domains, edges, pools and authentication");
+		if (stage_ask_flow_keys(d->stage, DIRECTOR_ASK_KEYS, &d->keys))
+			director_workers_sign(d);
+		log_say(SP_LOG_NOTICE, "reloaded", "flow keys, domains, edges, pools and authentication");
 	}
 	/* the master has logged them */
 	for (; (good || err != SP_OK) && rest.n > 0; rest = span_tail(rest, strlen(rest.p) + 1))
@@ -308,6 +310,7 @@ director_unload(struct director *d)
 	sip_sessions_free(d->sessions);
 	authd_stop(&d->authd);
 	sip_flow_keys_unref(d->keys);
+	sip_flow_keys_unref(d->keys_read);
 	sa_table_free(d->sas);
 	net_quota_free(d->quota);
 	net_rates_free(d->rates);

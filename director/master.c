@@ -170,15 +170,25 @@ read_again(struct director *d, struct conf_errors *errs)
 	return c;
 }
 
-/* A door whose new certificate does not do keeps the one it has, whatever else changes. */
+/* A door whose new certificate does not do keeps the one it has, whatever else changes; so it is with flow keys. */
 static void
 take(struct director *d, struct director_config *c, struct net_tls_material **material, struct conf_errors *errs)
 {
+	struct conf_errors *mine = conf_errors_new();
+	struct sip_flow_keys *keys;
+
 	director_load_material(d, c, material, errs, false);
 	if (conf_errors_count(errs) != 0) {
 		director_log_errors(errs, "certificate");
 		log_say(SP_LOG_ERROR, "certificate-kept", "what could not be loaded stays as it was");
 	}
+	if ((keys = stage_read_flow_keys(d->config->flow_keys, mine)) == NULL && conf_errors_count(mine) != 0) {
+		director_log_errors(mine, "flow-keys");
+		conf_error(errs, NULL, 0, "%s", conf_errors_get(mine, 0));
+	}
+	stage_turn_flow_keys(&d->keys, &d->keys_read, keys);
+	sip_flow_keys_unref(keys);
+	conf_errors_free(mine);
 	log_set_level((enum log_level)(c->log_level + SP_LOG_ERROR));
 	director_config_unref(d->config);
 	d->config = director_config_ref(c);
@@ -237,6 +247,15 @@ answer_load(void *owner, int fd, struct master_answer *a)
 	conf_errors_free(errs);
 }
 
+static void
+answer_keys(void *owner, int fd, struct master_answer *a)
+{
+	const struct director *d = owner;
+
+	(void)fd;
+	stage_put_flow_keys(d->keys, a);
+}
+
 /* After a crash: authd anew, and what the new proxy begins with. */
 static bool
 refresh(void *owner)
@@ -257,6 +276,7 @@ refresh(void *owner)
 
 static const struct master_question questions[] = {
 	{ DIRECTOR_ASK_LOAD, false, answer_load },
+	{ DIRECTOR_ASK_KEYS, false, answer_keys },
 	{ 0, false, NULL }
 };
 

@@ -19,7 +19,8 @@ enum {
 	 * identities of all doors, those that stay left out (stage_pack()), and what was wrong with the others. No: what
 	 * is wrong. That is sentences which end in NUL.
 	 */
-	DIRECTOR_ASK_LOAD = MASTER_OWN
+	DIRECTOR_ASK_LOAD = MASTER_OWN,
+	DIRECTOR_ASK_KEYS	/* the flow keys in force: stage_put_flow_keys() */
 };
 
 /* Start the others, open the doors, and be the master until the end. What the daemon exits with. */

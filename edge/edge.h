@@ -57,6 +57,7 @@ struct edge {
 	time_t			 since;		/* when the process began */
 	uint64_t		 reported_at;	/* when these were reported last */
 	struct sip_flow_keys	*keys;
+	struct sip_flow_keys	*keys_read;	/* of the master alone: as the file was last; NULL: as keys */
 	struct net_crew		*crew;
 	struct trace		*trace;		/* any thread */
 	unsigned		 nworkers;
@@ -114,6 +115,7 @@ struct edge_loaded {
 	struct edge_config	*config;
 	struct policy_rules	*rules;
 	struct net_tls_material	*material[EDGE_IDENTITIES];
+	struct sip_flow_keys	*keys;		/* for a reload: what the file has; NULL: none is configured, or it was not read */
 	char			*rows;		/* the policy as policyfile_pack() writes it */
 	size_t			 rows_n;
 	char			 sha256[POLICY_HASH_TEXT];	/* of the policy's text */
@@ -148,6 +150,9 @@ void	edge_worker_stop(struct net_worker *, void *edge);
  * are taken. whole: material is all there is; else what is NULL there stays.
  */
 void	edge_workers_update(struct edge *, struct policy_rules *, struct net_tls_material *const *material, bool whole);
+
+/* Routes are signed and verified by e->keys from now on, by mail to every worker. */
+void	edge_workers_sign(struct edge *);
 
 /* So many log lines about refusals from now on, by mail to every worker. */
 void	edge_workers_limit_lines(struct edge *, int lines, int window);

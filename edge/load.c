@@ -141,6 +141,7 @@ edge_loaded_fini(struct edge_loaded *l)
 {
 	edge_unref_material(l->material);
 	policy_rules_unref(l->rules);
+	sip_flow_keys_unref(l->keys);
 	edge_config_free(l->config);
 	free(l->rows);
 	memset(l, 0, sizeof(*l));

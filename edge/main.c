@@ -68,7 +68,7 @@ put_in_force(struct edge *e, struct policy_rules *rules, struct net_tls_material
 	edge_obey(e, head->sha256, 0, NULL);
 	gauge_material(e, material, true);
 	log_set_level((enum log_level)(head->log_level + SP_LOG_ERROR));
-	log_say(SP_LOG_NOTICE, "reloaded", "policy, certificates, log level and log.refusals; doors, next hops and limits "
+	log_say(SP_LOG_NOTICE, "reloaded", "policy, certificates, flow keys, log level and log.refusals; doors, next hops and limits "
 	    "change with a restart");
 }
 
@@ -94,10 +94,13 @@ edge_reload(struct edge *e, struct conf_errors *errs)
 			conf_error(errs, NULL, 0, "%s", rest.p);
 		}
 	}
-	if (good)
+	if (good) {
 		put_in_force(e, rules, material, &head);
-	else
+		if (stage_ask_flow_keys(e->stage, EDGE_ASK_KEYS, &e->keys))
+			edge_workers_sign(e);
+	} else {
 		log_say(SP_LOG_ERROR, "reload-refused", "the old configuration stays in force");
+	}
 	stats_reloaded(good);
 	edge_unref_material(material);
 	policy_rules_unref(rules);
@@ -223,6 +226,7 @@ edge_unload(struct edge *e)
 	sip_relay_set_free(e->relays);
 	sip_sessions_free(e->sessions);
 	sip_flow_keys_unref(e->keys);
+	sip_flow_keys_unref(e->keys_read);
 	renew_free(e->renew);
 	seen_free(e->seen);
 	edge_discovered_free(e->discovered);

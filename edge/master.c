@@ -87,6 +87,7 @@ take(struct edge *e, struct edge_loaded *l)
 	/* what a proxy that takes the place of one that crashed begins with */
 	e->config->log_refusals = l->config->log_refusals;
 	e->config->log_window = l->config->log_window;
+	stage_turn_flow_keys(&e->keys, &e->keys_read, l->keys);
 	watch(e, l->config);
 	log_set_level((enum log_level)(l->config->log_level + SP_LOG_ERROR));
 }
@@ -95,8 +96,12 @@ take(struct edge *e, struct edge_loaded *l)
 static bool
 load(struct edge *e, struct edge_loaded *l, struct conf_errors *errs)
 {
+	size_t before = conf_errors_count(errs);
 	bool good = edge_load(e, e->config->file, l, errs, false);
 	const char *option;
+
+	l->keys = stage_read_flow_keys(e->config->flow_keys, errs);
+	good = good && conf_errors_count(errs) == before;
 
 	if (good && l->config->outer.n != e->config->outer.n) {
 		conf_error(errs, e->config->file, 0, "doors were added or taken away, which needs a restart");
@@ -145,6 +150,15 @@ answer_load(void *owner, int fd, struct master_answer *a)
 }
 
 static void
+answer_keys(void *owner, int fd, struct master_answer *a)
+{
+	const struct edge *e = owner;
+
+	(void)fd;
+	stage_put_flow_keys(e->keys, a);
+}
+
+static void
 answer_list(void *owner, int fd, struct master_answer *a)
 {
 	struct edge *e = owner;
@@ -184,6 +198,7 @@ static const struct master_question questions[] = {
 	{ EDGE_ASK_SHARED, true, edge_answer_shared },
 	{ EDGE_ASK_CLAIM, true, edge_answer_claim },
 	{ EDGE_ASK_CLAIMED, true, edge_answer_claimed },
+	{ EDGE_ASK_KEYS, false, answer_keys },
 	{ 0, false, NULL }
 };
 

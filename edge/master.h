@@ -19,7 +19,8 @@ enum {
 	EDGE_ASK_LIST,
 	EDGE_ASK_SHARED,	/* edge/sharedin.h */
 	EDGE_ASK_CLAIM,
-	EDGE_ASK_CLAIMED
+	EDGE_ASK_CLAIMED,
+	EDGE_ASK_KEYS		/* the flow keys in force: stage_put_flow_keys() */
 };
 
 /* What EDGE_ASK_LOAD's answer begins with. */

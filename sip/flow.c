@@ -71,6 +71,46 @@ sip_flow_keys_unref(struct sip_flow_keys *k)
 		mem_wipe_free(k, sizeof(*k));
 }
 
+bool
+sip_flow_keys_same(const struct sip_flow_keys *a, const struct sip_flow_keys *b)
+{
+	return a->n == b->n && mem_equal_secret(a->key, b->key, a->n * sizeof(a->key[0]));
+}
+
+static bool
+has_key(const struct sip_flow_keys *k, const unsigned char key[SIP_FLOW_KEY_SIZE])
+{
+	bool found = false;
+
+	for (unsigned i = 0; i < k->n; i++)
+		found |= mem_equal_secret(k->key[i], key, SIP_FLOW_KEY_SIZE);
+	return found;
+}
+
+struct sip_flow_keys *
+sip_flow_keys_after(const struct sip_flow_keys *before, const struct sip_flow_keys *now)
+{
+	unsigned char keys[SIP_FLOW_KEYS_MAX][SIP_FLOW_KEY_SIZE];
+	unsigned at = SIP_FLOW_KEYS_MAX - now->n;
+	struct sip_flow_keys *k;
+
+	memcpy(keys[at], now->key, now->n * sizeof(now->key[0]));
+	/* the newest of those that only verify are nearest to them */
+	for (unsigned i = before->n; i-- > 0 && at > 0; )
+		if (!has_key(now, before->key[i]))
+			memcpy(keys[--at], before->key[i], SIP_FLOW_KEY_SIZE);
+	k = sip_flow_keys_from(keys[at], SIP_FLOW_KEYS_MAX - at);
+	mem_wipe(keys, sizeof(keys));
+	return k;
+}
+
+unsigned
+sip_flow_keys_copy(const struct sip_flow_keys *k, unsigned char out[SIP_FLOW_KEYS_MAX * SIP_FLOW_KEY_SIZE])
+{
+	memcpy(out, k->key, k->n * sizeof(k->key[0]));
+	return k->n;
+}
+
 void
 sip_flow_keys_derive(const struct sip_flow_keys *k, const char *use, unsigned char out[SIP_FLOW_KEY_SIZE])
 {
@@ -82,15 +122,36 @@ sip_flow_keys_derive(const struct sip_flow_keys *k, const char *use, unsigned ch
 	net_hmac_free(h);
 }
 
+static void
+begin(struct sip_flow_signer *s, struct sip_flow_keys *keys)
+{
+	s->keys = sip_flow_keys_ref(keys);
+	for (unsigned i = 0; i < keys->n; i++)
+		s->hmac[i] = net_hmac_new(keys->key[i], SIP_FLOW_KEY_SIZE);
+}
+
+static void
+end(struct sip_flow_signer *s)
+{
+	for (unsigned i = 0; i < s->keys->n; i++)
+		net_hmac_free(s->hmac[i]);
+	sip_flow_keys_unref(s->keys);
+}
+
 struct sip_flow_signer *
 sip_flow_signer_new(struct sip_flow_keys *keys)
 {
 	struct sip_flow_signer *s = xcalloc(1, sizeof(*s));
 
-	s->keys = sip_flow_keys_ref(keys);
-	for (unsigned i = 0; i < keys->n; i++)
-		s->hmac[i] = net_hmac_new(keys->key[i], SIP_FLOW_KEY_SIZE);
+	begin(s, keys);
 	return s;
+}
+
+void
+sip_flow_signer_take(struct sip_flow_signer *s, struct sip_flow_keys *keys)
+{
+	end(s);
+	begin(s, keys);
 }
 
 void
@@ -98,9 +159,7 @@ sip_flow_signer_free(struct sip_flow_signer *s)
 {
 	if (s == NULL)
 		return;
-	for (unsigned i = 0; i < s->keys->n; i++)
-		net_hmac_free(s->hmac[i]);
-	sip_flow_keys_unref(s->keys);
+	end(s);
 	free(s);
 }
 

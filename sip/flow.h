@@ -50,6 +50,14 @@ struct sip_flow_keys *sip_flow_keys_new(void);
 struct sip_flow_keys *sip_flow_keys_from(const unsigned char *keys, unsigned n);
 struct sip_flow_keys *sip_flow_keys_ref(struct sip_flow_keys *);	/* any thread; immutable */
 void	 sip_flow_keys_unref(struct sip_flow_keys *);			/* wipes */
+bool	 sip_flow_keys_same(const struct sip_flow_keys *, const struct sip_flow_keys *);
+/*
+ * The ring for when `now` takes the place of `before`: now's keys, and before them (so that they verify and never sign) those that
+ * only `before` has; the oldest are left out where there is no room.
+ */
+struct sip_flow_keys *sip_flow_keys_after(const struct sip_flow_keys *before, const struct sip_flow_keys *now);
+/* The ring as sip_flow_keys_from() takes it; how many. The caller wipes it. */
+unsigned sip_flow_keys_copy(const struct sip_flow_keys *, unsigned char out[SIP_FLOW_KEYS_MAX * SIP_FLOW_KEY_SIZE]);
 
 /*
  * A secret for another use, out of the oldest key of the ring, so that it stays while keys are
@@ -61,6 +69,8 @@ void	 sip_flow_keys_derive(const struct sip_flow_keys *, const char *use, unsign
 struct sip_flow_signer;
 struct sip_flow_signer *sip_flow_signer_new(struct sip_flow_keys *);
 void	 sip_flow_signer_free(struct sip_flow_signer *);
+/* From now on it goes by that ring. In its thread. */
+void	 sip_flow_signer_take(struct sip_flow_signer *, struct sip_flow_keys *);
 
 /* Append "<sip:host:port;transport=tls;opaque=...;lr;ms-route-sig=...>". call_id is ignored for a path. */
 void	 sip_flow_write(struct sip_flow_signer *, const struct sip_flow *, const char *host, uint16_t port,

@@ -99,16 +99,40 @@ read_keys(FILE *f, struct sip_flow_keys **out, int *line)
 int
 sip_flow_keys_load(const char *file, struct sip_flow_keys **out, int *line)
 {
+	int err = sip_flow_keys_read(file, out, line);
+
+	if (err == SP_EIO && errno == ENOENT && (err = make(file)) == SP_OK)
+		err = sip_flow_keys_read(file, out, line);
+	return err;
+}
+
+bool
+sip_flow_keys_turn(struct sip_flow_keys **ring, struct sip_flow_keys **last, struct sip_flow_keys *now)
+{
+	const struct sip_flow_keys *before = *last != NULL ? *last : *ring;
+	struct sip_flow_keys *after;
+
+	if (sip_flow_keys_same(before, now))
+		return false;
+	after = sip_flow_keys_after(before, now);
+	sip_flow_keys_unref(*ring);
+	sip_flow_keys_unref(*last);
+	*ring = after;
+	*last = sip_flow_keys_ref(now);
+	return true;
+}
+
+int
+sip_flow_keys_read(const char *file, struct sip_flow_keys **out, int *line)
+{
 	struct stat st;
 	FILE *f;
 	int err;
 
 	*out = NULL;
 	*line = 0;
-	if ((f = fopen(file, "re")) == NULL) {
-		if (errno != ENOENT || make(file) != SP_OK || (f = fopen(file, "re")) == NULL)
-			return SP_EIO;
-	}
+	if ((f = fopen(file, "re")) == NULL)
+		return SP_EIO;
 	if (fstat(fileno(f), &st) == -1)
 		err = SP_EIO;
 	else if ((st.st_mode & 077) != 0)

@@ -586,6 +586,50 @@ def another_nodes_branch():
         explained(path_of(keys, own, "edge-b.int.example.com"))))
     T.run("  and nobody else's", lambda: (lambda r: r[0] == 1 or r)(explained(path_of(keys, own, "edge-c.int.example.com"))))
     conn.close()
+
+    def new_keys(turn, text):
+        with open(keys, "w") as f:
+            f.write(text + "\n")
+        head.edge.hup()
+        return head.edge.logged("event=flow-keys-changed", count=turn) and head.edge.logged("event=reloaded", count=turn)
+
+    def by(path, status=200):
+        """Is eve reached by that Path?"""
+        eve.path[0] = path
+        eve.from_inside(head, body=b"turned")
+        if status == 200:
+            m = eve.conn.recv()
+            eve.conn.send(m.reply(200))
+        return head.out.recv().status == status
+
+    def turn_keys():
+        eve.register(head)
+        first = eve.path[0]
+        if not new_keys(1, "11" * 32) or not by(first):
+            return "what was signed before is no good any more"
+        eve.register(head)
+        second = eve.path[0]
+        if second != path_of(keys, theirs, "edge.int.example.com") or not by(second):
+            return "it signs with another: " + second
+        return new_keys(2, "11" * 32 + "\n" + "22" * 32) and by(second) and by(first, 481)
+    T.run("a reload takes new flow keys; what the file had before is good until it changes once more", turn_keys)
+
+    def bad_keys():
+        count = head.edge.log().count("event=reload-refused")
+        eve.register(head)
+        path = eve.path[0]
+        for text in ("no key\n", None):
+            if text is None:
+                os.unlink(keys)
+            else:
+                with open(keys, "w") as f:
+                    f.write(text)
+            head.edge.hup()
+            count += 1
+            if not head.edge.logged("event=reload-refused", count=count):
+                return "such a file is taken"
+        return by(path) and not os.path.exists(keys) and head.edge.logged("event=reload", "flow.keys:1: expects 64 hex digits")
+    T.run("one with mistakes, or that is gone, leaves those in force, and none is made", bad_keys)
     T.check("the branch ends in order", office.stop() == 0)
     head.close()
 

@@ -3,6 +3,7 @@ of them the test's own. Run by signing.sh; tests/system/sipe.sh has a real one."
 
 import hashlib
 import os
+import signal
 import pwd
 import subprocess
 import sys
@@ -544,6 +545,14 @@ def several():
                           headers=["Route: " + ", ".join(paths)]))
         got = first_of(there, door)
         T.check("  where she is reached from then on, signed", got.method == "MESSAGE" and fresh.sa.is_right(got), got.start)
+        with open(os.path.join(RUN, "shared.keys"), "a") as f:
+            f.write("5a" * 32 + "\n")
+        second.proc.send_signal(signal.SIGHUP)
+        T.check("  a reload takes new flow keys", second.logged("event=flow-keys-changed") and second.logged("event=reloaded"))
+        pool.send(request("MESSAGE", "sip:alice@192.0.2.7:5061", "sip:bob@example.com", to="sip:alice@example.com",
+                          headers=["Route: " + ", ".join(paths)]))
+        got = first_of(there, door)
+        T.check("  and she is reached by the routes of before", got.method == "MESSAGE" and fresh.sa.is_right(got), got.start)
         for c in (there, pool, door):
             c.close()
     second.stop()

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "common/err.h"
-#include "sip/flow.h"
+#include "sip/flowfile.h"
 #include "tests/unit/unit.h"
 
 static const unsigned char keys[3 * SIP_FLOW_KEY_SIZE] = { [0] = 1, [SIP_FLOW_KEY_SIZE] = 2, [2 * SIP_FLOW_KEY_SIZE] = 3 };
@@ -187,11 +187,59 @@ START_TEST(keys_are_a_ring)
 }
 END_TEST
 
+/* A file that changes: what was signed before is good for one change more. */
+START_TEST(keys_turn)
+{
+	struct sip_flow f = { .kind = SIP_FLOW_PEER, .link = 3 }, got;
+	struct sip_flow_keys *k[3], *ring, *last = NULL;
+	struct sip_flow_signer *s, *by[3];
+	unsigned char many[8 * SIP_FLOW_KEY_SIZE] = { 0 };
+	char was[3][512];
+
+	for (unsigned i = 0; i < 3; i++) {
+		k[i] = sip_flow_keys_from(keys + (size_t)i * SIP_FLOW_KEY_SIZE, 1);
+		by[i] = sip_flow_signer_new(k[i]);
+		snprintf(was[i], sizeof(was[i]), "%s", written(by[i], &f, "h", 5061, "1"));
+	}
+	ring = sip_flow_keys_ref(k[0]);
+	s = sip_flow_signer_new(ring);
+	ck_assert(!sip_flow_keys_turn(&ring, &last, k[0]) && last == NULL);
+	ck_assert(sip_flow_keys_turn(&ring, &last, k[1]));
+	sip_flow_signer_take(s, ring);
+	ck_assert_str_eq(written(s, &f, "h", 5061, "1"), was[1]);
+	ck_assert(reads(s, was[0], "1", &got) && reads(s, was[1], "1", &got) && !reads(s, was[2], "1", &got));
+	/* the same file once more is no change */
+	ck_assert(!sip_flow_keys_turn(&ring, &last, k[1]));
+	ck_assert(sip_flow_keys_turn(&ring, &last, k[2]));
+	sip_flow_signer_take(s, ring);
+	ck_assert_str_eq(written(s, &f, "h", 5061, "1"), was[2]);
+	ck_assert(!reads(s, was[0], "1", &got) && reads(s, was[1], "1", &got) && reads(s, was[2], "1", &got));
+	/* and back, while the first is new again */
+	ck_assert(sip_flow_keys_turn(&ring, &last, k[0]));
+	sip_flow_signer_take(s, ring);
+	ck_assert(reads(s, was[0], "1", &got) && !reads(s, was[1], "1", &got) && reads(s, was[2], "1", &got));
+	/* a file that fills the ring leaves room for none of before */
+	for (unsigned i = 0; i < 8; i++)
+		many[i * SIP_FLOW_KEY_SIZE] = (unsigned char)(10 + i);
+	sip_flow_keys_unref(k[0]);
+	k[0] = sip_flow_keys_from(many, 8);
+	ck_assert(sip_flow_keys_turn(&ring, &last, k[0]));
+	ck_assert(sip_flow_keys_same(ring, k[0]));
+	for (unsigned i = 0; i < 3; i++) {
+		sip_flow_keys_unref(k[i]);
+		sip_flow_signer_free(by[i]);
+	}
+	sip_flow_signer_free(s);
+	sip_flow_keys_unref(ring);
+	sip_flow_keys_unref(last);
+}
+END_TEST
+
 int
 main(void)
 {
 	const TTest *tests[] = { what_is_written_is_read, nothing_can_be_changed,
-	    nothing_of_a_path_can_be_changed, tokens_that_are_none, keys_are_a_ring };
+	    nothing_of_a_path_can_be_changed, tokens_that_are_none, keys_are_a_ring, keys_turn };
 
 	return unit_run("flow", tests, sizeof(tests) / sizeof(tests[0]));
 }
