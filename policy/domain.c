@@ -20,11 +20,9 @@ is_digit(char c)
 }
 
 /* Letter case is settled before this is asked. */
-static bool
-is_name_char(char c)
-{
-	return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-' || c == '_';
-}
+static const bool is_name_char[256] = {
+	['-'] = true, ['0' ... '9'] = true, ['_'] = true, ['a' ... 'z'] = true
+};
 
 /*
  * Would somebody's resolver read this last label as part of an address?
@@ -74,7 +72,7 @@ is_host_name(struct span s)
 		if (n == 0 || n > LABEL_MAX || label.p[0] == '-' || label.p[n - 1] == '-')
 			return false;
 		for (size_t i = 0; i < n; i++)
-			if (!is_name_char(label.p[i]))
+			if (!is_name_char[(unsigned char)label.p[i]])
 				return false;
 		if (n == s.n)
 			break;
@@ -125,7 +123,7 @@ canon_ascii(struct span in, char out[DOMAIN_MAX], struct span *result, bool *is_
 		out[i] = (char)span_lower((unsigned char)in.p[i]);
 	out[in.n] = '\0';
 	s = span_of(out, in.n);
-	*is_ip = is_ipv4(s);
+	*is_ip = is_digit(s.p[s.n - 1]) && is_ipv4(s);
 	if (!*is_ip && !is_host_name(s))
 		return SP_ESYNTAX;
 	*result = s;

@@ -21,6 +21,10 @@ enum tx_state {
 	TX_COMPLETED		/* INVITE: a failure went back; the sender's ACK is awaited */
 };
 
+/* Copies of requests up to that size are written into the memory of earlier ones, of which so many wait. */
+#define SIP_COPY_SPARE		2048
+#define SIP_COPIES_SPARE	64
+
 struct sip_tx {
 	struct sip_relay	*relay;
 	uint64_t		 id;		/* slots' id, without the worker */
@@ -51,6 +55,7 @@ struct sip_tx {
 	struct sip_hop		*queued_on;
 	char			*copy;		/* as sent: for the next target, CANCEL, ACK, our own answers */
 	uint32_t		 copy_n;
+	bool			 copy_spare;	/* its memory is one of those that serve again */
 	uint32_t		 branch_at;	/* where our branch begins in copy */
 };
 
@@ -175,6 +180,8 @@ struct sip_relay {
 	struct sip_tx		**bucket;	/* by key */
 	uint32_t		 nbuckets;
 	struct sip_tx		*free_tx;
+	char			*copies[SIP_COPIES_SPARE]; /* memory of copies, not in use: SIP_COPY_SPARE bytes each */
+	unsigned		 ncopies;
 	struct sip_hop		*hops[HOP_BUCKETS];
 	uint32_t		 nhops;
 	struct sip_held		*held;		/* requests that the owner has kept for later */

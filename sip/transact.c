@@ -143,6 +143,33 @@ leave_sender(struct sip_tx *t)
 		from->in_flight--;
 }
 
+/* Room for the copy. */
+static void
+copy_take(struct sip_tx *t, size_t room)
+{
+	struct sip_relay *r = t->relay;
+
+	/* with many in flight each has what it needs and no more */
+	t->copy_spare = room <= SIP_COPY_SPARE && (r->ncopies > 0 || slots_count(r->txs) <= SIP_COPIES_SPARE);
+	if (t->copy_spare && r->ncopies > 0)
+		t->copy = r->copies[--r->ncopies];
+	else
+		t->copy = xmalloc(t->copy_spare ? SIP_COPY_SPARE : room);
+}
+
+static void
+copy_drop(struct sip_tx *t)
+{
+	struct sip_relay *r = t->relay;
+
+	if (t->copy_spare && r->ncopies < SIP_COPIES_SPARE)
+		r->copies[r->ncopies++] = t->copy;
+	else
+		free(t->copy);
+	t->copy = NULL;
+	t->copy_spare = false;
+}
+
 static void
 tx_free(struct sip_tx *t)
 {
@@ -158,8 +185,7 @@ tx_free(struct sip_tx *t)
 	unchain(t);
 	slots_remove(r->txs, t->id);
 	net_timer_cancel(r->worker->loop, &t->timer);
-	free(t->copy);
-	t->copy = NULL;
+	copy_drop(t);
 	t->chain = r->free_tx;
 	r->free_tx = t;
 }
@@ -175,6 +201,8 @@ void
 tx_free_all(struct sip_relay *r)
 {
 	slots_each(r->txs, free_one, NULL);
+	while (r->ncopies > 0)
+		free(r->copies[--r->ncopies]);
 	while (r->free_tx != NULL) {
 		struct sip_tx *t = r->free_tx;
 
@@ -257,6 +285,7 @@ trim_copy(struct sip_tx *t)
 		t->copy[h->value] = '0';
 		t->copy_n = (uint32_t)m->head_n;
 		t->copy = xrealloc(t->copy, t->copy_n);
+		t->copy_spare = false;
 	}
 	relay_message_give(t->relay, m);
 }
@@ -654,7 +683,7 @@ make_copy(struct sip_tx *t, struct sip_face *face, struct sip_message *m)
 	sip_forward_max_forwards(m);
 	sip_forward_via(m, face, branch);
 	room = sip_message_room(m);
-	t->copy = xmalloc(room);
+	copy_take(t, room);
 	t->headers = (uint16_t)sip_message_headers(m);
 	if ((t->copy_n = (uint32_t)sip_message_render(m, t->copy)) == 0 ||
 	    (at = sip_branch_find(t->copy, t->copy_n, branch)) == NULL)
