@@ -282,20 +282,6 @@ says_host(struct span host, const struct net_addr *from, const char *text)
 	    net_addr_same_host(&said, from));
 }
 
-/* The far end's address as the host of a URI. */
-static void
-uri_host(const struct net_addr *from, char out[NET_ADDR_TEXT + 2])
-{
-	char text[NET_ADDR_TEXT];
-	struct strbuf sb;
-
-	strbuf_init(&sb, out, NET_ADDR_TEXT + 2);
-	net_addr_host(from, text);
-	strbuf_puts(&sb, from->ss.ss_family == AF_INET6 ? "[" : "");
-	strbuf_puts(&sb, text);
-	strbuf_puts(&sb, from->ss.ss_family == AF_INET6 ? "]" : "");
-}
-
 /* As many upper-case digits as it takes. */
 static void
 put_hex(struct strbuf *out, uint64_t n)
@@ -309,42 +295,73 @@ put_hex(struct strbuf *out, uint64_t n)
 	strbuf_add(out, digits + at, sizeof(digits) - at);
 }
 
+/* Whom a message came from, as texts. */
+struct far_end {
+	const struct net_addr	*addr;
+	char			 host[NET_ADDR_TEXT];
+	char			 port[8];
+	char			 cid[64];	/* ";ms-received-cid=" and its value */
+};
+
 static void
-complete_via(struct sip_message *m, const struct net_addr *from, uint64_t cid)
+far_end_of(struct far_end *f, const struct net_addr *from, uint64_t cid)
+{
+	struct strbuf sb;
+
+	f->addr = from;
+	net_addr_host(from, f->host);
+	strbuf_init(&sb, f->port, sizeof(f->port));
+	strbuf_uint(&sb, net_addr_port(from));
+	strbuf_init(&sb, f->cid, sizeof(f->cid));
+	strbuf_puts(&sb, ";ms-received-cid=");
+	put_hex(&sb, cid);
+}
+
+/* The far end's address as the host of a URI. */
+static void
+put_uri_host(struct strbuf *out, const struct far_end *f)
+{
+	bool v6 = f->addr->ss.ss_family == AF_INET6;
+
+	strbuf_puts(out, v6 ? "[" : "");
+	strbuf_puts(out, f->host);
+	strbuf_puts(out, v6 ? "]" : "");
+}
+
+static void
+complete_via(struct sip_message *m, const struct far_end *f)
 {
 	const struct sip_via *via = &m->via;
 	struct span end = span_of(via->whole.p + via->whole.n, 0), rport;
-	char port[16], host[NET_ADDR_TEXT], text[NET_ADDR_TEXT + 80];
+	char text[NET_ADDR_TEXT + 128];
 	struct strbuf sb;
 
-	net_addr_host(from, host);
 	strip_via(m, &rport);
+	strbuf_init(&sb, text, sizeof(text));
 	if (rport.n != 0) {		/* RFC 3581 4 */
-		strbuf_init(&sb, port, sizeof(port));
 		strbuf_puts(&sb, ";rport=");
-		strbuf_uint(&sb, net_addr_port(from));
+		strbuf_puts(&sb, f->port);
 		sip_edit_replace(m, rport, strbuf_span_of(&sb));
 	}
-	strbuf_init(&sb, text, sizeof(text));
-	if (rport.n != 0 || !says_host(via->host, from, host)) {
+	strbuf_reset(&sb);
+	if (rport.n != 0 || !says_host(via->host, f->addr, f->host)) {
 		strbuf_puts(&sb, ";received=");
-		strbuf_puts(&sb, host);
+		strbuf_puts(&sb, f->host);
 	}
 	strbuf_puts(&sb, ";ms-received-port=");
-	strbuf_uint(&sb, net_addr_port(from));
-	strbuf_puts(&sb, ";ms-received-cid=");
-	put_hex(&sb, cid);
+	strbuf_puts(&sb, f->port);
+	strbuf_puts(&sb, f->cid);
 	sip_edit_replace(m, end, strbuf_span_of(&sb));
 }
 
 /* One Contact value that asks for its address to be replaced: by its parameter "proxy", whose value and piece these are. */
 static enum sip_check
 replace_contact(struct sip_message *m, const struct sip_addr *a, struct span proxy, struct span proxy_piece,
-    const struct net_addr *from, uint64_t cid)
+    const struct far_end *f)
 {
 	const struct sip_uri *u = &a->uri;
 	struct span maddr = SPAN_NONE, cid_piece = SPAN_NONE, name, v, piece, end;
-	char host[NET_ADDR_TEXT + 2], text[NET_ADDR_TEXT + 40];
+	char text[NET_ADDR_TEXT + 40];
 	struct net_addr said;
 	struct strbuf sb;
 	bool tls = true;
@@ -365,29 +382,28 @@ replace_contact(struct sip_message *m, const struct sip_addr *a, struct span pro
 		return SIP_CHECK_CONTACT_PROXY;
 
 	strbuf_init(&sb, text, sizeof(text));
-	uri_host(from, host);
 	sip_edit_replace(m, proxy_piece, SPAN_NONE);
 	/* Where parameters end: at the '?', or with the URI. */
 	end = span_of(u->whole.p + u->whole.n - (u->headers.n != 0 ? u->headers.n + 1 : 0), 0);
 	if (maddr.n != 0) {
 		strbuf_puts(&sb, ";maddr=");
-		strbuf_puts(&sb, host);
+		put_uri_host(&sb, f);
 		sip_edit_replace(m, maddr, strbuf_span_of(&sb));
 	} else if (is_address(u->host, &said)) {
 		struct span hostport = u->host;
 
 		/* With the port, if there is one. */
 		hostport.n = (size_t)((u->params.n != 0 ? u->params.p - 1 : end.p) - hostport.p);
-		strbuf_puts(&sb, host);
+		put_uri_host(&sb, f);
 		strbuf_putc(&sb, ':');
-		strbuf_uint(&sb, net_addr_port(from));
+		strbuf_puts(&sb, f->port);
 		sip_edit_replace(m, hostport, strbuf_span_of(&sb));
-	} else
-		sip_edit_replacef(m, end, ";maddr=%s", host);
-	strbuf_init(&sb, text, sizeof(text));
-	strbuf_puts(&sb, ";ms-received-cid=");
-	put_hex(&sb, cid);
-	sip_edit_replace(m, span_is_empty(cid_piece) ? end : cid_piece, strbuf_span_of(&sb));
+	} else {
+		strbuf_puts(&sb, ";maddr=");
+		put_uri_host(&sb, f);
+		sip_edit_replace(m, end, strbuf_span_of(&sb));
+	}
+	sip_edit_replace(m, span_is_empty(cid_piece) ? end : cid_piece, span_str(f->cid));
 	return SIP_CHECK_OK;
 }
 
@@ -404,13 +420,15 @@ enum sip_check
 sip_mark_first_hop(struct sip_message *m, const struct net_addr *from, uint64_t cid)
 {
 	enum sip_check why = sip_message_parse(m);
+	struct far_end far;
 
 	if (why != SIP_CHECK_OK)
 		return why;
 	if (m->is_request && !sip_takes_more(m->via.whole, m->via.params))
 		return SIP_CHECK_VIA;
+	far_end_of(&far, from, cid);
 	if (m->is_request)
-		complete_via(m, from, cid);
+		complete_via(m, &far);
 	for (int i = m->first[SIP_H_CONTACT]; i >= 0; i = sip_message_next(m, SIP_H_CONTACT, i)) {
 		struct span rest = sip_header_value(m, i), value;
 
@@ -431,7 +449,7 @@ sip_mark_first_hop(struct sip_message *m, const struct net_addr *from, uint64_t 
 			/* Somebody is between us and the client: then it is not ours to replace. */
 			if (m->is_request && !has_one_via(m))
 				return SIP_CHECK_CONTACT_PROXY;
-			if ((why = replace_contact(m, a, proxy, with_semicolon(piece), from, cid)) != SIP_CHECK_OK)
+			if ((why = replace_contact(m, a, proxy, with_semicolon(piece), &far)) != SIP_CHECK_OK)
 				return why;
 		}
 	}
