@@ -16,41 +16,46 @@ static const struct {
 };
 
 /* Of these there may be one in a message. */
-#define ONE(name)	(UINT64_C(1) << SIP_H_##name)
 static const uint64_t once =
-    ONE(FROM) | ONE(TO) | ONE(CALL_ID) | ONE(CSEQ) | ONE(MAX_FORWARDS) | ONE(CONTENT_LENGTH) |
-    ONE(CONTENT_TYPE) | ONE(EXPIRES) | ONE(EVENT) | ONE(SUBJECT) | ONE(REFER_TO) | ONE(REFERRED_BY) |
-    ONE(DATE) | ONE(PRIVACY) | ONE(MS_TRUST) | ONE(MS_VERIFICATION) | ONE(MS_ARCHIVING) |
-    ONE(MS_USER_LOGON_DATA) | ONE(MS_DIAGNOSTICS_PUBLIC) | ONE(MS_SPLIT_DOMAIN_INFO) | ONE(MS_KEEP_ALIVE) |
-    ONE(COMPRESSION) | ONE(X_REFUSED);
+    SIP_H_BIT(FROM) | SIP_H_BIT(TO) | SIP_H_BIT(CALL_ID) | SIP_H_BIT(CSEQ) | SIP_H_BIT(MAX_FORWARDS) |
+    SIP_H_BIT(CONTENT_LENGTH) | SIP_H_BIT(CONTENT_TYPE) | SIP_H_BIT(EXPIRES) | SIP_H_BIT(EVENT) |
+    SIP_H_BIT(SUBJECT) | SIP_H_BIT(REFER_TO) | SIP_H_BIT(REFERRED_BY) | SIP_H_BIT(DATE) | SIP_H_BIT(PRIVACY) |
+    SIP_H_BIT(MS_TRUST) | SIP_H_BIT(MS_VERIFICATION) | SIP_H_BIT(MS_ARCHIVING) | SIP_H_BIT(MS_USER_LOGON_DATA) |
+    SIP_H_BIT(MS_DIAGNOSTICS_PUBLIC) | SIP_H_BIT(MS_SPLIT_DOMAIN_INFO) | SIP_H_BIT(MS_KEEP_ALIVE) |
+    SIP_H_BIT(COMPRESSION) | SIP_H_BIT(X_REFUSED);
 
 /* How often others may, and how many values their kind may hold in all. 0: no bound of its own. */
 static const struct {
-	uint8_t	id;		/* enum sip_header_id */
 	uint8_t	headers;
 	uint8_t	values;
-} bounds[] = {
-	{ SIP_H_VIA, 0, 36 },	/* RFC 4475 3.1.1.7 has 34 */
-	{ SIP_H_ROUTE, 0, 32 },
-	{ SIP_H_RECORD_ROUTE, 0, 32 },
-	{ SIP_H_CONTACT, 0, 32 },
-	{ SIP_H_CONTENT_ENCODING, 0, 16 },
-	{ SIP_H_PATH, 0, 32 },
-	{ SIP_H_SERVICE_ROUTE, 0, 32 },
-	{ SIP_H_SUPPORTED, 0, 64 },
-	{ SIP_H_REQUIRE, 0, 64 },
-	{ SIP_H_PROXY_REQUIRE, 0, 64 },
-	{ SIP_H_UNSUPPORTED, 0, 64 },
-	{ SIP_H_AUTHORIZATION, 16, 0 },
-	{ SIP_H_PROXY_AUTHORIZATION, 16, 0 },
-	{ SIP_H_WWW_AUTHENTICATE, 16, 0 },
-	{ SIP_H_PROXY_AUTHENTICATE, 16, 0 },
-	{ SIP_H_AUTHENTICATION_INFO, 16, 0 },
-	{ SIP_H_PROXY_AUTHENTICATION_INFO, 16, 0 },
-	{ SIP_H_P_ASSERTED_IDENTITY, 0, 8 },
-	{ SIP_H_P_PREFERRED_IDENTITY, 0, 8 },
+} bounds[SIP_NHEADER_IDS] = {
+	[SIP_H_VIA] = { 0, 36 },	/* RFC 4475 3.1.1.7 has 34 */
+	[SIP_H_ROUTE] = { 0, 32 },
+	[SIP_H_RECORD_ROUTE] = { 0, 32 },
+	[SIP_H_CONTACT] = { 0, 32 },
+	[SIP_H_CONTENT_ENCODING] = { 0, 16 },
+	[SIP_H_PATH] = { 0, 32 },
+	[SIP_H_SERVICE_ROUTE] = { 0, 32 },
+	[SIP_H_SUPPORTED] = { 0, 64 },
+	[SIP_H_REQUIRE] = { 0, 64 },
+	[SIP_H_PROXY_REQUIRE] = { 0, 64 },
+	[SIP_H_UNSUPPORTED] = { 0, 64 },
+	[SIP_H_AUTHORIZATION] = { 16, 0 },
+	[SIP_H_PROXY_AUTHORIZATION] = { 16, 0 },
+	[SIP_H_WWW_AUTHENTICATE] = { 16, 0 },
+	[SIP_H_PROXY_AUTHENTICATE] = { 16, 0 },
+	[SIP_H_AUTHENTICATION_INFO] = { 16, 0 },
+	[SIP_H_PROXY_AUTHENTICATION_INFO] = { 16, 0 },
+	[SIP_H_P_ASSERTED_IDENTITY] = { 0, 8 },
+	[SIP_H_P_PREFERRED_IDENTITY] = { 0, 8 },
 };
-#define NBOUNDS	(sizeof(bounds) / sizeof(bounds[0]))
+static const uint64_t bounded =
+    SIP_H_BIT(VIA) | SIP_H_BIT(ROUTE) | SIP_H_BIT(RECORD_ROUTE) | SIP_H_BIT(CONTACT) |
+    SIP_H_BIT(CONTENT_ENCODING) | SIP_H_BIT(PATH) | SIP_H_BIT(SERVICE_ROUTE) | SIP_H_BIT(SUPPORTED) |
+    SIP_H_BIT(REQUIRE) | SIP_H_BIT(PROXY_REQUIRE) | SIP_H_BIT(UNSUPPORTED) | SIP_H_BIT(AUTHORIZATION) |
+    SIP_H_BIT(PROXY_AUTHORIZATION) | SIP_H_BIT(WWW_AUTHENTICATE) | SIP_H_BIT(PROXY_AUTHENTICATE) |
+    SIP_H_BIT(AUTHENTICATION_INFO) | SIP_H_BIT(PROXY_AUTHENTICATION_INFO) | SIP_H_BIT(P_ASSERTED_IDENTITY) |
+    SIP_H_BIT(P_PREFERRED_IDENTITY);
 
 /* Others of which RFC 3261, 3265, 3515, 3891 and 4028 allow one; two readers may well pick different ones. */
 static const char *const single_names[] = {
@@ -83,8 +88,9 @@ check_presence(const struct sip_message *m)
 		{ SIP_H_VIA, SIP_CHECK_NO_VIA }, { SIP_H_FROM, SIP_CHECK_NO_FROM }, { SIP_H_TO, SIP_CHECK_NO_TO },
 		{ SIP_H_CALL_ID, SIP_CHECK_NO_CALL_ID }, { SIP_H_CSEQ, SIP_CHECK_NO_CSEQ }
 	};
+	const uint64_t all = SIP_H_BIT(VIA) | SIP_H_BIT(FROM) | SIP_H_BIT(TO) | SIP_H_BIT(CALL_ID) | SIP_H_BIT(CSEQ);
 
-	for (size_t i = 0; i < sizeof(mandatory) / sizeof(mandatory[0]); i++)
+	for (size_t i = 0; (m->present & all) != all && i < sizeof(mandatory) / sizeof(mandatory[0]); i++)
 		if (m->first[mandatory[i].id] < 0)
 			return mandatory[i].absent;
 	return SIP_CHECK_OK;
@@ -111,20 +117,20 @@ single_index(struct span name)
 
 /* Are there more headers or values of that kind than may be? */
 static bool
-is_beyond(const struct sip_message *m, size_t k)
+is_beyond(const struct sip_message *m, enum sip_header_id id)
 {
 	unsigned headers = 0, values = 0;
 	/* A response repeats what the request had, and what we and others added to that on its way. */
-	unsigned values_max = bounds[k].values + (m->is_request ? 0 : ADDED_MAX);
+	unsigned values_max = bounds[id].values + (m->is_request ? 0 : ADDED_MAX);
 
-	for (int i = m->first[bounds[k].id]; i >= 0; i = sip_message_next(m, bounds[k].id, i)) {
+	for (int i = m->first[id]; i >= 0; i = sip_message_next(m, id, i)) {
 		struct span rest = sip_header_value(m, i), value;
 
 		headers++;
-		while (bounds[k].values != 0 && values <= values_max && sip_header_next(m, i, &rest, &value))
+		while (bounds[id].values != 0 && values <= values_max && sip_header_next(m, i, &rest, &value))
 			values++;
 	}
-	return (bounds[k].headers != 0 && headers > bounds[k].headers) || (bounds[k].values != 0 && values > values_max);
+	return (bounds[id].headers != 0 && headers > bounds[id].headers) || (bounds[id].values != 0 && values > values_max);
 }
 
 static enum sip_check
@@ -144,8 +150,8 @@ check_number(const struct sip_message *m)
 		if (k >= 0)
 			seen[k] = true;
 	}
-	for (size_t k = 0; k < NBOUNDS; k++)
-		if (m->first[bounds[k].id] >= 0 && is_beyond(m, k))
+	for (uint64_t left = m->present & bounded; left != 0; left &= left - 1)
+		if (is_beyond(m, (enum sip_header_id)__builtin_ctzll(left)))
 			return SIP_CHECK_TOO_MANY_VALUES;
 	return SIP_CHECK_OK;
 }
@@ -285,17 +291,19 @@ check_contacts(struct sip_message *m)
 static enum sip_check
 check_credentials(const struct sip_message *m)
 {
-	static const enum sip_header_id ids[] = {
-		SIP_H_AUTHORIZATION, SIP_H_PROXY_AUTHORIZATION, SIP_H_WWW_AUTHENTICATE, SIP_H_PROXY_AUTHENTICATE
-	};
+	const uint64_t all = SIP_H_BIT(AUTHORIZATION) | SIP_H_BIT(PROXY_AUTHORIZATION) | SIP_H_BIT(WWW_AUTHENTICATE) |
+	    SIP_H_BIT(PROXY_AUTHENTICATE);
 
-	for (size_t k = 0; k < sizeof(ids) / sizeof(ids[0]); k++)
-		for (int i = m->first[ids[k]]; i >= 0; i = sip_message_next(m, ids[k], i)) {
+	for (uint64_t left = m->present & all; left != 0; left &= left - 1) {
+		enum sip_header_id id = (enum sip_header_id)__builtin_ctzll(left);
+
+		for (int i = m->first[id]; i >= 0; i = sip_message_next(m, id, i)) {
 			struct sip_auth auth;
 
 			if (sip_auth_parse(&auth, sip_header_value(m, i)) != SP_OK)
 				return SIP_CHECK_CREDENTIALS;
 		}
+	}
 	return SIP_CHECK_OK;
 }
 

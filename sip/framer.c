@@ -222,10 +222,11 @@ index_header(struct sip_message *m, const struct sip_frame_limits *lim, struct r
 	/* The dearest of all to read, since most depends on them; nobody's name and address are so long. */
 	if ((h->id == SIP_H_FROM || h->id == SIP_H_TO) && v.n > SIP_ADDRESS_MAX + (size_t)lim->tag)
 		return SIP_CHECK_HEADER_TOO_LONG;
-	if (m->first[h->id] < 0)
+	if ((m->present >> h->id & 1) == 0)
 		m->first[h->id] = (int16_t)m->nheaders;
 	else
 		m->several |= UINT64_C(1) << h->id;
+	m->present |= UINT64_C(1) << h->id;
 	m->nheaders++;
 	*where = stop + 2;
 	return SIP_CHECK_OK;
@@ -349,7 +350,7 @@ salvage(struct sip_message *m, const struct sip_frame_limits *lim, const char *p
 
 	m->nheaders = 0;
 	m->folds = 0;
-	m->several = 0;
+	m->present = m->several = 0;
 	memset(m->first, 0xff, sizeof(m->first));
 	for (; at < end; at = next) {
 		const char *crlf = memmem(p + at, end - at, "\r\n", 2);

@@ -90,14 +90,17 @@ sip_mark_strip(struct sip_message *m, enum sip_crossing crossing)
 	struct span rport;
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < m->nheaders; i++) {
-		unsigned id = m->headers[i].id;
+	for (uint64_t left = m->present; left != 0; left &= left - 1) {
+		enum sip_header_id id = (enum sip_header_id)__builtin_ctzll(left);
 
-		if ((goes[id] & 1u << crossing) == 0 &&
-		    !(in && id == SIP_H_OTHER && sip_is_foreign_identity(sip_header_name(m, (int)i))))
+		if ((goes[id] & 1u << crossing) == 0 && !(in && id == SIP_H_OTHER))
 			continue;
-		sip_edit_drop_header(m, (int)i);
-		n++;
+		for (int i = m->first[id]; i >= 0; i = sip_message_next(m, id, i)) {
+			if (id == SIP_H_OTHER && !sip_is_foreign_identity(sip_header_name(m, i)))
+				continue;
+			sip_edit_drop_header(m, i);
+			n++;
+		}
 	}
 	if (in)
 		strip_via(m, &rport);

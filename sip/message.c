@@ -149,7 +149,7 @@ sip_message_reset(struct sip_message *m)
 	m->is_request = false;
 	m->status = 0;
 	m->nheaders = 0;
-	m->several = 0;
+	m->present = m->several = 0;
 	m->folds = 0;
 	m->no_breaks = false;
 	memset(m->first, 0xff, sizeof(m->first));

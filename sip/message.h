@@ -48,7 +48,8 @@ enum sip_header_id {
 	SIP_H_X_REFUSED,		/* x-sallyport-refused: edge to Director only */
 	SIP_NHEADER_IDS
 };
-_Static_assert(SIP_NHEADER_IDS <= 64, "sip_message.several has a bit for each");
+_Static_assert(SIP_NHEADER_IDS <= 64, "sip_message.present has a bit for each");
+#define SIP_H_BIT(name)	(UINT64_C(1) << SIP_H_##name)
 
 struct sip_header {
 	uint32_t	line;		/* offset of the name in bytes */
@@ -85,7 +86,8 @@ struct sip_message {
 	int16_t			 first[SIP_NHEADER_IDS];  /* index of the first header of that id; -1: none */
 	unsigned		 folds;		/* lines that go on with the one above */
 	bool			 no_breaks;	/* sip_chars_has_break() of the head is known to be false */
-	uint64_t		 several;	/* bit i: more than one header of id i */
+	uint64_t		 present;	/* bit i: there is a header of id i */
+	uint64_t		 several;	/* bit i: more than one */
 	struct span		 body;
 
 	/* filled by sip_message_parse(); spans into bytes */
