@@ -414,6 +414,9 @@ sip_takes_more(struct span whole, struct span params)
 	struct span name, value, piece;
 	unsigned n = 4;
 
+	/* so few characters hold fewer parameters */
+	if (params.n < PARAMS_MAX)
+		params = SPAN_NONE;
 	while (n <= PARAMS_MAX && next_param(&params, &name, &value, &piece) > 0)
 		n++;
 	return n <= PARAMS_MAX && whole.n + 160 <= TEXT_MAX;

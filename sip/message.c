@@ -442,10 +442,11 @@ sip_edit_drop_first(struct sip_message *m, enum sip_header_id id)
 unsigned
 sip_message_headers(const struct sip_message *m)
 {
+	const char *p = m->scratch, *end = p + m->scratch_n;
 	unsigned n = m->nheaders;
 
-	for (uint32_t i = 0; i < m->scratch_n; i++)
-		n += m->scratch[i] == '\n';
+	for (; (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++)
+		n++;
 	return n;
 }
 
