@@ -6,7 +6,7 @@
  *	Get-CsBlockedDomain | Export-Csv blocked.csv
  *
  * Read are Get-CsAllowedDomain, Get-CsBlockedDomain, Get-CsPublicProvider, Get-CsHostingProvider,
- * Get-CsAccessEdgeConfiguration and Get-CsSipDomain, in UTF-8 or UTF-16, of CSV with or without a #TYPE line
+ * Get-CsAccessEdgeConfiguration, Get-CsSipDomain and the routes of Get-CsStaticRoutingConfiguration, in UTF-8 or UTF-16, of CSV with or without a #TYPE line
  * and with commas, semicolons or tabs. The files are an administrator's, and may come from anybody: XML with a
  * document type is refused (so no entity is ever expanded), and everything is bounded.
  */
@@ -36,6 +36,8 @@ enum lync_kind {
 	LYNC_HOSTING,
 	LYNC_EDGE,
 	LYNC_SIP_DOMAIN,
+	LYNC_ROUTE,		/* a static route */
+	LYNC_ROUTING,		/* a collection of them */
 	LYNC_NKINDS
 };
 /* "allowed domain", "blocked domain", … */

@@ -15,4 +15,17 @@ enum lync_kind lync_kind_of(struct span type);
 /* Text is UTF-8. As lync_read(). */
 int	lync_read_xml(const char *name, struct span text, struct lync_objects *out, struct conf_errors *errs);
 
+/* A static route as policy.conf has it. */
+struct lync_route {
+	char		*match, *server;	/* canonical; NULL: not to be had */
+	unsigned	 port;
+	bool		 replace_host;
+	enum lync_fate	 fate;
+	const char	*why;			/* NULL with LYNC_KEPT */
+	size_t		 order;			/* its object's place among all; the caller's to say */
+};
+void	lync_route_fini(struct lync_route *);
+/* What becomes of a LYNC_ROUTE; *out goes to lync_route_fini(). */
+void	lync_route_of(const struct lync_object *, struct lync_route *out);
+
 #endif

@@ -126,6 +126,8 @@ struct making {
 	const struct lync_object *edge;		/* NULL: there was none */
 	struct names		 own, blocked, servers;	/* servers: of providers that are kept */
 	struct entries		 allowed, partners, providers;
+	struct lync_route	*routes;
+	size_t			 nroutes;
 	bool			 clearinghouse, federation;
 	char			 route[DOMAIN_MAX];	/* server of the default route, or "" */
 	FILE			*f;
@@ -393,6 +395,9 @@ look_at(struct making *m, const struct lync_given *given)
 			else
 				m->edge = o;
 			break;
+		case LYNC_ROUTE:
+		case LYNC_ROUTING:
+			break;	/* settle_routes() */
 		default:
 			note(m, LYNC_LOST, "object", o->type != NULL && o->type[0] != '\0' ? o->type : "without a type",
 			    "is not a federation setting that is read");
@@ -481,6 +486,84 @@ settle_providers(struct making *m, const struct lync_given *given)
 	for (size_t i = 0; i < es->n; i++)
 		names_add(&m->servers, es->v[i].server);
 	names_sort(&m->servers);
+}
+
+static int
+by_match(const void *a, const void *b)
+{
+	const struct lync_route *x = a, *y = b;
+	int order = strcmp(x->match, y->match);
+
+	return order != 0 ? order : x->order < y->order ? -1 : 1;
+}
+
+static void
+note_route(struct making *m, enum lync_fate fate, const struct lync_object *o, const struct lync_route *r, const char *why)
+{
+	const char *name = text_of(o, "MatchUri");
+
+	name = name != NULL ? name : "without a MatchUri";
+	if (fate == LYNC_LOST)
+		note_object(m, fate, o, name, why);
+	else
+		note(m, fate, lync_kind_name(o->kind), name, "static_routes: %s by the server %s%s%s", r->match, r->server,
+		    why != NULL ? "; " : "", why != NULL ? why : "");
+}
+
+/* Those that can be kept at all, into m->routes, in the order of what they match. */
+static void
+look_at_routes(struct making *m)
+{
+	size_t there = 0;
+
+	for (size_t i = 0; i < m->all->n; i++)
+		there += m->all->v[i].kind == LYNC_ROUTE;
+	m->routes = xcalloc(there + 1, sizeof(*m->routes));
+	for (size_t i = 0; i < m->all->n; i++) {
+		const struct lync_object *o = &m->all->v[i];
+		struct lync_route *r = &m->routes[m->nroutes];
+
+		if (o->kind == LYNC_ROUTING && there == 0)
+			note_object(m, LYNC_LOST, o, name_of(o), "has no routes, or they are not in this file: "
+			    "Get-CsStaticRoutingConfiguration | Select-Object -ExpandProperty Route writes them");
+		if (o->kind != LYNC_ROUTE)
+			continue;
+		lync_route_of(o, r);
+		r->order = i;
+		if (r->fate != LYNC_LOST) {
+			m->nroutes++;
+		} else {
+			note_route(m, LYNC_LOST, o, r, r->why);
+			lync_route_fini(r);
+		}
+	}
+	if (m->nroutes > 1)
+		qsort(m->routes, m->nroutes, sizeof(*m->routes), by_match);
+}
+
+/* After the rest, since what is blocked, and who is inside, is known then. */
+static void
+settle_routes(struct making *m, const struct lync_given *given)
+{
+	size_t to = 0;
+
+	look_at_routes(m);
+	for (size_t i = 0; i < m->nroutes; i++) {
+		struct lync_route *r = &m->routes[i];
+		const struct lync_object *o = &m->all->v[r->order];
+		const char *bad = names_above(&m->blocked, r->server) != NULL ? "its server is in a blocked domain" :
+		    is_inside(given, r->server) ? "its server is one of our own" :
+		    to > 0 && strcmp(m->routes[to - 1].match, r->match) == 0 ? "there is a route for that already" : NULL;
+
+		note_route(m, bad != NULL ? LYNC_LOST : r->fate, o, r, bad != NULL ? bad : r->why);
+		if (bad != NULL) {
+			lync_route_fini(r);
+		} else if (to++ != i) {
+			m->routes[to - 1] = *r;
+			*r = (struct lync_route){ .match = NULL };
+		}
+	}
+	m->nroutes = to;
 }
 
 /* The one-domain-one-way rules, and partners apart from domains that DNS leads to. */
@@ -772,6 +855,22 @@ put_edge(struct making *m)
 }
 
 static void
+put_routes(struct making *m)
+{
+	if (m->nroutes == 0)
+		return;
+	fputs("\n# Static routes.\nstatic_routes = (", m->f);
+	for (size_t i = 0; i < m->nroutes; i++) {
+		const struct lync_route *r = &m->routes[i];
+
+		fprintf(m->f, "%s\n\t{ match = ", i != 0 ? "," : "");
+		put_text(m, r->match);
+		fprintf(m->f, "; server = \"%s\"; port = %u; replace_host = %s; }", r->server, r->port, r->replace_host ? "true" : "false");
+	}
+	fputs("\n);\n", m->f);
+}
+
+static void
 put_policy(struct making *m, const struct lync_given *given)
 {
 	fputs("# Made of the federation settings of Lync or Skype for Business by sallyportctl import-lync.\n\n", m->f);
@@ -785,6 +884,7 @@ put_policy(struct making *m, const struct lync_given *given)
 	put_allowed(m);
 	put_partners(m);
 	put_providers(m);
+	put_routes(m);
 }
 
 static void
@@ -819,6 +919,7 @@ lync_map(const struct lync_objects *all, const struct lync_given *given, struct 
 		find_routing(&m);
 		settle_providers(&m, given);
 		settle_allowed(&m, given);
+		settle_routes(&m, given);
 		m.f = open_memstream(&out->policy, &out->n);
 		put_policy(&m, given);
 		if (fclose(m.f) != 0)
@@ -830,5 +931,8 @@ lync_map(const struct lync_objects *all, const struct lync_given *given, struct 
 	names_fini(&m.own);
 	names_fini(&m.blocked);
 	names_fini(&m.servers);
+	for (size_t i = 0; i < m.nroutes; i++)
+		lync_route_fini(&m.routes[i]);
+	free(m.routes);
 	return err;
 }

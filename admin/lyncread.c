@@ -20,7 +20,7 @@ lync_kind_name(enum lync_kind k)
 	static const char *const names[LYNC_NKINDS] = {
 		[LYNC_OTHER] = "object", [LYNC_ALLOWED] = "allowed domain", [LYNC_BLOCKED] = "blocked domain",
 		[LYNC_PUBLIC] = "public provider", [LYNC_HOSTING] = "hosting provider", [LYNC_EDGE] = "access edge",
-		[LYNC_SIP_DOMAIN] = "SIP domain",
+		[LYNC_SIP_DOMAIN] = "SIP domain", [LYNC_ROUTE] = "static route", [LYNC_ROUTING] = "static routing",
 	};
 
 	return names[k];
@@ -38,7 +38,8 @@ lync_kind_of(struct span type)
 		{ "PublicProvider", LYNC_PUBLIC }, { "HostingProvider", LYNC_HOSTING },
 		{ "AccessEdgeSettings", LYNC_EDGE }, { "AccessEdgeSettingsDnsSrvRouting", LYNC_EDGE },
 		{ "AccessEdgeSettingsDefaultRoute", LYNC_EDGE }, { "AccessEdgeConfiguration", LYNC_EDGE },
-		{ "SipDomain", LYNC_SIP_DOMAIN },
+		{ "SipDomain", LYNC_SIP_DOMAIN }, { "Route", LYNC_ROUTE }, { "RoutingSettings", LYNC_ROUTING },
+		{ "StaticRoutingSettings", LYNC_ROUTING }, { "StaticRoutingConfiguration", LYNC_ROUTING },
 	};
 
 	/* of a generic or an assembly-qualified name, what is before the comma */
@@ -278,6 +279,8 @@ type_by_columns(const struct columns *c)
 {
 	if (has(c, "AllowFederatedUsers") && has(c, "AllowOutsideUsers"))
 		return "AccessEdgeSettings";
+	if (has(c, "MatchUri") && has(c, "Transport"))
+		return "Route";
 	if (has(c, "ProxyFqdn") && has(c, "HostsOCSUsers"))
 		return "HostingProvider";
 	if (has(c, "ProxyFqdn") && has(c, "NameDecorationRoutingDomain"))
