@@ -133,7 +133,7 @@ int	 conf_line_of(const struct conf_errors *, const char *path);
 /* The file of the same: the one that was loaded or one that it includes. Borrowed; NULL when not there. */
 const char *conf_file_of(const struct conf_errors *, const char *path);
 
-/* Every row as "path<TAB>type<TAB>default<TAB>help", groups as "list[].name". */
+/* Every row as "path<TAB>type<TAB>default<TAB>help<TAB>reload" (or restart: that it takes), groups as "list[].name". */
 void	 conf_print_options(const struct conf_item *items, FILE *);
 
 #endif

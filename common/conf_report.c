@@ -359,7 +359,7 @@ print_rows(const struct conf_item *items, const char *prefix, FILE *out)
 		print_type(it, out);
 		fputc('\t', out);
 		print_default(it, out);
-		fprintf(out, "\t%s\n", it->help != NULL ? it->help : "");
+		fprintf(out, "\t%s\t%s\n", it->help != NULL ? it->help : "", (it->flags & CONF_RELOADS) != 0 ? "reload" : "restart");
 		if (it->type == CONF_GROUPS) {
 			snprintf(below, sizeof(below), "%s%s[].", prefix, it->path);
 			print_rows(it->sub, below, out);

@@ -68,8 +68,8 @@ put_in_force(struct edge *e, struct policy_rules *rules, struct net_tls_material
 	edge_obey(e, head->sha256, 0, NULL);
 	gauge_material(e, material, true);
 	log_set_level((enum log_level)(head->log_level + SP_LOG_ERROR));
-	log_say(SP_LOG_NOTICE, "reloaded", "policy, certificates, flow keys, log level and log.refusals; doors, next hops and limits "
-	    "change with a restart");
+	log_say(SP_LOG_NOTICE, "reloaded", "policy, certificates, flow keys, log.level, log.refusals and log.window; doors, next hops "
+	    "and limits change with a restart");
 }
 
 bool

@@ -552,19 +552,25 @@ START_TEST(options_are_listed)
 	conf_print_options(items, f);
 	fclose(f);
 	ck_assert_str_eq(text,
-	    "on\ttrue or false\ttrue\tIs it on?\n"
-	    "limits.users\tnumber 1 to 100\t10\tUsers at once.\n"
-	    "limits.any\tnumber 0 to 2147483647\t0\tAny number.\n"
-	    "title\ttext\t\"none\"\tA title.\n"
-	    "note\ttext\t(none)\tA note.\n"
-	    "domains\ttexts\t(none)\tOur domains.\n"
-	    "trusted\ttexts\t\"127.0.0.1\"\tWhom to trust.\n"
-	    "door\tlist of groups\t(none)\tThe doors.\n"
-	    "door[].address\ttext\t(required)\tWhere it listens.\n"
-	    "door[].port\tnumber 1 to 65535\t5061\tPort number.\n"
-	    "door[].tls.client\t\"never\"|\"ask\"|\"require\"\t\"ask\"\tAsk for a certificate?\n"
-	    "door[].names\tlist of groups\t(none)\tNames.\n"
-	    "door[].names[].text\ttext\t(none)\tA text.\n");
+	    "on\ttrue or false\ttrue\tIs it on?\trestart\n"
+	    "limits.users\tnumber 1 to 100\t10\tUsers at once.\trestart\n"
+	    "limits.any\tnumber 0 to 2147483647\t0\tAny number.\trestart\n"
+	    "title\ttext\t\"none\"\tA title.\trestart\n"
+	    "note\ttext\t(none)\tA note.\trestart\n"
+	    "domains\ttexts\t(none)\tOur domains.\trestart\n"
+	    "trusted\ttexts\t\"127.0.0.1\"\tWhom to trust.\trestart\n"
+	    "door\tlist of groups\t(none)\tThe doors.\trestart\n"
+	    "door[].address\ttext\t(required)\tWhere it listens.\trestart\n"
+	    "door[].port\tnumber 1 to 65535\t5061\tPort number.\trestart\n"
+	    "door[].tls.client\t\"never\"|\"ask\"|\"require\"\t\"ask\"\tAsk for a certificate?\trestart\n"
+	    "door[].names\tlist of groups\t(none)\tNames.\trestart\n"
+	    "door[].names[].text\ttext\t(none)\tA text.\trestart\n");
+	free(text);
+	f = open_memstream(&text, &n);
+	conf_print_options((const struct conf_item[]){ { .path = "level", .type = CONF_BOOL, .flags = CONF_RELOADS, .help = "How?" },
+	    { .path = NULL } }, f);
+	fclose(f);
+	ck_assert_str_eq(text, "level\ttrue or false\tfalse\tHow?\treload\n");
 	free(text);
 }
 END_TEST
