@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "admin/answers.h"
 #include "admin/confset.h"
 #include "admin/ctl.h"
 #include "admin/ctl_ask.h"
@@ -24,7 +25,6 @@
 #include "policy/rules.h"
 
 #define MESSAGE_MAX	65536	/* bytes of a captured message, as limits.message_size has it */
-#define ANSWERS_MAX	1000	/* records of a file of answers */
 #define SERVERS_MAX	8
 #define DNS_TIMEOUT_MS	2000
 
@@ -32,9 +32,8 @@ enum { EXIT_REFUSED = 1 };
 
 enum dns_mode { DNS_NONE = 0, DNS_LIVE, DNS_ANSWERS };
 
-/* One record of a file of answers. */
-struct canned {
-	char			 name[NET_DNS_NAME_MAX];
+/* What a resolver has said. */
+struct heard {
 	struct net_dns_answer	 answer;
 	struct net_srv		 srv[NET_DNS_SRV_MAX];
 };
@@ -58,11 +57,10 @@ struct options {
 	/* on the way */
 	struct net_tls_lists	*lists;
 	struct net_peer		 peer, hop;
-	struct canned		*canned;
-	size_t			 ncanned;
+	struct answers		*canned;
 	struct net_loop		*loop;
 	struct net_dns		*resolver;
-	struct canned		 live;
+	struct heard		 live;
 	bool			 answered;
 	char			*bytes;
 	int			 status;	/* of what went wrong within a callback */
@@ -389,121 +387,62 @@ read_options(struct options *o, int argc, char **argv)
 
 /* ---- files ---- */
 
+/* The whole file, the caller's to free whatever is returned; "-" is standard input. */
+static int
+read_file(const char *path, size_t max, char **bytes, size_t *n)
+{
+	bool piped = strcmp(path, "-") == 0;
+	FILE *f = piped ? stdin : fopen(path, "rb");
+	char text[48];
+	int status = EX_OK;
+
+	*bytes = NULL;
+	*n = 0;
+	if (f == NULL)
+		return wrong(EX_NOINPUT, strerror(errno), path);
+	*bytes = xmalloc(max + 1);
+	*n = fread(*bytes, 1, max + 1, f);
+	snprintf(text, sizeof(text), "is larger than %zu bytes", max);
+	if (ferror(f))
+		status = wrong(EX_IOERR, strerror(errno), path);
+	else if (*n > max)
+		status = wrong(EX_DATAERR, text, path);
+	if (!piped)
+		fclose(f);
+	return status;
+}
+
 static int
 read_message(struct options *o)
 {
-	bool piped = strcmp(o->message, "-") == 0;
-	FILE *f = piped ? stdin : fopen(o->message, "rb");
 	size_t n;
-	int status = EX_OK;
+	int status = read_file(o->message, MESSAGE_MAX, &o->bytes, &n);
 
-	if (f == NULL)
-		return wrong(EX_NOINPUT, strerror(errno), o->message);
-	o->bytes = xmalloc(MESSAGE_MAX + 1);
-	n = fread(o->bytes, 1, MESSAGE_MAX + 1, f);
-	if (ferror(f))
-		status = wrong(EX_IOERR, strerror(errno), o->message);
-	else if (n > MESSAGE_MAX)
-		status = wrong(EX_DATAERR, "is larger than 65536 bytes", o->message);
-	else if (n == 0)
+	if (status == EX_OK && n == 0)
 		status = wrong(EX_DATAERR, "is empty", o->message);
-	if (!piped)
-		fclose(f);
 	o->q.message = span_of(o->bytes, n);
 	return status;
 }
 
-static struct canned *
-canned_of(struct options *o, const char *name)
+static void
+wrong_line(void *arg, unsigned line)
 {
-	for (size_t i = 0; i < o->ncanned; i++)
-		if (strcasecmp(o->canned[i].name, name) == 0)
-			return &o->canned[i];
-	if (o->ncanned == ANSWERS_MAX || strlen(name) >= NET_DNS_NAME_MAX)
-		return NULL;
-	o->canned = xreallocarray(o->canned, o->ncanned + 1, sizeof(*o->canned));
-	o->canned[o->ncanned] = (struct canned){ .answer = { .status = NET_DNS_NONE } };
-	strcpy(o->canned[o->ncanned].name, name);
-	return &o->canned[o->ncanned++];
-}
+	const struct options *o = arg;
 
-static bool
-number(const char *s, uint16_t *out)
-{
-	uint64_t v;
-
-	if (s == NULL || !span_uint(span_str(s), 65535, &v))
-		return false;
-	*out = (uint16_t)v;
-	return true;
-}
-
-/* "NAME none", "NAME failed" or "NAME PRIORITY WEIGHT PORT TARGET". */
-static bool
-read_answer(struct options *o, char *line)
-{
-	char *save = NULL, *name = strtok_r(line, " \t\r\n", &save), *word = strtok_r(NULL, " \t\r\n", &save);
-	struct canned *c;
-	struct net_srv *s;
-	const char *target;
-	size_t n;
-
-	if (word == NULL)
-		return false;
-	n = strlen(name);
-	if (n > 1 && name[n - 1] == '.')
-		name[n - 1] = '\0';
-	if ((c = canned_of(o, name)) == NULL)
-		return false;
-	if (strcmp(word, "none") == 0 || strcmp(word, "failed") == 0) {
-		c->answer.status = word[0] == 'n' ? NET_DNS_NONE : NET_DNS_FAILED;
-		return strtok_r(NULL, " \t\r\n", &save) == NULL && c->answer.nsrv == 0;
-	}
-	if (c->answer.nsrv == NET_DNS_SRV_MAX)
-		return false;
-	s = &c->srv[c->answer.nsrv];
-	if (!number(word, &s->priority) || !number(strtok_r(NULL, " \t\r\n", &save), &s->weight) ||
-	    !number(strtok_r(NULL, " \t\r\n", &save), &s->port) || (target = strtok_r(NULL, " \t\r\n", &save)) == NULL ||
-	    strlen(target) >= sizeof(s->target) || strtok_r(NULL, " \t\r\n", &save) != NULL)
-		return false;
-	for (n = 0; target[n] != '\0'; n++)
-		s->target[n] = (char)span_lower((unsigned char)target[n]);
-	while (n > 0 && target[n - 1] == '.')
-		n--;
-	s->target[n] = '\0';
-	c->answer.status = NET_DNS_FOUND;
-	c->answer.nsrv++;
-	return true;
+	fprintf(stderr, "%s:%u: expects \"RECORD none\", \"RECORD failed\" or \"RECORD PRIORITY WEIGHT PORT TARGET\"\n",
+	    o->answers, line);
 }
 
 static int
 read_answers(struct options *o)
 {
-	FILE *f = fopen(o->answers, "r");
-	char line[1024];
-	int status = EX_OK;
+	char *bytes;
+	size_t n;
+	int status = read_file(o->answers, ANSWERS_BYTES, &bytes, &n);
 
-	if (f == NULL)
-		return wrong(EX_NOINPUT, strerror(errno), o->answers);
-	for (int at = 1; fgets(line, sizeof(line), f) != NULL; at++) {
-		size_t skip = strspn(line, " \t\r\n");
-
-		if (line[skip] == '\0' || line[skip] == '#')
-			continue;
-		if (strchr(line, '\n') == NULL && !feof(f)) {
-			fprintf(stderr, "%s:%d: the line is too long\n", o->answers, at);
-			status = EX_DATAERR;
-			break;
-		}
-		if (!read_answer(o, line)) {
-			fprintf(stderr, "%s:%d: expects \"RECORD none\", \"RECORD failed\" or \"RECORD PRIORITY WEIGHT PORT TARGET\"\n",
-			    o->answers, at);
-			status = EX_DATAERR;
-		}
-	}
-	if (ferror(f))
-		status = wrong(EX_IOERR, strerror(errno), o->answers);
-	fclose(f);
+	if (status == EX_OK && (o->canned = answers_read(span_of(bytes, n), wrong_line, o)) == NULL)
+		status = EX_DATAERR;
+	free(bytes);
 	return status;
 }
 
@@ -525,18 +464,10 @@ answered(void *arg, const struct net_dns_answer *a)
 static const struct net_dns_answer *
 ask(void *arg, const char *record)
 {
-	static const struct net_dns_answer nothing = { .status = NET_DNS_NONE };
 	struct options *o = arg;
 
-	if (o->dns == DNS_ANSWERS) {
-		for (size_t i = 0; i < o->ncanned; i++) {
-			if (strcasecmp(o->canned[i].name, record) == 0) {
-				o->canned[i].answer.srv = o->canned[i].srv;
-				return &o->canned[i].answer;
-			}
-		}
-		return &nothing;
-	}
+	if (o->dns == DNS_ANSWERS)
+		return answers_get(o->canned, record);
 	o->answered = false;
 	(void)net_dns_srv(o->resolver, record, answered, o);
 	net_loop_run(o->loop);
@@ -820,7 +751,7 @@ clean_up(struct options *o)
 		free(o->told[i].bytes);
 	free(o->told);
 	free(o->bytes);
-	free(o->canned);
+	answers_free(o->canned);
 	ctlclient_free(o->client);
 	net_dns_free(o->resolver);
 	net_loop_free(o->loop);
