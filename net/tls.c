@@ -199,12 +199,28 @@ next_certificate(OSSL_LIB_CTX *ossl, BIO *bio, bool *bad)
 	return NULL;
 }
 
+/* Ends of revocation lists in the file. */
+static size_t
+count_ends(const struct blob *b)
+{
+	static const char end[] = "-----END X509 CRL-----";
+	const char *p = b->p, *at;
+	size_t n = 0;
+
+	while ((at = memmem(p, b->n - (size_t)(p - b->p), end, sizeof(end) - 1)) != NULL) {
+		p = at + sizeof(end) - 1;
+		n++;
+	}
+	return n;
+}
+
 /* Anchors and lists into one store. A false return leaves the reason in OpenSSL's queue or *what. */
 static X509_STORE *
 make_store(OSSL_LIB_CTX *ossl, const struct net_tls_material *m, unsigned *nanchors, const char **what)
 {
 	X509_STORE *store = X509_STORE_new();
 	BIO *bio = blob_bio(&m->trust);
+	size_t nlists = 0;
 	X509_CRL *crl;
 	X509 *x;
 	bool bad = false, ok = store != NULL;
@@ -225,8 +241,10 @@ make_store(OSSL_LIB_CTX *ossl, const struct net_tls_material *m, unsigned *nanch
 		while (ok && (crl = PEM_read_bio_X509_CRL(bio, NULL, no_passphrase, NULL)) != NULL) {
 			ok = X509_STORE_add_crl(store, crl) == 1;
 			X509_CRL_free(crl);
+			nlists++;
 		}
-		ok = ok && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+		/* one whose first line is damaged must not just vanish among the others */
+		ok = ok && nlists == count_ends(&m->crl) && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
 		BIO_free(bio);
 		X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
 	}

@@ -17,6 +17,7 @@
 #include "admin/http/ring.h"
 #include "common/hash.h"
 #include "tests/fuzz/patch.h"
+#include "tests/fuzz/playground.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -42,9 +43,7 @@ fill(struct ring_sample *s, uint64_t i)
 static void
 end(void)
 {
-	unlink(path);
-	unlink(bad);
-	rmdir(dir);
+	playground_remove(dir);
 	free(whole);
 }
 
@@ -56,9 +55,7 @@ begin(void)
 	struct stat st;
 	FILE *f;
 
-	snprintf(dir, sizeof(dir), "%s/fuzz_ring.XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	if (mkdtemp(dir) == NULL)
-		abort();
+	playground_make(dir, "fuzz_ring");
 	snprintf(path, sizeof(path), "%s/ring", dir);
 	snprintf(bad, sizeof(bad), "%s.bad", path);
 	r = ring_open(path, &news);

@@ -4,7 +4,6 @@
  * entries in the same order, each there once and found by its name, and saved again the same file.
  */
 #include <assert.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 #include "admin/accounts.h"
 #include "admin/users.h"
 #include "common/err.h"
+#include "tests/fuzz/playground.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -39,31 +39,17 @@ tell(void *arg, int line, const char *text)
 static void
 end(void)
 {
-	unlink(in);
-	unlink(out[0]);
-	unlink(out[1]);
-	rmdir(dir);
+	playground_remove(dir);
 }
 
 static void
 begin(void)
 {
-	snprintf(dir, sizeof(dir), "%s/fuzz_secretfile.XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	if (mkdtemp(dir) == NULL)
-		abort();
+	playground_make(dir, "fuzz_secretfile");
 	snprintf(in, sizeof(in), "%s/in", dir);
 	snprintf(out[0], sizeof(out[0]), "%s/out", dir);
 	snprintf(out[1], sizeof(out[1]), "%s/again", dir);
 	atexit(end);
-}
-
-static void
-write_file(const char *path, const uint8_t *data, size_t len)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	assert(fd != -1 && write(fd, data, len) == (ssize_t)len);
-	close(fd);
 }
 
 static void
@@ -168,7 +154,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		begin();
 	if (len == 0)
 		return 0;
-	write_file(in, data + 1, len - 1);
+	playground_write(in, data + 1, len - 1, 0600);
 	if (data[0] % 2 == 0)
 		try_accounts(span_of((const char *)data + 1, len - 1));
 	else

@@ -8,14 +8,11 @@
  * where "^T" stands in the body, the form's token is put.
  */
 #include <assert.h>
-#include <fcntl.h>
-#include <ftw.h>
 #include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "admin/http/site.h"
@@ -23,6 +20,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "tests/fuzz/playground.h"
 #include "tests/fuzz/textfile.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -37,29 +35,11 @@ static char dir[64], policy[96], store[96], bearer[ACCOUNT_TOKEN_ROOM + 8];
 static struct site *site;
 static struct account viewer = { .name = "vera", .role = ACCOUNT_VIEWER }, operator = { .name = "otto", .role = ACCOUNT_OPERATOR };
 
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 static void
 end(void)
 {
 	site_free(site);
-	nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static void
-write_policy(void)
-{
-	int fd = open(policy, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-
-	assert(fd != -1 && write(fd, POLICY, sizeof(POLICY) - 1) == sizeof(POLICY) - 1);
-	close(fd);
+	playground_remove(dir);
 }
 
 /* Policy and store as they are before anybody has changed anything. */
@@ -70,8 +50,8 @@ put_back(void)
 	struct policystore_text t;
 	struct policystore *ps;
 
-	nftw(store, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-	write_policy();
+	playground_remove(store);
+	playground_write(policy, POLICY, sizeof(POLICY) - 1, 0640);
 	assert(policystore_open(&ps, store, policy, errs) == SP_OK && policystore_current(ps, &t, errs) == SP_OK);
 	policystore_text_fini(&t);
 	policystore_close(ps);
@@ -92,9 +72,7 @@ begin(void)
 
 	log_open("fuzz_site", "/dev/null", SP_LOG_ERROR);
 	clock_fake(&ms, &wall);
-	snprintf(dir, sizeof(dir), "%s/fuzz_site.XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	if (mkdtemp(dir) == NULL)
-		abort();
+	playground_make(dir, "fuzz_site");
 	snprintf(policy, sizeof(policy), "%s/policy.conf", dir);
 	snprintf(store, sizeof(store), "%s/store", dir);
 	assert(account_set_password(&viewer, SPAN_LIT("correct horse battery"), 10) == SP_OK);

@@ -6,8 +6,6 @@
  * The first byte says which file, the second what is done with it, and the rest how (patch.h).
  */
 #include <assert.h>
-#include <fcntl.h>
-#include <ftw.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +18,7 @@
 #include "common/conf.h"
 #include "common/err.h"
 #include "tests/fuzz/patch.h"
+#include "tests/fuzz/playground.h"
 #include "tests/fuzz/textfile.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -43,27 +42,9 @@ static struct file {
 };
 
 static void
-write_file(const char *path, const void *bytes, size_t n)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-
-	assert(fd != -1 && (n == 0 || write(fd, bytes, n) == (ssize_t)n));
-	close(fd);
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static void
 end(void)
 {
-	nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	playground_remove(dir);
 	for (size_t i = 0; i < NFILES; i++)
 		free(files[i].bytes);
 }
@@ -87,12 +68,10 @@ begin(void)
 	struct policystore_text t;
 	struct policystore *ps;
 
-	snprintf(dir, sizeof(dir), "%s/fuzz_store.XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	if (mkdtemp(dir) == NULL)
-		abort();
+	playground_make(dir, "fuzz_store");
 	snprintf(store, sizeof(store), "%s/store", dir);
 	snprintf(policy, sizeof(policy), "%s/policy.conf", dir);
-	write_file(policy, BASE, strlen(BASE));
+	playground_write(policy, BASE, strlen(BASE), 0640);
 	/* the same every time */
 	clock_fake(&ms, &wall);
 	assert(policystore_open(&ps, store, policy, errs) == SP_OK && policystore_current(ps, &t, errs) == SP_OK);
@@ -127,7 +106,7 @@ put_back(void)
 
 	for (size_t i = 0; i < NFILES; i++)
 		if (files[i].bytes != NULL)
-			write_file(files[i].path, files[i].bytes, files[i].n);
+			playground_write(files[i].path, files[i].bytes, files[i].n, 0640);
 		else
 			unlink(files[i].path);
 	for (unsigned v = 4; v < 8; v++) {
@@ -166,7 +145,7 @@ do_harm(struct file *fl, unsigned how, struct span input)
 			memcpy(bytes, input.p, n);
 	}
 	harm = n != fl->n || (n != 0 && memcmp(bytes, fl->bytes, n) != 0);
-	write_file(fl->path, bytes, n);
+	playground_write(fl->path, bytes, n, 0640);
 	free(bytes);
 	return harm;
 }
