@@ -574,6 +574,8 @@ edge_server_limits(const struct edge_config *c)
 {
 	struct sip_link_limits l = edge_client_limits(c);
 
+	/* a partner's requests have what a user's have; its answers have grown on their way */
+	l.request = l.frame;
 	l.frame = sip_frame_limits_of_servers(l.frame);
 	l.stream.queue_high = (size_t)c->limits.link_queue * 1024;
 	l.stream.queue_max = l.stream.queue_high * 4;
@@ -588,6 +590,7 @@ edge_inner_limits(const struct edge_config *c)
 {
 	struct sip_link_limits l = edge_server_limits(c);
 
+	l.request = l.frame;
 	l.rate.per_second = 0;
 	/* a Director that floods leaves room for what the others, and those outside, have to say */
 	l.requests = edge_relay_limits(c).transactions / 2 + 1;

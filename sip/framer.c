@@ -481,14 +481,21 @@ sip_frame_limits_of_servers(struct sip_frame_limits l)
 	return l;
 }
 
-bool
+enum sip_check
 sip_frame_fits(const struct sip_frame_limits *l, const char *p, size_t n, unsigned headers, struct sip_message *scratch)
 {
 	struct sip_framer f;
 	size_t used;
 
 	if (n <= l->start_line && n <= l->header && n <= l->head && n <= l->message && headers <= l->headers)
-		return true;
+		return SIP_CHECK_OK;
 	sip_framer_init(&f);
-	return sip_framer_next(&f, l, p, n, &used, scratch) == SIP_FRAME_MESSAGE && used == n;
+	switch (sip_framer_next(&f, l, p, n, &used, scratch)) {
+	case SIP_FRAME_MESSAGE:
+		return used == n ? SIP_CHECK_OK : SIP_CHECK_CONTENT_LENGTH;
+	case SIP_FRAME_BAD:
+		return f.error;
+	default:
+		return SIP_CHECK_CONTENT_LENGTH;
+	}
 }

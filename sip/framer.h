@@ -41,10 +41,10 @@ struct sip_frame_limits {
  */
 struct sip_frame_limits sip_frame_limits_of_servers(struct sip_frame_limits);
 /*
- * Would these bytes be one message within them? headers: it has no more than these; UINT_MAX when that is not known.
- * Most are so short that it is seen at once; scratch is for the others.
+ * SIP_CHECK_OK if these bytes are one message within them, else what it is beyond. headers: it has no more than these;
+ * UINT_MAX when that is not known. Most are so short that it is seen at once; scratch is for the others.
  */
-bool	sip_frame_fits(const struct sip_frame_limits *, const char *p, size_t n, unsigned headers, struct sip_message *scratch);
+enum sip_check sip_frame_fits(const struct sip_frame_limits *, const char *p, size_t n, unsigned headers, struct sip_message *scratch);
 
 enum sip_frame {
 	SIP_FRAME_MORE = 0,	/* not whole yet */

@@ -349,7 +349,7 @@ link_fits(struct sip_link *l, const char *p, size_t n, unsigned headers)
 	if (!net_stream_peer(l->stream)->has_certificate)
 		return true;
 	scratch = relay_message_take(l->relay);
-	fits = sip_frame_fits(&l->limits->frame, p, n, headers, scratch);
+	fits = sip_frame_fits(&l->limits->frame, p, n, headers, scratch) == SIP_CHECK_OK;
 	relay_message_give(l->relay, scratch);
 	return fits;
 }

@@ -21,7 +21,8 @@ struct sip_relay;
 
 struct sip_link_limits {
 	struct net_stream_limits stream;
-	struct sip_frame_limits	 frame;
+	struct sip_frame_limits	 frame;		/* what is beyond them ends the connection */
+	struct sip_frame_limits	 request;	/* a request beyond these, and within frame, is refused; message 0: there are none */
 	unsigned	 first_message_ms;	/* handshake done, nothing came; 0: no such deadline */
 	unsigned	 message_ms;		/* a message begun must be whole in this time */
 	unsigned	 signin_ms;		/* until sip_link_signed_in(); 0: no such deadline */

@@ -344,11 +344,32 @@ within_rate(struct sip_relay *r, struct sip_link *l, struct sip_message *m, bool
 	return false;
 }
 
+/* Servers may send longer answers than requests, and a request that is too long is no reason to lose the connection. */
+static enum sip_check
+check_size(struct sip_relay *r, const struct sip_link *l, const struct sip_message *m)
+{
+	const struct sip_frame_limits *lim = &l->limits->request;
+	size_t address = SIP_ADDRESS_MAX + (size_t)lim->tag;
+	struct sip_message *scratch;
+	enum sip_check check;
+
+	if (!m->is_request || lim->message == 0)
+		return SIP_CHECK_OK;
+	if (m->from.whole.n > address || m->to.whole.n > address)
+		return SIP_CHECK_HEADER_TOO_LONG;
+	scratch = relay_message_take(r);
+	check = sip_frame_fits(lim, m->bytes, m->n, m->nheaders, scratch);
+	relay_message_give(r, scratch);
+	return check;
+}
+
 void
 relay_message_in(struct sip_relay *r, struct sip_link *l, struct sip_message *m)
 {
 	enum sip_check check = sip_check_message(m);
 
+	if (check == SIP_CHECK_OK)
+		check = check_size(r, l, m);
 	count(m->is_request ? &r->counters.requests_in : &r->counters.responses_in);
 	stats_count(MESSAGES_IN, l->class, m->is_request ? STATS_REQUEST : STATS_RESPONSE);
 	if (check == SIP_CHECK_OK && m->is_request)

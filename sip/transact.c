@@ -763,6 +763,19 @@ tx_forward(struct sip_relay *r, struct sip_link *from, struct sip_message *m, co
 
 /* ---- responses in ---- */
 
+/* What came for an answer cannot be sent on: its sender, who waits for one, is told that. */
+static void
+answer_from_copy(struct sip_tx *t, struct sip_link *to, enum policy_reason why)
+{
+	struct sip_message *sent = relay_message_take(t->relay);
+
+	if (sip_message_index(sent, t->copy, t->copy_n) == SP_OK && sip_message_parse(sent) == SIP_CHECK_OK)
+		tx_answer(t->relay, to, sent, (unsigned)policy_reason_status(why), NULL, SPAN_NONE, why, &t->note, 1);
+	else
+		relay_dropped(t->relay);
+	relay_message_give(t->relay, sent);
+}
+
 /* A response that goes back to the sender, with our Via taken off. */
 static void
 pass_back(struct sip_tx *t, struct sip_link *via, struct sip_message *m)
@@ -785,12 +798,15 @@ pass_back(struct sip_tx *t, struct sip_link *via, struct sip_message *m)
 	}
 	sip_edit_drop_first(m, SIP_H_VIA);
 	r->ops->response(r, &t->note, via, to, m, POLICY_REASON_ALLOWED);
-	if (!link_render(to, m)) {
-		relay_dropped(r);
-		relay_refused(r, via, m, POLICY_REASON_TOO_LARGE, NULL);
-	} else {
+	if (link_render(to, m)) {
 		stats_count(RESPONSES, STATS_PASSED, STATS_STATUS(m->status));
+		return;
 	}
+	relay_refused(r, via, m, POLICY_REASON_TOO_LARGE, NULL);
+	if (m->status >= 200 && !t->answered)
+		answer_from_copy(t, to, POLICY_REASON_TOO_LARGE);
+	else
+		relay_dropped(r);
 }
 
 static void

@@ -107,12 +107,16 @@ FULL = (
     ("a start line of 4096 bytes", lambda **m: line_of(4096, **m), 401, 200),
     ("a message of 65536 bytes", lambda **m: body_of(65536, **m), 401, 200),
 )
-# A partner is a server, from which comes more; what would be too much for ours behind it is refused before that.
+# What is beyond a limit is refused, and others are served on over the same connection.
 MORE = (
-    ("a head of 24576 bytes", lambda **m: head_of(24576, **m), 513),
-    ("a head of 23000 bytes", lambda **m: head_of(23000, **m), 200),
-    ("152 headers", lambda **m: headers_of(152, **m), 513),
+    ("a head of 16385 bytes", lambda **m: head_of(16385, **m), 400),
+    ("a head of 24576 bytes", lambda **m: head_of(24576, **m), 400),
+    ("129 headers", lambda **m: headers_of(129, **m), 400),
+    ("152 headers", lambda **m: headers_of(152, **m), 400),
+    ("a Via of 8193 bytes", lambda **m: via_of(8200, **m), 400),
     ("a To of 1025 bytes", lambda **m: to_of(1025, **m), 400),
+    ("a start line of 4097 bytes", lambda **m: line_of(4097, **m), 414),
+    ("a message of 65537 bytes", lambda **m: body_of(65537, **m), 513),
     ("a message of 73728 bytes", lambda **m: body_of(73728, **m), 513),
 )
 

@@ -286,13 +286,14 @@ START_TEST(servers_take_more)
 		n = build(text, most[i].start_line, most[i].header, most[i].headers, most[i].body);
 		ck_assert_msg(framed(text, n, &limits) != SIP_CHECK_OK, "row %zu", i);
 		ck_assert_msg(framed(text, n, &more) == SIP_CHECK_OK, "row %zu", i);
-		ck_assert(sip_frame_fits(&more, text, n, most[i].headers, &scratch) && sip_frame_fits(&more, text, n, UINT_MAX, &scratch));
-		ck_assert(!sip_frame_fits(&limits, text, n, most[i].headers, &scratch));
-		ck_assert(!sip_frame_fits(&more, text, n - 1, UINT_MAX, &scratch));
+		ck_assert_int_eq(sip_frame_fits(&more, text, n, most[i].headers, &scratch), SIP_CHECK_OK);
+		ck_assert_int_eq(sip_frame_fits(&more, text, n, UINT_MAX, &scratch), SIP_CHECK_OK);
+		ck_assert_int_eq(sip_frame_fits(&limits, text, n, most[i].headers, &scratch), framed(text, n, &limits));
+		ck_assert_int_eq(sip_frame_fits(&more, text, n - 1, UINT_MAX, &scratch), SIP_CHECK_CONTENT_LENGTH);
 		n = build(text, most[i].start_line + (i == 0), most[i].header + (i == 1), most[i].headers + (i == 2),
 		    most[i].body + (i == 3 ? 5000 : 0));
 		ck_assert_msg(framed(text, n, &more) != SIP_CHECK_OK, "row %zu", i);
-		ck_assert(!sip_frame_fits(&more, text, n, most[i].headers + (i == 2), &scratch));
+		ck_assert_int_ne(sip_frame_fits(&more, text, n, most[i].headers + (i == 2), &scratch), SIP_CHECK_OK);
 	}
 	/* an address with a tag that somebody has given it */
 	for (int i = 0; i < 3; i++) {
