@@ -24,23 +24,6 @@ static const char *const weighty[] = {
 #define WEIGHTY_MAX	16	/* length of the longest */
 #define FIRST_OF_WEIGHTY (LETTER('c') | LETTER('f') | LETTER('i') | LETTER('l') | LETTER('m') | LETTER('r') | LETTER('t') | LETTER('v'))
 
-static const char *const foreign_identities[] = {
-	"Remote-Party-ID", "P-Asserted-Service", "P-Served-User", "P-Charging-Vector", "P-Charging-Function-Addresses"
-};
-
-bool
-sip_is_foreign_identity(struct span name)
-{
-	unsigned char c = span_lower((unsigned char)name.p[0]);
-
-	if (c != 'r' && c != 'p')
-		return false;
-	for (size_t i = 0; i < sizeof(foreign_identities) / sizeof(foreign_identities[0]); i++)
-		if (span_iis(name, foreign_identities[i]))
-			return true;
-	return false;
-}
-
 /* ---- how a careless reader gets at the next character ---- */
 
 static int
@@ -405,7 +388,7 @@ check_name(const struct sip_message *m, int i)
 		return SIP_CHECK_OK;
 	escaped = span_find(name, '%') != name.n;	/* without one there is nothing to undo */
 	if (name.n >= TRUSTED_MIN && (begins_trusted(name, false) || (escaped && begins_trusted(name, true))))
-		return sip_is_foreign_identity(name) ? SIP_CHECK_OK : SIP_CHECK_MARK_DISGUISED;
+		return SIP_CHECK_MARK_DISGUISED;
 	return is_weighty(name, false, false) || (escaped && is_weighty(name, true, false)) ? SIP_CHECK_HEADER_DISGUISED :
 	    SIP_CHECK_OK;
 }

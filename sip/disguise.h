@@ -25,7 +25,4 @@ struct sip_message;
  */
 enum sip_check sip_disguise_check(const struct sip_message *);
 
-/* Identities of other trust domains that a server inside might believe: Remote-Party-ID and its kin. */
-bool	sip_is_foreign_identity(struct span name);
-
 #endif

@@ -5,7 +5,6 @@
 #include "common/err.h"
 #include "net/addr.h"
 #include "sip/chars.h"
-#include "sip/disguise.h"
 
 /* ---- stripping ---- */
 
@@ -29,6 +28,12 @@ static const unsigned char goes[SIP_NHEADER_IDS] = {
 	/* Identity among trusted servers. What a remote user prefers is under its signature and stays. */
 	[SIP_H_P_ASSERTED_IDENTITY] = UI | PI | PO | RL,
 	[SIP_H_P_PREFERRED_IDENTITY] = PI | PO | RL,
+	/* Those of other trust domains. */
+	[SIP_H_REMOTE_PARTY_ID] = UI | PI,
+	[SIP_H_P_ASSERTED_SERVICE] = UI | PI,
+	[SIP_H_P_SERVED_USER] = UI | PI,
+	[SIP_H_P_CHARGING_VECTOR] = UI | PI,
+	[SIP_H_P_CHARGING_FUNCTION_ADDRESSES] = UI | PI,
 	/* Clients never send diagnostics; inside names are not for outside. The public form may leave. */
 	[SIP_H_MS_DIAGNOSTICS] = UI | PI | UO | PO | RL,
 	[SIP_H_MS_DIAGNOSTICS_PUBLIC] = UI,
@@ -93,11 +98,9 @@ sip_mark_strip(struct sip_message *m, enum sip_crossing crossing)
 	for (uint64_t left = m->present; left != 0; left &= left - 1) {
 		enum sip_header_id id = (enum sip_header_id)__builtin_ctzll(left);
 
-		if ((goes[id] & 1u << crossing) == 0 && !(in && id == SIP_H_OTHER))
+		if ((goes[id] & 1u << crossing) == 0)
 			continue;
 		for (int i = m->first[id]; i >= 0; i = sip_message_next(m, id, i)) {
-			if (id == SIP_H_OTHER && !sip_is_foreign_identity(sip_header_name(m, i)))
-				continue;
 			sip_edit_drop_header(m, i);
 			n++;
 		}

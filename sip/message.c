@@ -19,57 +19,76 @@ static const struct header_name names_1[] = {
 	{ "v", SIP_H_VIA }, { "f", SIP_H_FROM }, { "t", SIP_H_TO }, { "i", SIP_H_CALL_ID }, { "m", SIP_H_CONTACT },
 	{ "l", SIP_H_CONTENT_LENGTH }, { "c", SIP_H_CONTENT_TYPE }, { "e", SIP_H_CONTENT_ENCODING },
 	{ "k", SIP_H_SUPPORTED }, { "o", SIP_H_EVENT }, { "s", SIP_H_SUBJECT }, { "r", SIP_H_REFER_TO },
-	{ "b", SIP_H_REFERRED_BY }, { NULL, SIP_H_OTHER }
+	{ "b", SIP_H_REFERRED_BY }, { "x", SIP_H_SESSION_EXPIRES }, { NULL, SIP_H_OTHER }
 };
 static const struct header_name names_2[] = { { "to", SIP_H_TO }, { NULL, SIP_H_OTHER } };
 static const struct header_name names_3[] = { { "via", SIP_H_VIA }, { NULL, SIP_H_OTHER } };
 static const struct header_name names_4[] = {
-	{ "from", SIP_H_FROM }, { "cseq", SIP_H_CSEQ }, { "path", SIP_H_PATH }, { "date", SIP_H_DATE }, { NULL, SIP_H_OTHER }
+	{ "from", SIP_H_FROM }, { "cseq", SIP_H_CSEQ }, { "path", SIP_H_PATH }, { "date", SIP_H_DATE },
+	{ "join", SIP_H_JOIN }, { "rseq", SIP_H_RSEQ }, { "rack", SIP_H_RACK }, { NULL, SIP_H_OTHER }
 };
-static const struct header_name names_5[] = {
-	{ "route", SIP_H_ROUTE }, { "event", SIP_H_EVENT }, { NULL, SIP_H_OTHER }
-};
+static const struct header_name names_5[] = { { "route", SIP_H_ROUTE }, { "event", SIP_H_EVENT }, { NULL, SIP_H_OTHER } };
+static const struct header_name names_6[] = { { "min-se", SIP_H_MIN_SE }, { NULL, SIP_H_OTHER } };
 static const struct header_name names_7[] = {
 	{ "call-id", SIP_H_CALL_ID }, { "contact", SIP_H_CONTACT }, { "expires", SIP_H_EXPIRES },
-	{ "require", SIP_H_REQUIRE }, { "subject", SIP_H_SUBJECT }, { "privacy", SIP_H_PRIVACY }, { NULL, SIP_H_OTHER }
-};
-static const struct header_name names_8[] = { { "refer-to", SIP_H_REFER_TO }, { NULL, SIP_H_OTHER } };
-static const struct header_name names_9[] = { { "supported", SIP_H_SUPPORTED }, { NULL, SIP_H_OTHER } };
-static const struct header_name names_11[] = {
-	{ "referred-by", SIP_H_REFERRED_BY }, { "unsupported", SIP_H_UNSUPPORTED }, { "compression", SIP_H_COMPRESSION },
+	{ "require", SIP_H_REQUIRE }, { "subject", SIP_H_SUBJECT }, { "privacy", SIP_H_PRIVACY },
 	{ NULL, SIP_H_OTHER }
 };
+static const struct header_name names_8[] = {
+	{ "refer-to", SIP_H_REFER_TO }, { "replaces", SIP_H_REPLACES }, { "reply-to", SIP_H_REPLY_TO },
+	{ "sip-etag", SIP_H_SIP_ETAG }, { NULL, SIP_H_OTHER }
+};
+static const struct header_name names_9[] = { { "supported", SIP_H_SUPPORTED }, { NULL, SIP_H_OTHER } };
+static const struct header_name names_11[] = {
+	{ "referred-by", SIP_H_REFERRED_BY }, { "unsupported", SIP_H_UNSUPPORTED },
+	{ "compression", SIP_H_COMPRESSION }, { "min-expires", SIP_H_MIN_EXPIRES }, { NULL, SIP_H_OTHER }
+};
 static const struct header_name names_12[] = {
-	{ "max-forwards", SIP_H_MAX_FORWARDS }, { "record-route", SIP_H_RECORD_ROUTE }, { "content-type", SIP_H_CONTENT_TYPE },
-	{ "ms-archiving", SIP_H_MS_ARCHIVING }, { NULL, SIP_H_OTHER }
+	{ "max-forwards", SIP_H_MAX_FORWARDS }, { "record-route", SIP_H_RECORD_ROUTE },
+	{ "content-type", SIP_H_CONTENT_TYPE }, { "ms-archiving", SIP_H_MS_ARCHIVING },
+	{ "mime-version", SIP_H_MIME_VERSION }, { "sip-if-match", SIP_H_SIP_IF_MATCH }, { NULL, SIP_H_OTHER }
 };
 static const struct header_name names_13[] = {
 	{ "authorization", SIP_H_AUTHORIZATION }, { "proxy-require", SIP_H_PROXY_REQUIRE },
-	{ "service-route", SIP_H_SERVICE_ROUTE }, { "ms-keep-alive", SIP_H_MS_KEEP_ALIVE }, { NULL, SIP_H_OTHER }
+	{ "service-route", SIP_H_SERVICE_ROUTE }, { "ms-keep-alive", SIP_H_MS_KEEP_ALIVE },
+	{ "target-dialog", SIP_H_TARGET_DIALOG }, { "p-served-user", SIP_H_P_SERVED_USER }, { NULL, SIP_H_OTHER }
 };
 static const struct header_name names_14[] = {
 	{ "content-length", SIP_H_CONTENT_LENGTH }, { "ms-diagnostics", SIP_H_MS_DIAGNOSTICS }, { NULL, SIP_H_OTHER }
 };
-static const struct header_name names_16[] = {
-	{ "www-authenticate", SIP_H_WWW_AUTHENTICATE }, { "content-encoding", SIP_H_CONTENT_ENCODING }, { NULL, SIP_H_OTHER }
+static const struct header_name names_15[] = {
+	{ "session-expires", SIP_H_SESSION_EXPIRES }, { "remote-party-id", SIP_H_REMOTE_PARTY_ID },
+	{ NULL, SIP_H_OTHER }
 };
+static const struct header_name names_16[] = {
+	{ "www-authenticate", SIP_H_WWW_AUTHENTICATE }, { "content-encoding", SIP_H_CONTENT_ENCODING },
+	{ NULL, SIP_H_OTHER }
+};
+static const struct header_name names_17[] = { { "p-charging-vector", SIP_H_P_CHARGING_VECTOR }, { NULL, SIP_H_OTHER } };
 static const struct header_name names_18[] = {
 	{ "proxy-authenticate", SIP_H_PROXY_AUTHENTICATE }, { "ms-user-logon-data", SIP_H_MS_USER_LOGON_DATA },
+	{ "subscription-state", SIP_H_SUBSCRIPTION_STATE }, { "p-asserted-service", SIP_H_P_ASSERTED_SERVICE },
 	{ NULL, SIP_H_OTHER }
 };
 static const struct header_name names_19[] = {
 	{ "proxy-authorization", SIP_H_PROXY_AUTHORIZATION }, { "authentication-info", SIP_H_AUTHENTICATION_INFO },
-	{ "p-asserted-identity", SIP_H_P_ASSERTED_IDENTITY }, { "x-sallyport-refused", SIP_H_X_REFUSED }, { NULL, SIP_H_OTHER }
+	{ "p-asserted-identity", SIP_H_P_ASSERTED_IDENTITY }, { "x-sallyport-refused", SIP_H_X_REFUSED },
+	{ "content-disposition", SIP_H_CONTENT_DISPOSITION }, { NULL, SIP_H_OTHER }
 };
 static const struct header_name names_20[] = {
-	{ "p-preferred-identity", SIP_H_P_PREFERRED_IDENTITY }, { "ms-split-domain-info", SIP_H_MS_SPLIT_DOMAIN_INFO },
-	{ NULL, SIP_H_OTHER }
+	{ "p-preferred-identity", SIP_H_P_PREFERRED_IDENTITY },
+	{ "ms-split-domain-info", SIP_H_MS_SPLIT_DOMAIN_INFO }, { NULL, SIP_H_OTHER }
 };
-static const struct header_name names_21[] = { { "ms-diagnostics-public", SIP_H_MS_DIAGNOSTICS_PUBLIC }, { NULL, SIP_H_OTHER } };
+static const struct header_name names_21[] = {
+	{ "ms-diagnostics-public", SIP_H_MS_DIAGNOSTICS_PUBLIC }, { NULL, SIP_H_OTHER }
+};
 static const struct header_name names_25[] = {
 	{ "proxy-authentication-info", SIP_H_PROXY_AUTHENTICATION_INFO }, { NULL, SIP_H_OTHER }
 };
 static const struct header_name names_27[] = { { "ms-edge-proxy-message-trust", SIP_H_MS_TRUST }, { NULL, SIP_H_OTHER } };
+static const struct header_name names_29[] = {
+	{ "p-charging-function-addresses", SIP_H_P_CHARGING_FUNCTION_ADDRESSES }, { NULL, SIP_H_OTHER }
+};
 static const struct header_name names_30[] = {
 	{ "ms-asserted-verification-level", SIP_H_MS_VERIFICATION }, { NULL, SIP_H_OTHER }
 };
@@ -77,10 +96,10 @@ static const struct header_name names_30[] = {
 #define NAME_MAX_LEN	30
 
 static const struct header_name *const names[NAME_MAX_LEN + 1] = {
-	[1] = names_1, [2] = names_2, [3] = names_3, [4] = names_4, [5] = names_5, [7] = names_7, [8] = names_8,
-	[9] = names_9, [11] = names_11, [12] = names_12, [13] = names_13, [14] = names_14, [16] = names_16,
-	[18] = names_18, [19] = names_19, [20] = names_20, [21] = names_21, [25] = names_25, [27] = names_27,
-	[30] = names_30
+	[1] = names_1, [2] = names_2, [3] = names_3, [4] = names_4, [5] = names_5, [6] = names_6, [7] = names_7,
+	[8] = names_8, [9] = names_9, [11] = names_11, [12] = names_12, [13] = names_13, [14] = names_14,
+	[15] = names_15, [16] = names_16, [17] = names_17, [18] = names_18, [19] = names_19, [20] = names_20,
+	[21] = names_21, [25] = names_25, [27] = names_27, [29] = names_29, [30] = names_30
 };
 
 /*
@@ -130,11 +149,13 @@ enum sip_header_id
 sip_header_id_of(struct span name)
 {
 	const struct header_name *e;
+	unsigned char first;
 
 	if (name.n > NAME_MAX_LEN || (e = names[name.n]) == NULL)
 		return SIP_H_OTHER;
+	first = span_lower((unsigned char)name.p[0]);
 	for (; e->text != NULL; e++)
-		if (name_eq(name.p, e->text, name.n))
+		if ((unsigned char)e->text[0] == first && name_eq(name.p, e->text, name.n))
 			return e->id;
 	return SIP_H_OTHER;
 }
