@@ -108,6 +108,177 @@ sip_chars_skip(const char *p, size_t n, const unsigned char class[16])
 }
 #endif
 
+/* ---- parameters ---- */
+
+/* Bits 0 to n - 1, of 64. */
+static inline uint64_t
+low_bits(size_t n)
+{
+	return n < 64 ? (UINT64_C(1) << n) - 1 : ~UINT64_C(0);
+}
+
+static bool
+marks_by_one(struct sip_marks *m, const char *p, size_t n)
+{
+	*m = (struct sip_marks){ 0 };
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] == ';')
+			m->semicolons |= UINT64_C(1) << i;
+		else if (p[i] == '=')
+			m->equals |= UINT64_C(1) << i;
+		else if (sip_char_is(p[i], SIP_CHAR_TOKEN))
+			continue;
+		else if (sip_char_is(p[i], SIP_CHAR_PARAM))
+			m->colons |= UINT64_C(1) << i;
+		else
+			return false;
+	}
+	return true;
+}
+
+static size_t
+uri_params_by_one(const char *p, size_t n)
+{
+	bool begins = true;	/* a parameter */
+	size_t i;
+
+	for (i = 0; i < n && sip_char_is(p[i], SIP_CHAR_URI) && p[i] != '?'; i++) {
+		if (begins && (p[i] == ';' || p[i] == '='))
+			return 0;
+		begins = p[i] == ';';
+	}
+	return begins ? 0 : i;
+}
+
+#ifdef SIP_CHARS_BY_16
+/* p[0..n), n at most 16, in a register, and zeros behind them; nothing behind them is read. */
+static inline __attribute__((target("ssse3"))) __m128i
+up_to_16(const char *p, size_t n)
+{
+	uint64_t low = 0, high = 0;
+	uint32_t a, b;
+
+	if (n == 16)
+		return _mm_loadu_si128((const __m128i *)(const void *)p);
+	if (n >= 8) {
+		memcpy(&low, p, 8);
+		memcpy(&high, p + n - 8, 8);
+		high = n > 8 ? high >> (8 * (16 - n)) : 0;
+	} else if (n >= 4) {
+		memcpy(&a, p, 4);
+		memcpy(&b, p + n - 4, 4);
+		low = a | (uint64_t)b << (8 * (n - 4));
+	} else
+		for (size_t i = 0; i < n; i++)
+			low |= (uint64_t)(unsigned char)p[i] << (8 * i);
+	return _mm_set_epi64x((long long)high, (long long)low);
+}
+
+/* A bit for each of the sixteen that is of that class. */
+static inline __attribute__((target("ssse3"))) unsigned
+of_class(__m128i v, __m128i rows)
+{
+	const __m128i bits = _mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0);
+	const __m128i half = _mm_set1_epi8(0x0f);
+	__m128i row = _mm_shuffle_epi8(rows, _mm_and_si128(v, half));
+	__m128i bit = _mm_shuffle_epi8(bits, _mm_and_si128(_mm_srli_epi16(v, 4), half));
+
+	return ~(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_and_si128(row, bit), _mm_setzero_si128())) & 0xffff;
+}
+
+static inline __attribute__((target("ssse3"))) unsigned
+equal_to(__m128i v, char c)
+{
+	return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_set1_epi8(c)));
+}
+
+__attribute__((target("ssse3"))) static bool
+marks_by_16(struct sip_marks *m, const char *p, size_t n)
+{
+	const __m128i param = _mm_loadu_si128((const __m128i *)(const void *)sip_chars_param);
+	uint64_t semicolons = 0, equals = 0, colons = 0, others = 0;
+
+	for (size_t at = 0; at < n; at += 16) {
+		__m128i v = up_to_16(p + at, n - at < 16 ? n - at : 16);
+		uint64_t semicolon = equal_to(v, ';'), equal = equal_to(v, '=');
+
+		semicolons |= semicolon << at;
+		equals |= equal << at;
+		colons |= (uint64_t)(equal_to(v, ':') | equal_to(v, '[') | equal_to(v, ']')) << at;
+		others |= (uint64_t)(~of_class(v, param) & 0xffff & ~semicolon & ~equal) << at;
+	}
+	*m = (struct sip_marks){ semicolons, equals, colons };
+	return (others & low_bits(n)) == 0;
+}
+
+__attribute__((target("ssse3"))) static size_t
+uri_params_by_16(const char *p, size_t n)
+{
+	const __m128i uri = _mm_loadu_si128((const __m128i *)(const void *)sip_chars_uri);
+	unsigned begins = 1;	/* bit 0: a parameter begins with the next sixteen */
+
+	for (size_t at = 0; ; at += 16) {
+		size_t k = n - at < 16 ? n - at : 16;
+		__m128i v = up_to_16(p + at, k);
+		size_t run = (size_t)__builtin_ctz(~of_class(v, uri) | equal_to(v, '?'));
+		unsigned semicolons = equal_to(v, ';'), marks = semicolons | equal_to(v, '=');
+
+		begins |= semicolons << 1;
+		if (run < k || at + k == n) {
+			run = run < k ? run : k;
+			return (begins & marks & ((1u << run) - 1)) != 0 || (begins >> run & 1) != 0 ? 0 : at + run;
+		}
+		if ((begins & marks) != 0)
+			return 0;
+		begins >>= 16;
+	}
+}
+#endif
+
+bool
+sip_chars_marks(struct sip_marks *m, const char *p, size_t n)
+{
+#ifdef SIP_CHARS_BY_16
+	if (__builtin_cpu_supports("ssse3"))
+		return marks_by_16(m, p, n);
+#endif
+	return marks_by_one(m, p, n);
+}
+
+size_t
+sip_chars_uri_params(const char *p, size_t n)
+{
+#ifdef SIP_CHARS_BY_16
+	if (__builtin_cpu_supports("ssse3"))
+		return uri_params_by_16(p, n);
+#endif
+	return uri_params_by_one(p, n);
+}
+
+size_t
+sip_chars_find_list(const char *p, size_t from, size_t n)
+{
+	size_t at = from;
+
+#ifdef __SSE2__
+	const __m128i comma = _mm_set1_epi8(','), quote = _mm_set1_epi8('"'), angle = _mm_set1_epi8('<');
+
+	for (; n - at >= 16; at += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + at));
+		unsigned found = (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(v, comma),
+		    _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, angle))));
+
+		if (found != 0)
+			return at + (unsigned)__builtin_ctz(found);
+	}
+#endif
+	while (at < n && p[at] != ',' && p[at] != '"' && p[at] != '<')
+		at++;
+	return at;
+}
+
+/* ---- looking for what is rare ---- */
+
 /*
  * Every byte from outside passes here, so sixteen at a time where the machine
  * can. The loops below each such block do the rest, and everything elsewhere.

@@ -88,6 +88,22 @@ sip_chars_all(struct span s, unsigned classes)
 	return s.n > 0 && sip_chars_run(s, classes) == s.n;
 }
 
+/*
+ * Where the marks of a list of parameters are: a bit for each of at most 64 characters, the first of them bit 0. colons:
+ * what a value may hold and a name may not, ':' and brackets.
+ */
+struct sip_marks {
+	uint64_t	semicolons, equals, colons;
+};
+/* Of p[0..n), n at most 64: false when one is neither a mark nor part of a token. */
+bool	sip_chars_marks(struct sip_marks *, const char *p, size_t n);
+/*
+ * Length of the parameters of a URI at the beginning of p[0..n): up to the '?' of its headers or the first character that cannot be in them. 0 when they
+ * are not well-formed: one of them is empty or begins with '='. Escapes are not looked at.
+ */
+size_t	sip_chars_uri_params(const char *p, size_t n);
+/* Offset of the first ',', '"' or '<' at or after `from`, or n. */
+size_t	sip_chars_find_list(const char *p, size_t from, size_t n);
 /* Is there 8-bit text or one of "?&%\\" in it: SIP_CHAR_BREAK without LF? One fast look at many bytes. */
 bool	sip_chars_has_break(struct span);
 /*

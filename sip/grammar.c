@@ -17,9 +17,13 @@
  * Two readers look at every piece: a scanner of our own finds the parts, and
  * Sofia's parser reads a copy. They must see the same parts, or the piece is
  * refused. So no text passes that is one thing to us and another to a server
- * behind us that reads like Sofia. Plain text, letters and digits with the
- * usual marks between them, spares itself the second reading, for it has no
- * second meaning; tests/fuzz/fuzz_differential.c watches over that.
+ * behind us that reads like Sofia. Where both are known to see the same in whatever our
+ * scanner takes, the second reading is left out, since it costs ten times the first and a message
+ * has room for many values; tests/fuzz/fuzz_grammar.c compares with sip_..._parse_fully(),
+ * which never leave it out, and fuzz_differential.c whole messages.
+ *
+ * On top of that there is a short way for what most values look like. It takes or passes on: what it
+ * does not take is read by the long way.
  *
  * Sofia writes into the text it parses and unescapes on the way; it gets a
  * copy on the stack, in which folds are spaces, so that offsets stay the same.
@@ -97,10 +101,15 @@ quoted_length(struct span s)
 bool
 sip_escapes_ok(struct span s)
 {
-	for (size_t i = 0; (i += span_find(rest_of(s, i), '%')) < s.n; i += 3)
+	for (size_t i = 0; ; i += 3) {
+		/* one behind the other, or few */
+		if (i < s.n && s.p[i] != '%')
+			i += span_find(rest_of(s, i), '%');
+		if (i == s.n)
+			return true;
 		if (s.n - i < 3 || !sip_char_is(s.p[i + 1], SIP_CHAR_HEX) || !sip_char_is(s.p[i + 2], SIP_CHAR_HEX))
 			return false;
-	return true;
+	}
 }
 
 /* Characters of these classes and well-formed escapes; may be empty. */
@@ -175,15 +184,8 @@ scan_sip_uri(struct sip_uri *u, struct span s)
 	end = span_find(s, ';');
 	if (end < s.n) {
 		u->params = rest_of(s, end + 1);
-		if (u->params.n == 0)
+		if (u->params.n == 0 || sip_chars_uri_params(u->params.p, u->params.n) != u->params.n || !sip_escapes_ok(u->params))
 			return false;
-		for (struct span p = u->params; ; p = rest_of(p, end + 1)) {
-			end = span_find(p, ';');
-			if (end == 0 || p.p[0] == '=' || !is_escaped_text(span_head(p, end), SIP_CHAR_URI))
-				return false;
-			if (end == p.n)
-				break;
-		}
 		hostport = span_head(s, (size_t)(u->params.p - 1 - s.p));
 	} else
 		hostport = s;
@@ -278,25 +280,45 @@ scan_uri(struct sip_uri *u, struct span text)
 	}
 }
 
-/* Plain text, and no ';' or ':' that could belong to the user as well. */
+/* What Sofia sees in the same way, whatever our scanner has taken: all but a password with marks in it that it knows in users only. */
 static bool
-is_plain_uri(const struct sip_uri *u)
+is_agreed(const struct sip_uri *u)
 {
-	struct span rest = span_of(u->host.p, (size_t)(u->whole.p + u->whole.n - u->host.p));
+	struct span password;
 
-	if (u->user.n > 0 && (u->host.p != u->user.p + u->user.n + 1 || !sip_chars_all(u->user, SIP_CHAR_PLAIN) ||
-	    span_find(u->user, ';') != u->user.n))
+	if (u->scheme != SIP_SCHEME_SIP && u->scheme != SIP_SCHEME_SIPS)
 		return false;
-	return sip_chars_all(rest, SIP_CHAR_PLAIN);
+	if (u->user.n == 0 || u->host.p == u->user.p + u->user.n + 1)
+		return true;
+	password = span_of(u->user.p + u->user.n, (size_t)(u->host.p - u->user.p) - u->user.n);
+	return span_find(password, ';') == password.n && span_find(password, '?') == password.n &&
+	    span_find(password, '/') == password.n;
 }
 
 /* "sip:" as one number, and what makes its letters small */
 #define SIP_SCHEME	htole32(0x3a706973)
 #define SIP_SMALL	htole32(0x00202020)
 
-/* sip:user@host:port, of letters, digits, '-', '.' and '_', as most are: what is below would say the same. */
+/* ":port", or nothing, at the beginning of *rest, which is what follows a host. */
+static inline bool
+short_port(struct span *rest, uint16_t *port)
+{
+	unsigned n = 0;
+	size_t i;
+
+	*port = 0;
+	if (rest->n == 0 || rest->p[0] != ':')
+		return true;
+	for (i = 1; i < rest->n && i <= 5 && rest->p[i] >= '0' && rest->p[i] <= '9'; i++)
+		n = n * 10 + (unsigned)(rest->p[i] - '0');
+	*port = (uint16_t)n;
+	*rest = rest_of(*rest, i);
+	return n > 0 && n <= UINT16_MAX;
+}
+
+/* sip:user@host:port;parameters. */
 static bool
-scan_simple_uri(struct sip_uri *u, struct span text)
+short_uri(struct sip_uri *u, struct span text)
 {
 	struct span rest;
 	uint32_t scheme;
@@ -309,31 +331,52 @@ scan_simple_uri(struct sip_uri *u, struct span text)
 		return false;
 	rest = rest_of(text, 4);
 	n = sip_chars_run(rest, SIP_CHAR_HOST);
-	if (n == 0)
-		return false;
 	*u = (struct sip_uri){ .whole = text, .scheme = SIP_SCHEME_SIP };
-	if (n < rest.n && rest.p[n] == '@') {
+	if (n < rest.n && rest.p[n] != ':' && rest.p[n] != ';') {
+		if (rest.p[n] != '@') {
+			n = sip_chars_run(rest, SIP_CHAR_USER);
+			if (n == rest.n || rest.p[n] != '@' || !sip_escapes_ok(span_head(rest, n)))
+				return false;
+		}
+		if (n == 0)
+			return false;
 		u->user = span_head(rest, n);
 		rest = rest_of(rest, n + 1);
+		n = sip_chars_run(rest, SIP_CHAR_HOST);
 	}
-	return scan_hostport(rest, &u->host, &u->port) && u->host.p[0] != '[';
+	if (n == 0)
+		return false;
+	u->host = span_head(rest, n);
+	rest = rest_of(rest, n);
+	if (!short_port(&rest, &u->port))
+		return false;
+	if (rest.n == 0)
+		return true;
+	if (rest.p[0] != ';')
+		return false;
+	u->params = rest_of(rest, 1);
+	return u->params.n > 0 && sip_chars_uri_params(u->params.p, u->params.n) == u->params.n && sip_escapes_ok(u->params);
+}
+
+int
+sip_uri_parse_fully(struct sip_uri *u, struct span text)
+{
+	struct copy c;
+	url_t url;
+
+	if (!scan_uri(u, text) || text.n > TEXT_MAX)
+		return SP_ESYNTAX;
+	if (u->scheme != SIP_SCHEME_SIP && u->scheme != SIP_SCHEME_SIPS)
+		return SP_OK;
+	return copy_text(&c, text) && url_d(&url, c.p) == 0 && uri_agrees(u, &url) ? SP_OK : SP_ESYNTAX;
 }
 
 int
 sip_uri_parse(struct sip_uri *u, struct span text)
 {
-	struct copy c;
-	url_t url;
-
-	if (scan_simple_uri(u, text))
+	if (short_uri(u, text) || (scan_uri(u, text) && text.n <= TEXT_MAX && is_agreed(u)))
 		return SP_OK;
-	if (!scan_uri(u, text) || text.n > TEXT_MAX)
-		return SP_ESYNTAX;
-	if ((u->scheme != SIP_SCHEME_SIP && u->scheme != SIP_SCHEME_SIPS) || is_plain_uri(u))
-		return SP_OK;
-	if (!copy_text(&c, text) || url_d(&url, c.p) != 0 || !uri_agrees(u, &url))
-		return SP_ESYNTAX;
-	return SP_OK;
+	return sip_uri_parse_fully(u, text);
 }
 
 /* ---- parameters ---- */
@@ -379,6 +422,60 @@ next_param(struct span *rest, struct span *name, struct span *value, struct span
 	return 1;
 }
 
+/*
+ * The whole list, if no quotes and no white space are in it: true when it is well-formed, *value as from scan_params();
+ * false: ask that.
+ */
+static bool
+short_params(struct span params, struct span single, struct span *value)
+{
+	size_t from = 0, equals = params.n;	/* of this parameter; params.n: no '=' yet */
+	bool seen = false;
+	unsigned count = 0;
+
+	*value = SPAN_NONE;
+	for (size_t base = 0; base < params.n; base += 64) {
+		size_t n = params.n - base < 64 ? params.n - base : 64;
+		struct sip_marks m;
+
+		if (!sip_chars_marks(&m, params.p + base, n))
+			return false;
+		if (base + n == params.n) {	/* the end is as good as another */
+			if (n == 64)
+				return false;
+			m.semicolons |= UINT64_C(1) << n;
+		}
+		for (uint64_t left = m.semicolons | m.equals; left != 0; left &= left - 1) {
+			uint64_t bit = left & -left;
+			size_t at = base + (size_t)__builtin_ctzll(left);
+
+			/* in front of '=' stands a name */
+			if (equals == params.n && (m.colons & (bit - 1) & ~((UINT64_C(1) << (from > base ? from - base : 0)) - 1)) != 0)
+				return false;
+			if ((m.semicolons & bit) == 0) {
+				if (equals != params.n || at == from)
+					return false;
+				equals = at;
+				continue;
+			}
+			if (at == from || at == equals + 1 || ++count > PARAMS_MAX)
+				return false;
+			if ((equals != params.n ? equals : at) - from == single.n && span_ieq(span_of(params.p + from, single.n), single)) {
+				if (seen)
+					return false;
+				seen = true;
+				*value = equals != params.n ? span_of(params.p + equals + 1, at - equals - 1) : SPAN_NONE;
+			}
+			from = at + 1;
+			equals = params.n;
+		}
+		/* and in what goes on in the next 64 */
+		if (equals == params.n && from < base + n && (m.colons >> (from > base ? from - base : 0)) != 0)
+			return false;
+	}
+	return params.n > 0;
+}
+
 /* Is the whole list well-formed? *tag gets the value of "tag"; twice is not well-formed. */
 static bool
 scan_params(struct span params, struct span single, struct span *value)
@@ -394,6 +491,8 @@ scan_params(struct span params, struct span single, struct span *value)
 		if (sip_chars_run(*value, SIP_CHAR_HOST) == value->n)
 			return true;
 	}
+	if (short_params(params, single, value))
+		return true;
 	*value = SPAN_NONE;
 	while ((more = next_param(&params, &name, &v, &piece)) > 0) {
 		if (++n > PARAMS_MAX)
@@ -556,35 +655,50 @@ addr_agrees(const struct sip_addr *a, char *s)
 	return ok;
 }
 
-/* Plain parameters behind <sip:…>, and no display name that has a quote or a back slash inside. */
+/* "Bob" <sip:…>;parameters, with or without the name. */
 static bool
-is_plain_around(const struct sip_addr *a)
+short_addr(struct sip_addr *a, struct span s)
 {
-	if (a->display.n > 0 && (a->display.p[0] != '"' || span_find(a->display, '\\') != a->display.n))
+	size_t n;
+
+	*a = (struct sip_addr){ .whole = s };
+	if (s.n > TEXT_MAX || s.n < 7)
 		return false;
-	return sip_chars_run(a->params, SIP_CHAR_PLAIN) == a->params.n;
+	if (s.p[0] == '"') {
+		n = quoted_length(s);
+		a->display = span_head(s, n);
+		s = skip_space(rest_of(s, n));
+	}
+	if (s.n == 0 || s.p[0] != '<' || (n = span_find(s, '>')) == s.n)
+		return false;
+	a->uri_text = span_of(s.p + 1, n - 1);
+	if (!short_uri(&a->uri, a->uri_text))
+		return false;
+	s = skip_space(rest_of(s, n + 1));
+	if (s.n == 0)
+		return true;
+	if (s.p[0] != ';')
+		return false;
+	a->params = rest_of(s, 1);
+	return scan_params(a->params, SPAN_LIT("tag"), &a->tag) && span_find(a->tag, '\r') == a->tag.n;
 }
 
+/* All but Sofia's part. */
 static bool
-is_plain_sip_uri(const struct sip_uri *u)
+long_addr(struct sip_addr *a, struct span s, bool *bracketed)
 {
-	return (u->scheme == SIP_SCHEME_SIP || u->scheme == SIP_SCHEME_SIPS) && is_plain_uri(u);
+	return scan_addr(a, s, bracketed) && s.n <= TEXT_MAX && scan_uri(&a->uri, a->uri_text);
 }
 
 int
-sip_addr_parse(struct sip_addr *a, struct span text)
+sip_addr_parse_fully(struct sip_addr *a, struct span text)
 {
 	struct span s = span_trim(text);
-	bool bracketed, simple;
+	bool bracketed;
 	struct copy c;
 
-	if (!scan_addr(a, s, &bracketed) || s.n > TEXT_MAX)
+	if (!long_addr(a, s, &bracketed))
 		return SP_ESYNTAX;
-	simple = scan_simple_uri(&a->uri, a->uri_text);
-	if (!simple && !scan_uri(&a->uri, a->uri_text))
-		return SP_ESYNTAX;
-	if (bracketed && is_plain_around(a) && (simple || is_plain_sip_uri(&a->uri)))
-		return SP_OK;
 	/* "Alice" sip:alice@… is not in the grammar, yet old clients send it (MS 2): Sofia sees the URI alone. */
 	if (!bracketed && a->display.n > 0)
 		s = span_of(a->uri_text.p, (size_t)(s.p + s.n - a->uri_text.p));
@@ -594,6 +708,22 @@ sip_addr_parse(struct sip_addr *a, struct span text)
 		return SP_ESYNTAX;
 	unfold(c.p, c.n);
 	return addr_agrees(a, c.p) ? SP_OK : SP_ESYNTAX;
+}
+
+int
+sip_addr_parse(struct sip_addr *a, struct span text)
+{
+	struct span s = span_trim(text);
+	bool bracketed;
+
+	if (short_addr(a, s))
+		return SP_OK;
+	if (!long_addr(a, s, &bracketed))
+		return SP_ESYNTAX;
+	/* A tag with a fold in it is two: Sofia sees a space there. */
+	if (is_agreed(&a->uri) && (bracketed || a->display.n == 0) && span_find(a->tag, '\r') == a->tag.n)
+		return SP_OK;
+	return sip_addr_parse_fully(a, text);
 }
 
 /* ---- Via (RFC 3261 20.42) ---- */
@@ -641,17 +771,31 @@ scan_via(struct sip_via *v, struct span text)
 	return scan_hostport(hostport, &v->host, &v->port);
 }
 
-/* SIP/2.0/TLS host:port;params, one space in it and nothing but plain text around. */
+/* SIP/2.0/TLS host:port;parameters. */
 static bool
-is_plain_via(const struct sip_via *v)
+short_via(struct sip_via *v, struct span s)
 {
-	/* a host that was read is of these characters, or an IPv6 address in brackets */
-	return v->transport.p == v->whole.p + 8 && v->host.p == v->transport.p + v->transport.n + 1 && v->host.p[0] != '[' &&
-	    sip_chars_all(v->transport, SIP_CHAR_HOST) && sip_chars_run(v->params, SIP_CHAR_PLAIN) == v->params.n;
+	size_t n;
+
+	if (s.n < 13 || s.n > TEXT_MAX || memcmp(s.p, "SIP/2.0/TLS ", 12) != 0)
+		return false;
+	*v = (struct sip_via){ .whole = s, .transport = span_of(s.p + 8, 3) };
+	s = rest_of(s, 12);
+	n = sip_chars_run(s, SIP_CHAR_HOST);
+	v->host = span_head(s, n);
+	s = rest_of(s, n);
+	if (n == 0 || !short_port(&s, &v->port))
+		return false;
+	if (s.n == 0)
+		return true;
+	if (s.p[0] != ';')
+		return false;
+	v->params = rest_of(s, 1);
+	return short_params(v->params, SPAN_LIT("branch"), &v->branch);
 }
 
 int
-sip_via_parse(struct sip_via *v, struct span text)
+sip_via_parse_fully(struct sip_via *v, struct span text)
 {
 	su_home_t home[SU_HOME_AUTO_SIZE(2048)];
 	sip_via_t theirs;
@@ -659,11 +803,7 @@ sip_via_parse(struct sip_via *v, struct span text)
 	struct copy c;
 	bool ok;
 
-	if (!scan_via(v, text) || v->whole.n > TEXT_MAX)
-		return SP_ESYNTAX;
-	if (is_plain_via(v))
-		return SP_OK;
-	if (!copy_text(&c, v->whole))
+	if (!scan_via(v, text) || !copy_text(&c, v->whole))
 		return SP_ESYNTAX;
 	unfold(c.p, c.n);
 	sip_via_init(&theirs);
@@ -673,6 +813,13 @@ sip_via_parse(struct sip_via *v, struct span text)
 	    (theirs.v_port == NULL || span_uint(span_str(theirs.v_port), UINT16_MAX, &port)) && port == v->port;
 	su_home_deinit(home);
 	return ok ? SP_OK : SP_ESYNTAX;
+}
+
+int
+sip_via_parse(struct sip_via *v, struct span text)
+{
+	/* what our scanner takes of a Via, Sofia takes as well */
+	return short_via(v, span_trim(text)) || (scan_via(v, text) && v->whole.n <= TEXT_MAX) ? SP_OK : SP_ESYNTAX;
 }
 
 /* RFC 3261 20.16: a number below 2^31, white space, a method. */
@@ -701,7 +848,6 @@ bool
 sip_list_next(struct span *rest, struct span *value)
 {
 	struct span s = *rest;
-	bool in_angle = false;
 	size_t n = 0, comma;
 
 	if (s.p == NULL) {
@@ -714,21 +860,10 @@ sip_list_next(struct span *rest, struct span *value)
 		*rest = SPAN_NONE;
 		return true;
 	}
-	/* nothing before it that could hide a comma */
-	if (span_find(span_head(s, comma), '"') == comma && span_find(span_head(s, comma), '<') == comma)
-		n = comma;
-	while (n < s.n && (s.p[n] != ',' || in_angle)) {
-		if (s.p[n] == '"' && !in_angle) {
-			size_t q = quoted_length(rest_of(s, n));
+	while ((n = sip_chars_find_list(s.p, n, s.n)) < s.n && s.p[n] != ',') {
+		size_t skip = s.p[n] == '"' ? quoted_length(rest_of(s, n)) : span_find(rest_of(s, n), '>') + 1;
 
-			n = q != 0 ? n + q : s.n;
-			continue;
-		}
-		if (s.p[n] == '<')
-			in_angle = true;
-		else if (s.p[n] == '>')
-			in_angle = false;
-		n++;
+		n = skip != 0 && skip < s.n - n ? n + skip : s.n;
 	}
 	*value = span_trim(span_head(s, n));
 	*rest = n < s.n ? rest_of(s, n + 1) : SPAN_NONE;

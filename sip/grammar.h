@@ -48,6 +48,10 @@ struct sip_via {
 int	sip_uri_parse(struct sip_uri *, struct span text);
 int	sip_addr_parse(struct sip_addr *, struct span text);	/* one From/To/Contact/Route/… value */
 int	sip_via_parse(struct sip_via *, struct span text);	/* one value */
+/* The same, and Sofia's parser reads it too, whatever stands there: what the tests compare with. */
+int	sip_uri_parse_fully(struct sip_uri *, struct span text);
+int	sip_addr_parse_fully(struct sip_addr *, struct span text);
+int	sip_via_parse_fully(struct sip_via *, struct span text);
 int	sip_cseq_parse(struct span text, uint32_t *number, struct span *method);
 
 /*

@@ -193,12 +193,113 @@ START_TEST(lines_have_a_bound)
 }
 END_TEST
 
+/* What sip_chars_marks() says, by the table. */
+static bool
+marks_of(struct sip_marks *m, const char *p, size_t n)
+{
+	*m = (struct sip_marks){ 0 };
+	for (size_t i = 0; i < n; i++) {
+		uint64_t bit = UINT64_C(1) << i;
+
+		m->semicolons |= p[i] == ';' ? bit : 0;
+		m->equals |= p[i] == '=' ? bit : 0;
+		if (p[i] == ';' || p[i] == '=' || sip_char_is(p[i], SIP_CHAR_TOKEN))
+			continue;
+		m->colons |= bit;
+		if (!sip_char_is(p[i], SIP_CHAR_PARAM))
+			return false;
+	}
+	return true;
+}
+
+START_TEST(marks_are_where_they_are)
+{
+	for (size_t n = 0; n <= 64; n++) {
+		char *p = exactly(n, 'a');
+
+		for (size_t at = 0; at < n; at++) {
+			for (int c = 0; c < 256; c++) {
+				struct sip_marks want, got;
+				bool all;
+
+				p[at] = (char)c;
+				p[n - 1] = at + 1 < n ? ';' : p[n - 1];
+				all = marks_of(&want, p, n);
+				ck_assert(sip_chars_marks(&got, p, n) == all);
+				ck_assert(!all || (got.semicolons == want.semicolons && got.equals == want.equals &&
+				    got.colons == want.colons));
+			}
+			p[at] = 'a';
+		}
+		free(p);
+	}
+}
+END_TEST
+
+/* What sip_chars_uri_params() says. */
+static size_t
+params_of(const char *p, size_t n)
+{
+	size_t end = 0, empty = 0;
+
+	while (end < n && sip_char_is(p[end], SIP_CHAR_URI) && p[end] != '?')
+		end++;
+	for (size_t i = 0; i < end; i++)
+		empty += (p[i] == ';' || p[i] == '=') && (i == 0 || p[i - 1] == ';');
+	return end == 0 || empty != 0 || p[end - 1] == ';' ? 0 : end;
+}
+
+START_TEST(parameters_of_uris_are_measured)
+{
+	static const char letters[] = "a;=:>?%";
+
+	for (size_t n = 0; n <= LONGEST; n++) {
+		char *p = exactly(n, 'a');
+
+		ck_assert_uint_eq(sip_chars_uri_params(p, n), n);
+		/* two of them beside each other, in each place */
+		for (size_t at = 0; at < n; at++) {
+			for (size_t k = 0; k < 7 * 7; k++) {
+				p[at] = letters[k % 7];
+				if (at + 1 < n)
+					p[at + 1] = letters[k / 7];
+				if (sip_chars_uri_params(p, n) != params_of(p, n))
+					ck_abort_msg("%zu characters, %zu, \"%.*s\"", n, at, (int)n, p);
+			}
+			p[at] = 'a';
+			if (at + 1 < n)
+				p[at + 1] = 'a';
+		}
+		free(p);
+	}
+}
+END_TEST
+
+START_TEST(what_matters_in_a_list_is_found)
+{
+	for (size_t n = 0; n <= LONGEST; n++) {
+		char *p = exactly(n, 'x');
+
+		for (size_t at = 0; at < n; at++) {
+			for (int c = 0; c < 256; c++) {
+				p[at] = (char)c;
+				ck_assert_uint_eq(sip_chars_find_list(p, 0, n), c == ',' || c == '"' || c == '<' ? at : n);
+				ck_assert_uint_eq(sip_chars_find_list(p, at + 1, n), n);
+			}
+			p[at] = 'x';
+		}
+		free(p);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
 	const TTest *const tests[] = {
 		a_run_ends_where_the_table_says, the_first_end_counts, controls_are_found, breaks_are_found,
-		lines_are_found_as_one_by_one, lines_have_a_bound
+		lines_are_found_as_one_by_one, lines_have_a_bound,
+		marks_are_where_they_are, parameters_of_uris_are_measured, what_matters_in_a_list_is_found
 	};
 
 	return unit_run("chars", tests, sizeof(tests) / sizeof(tests[0]));
