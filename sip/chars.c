@@ -462,6 +462,24 @@ sip_chars_has_break(struct span s)
 }
 
 size_t
+sip_chars_find_8bit(struct span s, size_t from)
+{
+	size_t at = from;
+
+#ifdef __SSE2__
+	for (; s.n - at >= 16; at += 16) {
+		unsigned found = (unsigned)_mm_movemask_epi8(_mm_loadu_si128((const __m128i *)(const void *)(s.p + at)));
+
+		if (found != 0)
+			return at + (unsigned)__builtin_ctz(found);
+	}
+#endif
+	while (at < s.n && (unsigned char)s.p[at] < 0x80)
+		at++;
+	return at;
+}
+
+size_t
 sip_chars_find_break(struct span s, size_t from, bool escapes)
 {
 	size_t at = from;

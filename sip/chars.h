@@ -111,6 +111,8 @@ bool	sip_chars_has_break(struct span);
  * (HTAB is none), 8-bit text, '?' or '&'; escapes: '%' and '\\' as well. Or n.
  */
 size_t	sip_chars_find_break(struct span, size_t from, bool escapes);
+/* Offset of the first 8-bit character at or after `from`, or n. */
+size_t	sip_chars_find_8bit(struct span, size_t from);
 #define SIP_LINES_MAX	192
 
 /* Lines of a head, as one walk over it finds them. */

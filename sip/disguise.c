@@ -5,39 +5,73 @@
 
 #define LETTER(c)	(1u << ((c) - 'a'))
 
-/* Letters and digits of the names that carry trust; a name that begins like this is one. At most 64 each. */
+/* Letters and digits of the names that carry trust, in the order of the alphabet; a name that begins like one is one. */
 static const char *const trusted[] = {
-	"msedgeproxymessagetrust", "msassertedverificationlevel", "passertedidentity", "msuserlogondata",
-	"mssplitdomaininfo", "xsallyportrefused", "remotepartyid", "passertedservice", "pserveduser",
-	"pchargingvector", "pchargingfunctionaddresses"
+	"msassertedverificationlevel", "msedgeproxymessagetrust", "mssplitdomaininfo", "msuserlogondata", "passertedidentity",
+	"passertedservice", "pchargingfunctionaddresses", "pchargingvector", "pserveduser", "remotepartyid", "xsallyportrefused"
 };
 #define NTRUSTED	(sizeof(trusted) / sizeof(trusted[0]))
 #define TRUSTED_MIN	11	/* length of the shortest */
 #define FIRST_OF_TRUSTED (LETTER('m') | LETTER('p') | LETTER('r') | LETTER('x'))
 
 /* Names of which a second one would be another sender, another length, another way. Whole names. */
-static const char *const weighty[] = {
-	"from", "to", "callid", "cseq", "via", "route", "recordroute", "maxforwards", "contentlength",
-	"transferencoding", "f", "t", "i", "v", "l"
+static const struct span weighty[] = {
+	{ "from", 4 }, { "to", 2 }, { "callid", 6 }, { "cseq", 4 }, { "via", 3 }, { "route", 5 }, { "recordroute", 11 },
+	{ "maxforwards", 11 }, { "contentlength", 13 }, { "transferencoding", 16 }, { "f", 1 }, { "t", 1 }, { "i", 1 },
+	{ "v", 1 }, { "l", 1 }
 };
 #define NWEIGHTY	(sizeof(weighty) / sizeof(weighty[0]))
 #define WEIGHTY_MAX	16	/* length of the longest */
 #define FIRST_OF_WEIGHTY (LETTER('c') | LETTER('f') | LETTER('i') | LETTER('l') | LETTER('m') | LETTER('r') | LETTER('t') | LETTER('v'))
 
+/* What the walk along a value does with a character. */
+enum kind {
+	KIND_OTHER = 0x01,
+	KIND_LETTER = 0x02,	/* or digit */
+	KIND_COLON = 0x04,
+	KIND_MARK = 0x08,	/* behind it some reader sees the name of a header */
+	KIND_LINE = 0x10,	/* the same, and a line ends here */
+	KIND_ESCAPE = 0x20,	/* what it stands for counts, if escapes are undone; else nothing */
+	KIND_HIGH = 0x40	/* 8-bit: a mark, or ASCII in full width */
+};
+
+static const unsigned char kinds[256] = {
+	[0 ... '\t' - 1] = KIND_LINE, ['\t'] = KIND_OTHER, ['\t' + 1 ... 0x1f] = KIND_LINE, [' ' ... '$'] = KIND_OTHER,
+	['%'] = KIND_ESCAPE, ['&'] = KIND_MARK, ['\'' ... '/'] = KIND_OTHER, ['0' ... '9'] = KIND_LETTER, [':'] = KIND_COLON,
+	[';' ... '>'] = KIND_OTHER, ['?'] = KIND_MARK, ['@'] = KIND_OTHER, ['A' ... 'Z'] = KIND_LETTER, ['['] = KIND_OTHER,
+	['\\'] = KIND_ESCAPE, [']' ... '`'] = KIND_OTHER, ['a' ... 'z'] = KIND_LETTER, ['{' ... '~'] = KIND_OTHER,
+	[0x7f] = KIND_LINE, [0x80 ... 0xff] = KIND_HIGH
+};
+
+static inline bool
+is_letter(unsigned char c)
+{
+	return kinds[c] == KIND_LETTER;
+}
+
+static inline bool
+ends_line(unsigned char c)
+{
+	return kinds[c] == KIND_LINE;
+}
+
 /* ---- how a careless reader gets at the next character ---- */
 
-static int
+/* Of a digit, one more than its value. */
+static const unsigned char hex_values[256] = {
+	['0'] = 1, ['1'] = 2, ['2'] = 3, ['3'] = 4, ['4'] = 5, ['5'] = 6, ['6'] = 7, ['7'] = 8, ['8'] = 9, ['9'] = 10,
+	['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16,
+	['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16
+};
+
+static inline int
 hex_value(char c)
 {
-	unsigned char h = span_lower((unsigned char)c);
-
-	if (h >= '0' && h <= '9')
-		return h - '0';
-	return h >= 'a' && h <= 'f' ? h - 'a' + 10 : -1;
+	return hex_values[(unsigned char)c] - 1;
 }
 
 /* Two hex digits at s[i], or -1. */
-static int
+static inline int
 hex_pair(struct span s, size_t i)
 {
 	int high, low;
@@ -48,14 +82,15 @@ hex_pair(struct span s, size_t i)
 }
 
 /* %6d, and %256d, and so on. *i stands at the '%'. */
-static unsigned char
+static inline unsigned char
 percent(struct span s, size_t *i)
 {
+	size_t at = *i + 1;
 	int c = '%';
 
-	*i += 1;
-	for (int pair; c == '%' && (pair = hex_pair(s, *i)) >= 0; *i += 2)
+	for (int pair; c == '%' && (pair = hex_pair(s, at)) >= 0; at += 2)
 		c = pair;
+	*i = at;
 	return (unsigned char)c;
 }
 
@@ -85,8 +120,9 @@ backslash(struct span s, size_t *i)
 	return '\\';
 }
 
+/* The next one when it is an escape or 8-bit. */
 static unsigned char
-next_char(struct span s, size_t *i, bool undo)
+odd_char(struct span s, size_t *i, bool undo)
 {
 	unsigned char c = (unsigned char)s.p[*i];
 
@@ -107,16 +143,15 @@ next_char(struct span s, size_t *i, bool undo)
 	return c;
 }
 
-static bool
-is_letter(unsigned char c)
+static inline unsigned char
+next_char(struct span s, size_t *i, bool undo)
 {
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
+	unsigned char c = (unsigned char)s.p[*i];
 
-static bool
-ends_line(unsigned char c)
-{
-	return (c < 0x20 && c != '\t') || c == 0x7f;
+	if ((kinds[c] & (KIND_ESCAPE | KIND_HIGH)) != 0)
+		return odd_char(s, i, undo);
+	*i += 1;
+	return c;
 }
 
 /* ---- names ---- */
@@ -129,29 +164,49 @@ is_one_of(unsigned letters, unsigned char c)
 
 /*
  * Do the letters from here on, whatever stands between them, begin with a name that carries trust? Looks no further
- * than the first letter that no such name goes on with.
+ * than the first letter that no such name goes on with; *quiet is how far there was nothing but letters and punctuation.
  */
 static bool
-begins_trusted(struct span s, bool undo)
+begins_trusted(struct span s, bool undo, size_t *quiet)
 {
-	unsigned alive = (1u << NTRUSTED) - 1, n = 0;
+	unsigned low = 0, high = NTRUSTED, n = 0;	/* those that are alike so far */
+	const char *want = NULL;			/* the rest of the only one */
+	bool loud = false;
 
-	for (size_t i = 0; i < s.n && alive != 0; ) {
-		unsigned char c = span_lower(next_char(s, &i, undo));
+	*quiet = 0;
+	for (size_t i = 0; i < s.n; ) {
+		unsigned char c = (unsigned char)s.p[i];
 
-		if (!is_letter(c))
-			continue;
-		if (n == 0 && !is_one_of(FIRST_OF_TRUSTED, c))
-			return false;
-		for (unsigned left = alive; left != 0; left &= left - 1) {
-			unsigned k = (unsigned)__builtin_ctz(left);
-
-			if ((unsigned char)trusted[k][n] != c)
-				alive &= ~(1u << k);
-			else if (trusted[k][n + 1] == '\0')
-				return true;
+		if (want != NULL && (c | 0x20) == (unsigned char)*want) {
+			i++;
+		} else {
+			if ((kinds[c] & (KIND_OTHER | KIND_LETTER | KIND_COLON)) == 0 && !loud) {
+				*quiet = i;
+				loud = true;
+			}
+			c = span_lower(next_char(s, &i, undo));
+			if (!is_letter(c))
+				continue;
+			if (want != NULL && c != (unsigned char)*want)
+				break;
 		}
-		n++;
+		if (want == NULL) {
+			while (low < high && (unsigned char)trusted[low][n] < c)
+				low++;
+			while (low < high && (unsigned char)trusted[high - 1][n] > c)
+				high--;
+			if (low == high)
+				break;
+			n++;
+			if (low + 1 == high)
+				want = trusted[low] + n;
+		} else
+			want++;
+		if (!loud)
+			*quiet = i;
+		/* none is the beginning of another */
+		if (want != NULL && *want == '\0')
+			return true;
 	}
 	return false;
 }
@@ -195,7 +250,7 @@ is_weighty(struct span s, bool undo, bool needs_colon)
 	if (n == 0 || (needs_colon && !colon))
 		return false;
 	for (size_t i = 0; i < NWEIGHTY; i++)
-		if (span_is(span_of(text, n), weighty[i]))
+		if (weighty[i].n == n && weighty[i].p[0] == text[0] && memcmp(weighty[i].p, text, n) == 0)
 			return true;
 	return false;
 }
@@ -232,13 +287,7 @@ is_request_rest(struct span s)
 static bool
 has_odd_break(struct span s)
 {
-	for (size_t i = 0; i + 1 < s.n; i++) {
-		uint64_t eight;
-
-		if (s.n - i >= sizeof(eight) && (memcpy(&eight, s.p + i, sizeof(eight)), eight & UINT64_C(0x8080808080808080)) == 0) {
-			i += sizeof(eight) - 1;
-			continue;
-		}
+	for (size_t i = 0; (i = sip_chars_find_8bit(s, i)) + 1 < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i], d = (unsigned char)s.p[i + 1];
 
 		if (c < 0xc0 || (d & 0xc0) != 0x80)
@@ -251,111 +300,162 @@ has_odd_break(struct span s)
 	return false;
 }
 
-/*
- * A walk along a value, from one place to the next behind which some reader may see a new header. What was found out
- * about the text behind such a place holds for the next one too if nothing lies between them, and is not looked at
- * again: the walk takes time in proportion to the value, whatever stands in it.
- */
-struct walk {
-	struct span	 v;
-	bool		 undo;		/* escapes are undone */
-	bool		 header;	/* a header or start line that is hidden was found */
-	size_t		 looked;	/* behind this place, up to letter, all is known: */
-	size_t		 letter;	/* the first letter or digit, or the end */
-	size_t		 colon;		/* behind the last colon before it; 0: there is none */
-	bool		 weighed;	/* and that the name there is none of weight */
-	size_t		 word_end;	/* the token that was looked at last ends here, */
-	bool		 known;		/* and this was seen to be no start line */
+/* The token that was looked at last: it ends here, and what follows was looked at. */
+struct word {
+	size_t	end;
+	bool	known;
 };
 
-/* The first letter behind place i. True when it was not known before. */
+/* "WORD sip:… SIP/2.0", behind white space, at place i? No word is looked at twice. */
 static bool
-find_letter(struct walk *w, size_t i)
+is_start_line(struct span v, size_t i, struct word *w)
 {
-	if (w->looked != 0 && i >= w->looked && i <= w->letter)
-		return false;
-	w->looked = i;
-	w->colon = 0;
-	w->weighed = false;
-	for (w->letter = i; i < w->v.n; w->letter = i) {
-		unsigned char c = span_lower(next_char(w->v, &i, w->undo));
-
-		if (is_letter(c))
-			break;
-		if (c == ':')
-			w->colon = i;
-	}
-	return true;
-}
-
-/* "WORD sip:… SIP/2.0", behind white space, at place i? */
-static bool
-is_start_line(struct walk *w, size_t i)
-{
-	const struct span v = w->v;
-
 	while (i < v.n && (v.p[i] == ' ' || v.p[i] == '\t'))
 		i++;
 	if (i == v.n || !sip_char_is(v.p[i], SIP_CHAR_TOKEN))
 		return false;
-	if (i >= w->word_end) {
-		w->word_end = i + sip_chars_run(span_tail(v, i), SIP_CHAR_TOKEN);
+	if (i >= w->end) {
+		w->end = i + sip_chars_run(span_tail(v, i), SIP_CHAR_TOKEN);
 		w->known = false;
 	}
-	if (w->known || w->word_end == v.n || v.p[w->word_end] != ' ')
+	if (w->known || w->end == v.n || v.p[w->end] != ' ')
 		return false;
 	w->known = true;
-	return is_request_rest(span_tail(v, w->word_end + 1));
+	return is_request_rest(span_tail(v, w->end + 1));
 }
 
-/* Behind place i, a header may begin for some reader; line: behind what ends a line. True: with a name that carries trust. */
-static bool
-look_behind(struct walk *w, size_t i, bool line)
-{
-	if (find_letter(w, i) && begins_trusted(span_tail(w->v, w->letter), w->undo))
-		return true;
-	if (!line || w->header)
-		return false;
-	if (!w->weighed && i > w->colon) {
-		w->header = is_weighty(span_head(span_tail(w->v, w->letter), 4 * WEIGHTY_MAX), w->undo, true);
-		w->weighed = true;
+/* What a back slash makes something else of, perhaps. */
+static const bool escaped[256] = {
+	['n'] = true, ['r'] = true, ['v'] = true, ['f'] = true, ['x'] = true, ['u'] = true, ['0'] = true
+};
+
+/* What a walk along a value knows of the place that it is at; where its row of steps begins. */
+enum state {
+	STATE_QUIET = 0,
+	STATE_MARKED = 8,	/* a mark was there, and no letter since */
+	STATE_LINE = 16,	/* the same, and a line ended with no colon since */
+	STATE_LOOK = 24		/* none: here it has to look */
+};
+
+enum class { CLASS_OTHER = 0, CLASS_LETTER, CLASS_TRUSTED, CLASS_WEIGHTY, CLASS_COLON, CLASS_MARK, CLASS_ESCAPE, CLASS_LOOK };
+
+/* Letters by what begins with them; m and r begin both. */
+static const unsigned char class_of[256] = {
+	[0 ... '\t' - 1] = CLASS_LOOK, ['\t' + 1 ... 0x1f] = CLASS_LOOK, [0x7f ... 0xff] = CLASS_LOOK,
+	['%'] = CLASS_ESCAPE, ['\\'] = CLASS_ESCAPE, ['&'] = CLASS_MARK, ['?'] = CLASS_MARK, [':'] = CLASS_COLON,
+	['0' ... '9'] = CLASS_LETTER,
+	['a'] = CLASS_LETTER, ['b'] = CLASS_LETTER, ['c'] = CLASS_WEIGHTY, ['d'] = CLASS_LETTER, ['e'] = CLASS_LETTER,
+	['f'] = CLASS_WEIGHTY, ['g'] = CLASS_LETTER, ['h'] = CLASS_LETTER, ['i'] = CLASS_WEIGHTY, ['j'] = CLASS_LETTER,
+	['k'] = CLASS_LETTER, ['l'] = CLASS_WEIGHTY, ['m'] = CLASS_TRUSTED, ['n'] = CLASS_LETTER, ['o'] = CLASS_LETTER,
+	['p'] = CLASS_TRUSTED, ['q'] = CLASS_LETTER, ['r'] = CLASS_TRUSTED, ['s'] = CLASS_LETTER, ['t'] = CLASS_WEIGHTY,
+	['u'] = CLASS_LETTER, ['v'] = CLASS_WEIGHTY, ['w'] = CLASS_LETTER, ['x'] = CLASS_TRUSTED, ['y'] = CLASS_LETTER,
+	['z'] = CLASS_LETTER,
+	['A'] = CLASS_LETTER, ['B'] = CLASS_LETTER, ['C'] = CLASS_WEIGHTY, ['D'] = CLASS_LETTER, ['E'] = CLASS_LETTER,
+	['F'] = CLASS_WEIGHTY, ['G'] = CLASS_LETTER, ['H'] = CLASS_LETTER, ['I'] = CLASS_WEIGHTY, ['J'] = CLASS_LETTER,
+	['K'] = CLASS_LETTER, ['L'] = CLASS_WEIGHTY, ['M'] = CLASS_TRUSTED, ['N'] = CLASS_LETTER, ['O'] = CLASS_LETTER,
+	['P'] = CLASS_TRUSTED, ['Q'] = CLASS_LETTER, ['R'] = CLASS_TRUSTED, ['S'] = CLASS_LETTER, ['T'] = CLASS_WEIGHTY,
+	['U'] = CLASS_LETTER, ['V'] = CLASS_WEIGHTY, ['W'] = CLASS_LETTER, ['X'] = CLASS_TRUSTED, ['Y'] = CLASS_LETTER,
+	['Z'] = CLASS_LETTER
+};
+
+/* By state and class; a row for each of the walks, as it is and with escapes undone. */
+static const unsigned char steps[2][24] = {
+	{
+		STATE_QUIET, STATE_QUIET, STATE_QUIET, STATE_QUIET, STATE_QUIET, STATE_MARKED, STATE_QUIET, STATE_LOOK,
+		STATE_MARKED, STATE_QUIET, STATE_LOOK, STATE_QUIET, STATE_MARKED, STATE_MARKED, STATE_MARKED, STATE_LOOK,
+		STATE_LINE, STATE_QUIET, STATE_LOOK, STATE_LOOK, STATE_MARKED, STATE_LINE, STATE_LINE, STATE_LOOK
+	}, {
+		STATE_QUIET, STATE_QUIET, STATE_QUIET, STATE_QUIET, STATE_QUIET, STATE_MARKED, STATE_LOOK, STATE_LOOK,
+		STATE_MARKED, STATE_QUIET, STATE_LOOK, STATE_QUIET, STATE_MARKED, STATE_MARKED, STATE_LOOK, STATE_LOOK,
+		STATE_LINE, STATE_QUIET, STATE_LOOK, STATE_LOOK, STATE_MARKED, STATE_LINE, STATE_LOOK, STATE_LOOK
 	}
-	w->header = w->header || is_start_line(w, i);
-	return false;
-}
+};
 
-/* Where they are dense, the next one is near. */
+#define DENSE	24	/* so many characters of the walk cost less than to look for the next mark */
+
+/*
+ * Walk on through p[i..end) to where it has to look, and return that place.
+ */
 static inline size_t
-next_break(struct span v, size_t i, bool undo)
+walk_on(const char *p, size_t i, size_t end, const unsigned char *step, unsigned *state)
 {
-	for (unsigned near = 3; near > 0 && i < v.n; near--, i++) {
-		unsigned char c = (unsigned char)v.p[i];
+	unsigned now = *state, next;
 
-		if (ends_line(c) || (sip_char_is((char)c, SIP_CHAR_BREAK) && (undo || (c != '%' && c != '\\'))))
-			return i;
+	for (; i < end; i++) {
+		next = step[now | class_of[(unsigned char)p[i]]];
+		if (next == STATE_LOOK)
+			break;
+		now = next;
 	}
-	return sip_chars_find_break(v, i, undo);
+	*state = now;
+	return i;
 }
 
+/*
+ * A walk along a value: behind a mark and behind the end of a line some reader may see a new header, whose name begins with
+ * the first letter there, whatever stands in between. Takes time in proportion to the value.
+ */
 static enum sip_check
 walk_value(struct span v, bool undo)
 {
-	struct walk w = { .v = v, .undo = undo };
+	unsigned state = STATE_QUIET;
+	bool header = false;	/* a header or start line that is hidden was found */
+	bool sparse = true;	/* nothing to look at for a while */
+	struct word word = { 0 };
+	size_t i = 0;
 
-	for (size_t i = 0; (i = next_break(v, i, undo)) < v.n; ) {
-		unsigned char c = next_char(v, &i, undo);
+	while (i < v.n) {
+		unsigned char c;
+		size_t at, end, quiet;
 
-		/* what begins behind CR and not behind the LF with it is nothing */
-		if (c == '\r' && i < v.n && v.p[i] == '\n')
+		if (sparse && state == STATE_QUIET && (i = sip_chars_find_break(v, i, undo)) == v.n)
+			break;
+		end = v.n - i < DENSE ? v.n : i + DENSE;
+		at = i = walk_on(v.p, i, end, steps[undo], &state);
+		sparse = i == end;
+		if (sparse)
 			continue;
-		if ((ends_line(c) || c >= 0x80 || c == '?' || c == '&') && look_behind(&w, i, ends_line(c)))
-			return SIP_CHECK_MARK_DISGUISED;
+		c = (unsigned char)v.p[i];
+		if (c == '\\' && (i + 1 == v.n || !escaped[(unsigned char)v.p[i + 1]])) {
+			i++;		/* stands for itself */
+			continue;
+		}
+		c = next_char(v, &i, undo);
+		switch (kinds[c]) {
+		case KIND_LETTER:
+			if (state == STATE_QUIET)
+				break;
+			header = header || (state == STATE_LINE && is_weighty(span_head(span_tail(v, at), 4 * WEIGHTY_MAX), undo, true));
+			state = STATE_QUIET;
+			if (!is_one_of(FIRST_OF_TRUSTED, span_lower(c)))
+				break;
+			if (begins_trusted(span_tail(v, at), undo, &quiet))
+				return SIP_CHECK_MARK_DISGUISED;
+			i = at + quiet > i ? at + quiet : i;
+			break;
+		case KIND_COLON:
+			state = state == STATE_LINE ? STATE_MARKED : state;
+			break;
+		case KIND_LINE:
+			/* what begins behind CR and not behind the LF with it is nothing */
+			if (c == '\r' && i < v.n && v.p[i] == '\n')
+				break;
+			state = STATE_LINE;
+			header = header || is_start_line(v, i, &word);
+			break;
+		case KIND_MARK:
+		case KIND_HIGH:
+			state = state == STATE_QUIET ? STATE_MARKED : state;
+			break;
+		default:
+			break;
+		}
 	}
-	return w.header ? SIP_CHECK_HEADER_DISGUISED : SIP_CHECK_OK;
+	return header ? SIP_CHECK_HEADER_DISGUISED : SIP_CHECK_OK;
 }
 
-static enum sip_check
-check_value(struct span v)
+enum sip_check
+sip_disguise_check_value(struct span v)
 {
 	enum sip_check why = walk_value(v, false);
 
@@ -382,14 +482,15 @@ static enum sip_check
 check_name(const struct sip_message *m, int i)
 {
 	struct span name = sip_header_name(m, i);
-	bool escaped;
+	size_t quiet;
+	bool undone;
 
 	if (begins_otherwise(name, FIRST_OF_NAMES))
 		return SIP_CHECK_OK;
-	escaped = span_find(name, '%') != name.n;	/* without one there is nothing to undo */
-	if (name.n >= TRUSTED_MIN && (begins_trusted(name, false) || (escaped && begins_trusted(name, true))))
+	undone = span_find(name, '%') != name.n;	/* without one there is nothing to undo */
+	if (name.n >= TRUSTED_MIN && (begins_trusted(name, false, &quiet) || (undone && begins_trusted(name, true, &quiet))))
 		return SIP_CHECK_MARK_DISGUISED;
-	return is_weighty(name, false, false) || (escaped && is_weighty(name, true, false)) ? SIP_CHECK_HEADER_DISGUISED :
+	return is_weighty(name, false, false) || (undone && is_weighty(name, true, false)) ? SIP_CHECK_HEADER_DISGUISED :
 	    SIP_CHECK_OK;
 }
 
@@ -464,12 +565,12 @@ sip_disguise_check(const struct sip_message *m)
 		if (h->id == SIP_H_OTHER && (why = check_name(m, (int)i)) != SIP_CHECK_OK)
 			return why;
 		/* From the colon on, since the value leaves out a fold before it. */
-		if ((any || h->folded) && (why = check_value(span_of(m->bytes + h->line + h->name_n,
+		if ((any || h->folded) && (why = sip_disguise_check_value(span_of(m->bytes + h->line + h->name_n,
 		    h->line_n - h->name_n - 2u))) != SIP_CHECK_OK)
 			return why;
 	}
 	if (m->is_request && (why = check_via(&m->via)) != SIP_CHECK_OK)
 		return why;
 	/* A Request-URI or a reason phrase can hide one as well. */
-	return any ? check_value(m->start_line) : SIP_CHECK_OK;
+	return any ? sip_disguise_check_value(m->start_line) : SIP_CHECK_OK;
 }

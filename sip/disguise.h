@@ -24,5 +24,7 @@ struct sip_message;
  * The message is parsed.
  */
 enum sip_check sip_disguise_check(const struct sip_message *);
+/* One value of it, which is not empty: OK, MARK_DISGUISED or HEADER_DISGUISED. */
+enum sip_check sip_disguise_check_value(struct span);
 
 #endif

@@ -29,7 +29,7 @@
 #define SIP_ADDRESS_MAX	1024	/* bytes of From, and of To; from servers more if there is a tag */
 #define SIP_EDITS_MAX	288
 #define SIP_SCRATCH_MAX	12288
-#define SIP_VIAS_KEPT	4	/* below the top one; more are read again by who needs them */
+#define SIP_VIAS_KEPT	35	/* below the top one: as many as sip_check_message() lets pass in a request */
 
 /* Headers we tell apart, by long or compact name, in any letter case. */
 enum sip_header_id {

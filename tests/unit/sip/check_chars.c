@@ -93,6 +93,8 @@ START_TEST(breaks_are_found)
 			for (int c = 0; c < 256; c++) {
 				p[at] = (char)c;
 				ck_assert(sip_chars_has_break(span_of(p, n)) == (c != '\n' && sip_char_is((char)c, SIP_CHAR_BREAK)));
+				ck_assert_uint_eq(sip_chars_find_8bit(span_of(p, n), 0), c >= 0x80 ? at : n);
+				ck_assert_uint_eq(sip_chars_find_8bit(span_of(p, n), at + 1), n);
 			}
 			p[at] = 'x';
 		}
