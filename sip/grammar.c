@@ -422,6 +422,16 @@ next_param(struct span *rest, struct span *name, struct span *value, struct span
 	return 1;
 }
 
+/* That one alone, of plain letters: mostly so behind From and To, and in a Via. */
+static inline bool
+only_param(struct span params, struct span single, struct span *value)
+{
+	if (params.n <= single.n + 1 || params.p[single.n] != '=' || memcmp(params.p, single.p, single.n) != 0)
+		return false;
+	*value = rest_of(params, single.n + 1);
+	return sip_chars_run(*value, SIP_CHAR_HOST) == value->n;
+}
+
 /*
  * The whole list, if no quotes and no white space are in it: true when it is well-formed, *value as from scan_params();
  * false: ask that.
@@ -485,12 +495,8 @@ scan_params(struct span params, struct span single, struct span *value)
 	unsigned n = 0;
 	int more;
 
-	/* that one alone, of plain letters: mostly so behind From and To */
-	if (params.n > single.n + 1 && params.p[single.n] == '=' && memcmp(params.p, single.p, single.n) == 0) {
-		*value = rest_of(params, single.n + 1);
-		if (sip_chars_run(*value, SIP_CHAR_HOST) == value->n)
-			return true;
-	}
+	if (only_param(params, single, value))
+		return true;
 	if (short_params(params, single, value))
 		return true;
 	*value = SPAN_NONE;
@@ -655,6 +661,13 @@ addr_agrees(const struct sip_addr *a, char *s)
 	return ok;
 }
 
+/* Only what is quoted can be. */
+static inline bool
+is_folded(struct span value)
+{
+	return value.n > 0 && value.p[0] == '"' && span_find(value, '\r') != value.n;
+}
+
 /* "Bob" <sip:…>;parameters, with or without the name. */
 static bool
 short_addr(struct sip_addr *a, struct span s)
@@ -680,7 +693,7 @@ short_addr(struct sip_addr *a, struct span s)
 	if (s.p[0] != ';')
 		return false;
 	a->params = rest_of(s, 1);
-	return scan_params(a->params, SPAN_LIT("tag"), &a->tag) && span_find(a->tag, '\r') == a->tag.n;
+	return scan_params(a->params, SPAN_LIT("tag"), &a->tag) && !is_folded(a->tag);
 }
 
 /* All but Sofia's part. */
@@ -721,7 +734,7 @@ sip_addr_parse(struct sip_addr *a, struct span text)
 	if (!long_addr(a, s, &bracketed))
 		return SP_ESYNTAX;
 	/* A tag with a fold in it is two: Sofia sees a space there. */
-	if (is_agreed(&a->uri) && (bracketed || a->display.n == 0) && span_find(a->tag, '\r') == a->tag.n)
+	if (is_agreed(&a->uri) && (bracketed || a->display.n == 0) && !is_folded(a->tag))
 		return SP_OK;
 	return sip_addr_parse_fully(a, text);
 }
@@ -791,7 +804,7 @@ short_via(struct sip_via *v, struct span s)
 	if (s.p[0] != ';')
 		return false;
 	v->params = rest_of(s, 1);
-	return short_params(v->params, SPAN_LIT("branch"), &v->branch);
+	return only_param(v->params, SPAN_LIT("branch"), &v->branch) || short_params(v->params, SPAN_LIT("branch"), &v->branch);
 }
 
 int
