@@ -1,6 +1,6 @@
 /*
- * tests/fuzz/fuzz_disguise.c - what hides in a value is found in one walk. Here each place behind which somebody may
- * see a header is looked at by itself, from the beginning to the end: both find the same.
+ * tests/fuzz/fuzz_disguise.c - what hides in a value of a header, found in one walk. It is what a reader finds
+ * who looks from each place behind which somebody may see a header, one after the other.
  */
 #include <assert.h>
 #include <stdint.h>
