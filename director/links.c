@@ -134,6 +134,8 @@ classify_again(struct sip_link *l, void *arg)
 	classify(w, l);
 	if (!is_welcome(w, l))
 		sip_link_close(l, POLICY_REASON_UNTRUSTED_PEER, NULL);
+	else
+		crowd_moved(w, l);
 }
 
 void

@@ -21,7 +21,7 @@ enum {
 
 enum {
 	LINK_IS_OPEN = 1 << 0,
-	LINK_IS_COUNTED = 1 << 1	/* among the connections of its server (director/crowd.h) */
+	LINK_IS_COUNTED = 1 << 1	/* among the connections of its server, and not of its block (director/crowd.h) */
 };
 
 #define LINK_SAS_MAX	(2 * (SIP_LINK_WORDS - LINK_SAS))

@@ -15,6 +15,7 @@ from inside import CLIENTS, NAME, NET, POOL1, SERVERS, T, USER, digest, edge
 from sipnet import Closed, Door, Silent, dial, request
 import sipnet
 
+BOTH = CLIENTS.rsplit(":", 1)[0] + ":5069"
 HERE, NEAR, AWAY = NET + ".40.1", NET + ".40.77", NET + ".41.1"      # two of one block, one of another
 BOB = "sip:bob@example.com"
 
@@ -22,10 +23,11 @@ BOB = "sip:bob@example.com"
 class World:
     """A Director, and a pool behind it that answers."""
 
-    def __init__(self, name, limits="", timers="", clients_door="", more="", pool=True, program="sallyport-director"):
+    def __init__(self, name, limits="", timers="", clients_door="", more="", pool=True, program="sallyport-director",
+                 both=False):
         self.name, self.program = name, program
-        self.doors = '( { listen = "%s"; admits = "servers"; }, { listen = "%s"; admits = "clients"; %s } )' % (
-            SERVERS, CLIENTS, clients_door)
+        self.doors = '( { listen = "%s"; admits = "servers"; }, { listen = "%s"; admits = "clients"; %s }%s )' % (
+            SERVERS, CLIENTS, clients_door, ', { listen = "%s"; admits = "both"; }' % BOTH if both else "")
         self.extra = 'control = { socket = "%s"; }; limits = { %s }; %s' % (
             os.path.join(sipnet.RUN, name, "director.sock"), limits, more)
         # one worker, so that one limit counts all
@@ -94,12 +96,12 @@ class User:
 
 def connections():
     world = World("connections", "connections = 34; connections_block = 5; connections_server = 3;", "handshake = 30;",
-                  clients_door="connections = 9;", pool=False)
+                  clients_door="connections = 9;", pool=False, both=True)
     d = world.director
 
     def block():
         held, there = stays(6, lambda: plain(HERE, CLIENTS))
-        other = plain(NEAR, SERVERS)
+        other = plain(NEAR, BOTH)
         if there != [True] * 5 + [False] or not ended(other, GENEROUS):
             return there
         if not d.logged("reason=connection-limit", 'detail="connections-block"', count=2) or hits(d, "connections-block") != 2:
@@ -111,6 +113,41 @@ def connections():
         give_all(held)
         return good or "no room was made, or another block is counted as well"
     T.run("5 connections of one block are let in, over all doors, the sixth is not, and room is made by who leaves", block)
+    left(d, 0)
+
+    def apart():
+        """Clients of a block leave its servers their places, and the other way round."""
+        held = [plain(HERE, CLIENTS) for _ in range(5)]
+        servers = [dial(SERVERS, NAME, "edge-inner", source=HERE) for _ in range(3)] + \
+            [dial(SERVERS, NAME, "pool2", source=NEAR) for _ in range(3)]
+        if any(ended(s, 0.05) for s in held) or any(c.closed(0.1) for c in servers):
+            return "the servers' door, with clients in the block"
+        strangers, there = stays(6, lambda: plain(HERE, SERVERS))       # they prove nothing
+        if there != [True] * 5 + [False] or any(c.closed(0.05) for c in servers):
+            return "who proves nothing at the servers' door", there
+        give_all(held)
+        left(d, 11)
+        held = [plain(HERE, CLIENTS) for _ in range(5)]
+        good = not any(ended(s, 0.1) for s in held) and ended(plain(HERE, CLIENTS), GENEROUS)
+        give_all(held + strangers + [c.sock for c in servers])
+        return good or "clients, with servers in the block"
+    T.run("clients of a block leave its servers their places, servers leave them theirs, and who proves nothing has 5 as well", apart)
+    left(d, 0)
+
+    def both():
+        """At a door for both, where nobody can know before the handshake."""
+        servers = [dial(BOTH, NAME, "edge-inner", source=HERE) for _ in range(3)]
+        held = [plain(HERE, BOTH) for _ in range(5)]
+        if any(ended(s, 0.1) for s in held) or not ended(plain(HERE, BOTH), GENEROUS) or any(c.closed(0.05) for c in servers):
+            return "servers that have proved it take places of clients"
+        near = [plain(POOL1.rsplit(".", 1)[0] + ".77", BOTH) for _ in range(5)]
+        if not ended(plain(POOL1.rsplit(".", 1)[0] + ".78", BOTH), GENEROUS):
+            return "the block of the pool is not full"
+        pool = dial(BOTH, NAME, "pool", source=POOL1)
+        good = not pool.closed(0.2)
+        give_all(held + near + [c.sock for c in servers + [pool]])
+        return good or "the pool, at its own address, was turned away"
+    T.run("at a door for both, servers that have proved it take no client's place, and come to prove it at their addresses", both)
     left(d, 0)
 
     def door():
