@@ -872,19 +872,18 @@ mode_of(const struct control *c)
 	return has_two_groups(c) ? 0666 : c->read_gid != NOBODY || c->change_gid != NOBODY ? 0660 : 0600;
 }
 
-/* False: errno. The directory may be that account's: what lies there by now instead of the socket is not followed. */
-static bool
-set_owner(const struct control *c)
+/* The group that the file is for; NOBODY: nobody's, or it is open to all. */
+static gid_t
+group_of(const struct control *c)
 {
-	/* a root that may not give files away keeps it: the group is what counts, and that it has from its beginning */
-	return geteuid() != 0 || lchown(c->path, c->uid, (gid_t)-1) == 0 || errno == EPERM;
+	return has_two_groups(c) ? NOBODY : c->read_gid != NOBODY ? c->read_gid : c->change_gid;
 }
 
 /* Bind it, with the group that it is for. -1: errno. */
 static int
 bind_for_group(const struct control *c, int fd, const struct sockaddr_un *sun)
 {
-	gid_t gid = has_two_groups(c) ? NOBODY : c->read_gid != NOBODY ? c->read_gid : c->change_gid, was = 0;
+	gid_t gid = group_of(c), was = 0;
 	int rc, error;
 
 	if (geteuid() == 0 && gid != NOBODY)
@@ -897,11 +896,64 @@ bind_for_group(const struct control *c, int fd, const struct sockaddr_un *sun)
 	return rc;
 }
 
+/*
+ * It has another group than it is for: this process lacks CAP_SETGID, or is not root and not in that group, or the
+ * directory gives its own group to what is made there. Nobody's members get in by mistake: it is closed to all groups.
+ */
+static void
+close_to_groups(const struct control *c, int file, gid_t has)
+{
+	const struct group *g = getgrgid(group_of(c));
+	char name[64], self[64];
+
+	snprintf(name, sizeof(name), "%s", g != NULL ? g->gr_name : "?");
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", file);
+	log_say(SP_LOG_ERROR, "control-socket-group", "%s has the group %u and not %s, as control.group or control.operators says, "
+	    "so only root and this daemon's account can ask it%s; give the daemon CAP_SETGID, or its account that group, let "
+	    "the directory have no set-group-ID bit, and start again", c->path, (unsigned)has, name,
+	    chmod(self, 0600) == 0 ? "" : " (and whoever is in that group is turned away)");
+}
+
+/*
+ * Owner and group, looked at afterwards. The directory may be that account's: what lies there by now instead of the
+ * socket is not touched. False: errno.
+ */
+static bool
+set_owner(struct control *c)
+{
+	int file = open(c->path, O_PATH | O_NOFOLLOW | O_CLOEXEC), error;
+	gid_t gid = group_of(c);
+	struct stat st;
+
+	if (file == -1)
+		return false;
+	if (fstat(file, &st) == -1 || !S_ISSOCK(st.st_mode)) {
+		error = EEXIST;
+		goto bad;
+	}
+	/* a root that may not give files away keeps it: the group is what counts, and that it has from its beginning */
+	if (geteuid() == 0 && fchownat(file, "", c->uid, (gid_t)-1, AT_EMPTY_PATH) == -1 && errno != EPERM) {
+		error = errno;
+		goto bad;
+	}
+	/* who is not root may give it to a group that it is in itself */
+	if (gid != NOBODY && st.st_gid != gid && (fchownat(file, "", (uid_t)-1, gid, AT_EMPTY_PATH) == -1 ||
+	    fstat(file, &st) == -1 || st.st_gid != gid))
+		close_to_groups(c, file, st.st_gid);
+	c->dev = st.st_dev;
+	c->ino = st.st_ino;
+	close(file);
+	return true;
+ bad:
+	close(file);
+	errno = error;
+	return false;
+}
+
 static int
 bind_socket(struct control *c)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	struct stat st;
 	mode_t mask;
 	int fd, rc;
 
@@ -918,14 +970,12 @@ bind_socket(struct control *c)
 	if (rc == -1 && errno == EADDRINUSE && remove_stale(&sun))
 		rc = bind_for_group(c, fd, &sun);
 	umask(mask);
-	if (rc == -1 || !set_owner(c) || listen(fd, 64) == -1 || lstat(c->path, &st) == -1) {
+	if (rc == -1 || !set_owner(c) || listen(fd, 64) == -1) {
 		rc = errno;
 		close(fd);
 		errno = rc;
 		return -1;
 	}
-	c->dev = st.st_dev;
-	c->ino = st.st_ino;
 	return fd;
 }
 

@@ -6,11 +6,13 @@
 
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -705,6 +707,79 @@ START_TEST(nobody_else_gets_to_a_closed_socket)
 }
 END_TEST
 
+/* In a process of its own, root without those capabilities: the socket's mode and group, and whether the log complains. */
+static void
+socket_without(unsigned long long without, const char *group, mode_t directory, gid_t *gid, mode_t *mode, bool *told)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[2];
+	struct control_setup setup = { .path = path, .group = group, .verbs = tables };
+	char log[64], text[4096] = "";
+	struct stat st;
+	int status;
+	FILE *f;
+	pid_t pid;
+
+	snprintf(log, sizeof(log), "%s/log", dir);
+	snprintf(path, sizeof(path), "%s/run/s", dir);
+	snprintf(text, sizeof(text), "%s/run", dir);
+	ck_assert_int_eq(mkdir(text, 0755), 0);
+	ck_assert_int_eq(chown(text, 0, 37), 0);
+	ck_assert_int_eq(chmod(text, directory), 0);
+	if ((pid = fork()) == 0) {
+		log_open("check_control", log, SP_LOG_ERROR);
+		if (syscall(SYS_capget, &head, caps) != 0)
+			_exit(1);
+		for (int i = 0; i < 2; i++)
+			caps[i].effective &= ~(uint32_t)(without >> 32 * i);
+		if (syscall(SYS_capset, &head, caps) != 0)
+			_exit(2);
+		_exit(control_new(&setup) != NULL ? 0 : 3);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(lstat(path, &st), 0);
+	*gid = st.st_gid;
+	*mode = st.st_mode & 07777;
+	unlink(path);
+	ck_assert_int_eq(rmdir(text), 0);
+	ck_assert_ptr_nonnull(f = fopen(log, "r"));
+	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+	fclose(f);
+	unlink(log);
+	*told = strstr(text, "event=control-socket-group") != NULL && strstr(text, "CAP_SETGID") != NULL;
+}
+
+START_TEST(a_socket_of_the_wrong_group_is_closed_to_groups)
+{
+	const unsigned long long setgid = 1ull << CAP_SETGID, both = setgid | 1ull << CAP_CHOWN;
+	mode_t mode;
+	gid_t gid;
+	bool told;
+
+	if (geteuid() != 0)
+		return;
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	socket_without(0, "games", 0755, &gid, &mode, &told);
+	ck_assert(gid == 60 && mode == 0660 && !told);
+	/* root may give files away instead */
+	socket_without(setgid, "games", 0755, &gid, &mode, &told);
+	ck_assert(gid == 60 && mode == 0660 && !told);
+	/* as the units of systemd have it, and without CAP_SETGID besides */
+	socket_without(1ull << CAP_CHOWN, "games", 0755, &gid, &mode, &told);
+	ck_assert(gid == 60 && mode == 0660 && !told);
+	socket_without(both, "games", 0755, &gid, &mode, &told);
+	ck_assert(gid != 60 && mode == 0600 && told);
+	/* a directory that gives its group to everything in it */
+	socket_without(1ull << CAP_CHOWN, "games", 02755, &gid, &mode, &told);
+	ck_assert(gid == 37 && mode == 0600 && told);
+	/* nobody's: then there is nothing to be wrong */
+	socket_without(both, NULL, 02755, &gid, &mode, &told);
+	ck_assert(mode == 0600 && !told);
+	rmdir(dir);
+}
+END_TEST
+
 START_TEST(one_socket_has_one_daemon)
 {
 	struct control_setup setup = { .path = path, .verbs = tables };
@@ -761,7 +836,7 @@ main(void)
 	    does_not_wait_for_a_worker_that_hangs, ends_while_a_worker_hangs, cuts_what_is_too_much,
 	    asks_the_main_thread, passes_a_file, rude_clients_hurt_themselves, slow_readers_are_cut,
 	    who_leaves_is_noticed, places_are_for_who_works, rights_follow_the_account,
-	    nobody_else_gets_to_a_closed_socket, one_socket_has_one_daemon, a_dead_daemons_socket_is_replaced };
+	    nobody_else_gets_to_a_closed_socket, a_socket_of_the_wrong_group_is_closed_to_groups, one_socket_has_one_daemon, a_dead_daemons_socket_is_replaced };
 
 	return unit_run("control", tests, sizeof(tests) / sizeof(tests[0]));
 }
