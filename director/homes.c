@@ -47,10 +47,16 @@ is_ill_signed(enum home_proof p)
 	return p == HOME_PROOF_EXPIRED || p == HOME_PROOF_FORGED || p == HOME_PROOF_REPLAYED;
 }
 
-/* A route that we wrote and signed: on to the next one in it, or to the far side of ours. */
+/*
+ * A route that we wrote and signed: on to the next one in it, or to the far side of ours. What follows ours is the
+ * sender's to write. An edge takes what begins outside of a dialog as sent by us, wherever it goes, past the gates:
+ * only servers of our own may send such a thing there.
+ */
 static struct home_decision
 along_route(const struct home_facts *f)
 {
+	if (f->next == HOME_NEXT_EDGE && !f->in_dialog && f->source != HOME_FROM_POOL)
+		return refuse(POLICY_REASON_ROUTE_NOT_OURS);
 	if (f->next == HOME_NEXT_EDGE)
 		return to(HOME_TO_EDGE, f->next_index);
 	if (f->next == HOME_NEXT_POOL)
@@ -104,10 +110,46 @@ outward(const struct home_facts *f)
 	return f->has_edges ? to(HOME_TO_ANY_EDGE, 0) : refuse(POLICY_REASON_NO_ROUTE);
 }
 
+/* Does it reach its addressee with something new, rather than go on with, or end, what is there? */
+static bool
+opens(enum policy_method m)
+{
+	return m == POLICY_METHOD_INVITE || m == POLICY_METHOD_MESSAGE || m == POLICY_METHOD_SUBSCRIBE ||
+	    m == POLICY_METHOD_REFER || m == POLICY_METHOD_SERVICE || m == POLICY_METHOD_OTHER;
+}
+
+/* The gate of one of our users, as partners and providers find it. */
+static enum policy_reason
+may_enter(const struct home_facts *f)
+{
+	if (f->source == HOME_FROM_PARTNER && !f->addressee.federation)
+		return POLICY_REASON_FEDERATION_NOT_ENABLED;
+	if (f->source == HOME_FROM_PROVIDER && !f->addressee.public_im)
+		return POLICY_REASON_PUBLIC_IM_NOT_ENABLED;
+	return POLICY_REASON_ALLOWED;
+}
+
+/*
+ * The route was signed for one dialog, but whom the request names is the sender's to write: that user's gate counts
+ * here as well. What the directory does not know is an address within the dialog; and a dialog goes on without it.
+ */
+static struct home_decision
+in_dialog(const struct home_facts *f)
+{
+	enum policy_reason why = POLICY_REASON_ALLOWED;
+
+	if (is_federated(f->source) && opens(f->method) && f->to_ours && !f->to_nobody && f->addressee.entry == HOME_UNASKED)
+		return just(HOME_ASK_ADDRESSEE, POLICY_REASON_UNDECIDED);
+	if (opens(f->method) && f->to_ours && !f->to_nobody && f->addressee.entry == HOME_KNOWN)
+		why = may_enter(f);
+	return why == POLICY_REASON_ALLOWED ? along_route(f) : refuse(why);
+}
+
 /* Only a request from outside an ordinary dialog comes here: its way is that of its addressee. */
 static struct home_decision
 to_addressee(const struct home_facts *f)
 {
+	enum policy_reason why;
 	struct home_decision d;
 
 	if (f->to_us)
@@ -127,10 +169,8 @@ to_addressee(const struct home_facts *f)
 		return just(HOME_ASK_ADDRESSEE, POLICY_REASON_UNDECIDED);
 	if (f->addressee.entry != HOME_KNOWN)
 		return refuse(why_unknown(&f->addressee));
-	if (f->source == HOME_FROM_PARTNER && !f->addressee.federation)
-		return refuse(POLICY_REASON_FEDERATION_NOT_ENABLED);
-	if (f->source == HOME_FROM_PROVIDER && !f->addressee.public_im)
-		return refuse(POLICY_REASON_PUBLIC_IM_NOT_ENABLED);
+	if ((why = may_enter(f)) != POLICY_REASON_ALLOWED)
+		return refuse(why);
 	d = to_home(&f->addressee);
 	if (d.where == HOME_TO_POOL && f->source == HOME_FROM_POOL && f->pool_of_source == d.index)
 		return refuse(POLICY_REASON_LOOPS_BACK);
@@ -143,7 +183,7 @@ onward(const struct home_facts *f)
 {
 	switch (f->route) {
 	case POLICY_ROUTE_OURS:
-		return along_route(f);
+		return in_dialog(f);
 	case POLICY_ROUTE_FOREIGN:
 		/* only servers of our own may say where a message goes */
 		if (f->source == HOME_FROM_POOL && f->next != HOME_NEXT_OTHER)
@@ -227,12 +267,16 @@ from_partner(const struct home_facts *f)
 struct home_decision
 homes_decide(const struct home_facts *f)
 {
+	struct home_decision d = { .verdict = HOME_REFUSE };
+
 	if (f->source == HOME_FROM_NOBODY)
 		return refuse(POLICY_REASON_UNTRUSTED_PEER);
 	/* never challenged (MS 3.3): it belongs to a dialog whose route we signed, or nowhere; a signature must be right */
-	if (f->method == POLICY_METHOD_ACK)
-		return !is_ill_signed(f->proof) && f->route == POLICY_ROUTE_OURS && (f->next == HOME_NEXT_EDGE || f->next == HOME_NEXT_POOL ||
-		    f->flow_leads) ? along_route(f) : just(HOME_DROP, POLICY_REASON_STRAY_ACK);
+	if (f->method == POLICY_METHOD_ACK) {
+		if (!is_ill_signed(f->proof) && f->route == POLICY_ROUTE_OURS)
+			d = along_route(f);
+		return d.verdict == HOME_PROXY ? d : just(HOME_DROP, POLICY_REASON_STRAY_ACK);
+	}
 	if (f->route == POLICY_ROUTE_FORGED)
 		return refuse(POLICY_REASON_ROUTE_FORGED);
 	switch (f->source) {

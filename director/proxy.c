@@ -221,6 +221,7 @@ gather(struct passage *p)
 	p->facts.source = source_of(p->from, p->m, &mark);
 	p->is_branch = p->facts.source == HOME_FROM_USER && mark.class == POLICY_CLASS_BRANCH;
 	p->facts.method = p->m->method_id;
+	p->facts.in_dialog = !span_is_empty(p->m->to.tag);
 	p->facts.pool_of_source = sip_link_words(p->from)[LINK_KIND] == SERVER_POOL ?
 	    (int)sip_link_words(p->from)[LINK_INDEX] : -1;
 	p->facts.has_edges = p->w->config->edges.n != 0;
@@ -292,6 +293,7 @@ edit(struct passage *p)
 	signin_strip(m, p->realm);
 	sipae_strip(&self, m);
 	passage_drop_all(m, SIP_H_P_ASSERTED_IDENTITY);
+	passage_drop_all(m, SIP_H_P_PREFERRED_IDENTITY);	/* signed, and then no more than a wish */
 	passage_drop_all(m, SIP_H_MS_USER_LOGON_DATA);
 	if (p->facts.proof != HOME_PROOF_OK)
 		return;		/* an ACK, which nobody proves */

@@ -250,6 +250,62 @@ def dialog():
         c.close()
 
 
+def past_the_gates():
+    """A route that was signed for one dialog opens nothing else: neither a user's gate nor the way out."""
+    for name in ("shut", "shy"):
+        subprocess.run([os.path.join(BUILD, "sallyportctl"), "user", "add", name + "@example.com", "--users", RUN + "/users", "--pool",
+                        "pool.int.example.com", "--no-federation", "--no-public-im", "--password-file", "-"], input=b"secret\n", check=True)
+    conn, door, edge_door = edge(), Door(POOL1 + ":5061", "pool"), Door(EDGE1 + ":5061", "edge-inner")
+    alice, carol = "sip:alice@example.com", "sip:carol@contoso.example"
+    conn.send(request("INVITE", alice, carol, call="gates-1", headers=[PARTNER, "Contact: <sip:carol@192.0.2.9>"]))
+    pool = door.accept()
+    invite = pool.recv()
+    ours = [r for r in invite.all("Record-Route") if NAME in r][0]
+    pool.send(invite.reply(200, headers=["Contact: <sip:alice@192.0.2.10>"]))
+    while conn.recv().status != 200:
+        pass
+    number = [1]
+
+    def in_it(method, uri, tag="far", sender=carol, more=()):
+        """The final answer of the Director, or what came to the pool."""
+        number[0] += 1
+        headers = [PARTNER if sender == carol else USER, "Route: " + ours] + list(more)
+        conn.send(request(method, uri, sender, to=uri, to_tag=tag, call="gates-1", cseq=number[0], headers=headers))
+        try:
+            got = pool.recv(0.5)
+            pool.send(got.reply(200))
+            conn.recv()
+            return got.method
+        except Silent:
+            return conn.recv().status
+    director.logged("event=users-read", count=2)
+    T.check("a partner's dialog goes on", in_it("INFO", "sip:alice@192.0.2.10") == "INFO")
+    T.check("  also with something new for its own addressee", in_it("MESSAGE", alice) == "MESSAGE")
+    for method in ("MESSAGE", "INVITE", "SUBSCRIBE"):
+        got = in_it(method, "sip:shut@example.com")
+        T.check("  but %s to a user who is shut for partners does not pass by its route" % method, got == 403, got)
+    T.check("  while BYE does", in_it("BYE", "sip:shut@example.com") == "BYE")
+    got = in_it("MESSAGE", "sip:victim@fabrikam.example", tag=None, more=["Route: <sip:edge.int.example.com:5061;transport=tls;lr>"])
+    T.check("a partner does not get out again by it", got == 403, got)
+
+    chal = challenge(conn)
+    conn.send(request("INVITE", alice, "sip:shy@example.com", call="gates-2", headers=[
+        USER, digest(chal, "INVITE", alice, user="shy"), "Contact: <sip:shy@192.0.2.9>"]))
+    invite = pool.recv()
+    ours = [r for r in invite.all("Record-Route") if NAME in r][0]
+    pool.send(invite.reply(200, headers=["Contact: <sip:alice@192.0.2.10>"]))
+    while conn.recv().status != 200:
+        pass
+    out = "sip:victim@fabrikam.example"
+    conn.send(request("MESSAGE", out, "sip:shy@example.com", call="gates-2", cseq=2, headers=[
+        USER, digest(chal, "MESSAGE", out, user="shy", nc=2), "Route: %s, <sip:edge.int.example.com:5061;transport=tls;lr>" % ours]))
+    got = conn.recv()
+    T.check("nor does a user who may not write to partners, by a dialog of her own", got.status == 403 and
+            director.logged("reason=route-not-ours", count=2), got.start)
+    for c in (conn, pool, door, edge_door):
+        c.close()
+
+
 def inside_client():
     """A client inside calls, and is called back in the dialog."""
     door = Door(POOL1 + ":5061", "pool")
@@ -683,7 +739,7 @@ def main():
     prepare()
     try:
         director = Director("director")
-        for name, fn in (("relayed challenges", relayed), ("registration", registration), ("dialog", dialog), ("a client inside", inside_client), ("ways", ways),
+        for name, fn in (("relayed challenges", relayed), ("registration", registration), ("dialog", dialog), ("past the gates", past_the_gates), ("a client inside", inside_client), ("ways", ways),
                          ("both", both_on_one_port), ("realm", one_realm), ("accounts", accounts),
                          ("other accounts", other_accounts)):
             T.run(name, fn)

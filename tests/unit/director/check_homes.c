@@ -136,6 +136,26 @@ static const struct {
 	{ "partner as one of us", { SERVER(HOME_FROM_PARTNER), M(MESSAGE), .from_ours = true }, REFUSED(SPOOFED_FROM) },
 	{ "partner in a dialog", { SERVER(HOME_FROM_PARTNER), M(INFO), BY_ROUTE(HOME_NEXT_POOL, 0),
 	    .addressee.entry = HOME_UNASKED }, TO(HOME_TO_POOL, 0) },
+	{ "partner in a dialog, something new", { SERVER(HOME_FROM_PARTNER), M(MESSAGE), BY_ROUTE(HOME_NEXT_POOL, 0),
+	    .in_dialog = true }, TO(HOME_TO_POOL, 0) },
+	{ "partner in a dialog, something new, not asked", { SERVER(HOME_FROM_PARTNER), M(MESSAGE), BY_ROUTE(HOME_NEXT_POOL, 0),
+	    .in_dialog = true, .addressee.entry = HOME_UNASKED }, { .verdict = HOME_ASK_ADDRESSEE, .reason = POLICY_REASON_UNDECIDED } },
+	{ "partner in a dialog, to one who may not", { SERVER(HOME_FROM_PARTNER), M(INVITE), BY_ROUTE(HOME_NEXT_POOL, 0),
+	    .in_dialog = true, .addressee.federation = false }, REFUSED(FEDERATION_NOT_ENABLED) },
+	{ "provider in a dialog, to one who may not", { SERVER(HOME_FROM_PROVIDER), M(SUBSCRIBE), BY_ROUTE(HOME_NEXT_POOL, 0),
+	    .in_dialog = true, .addressee.public_im = false }, REFUSED(PUBLIC_IM_NOT_ENABLED) },
+	{ "partner ends a dialog with one who may not", { SERVER(HOME_FROM_PARTNER), M(BYE), BY_ROUTE(HOME_NEXT_POOL, 0),
+	    .in_dialog = true, .addressee.federation = false }, TO(HOME_TO_POOL, 0) },
+	{ "partner in a dialog, to a device", { SERVER(HOME_FROM_PARTNER), M(INVITE), BY_ROUTE(HOME_NEXT_POOL, 0),
+	    .in_dialog = true, .addressee.entry = HOME_UNKNOWN }, TO(HOME_TO_POOL, 0) },
+	{ "partner in a dialog, authd gone", { SERVER(HOME_FROM_PARTNER), M(INVITE), BY_ROUTE(HOME_NEXT_POOL, 0),
+	    .in_dialog = true, .addressee.entry = HOME_UNAVAILABLE }, TO(HOME_TO_POOL, 0) },
+	{ "partner by way of us to an edge", { SERVER(HOME_FROM_PARTNER), M(MESSAGE), BY_ROUTE(HOME_NEXT_EDGE, 0), .to_ours = false },
+	    REFUSED(ROUTE_NOT_OURS) },
+	{ "user past the gates to an edge", { PROVED(HOME_FROM_USER), M(MESSAGE), BY_ROUTE(HOME_NEXT_EDGE, 0), .to_ours = false,
+	    .principal.federation = false }, REFUSED(ROUTE_NOT_OURS) },
+	{ "user in a dialog through an edge", { PROVED(HOME_FROM_USER), M(MESSAGE), BY_ROUTE(HOME_NEXT_EDGE, 1), .to_ours = false,
+	    .in_dialog = true }, TO(HOME_TO_EDGE, 1) },
 	{ "partner and a static route", { SERVER(HOME_FROM_PARTNER), M(INVITE), .has_static = true }, TO(HOME_TO_POOL, 2) },
 	{ "partner and a foreign static route", { SERVER(HOME_FROM_PARTNER), M(INVITE), .has_static = true,
 	    .to_ours = false }, REFUSED(TO_NOT_INTERNAL) },
@@ -240,6 +260,12 @@ START_TEST(always)
 			ck_abort_msg("registers another");
 		if (passes && f.route == POLICY_ROUTE_FORGED)
 			ck_abort_msg("along a forged route");
+		if (passes && !ack && d.where == HOME_TO_EDGE && f.source != HOME_FROM_POOL)
+			ck_abort_msg("something new to an edge, past the gates");
+		if (passes && f.source == HOME_FROM_PARTNER && (f.method == POLICY_METHOD_INVITE || f.method == POLICY_METHOD_MESSAGE ||
+		    f.method == POLICY_METHOD_OTHER) && f.to_ours && !f.to_nobody && f.addressee.entry == HOME_KNOWN &&
+		    !f.addressee.federation)
+			ck_abort_msg("a partner to one who may not");
 		if (d.verdict == HOME_CHALLENGE && (!user || ack))
 			ck_abort_msg("a server or an ACK is challenged");
 		if (passes && d.where == HOME_TO_NOTHING)
