@@ -77,6 +77,13 @@ struct below {
 	uint64_t	 fs;
 	int32_t		 fd;
 } __attribute__((packed));
+struct to_port {
+	uint64_t	 net, port;
+};
+
+#define NET_BIND_TCP	(1u << 0)	/* fourth version */
+#define NET_CONNECT_TCP	(1u << 1)
+#define RULE_PORT	2
 
 #define FS_EXECUTE	(1u << 0)
 #define FS_WRITE_FILE	(1u << 1)
@@ -126,8 +133,22 @@ allow_path(int rules, const struct sandbox_path *p, uint64_t known)
 	return rc;
 }
 
+static int
+allow_port(int rules, uint16_t port)
+{
+	struct to_port p = { NET_CONNECT_TCP, port };
+
+	return (int)syscall(SYS_landlock_add_rule, rules, RULE_PORT, &p, 0);
+}
+
 int
 sandbox_files(enum sandbox_role role, const struct sandbox_path *paths, size_t n)
+{
+	return sandbox_files_ports(role, paths, n, NULL, 0);
+}
+
+int
+sandbox_files_ports(enum sandbox_role role, const struct sandbox_path *paths, size_t n, const uint16_t *ports, size_t nports)
 {
 	/* the leak checker and the symbolizer of a sanitizer read what is mapped */
 	static const struct sandbox_path whole = { "/", false };
@@ -141,12 +162,16 @@ sandbox_files(enum sandbox_role role, const struct sandbox_path *paths, size_t n
 		return SP_OK;
 	}
 	rs.fs = rights_known(version);
+	if (version >= 4 && nports != 0)
+		rs.net = NET_BIND_TCP | NET_CONNECT_TCP;
 	if (version >= 6)
 		rs.scoped = (roles[role].may & MAY_UNIX ? 0 : SCOPE_ABSTRACT) |
 		    (roles[role].may & MAY_FORK ? 0 : SCOPE_SIGNAL);
 	rules = (int)syscall(SYS_landlock_create_ruleset, &rs, sizeof(rs), 0);
 	for (size_t i = 0; rules != -1 && rc == 0 && i < n; i++)
 		rc = allow_path(rules, &paths[i], rs.fs);
+	for (size_t i = 0; rules != -1 && rc == 0 && rs.net != 0 && i < nports; i++)
+		rc = allow_port(rules, ports[i]);
 	if (SANITIZED && rules != -1 && rc == 0)
 		rc = allow_path(rules, &whole, rs.fs);
 	if (rules == -1 || rc != 0 || syscall(SYS_landlock_restrict_self, rules, 0) != 0) {

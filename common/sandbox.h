@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum sandbox_role {
 	SANDBOX_NOTHING = 0,	/* reads, writes and closes what is open: the safe one */
@@ -45,6 +46,8 @@ struct sandbox_path {
  * and is no error. SP_OK, or SP_EIO (errno; logged): the fence is not there.
  */
 int	 sandbox_files(enum sandbox_role, const struct sandbox_path *paths, size_t n);
+/* The same, and TCP is had to ports[0..nports) alone, whatever the address (Landlock's fourth version; older: to all). */
+int	 sandbox_files_ports(enum sandbox_role, const struct sandbox_path *paths, size_t n, const uint16_t *ports, size_t nports);
 
 /*
  * seccomp: from now on all threads of this process have what the role allows.

@@ -109,6 +109,21 @@ ldap_conn_prepare(const struct dirconf *conf)
 		ldap_unbind_ext(ld, NULL, NULL);
 }
 
+uint16_t
+ldap_conn_port(const char *uri)
+{
+	LDAPURLDesc *url;
+	int port = 0;
+
+	if (ldap_url_parse(uri, &url) == LDAP_URL_SUCCESS) {
+		port = url->lud_port;
+		ldap_free_urldesc(url);
+	}
+	if (port <= 0 || port > UINT16_MAX)
+		port = strncasecmp(uri, "ldaps:", 6) == 0 ? LDAPS_PORT : LDAP_PORT;
+	return (uint16_t)port;
+}
+
 /* The library has a connection, on which there is no TLS yet. */
 static int
 connected(LDAP *ld, Sockbuf *sb, LDAPURLDesc *to, struct sockaddr *addr, struct ldap_conncb *cb)

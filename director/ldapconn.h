@@ -16,6 +16,8 @@
 struct ldap_names;
 struct ldap_names *ldap_names_new(void);
 
+/* The TCP port of a server's URI. */
+uint16_t ldap_conn_port(const char *uri);
 /* Once, before there are threads: the process's own surroundings do not count. */
 void	ldap_conn_prepare(const struct dirconf *);
 

@@ -239,7 +239,17 @@ fence_files(const struct dirconf *conf)
 		{ conf->trust != NULL ? conf->trust : "/dev/null", false }, { conf->keytab != NULL ? conf->keytab : "/dev/null", false }
 	};
 
-	return sandbox_files(SANDBOX_LDAPD, paths, sizeof(paths) / sizeof(paths[0])) == SP_OK;
+	uint16_t *ports = xreallocarray(NULL, conf->servers.n + 1, sizeof(*ports));
+	size_t n = 0;
+	int rc;
+
+	/* the servers', and DNS'; where the KDCs of GSSAPI are, only its library knows */
+	ports[n++] = 53;
+	for (size_t i = 0; i < conf->servers.n; i++)
+		ports[n++] = ldap_conn_port(conf->servers.v[i].s);
+	rc = sandbox_files_ports(SANDBOX_LDAPD, paths, sizeof(paths) / sizeof(paths[0]), ports, conf->bind == BIND_GSSAPI ? 0 : n);
+	free(ports);
+	return rc == SP_OK;
 }
 
 static void

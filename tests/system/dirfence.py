@@ -12,8 +12,8 @@ import time
 
 import signing
 import sipnet
-from dirlives import PATIENCE, Pool
-from fenced import Family, key_numbers, masked, sanitizer, threads, until
+from dirlives import PATIENCE, Pool, digest
+from fenced import Family, children, key_numbers, masked, sanitizer, threads, until
 from signing import DIRECTOR, EDGE, MARK, NAME, NET, PKI, POOL, RUN, Client, edge
 from sipnet import BUILD, TOP, Closed, Silent, Tests, request
 
@@ -27,12 +27,23 @@ SECRETS = os.path.join(RUN, "secrets")
 USERS = os.path.join(SECRETS, "users")
 ACCOUNTS = {"proxy": "nobody", "keyd": "daemon", "authd": "games"}
 
+LDAP = NET + ".7.9"
+# alice is in the file; whoever is not is asked for, of a server that says nothing
+HELPERS = """
+directory = { homes = "both"; timeout = 800; negative_ttl = 1; };
+ldap = { servers = [ "ldaps://%s" ]; trust = "%s/ca.pem"; bind = "simple"; bind_dn = "cn=x"; password_file = "%s/ldap.password";
+    bases = [ "dc=example" ]; server_timeout = 200; pause = 1; };
+ntlm = { accounts = "winbind"; domains = [ "CORP=example.com" ]; };
+winbind = { timeout = 800; };
+guessing = { user_and_source = 0; source = 0; user = 0; };
+""" % (LDAP, PKI, SECRETS)
+
 director = None
 keytab = None
 
 
 class Planted(signing.Director):
-    def __init__(self, name):
+    def __init__(self, name, more=""):
         self.dir = os.path.join(RUN, name)
         os.makedirs(self.dir, exist_ok=True)
         self.write("director.conf", """
@@ -44,8 +55,9 @@ edges = ( { name = "edge.int.example.com"; address = "%s"; } );
 pools = ( { name = "pool.int.example.com"; address = "%s"; } );
 auth = { users = "%s"; user = "%s"; %s };
 timers = { drain = 0; connect = 2; };
+%s
 """ % (self.dir, NAME, ACCOUNTS["proxy"], ACCOUNTS["keyd"], PKI, PKI, PKI, DIRECTOR, DIRECTOR, EDGE, POOL, USERS,
-       ACCOUNTS["authd"], 'keytab = "%s"; kerberos_realms = [ "EXAMPLE.COM=example.com" ];' % keytab if keytab else ""))
+       ACCOUNTS["authd"], 'keytab = "%s"; kerberos_realms = [ "EXAMPLE.COM=example.com" ];' % keytab if keytab else "", more))
         self.start()
 
     def start(self):
@@ -65,7 +77,7 @@ timers = { drain = 0; connect = 2; };
 
     def stop(self):
         # the Director would wait a while for us to close them
-        for hole in (PROXY, AUTHD):
+        for hole in (PROXY, AUTHD, LDAPD, WBD):
             if hole.conn is not None:
                 hole.conn.close()
         return super().stop()
@@ -113,16 +125,16 @@ class Hole:
             self.conn.close()
         self.conn = conn
 
-    def attempt(self, what, argument=""):
+    def attempt(self, what, argument="", patience=PATIENCE):
         """Have it try: done, its error, or the call that it was ended for."""
         before = director.log()
         self.say(what, str(argument))
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + patience
         while time.monotonic() < end:
             news = director.log()[len(before):]
             found = re.search(r"event=planted what=%s done=(\w+)" % what, news)
             ended = re.search(r"event=sandbox-violation role=%s syscall=-?\d+(?: name=(\w+))?" % self.role, news)
-            gone = re.search(r"event=%s .*(?:signal|status) (\d+)" % self.event, news)
+            gone = re.search(r"event=%s .*(?:signal|status) -?(\d+)" % self.event, news)
             if found:
                 return found.group(1)
             if gone:
@@ -132,17 +144,18 @@ class Hole:
 
     def is_stopped(self, what, argument="", by=None):
         """It does not come to be; by: the call for which the process is ended ("": any), else it is refused and life goes on."""
-        before, began = Family(director), self.began()
+        before, began = Relatives(director), self.began()
         got = self.attempt(what, argument)
         if by is None:
-            return (got == "no" and Family(director).proxy == before.proxy and Family(director).authd == before.authd and
-                    served()) or got
+            after = Relatives(director)
+            return (got == "no" and after.proxy == before.proxy and getattr(after, self.role) == getattr(before, self.role) and
+                    after.authd == before.authd and served()) or got
         director.killed += 1
         if not isinstance(got, tuple) or got[2] != signal.SIGSYS or (by != "" and got[1] != by):
             return got
         if not until(lambda: self.began() > began, PATIENCE):
             return "no other one"
-        after = Family(director)
+        after = Relatives(director)
         good = (after.keyd == before.keyd and getattr(after, self.role) != getattr(before, self.role) and
                 self.spared(before, after) and served())
         if director.killed >= 3:    # the master makes ever longer pauses before it starts another
@@ -183,14 +196,87 @@ class InAuthd(Hole):
         return before.proxy == after.proxy
 
 
+class Relatives(Family):
+    """With those that authd keeps: who asks LDAP, and who asks winbind."""
+
+    def __init__(self, daemon):
+        super().__init__(daemon)
+        self.ldapd, self.wbd = self.kept("directory"), self.kept("winbind")
+
+    def kept(self, name):
+        for keeper, status in (children(self.authd) if self.authd else {}).items():
+            if status["Name"] == name:
+                return next(iter(children(keeper)), None)
+        return None
+
+    def keeper(self, name):
+        return next((pid for pid, status in children(self.authd).items() if status["Name"] == name), None)
+
+
+class Kept(Hole):
+    """A process that one of authd's children keeps. It may be killed as often as one likes."""
+
+    def began(self):
+        # whoever is there by now is none that was there before
+        pid = getattr(Relatives(director), self.role)
+        if pid is not None:
+            self.seen.add(pid)
+        return len(self.seen)
+
+    def spared(self, before, after):
+        director.killed = 0
+        return before.proxy == after.proxy and before.authd == after.authd
+
+
+class InLdapd(Kept):
+    def __init__(self):
+        super().__init__("ldapd", "ldap-ended")
+        self.seen = set()
+
+    def say(self, what, argument):
+        conn = edge()
+        conn.send(request("MESSAGE", "sip:directory-planted-%s-%s@example.com" % (what, argument.encode().hex()),
+                          "sip:x@contoso.example", headers=[PARTNER]))
+        self.keep(conn)
+
+
+class InWbd(Kept):
+    def __init__(self):
+        super().__init__("wbd", "winbind-ended")
+        self.seen = set()
+
+    def say(self, what, argument):
+        conn = edge()
+        a = Client(conn)
+        conn.send(a.answer(a.challenge(), login="planted-%s-%s" % (what, argument.encode().hex()), domain="CORP"))
+        self.keep(conn)
+
+
+def by_digest(conn):
+    """Where NTLM is for a domain that is not there."""
+    send = ["REGISTER", "sip:example.com", "sip:alice@example.com"]
+    conn.send(request(*send, headers=[MARK]))
+    challenge = [v for v in conn.recv().all("WWW-Authenticate") if "SHA-256" in v][0]
+    conn.send(request(*send, to="sip:alice@example.com", headers=[
+        MARK, signing.PATH, digest(challenge, "alice", "secret", "REGISTER", "sip:example.com")]))
+    return conn.recv(PATIENCE).status
+
+
+def by_ntlm(conn):
+    a = Client(conn)
+    return a.ask(a.answer(a.challenge())).status
+
+
+how_to_sign_in = by_ntlm
+
+
 def served():
     """Somebody signs in, and a message finds its way: a handshake, both processes, and the pool."""
     end, last = time.monotonic() + PATIENCE, None
     while time.monotonic() < end:
         try:
             conn = edge()
-            a = Client(conn)
-            last = a.ask(a.answer(a.challenge())).status
+            last = how_to_sign_in(conn)
             conn.close()
             if last == 200:
                 return True
@@ -200,7 +286,7 @@ def served():
     return last
 
 
-PROXY, AUTHD = InProxy(), InAuthd()
+PROXY, AUTHD, LDAPD, WBD = InProxy(), InAuthd(), InLdapd(), InWbd()
 
 
 # ---- who is who ----
@@ -284,6 +370,106 @@ def in_authd():
     T.run("authd: memory that can be written and run is not to be had", lambda: AUTHD.is_stopped("code"))
 
 
+def in_helper(hole, readable):
+    """In a process that asks somebody outside for authd."""
+    name = hole.role
+    for path in ("/etc/shadow", PKI + "/director.key", USERS, SECRETS + "/ldap.password"):
+        T.run("%s: reading %s is refused" % (name, os.path.basename(path)), lambda: hole.is_stopped("read", path))
+    if readable:
+        T.check("%s: %s can be read (so the attempts are real)" % (name, readable), hole.attempt("read", readable) == "yes")
+    if not SANITIZED:
+        T.run("%s: what everybody may read is refused" % name, lambda: hole.is_stopped("read", "/etc/passwd"))
+    T.run("%s: writing a file is refused" % name, lambda: hole.is_stopped("write", "/tmp/planted-%d" % os.getpid()))
+    T.check("  and none is there", not os.path.exists("/tmp/planted-%d" % os.getpid()))
+    T.run("%s: nothing that is open leads to a key" % name, lambda: hole.is_stopped("files"))
+    T.run("%s: the control socket does not take it" % name, lambda: hole.is_stopped("unix", director.dir + "/director.sock"))
+    T.run("%s: starting a program ends it" % name, lambda: hole.is_stopped("exec", "", "execve"))
+    T.run("%s: so does touching the handler of the filter" % name, lambda: hole.is_stopped("unhook", "", ""))
+    if SANITIZED:
+        return
+    T.run("%s: so does a link" % name, lambda: hole.is_stopped("link", "/tmp/planted-%d" % os.getpid(), ""))
+    T.run("%s: so does making a process" % name, lambda: hole.is_stopped("fork", "", "clone"))
+    for what, call in (("ptrace", "ptrace"), ("vmread", "process_vm_readv"), ("kill", "kill")):
+        for role in ("authd", "proxy"):
+            T.run("%s: so does %s of %s" % (name, what, role),
+                  lambda: hole.is_stopped(what, getattr(Relatives(director), role), call))
+    T.run("%s: memory that can be written and run is not to be had" % name, lambda: hole.is_stopped("code"))
+
+
+def landlock():
+    """Which version of it this kernel has."""
+    import ctypes
+    return ctypes.CDLL(None, use_errno=True).syscall(444, None, ctypes.c_size_t(0), 1)
+
+
+def in_ldapd():
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((LDAP, 636))
+    listener.listen(64)
+    pid, p = Relatives(director).ldapd, Relatives(director)
+    T.check("there is a process that asks LDAP, kept by another", pid and p.keeper("directory") not in (None, pid))
+    T.check("  as authd's account, without capabilities, and behind the filter", all(
+        set(s["Uid"].split()) == {str(pwd.getpwnam(ACCOUNTS["authd"]).pw_uid)} and int(s["CapEff"], 16) == 0 and
+        s["Seccomp"] == "2" and s["NoNewPrivs"] == "1" for s in threads(pid)))
+    in_helper(LDAPD, "/etc/hosts")
+    T.check("ldapd: its server's port can be reached (so the attempt is real)", LDAPD.attempt("inet", LDAP + " 636") == "yes")
+    if landlock() >= 4:
+        T.run("ldapd: connecting to anything else is refused", lambda: LDAPD.is_stopped("inet", POOL + " 5061"))
+    else:
+        print("skip connecting elsewhere: this kernel's Landlock knows no ports", flush=True)
+    listener.close()
+
+
+def in_wbd():
+    pid, p = Relatives(director).wbd, Relatives(director)
+    T.check("there is a process that asks winbind, kept by another", pid and p.keeper("winbind") not in (None, pid))
+    T.check("  as authd's account, without capabilities, and behind the filter", all(
+        set(s["Uid"].split()) == {str(pwd.getpwnam(ACCOUNTS["authd"]).pw_uid)} and int(s["CapEff"], 16) == 0 and
+        s["Seccomp"] == "2" and s["NoNewPrivs"] == "1" for s in threads(pid)))
+    in_helper(WBD, None)
+    T.run("wbd: connecting to anywhere ends it", lambda: WBD.is_stopped("inet", POOL + " 5061", "socket"))
+
+
+def answer_of(hole, what="none"):
+    """What somebody is told who needs that process, and within what time."""
+    begin = time.monotonic()
+    try:
+        hole.say(what, "")
+        got = hole.conn.recv(PATIENCE).status
+    except AssertionError:      # refused where it would have been asked for a password
+        got = 500
+    return got, time.monotonic() - begin
+
+
+def kept():
+    """Those processes and their keepers are killed and stopped: users are refused in time, and they come back."""
+    for hole, name in ((LDAPD, "directory"), (WBD, "winbind")):
+        def works():
+            try:
+                return hole.attempt("read", "/etc/hosts", 2) in ("yes", "no")
+            except (AssertionError, OSError, Closed, Silent):
+                return False
+        T.check("%s works" % hole.role, until(works, PATIENCE))
+        for who in ("process", "keeper"):
+            for sig in (signal.SIGKILL, signal.SIGSTOP):
+                before = Relatives(director)
+                process, keeper = getattr(before, hole.role), before.keeper(name)
+                os.kill(process if who == "process" else keeper, sig)
+                if who == "keeper" and sig == signal.SIGSTOP:   # who is to make another does nothing
+                    os.kill(process, signal.SIGKILL)
+                got, took = answer_of(hole)
+                T.check("%s: its %s gets %s: whoever asks is refused, in time" % (hole.role, who, sig.name),
+                        got >= 400 and took < 10, (got, took))
+                T.run("  and whoever needs it not is served", served)
+                if sig == signal.SIGSTOP:
+                    os.kill(process if who == "process" else keeper, signal.SIGCONT)
+                gone = process if who == "process" else keeper
+                T.check("  it comes back, by the same proxy", until(works, PATIENCE) and Relatives(director).proxy == before.proxy)
+                T.check("  and nothing is left of the one before", sig == signal.SIGSTOP or
+                        until(lambda: not os.path.exists("/proc/%d" % gone), PATIENCE))
+
+
 def memory():
     """After users have signed in."""
     if SANITIZED:
@@ -304,21 +490,39 @@ def memory():
         T.run("  nor as it stands in the file", lambda: PROXY.is_stopped("scan", masked(h.encode())))
 
 
+def tries(*functions):
+    for fn in functions:
+        try:
+            fn()
+        except Exception as e:
+            T.check("%s came to its end" % fn.__name__, False, "(%s: %s)" % (type(e).__name__, e))
+    T.check("the Director ends in order, and nothing is left", director.stop() == 0 and not Family(director).all)
+
+
+def helpers():
+    """The processes that ask others for authd (dirhelpers.sh)."""
+    global director, how_to_sign_in
+    how_to_sign_in = by_digest
+    with open(os.path.join(SECRETS, "ldap.password"), "w") as f:
+        f.write("Ask-Me-1\n")
+    own(os.path.join(SECRETS, "ldap.password"), ACCOUNTS["authd"], 0o600)
+    director = Planted("helpers", HELPERS)
+    tries(in_ldapd, in_wbd, kept)
+
+
 def main():
     global director, keytab
     prepare()
     pool = Pool()
     pool.start()
     try:
-        for name in ("plain", "kerberos") if KDC else ("plain",):
-            keytab = os.path.join(SECRETS, "keytab") if name == "kerberos" else None
-            director = Planted(name)
-            for fn in (who, memory, in_proxy, in_authd):
-                try:
-                    fn()
-                except Exception as e:
-                    T.check("%s came to its end" % fn.__name__, False, "(%s: %s)" % (type(e).__name__, e))
-            T.check("%s: the Director ends in order, and nothing is left" % name, director.stop() == 0 and not Family(director).all)
+        if sys.argv[1:] == ["helpers"]:
+            helpers()
+        else:
+            for name in ("plain", "kerberos") if KDC else ("plain",):
+                keytab = os.path.join(SECRETS, "keytab") if name == "kerberos" else None
+                director = Planted(name)
+                tries(who, memory, in_proxy, in_authd)
     finally:
         for e in list(sipnet.Edge.running):
             e.stop()
