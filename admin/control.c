@@ -903,14 +903,12 @@ bind_for_group(const struct control *c, int fd, const struct sockaddr_un *sun)
 static void
 close_to_groups(const struct control *c, int file, gid_t has)
 {
-	const struct group *g = getgrgid(group_of(c));
-	char name[64], self[64];
+	char self[64];
 
-	snprintf(name, sizeof(name), "%s", g != NULL ? g->gr_name : "?");
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", file);
-	log_say(SP_LOG_ERROR, "control-socket-group", "%s has the group %u and not %s, as control.group or control.operators says, "
+	log_say(SP_LOG_ERROR, "control-socket-group", "%s has the group %u and not %u, as control.group or control.operators says, "
 	    "so only root and this daemon's account can ask it%s; give the daemon CAP_SETGID, or its account that group, let "
-	    "the directory have no set-group-ID bit, and start again", c->path, (unsigned)has, name,
+	    "the directory have no set-group-ID bit, and start again", c->path, (unsigned)has, (unsigned)group_of(c),
 	    chmod(self, 0600) == 0 ? "" : " (and whoever is in that group is turned away)");
 }
 
