@@ -36,6 +36,9 @@ struct taking {
 	struct ctl_store	*s;
 	const struct portable	*p;
 	struct ctl_putfile	 files[PORTABLE_NDAEMONS];
+	char			*options[PORTABLE_NDAEMONS];	/* what the daemon's --options says; NULL: not asked yet */
+	size_t			 noptions[PORTABLE_NDAEMONS];
+	bool			 restart[PORTABLE_NDAEMONS];	/* one of its settings takes that */
 	char			*edge_text;	/* of edge.conf as it will be, if that is another one */
 	size_t			 nedge;
 	char			*said;		/* what of the settings changes, to be printed */
@@ -55,11 +58,36 @@ is_new_policy(const struct taking *t)
 	return t->p->policy != NULL && !t->same;
 }
 
+/* Does a change of that option take a restart? Its daemon knows. */
+static bool
+takes_restart(struct taking *t, enum portable_daemon d, const char *path)
+{
+	static const char *const args[] = { "--options", NULL };
+	struct span rest, want = span_str(path);
+
+	if (t->options[d] == NULL)
+		(void)ctl_program_output(programs[d], "import", args, &t->options[d], &t->noptions[d]);
+	if (t->options[d] == NULL)
+		t->options[d] = xstrdup("");
+	for (rest = span_of(t->options[d], t->noptions[d]); rest.n > 0; rest = span_tail(rest, span_find(rest, '\n') + 1)) {
+		struct span line = span_head(rest, span_find(rest, '\n'));
+
+		if (span_eq(span_head(line, span_find(line, '\t')), want)) {
+			for (size_t tab; (tab = span_find(line, '\t')) < line.n;)
+				line = span_tail(line, tab + 1);
+			return span_is(line, "restart");
+		}
+	}
+	return true;	/* the daemon refuses it anyway */
+}
+
 static void
 say_setting(void *arg, enum portable_daemon d, const char *path, const char *was, const char *now)
 {
 	struct taking *t = arg;
+	bool restart = takes_restart(t, d, path);
 
+	t->restart[d] = t->restart[d] || restart;
 	if (!t->s->json) {
 		fprintf(t->say, "%s.conf: %s ", portable_daemon_name(d), path);
 		if (was != NULL) {
@@ -79,7 +107,7 @@ say_setting(void *arg, enum portable_daemon d, const char *path, const char *was
 			fputs("null", t->say);
 		fputs(", \"now\": ", t->say);
 		record_print_json_text(t->say, span_str(now));
-		putc('}', t->say);
+		fprintf(t->say, ", \"takes\": \"%s\"}", restart ? "restart" : "reload");
 	}
 	t->nchanged++;
 }
@@ -473,6 +501,15 @@ report_json(const struct taking *t, int err, uint64_t version)
 	puts("}");
 }
 
+/* What is to be done for the settings of a daemon. */
+static const char *
+how_in_force(const struct taking *t, enum portable_daemon d)
+{
+	if (t->restart[d])
+		return d == PORTABLE_EDGE ? "systemctl restart sallyport-edge" : "systemctl restart sallyport-director";
+	return d == PORTABLE_EDGE ? "sallyportctl --edge reload" : "sallyportctl --director reload";
+}
+
 static void
 report_files(const struct taking *t)
 {
@@ -480,9 +517,8 @@ report_files(const struct taking *t)
 		const struct ctl_putfile *f = &t->files[i];
 
 		if (f->state == PUT_NEW)
-			printf("%s: written%s%s; \"sallyportctl --%s reload\" says what needs a restart\n", f->file,
-			    f->kept != NULL ? ", as it was before is " : "", f->kept != NULL ? f->kept : "",
-			    portable_daemon_name((enum portable_daemon)i));
+			printf("%s: written%s%s; in force after %s\n", f->file, f->kept != NULL ? "; what it was is kept as " : "",
+			    f->kept != NULL ? f->kept : "", how_in_force(t, (enum portable_daemon)i));
 		else if (f->state == PUT_BACK)
 			printf("%s: was written, and is as it was again\n", f->file);
 		else if (f->state == PUT_STUCK)
@@ -545,8 +581,10 @@ ctl_take_over(struct ctl_store *s, const struct portable *p, void (*members)(voi
 			report(&t, err, version);
 		}
 	}
-	for (size_t i = 0; i < PORTABLE_NDAEMONS; i++)
+	for (size_t i = 0; i < PORTABLE_NDAEMONS; i++) {
 		ctl_putfile_fini(&t.files[i]);
+		free(t.options[i]);
+	}
 	mem_wipe_free(t.edge_text, t.nedge);
 	fclose(t.say);
 	free(t.said);

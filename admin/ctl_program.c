@@ -66,8 +66,9 @@ read_all(int fd, size_t *n)
 	return all;
 }
 
-int
-ctl_program_run(const char *program, const char *command, const char *const *args, char **said, size_t *n)
+/* fd: which of its outputs is wanted; the other is dropped. */
+static int
+run(const char *program, const char *command, const char *const *args, int fd, char **said, size_t *n)
 {
 	char path[PATH_MAX], *argv[ARGS_MAX + 2] = { NULL };
 	int fds[2], null, status;
@@ -89,8 +90,8 @@ ctl_program_run(const char *program, const char *command, const char *const *arg
 	if ((pid = fork()) == 0) {
 		null = open("/dev/null", O_RDWR | O_CLOEXEC);
 		(void)dup2(null, STDIN_FILENO);
-		(void)dup2(null, STDOUT_FILENO);
-		(void)dup2(fds[1], STDERR_FILENO);
+		(void)dup2(fd == STDOUT_FILENO ? fds[1] : null, STDOUT_FILENO);
+		(void)dup2(fd == STDERR_FILENO ? fds[1] : null, STDERR_FILENO);
 		execv(path, argv);
 		_exit(EX_OSERR);
 	}
@@ -102,4 +103,16 @@ ctl_program_run(const char *program, const char *command, const char *const *arg
 	while (k > 0)
 		free(argv[--k]);
 	return status;
+}
+
+int
+ctl_program_run(const char *program, const char *command, const char *const *args, char **said, size_t *n)
+{
+	return run(program, command, args, STDERR_FILENO, said, n);
+}
+
+int
+ctl_program_output(const char *program, const char *command, const char *const *args, char **out, size_t *n)
+{
+	return run(program, command, args, STDOUT_FILENO, out, n);
 }

@@ -12,5 +12,7 @@
  * command, when it is not there; -1: errno, or it was killed.
  */
 int	ctl_program_run(const char *program, const char *command, const char *const *args, char **said, size_t *n);
+/* The same, of what it wrote to standard output. */
+int	ctl_program_output(const char *program, const char *command, const char *const *args, char **out, size_t *n);
 
 #endif
