@@ -305,6 +305,46 @@ def living(edge, place, inside):
 
     T.run("what the running edge refuses (another one's policy) is undone, and the candidate is still there", wrong_edge)
 
+    def configuration(of):
+        """An edge.conf for that policy, and what an export would have written for it."""
+        conf, exported = os.path.join(of.dir, "import-edge.conf"), os.path.join(of.dir, "import.json")
+        with open(conf, "w") as f:
+            f.write('policy = "%s";\n' % of.policy + CONFIG)
+        with open(exported, "w") as f:
+            json.dump({"sallyport": "configuration", "format": 1, "policy": (of.text() + "assert_identity = true;").split("\n"),
+                       "edge": {"keep_alive": 601}}, f)
+        with open(conf) as f:
+            return conf, exported, f.read()
+
+    def wrong_edge_imports():
+        other = Place(os.path.join(RUN, "other"), place.socket)
+        conf, exported, was = configuration(other)
+        other.ctl("policy", "candidate", "discard", "--candidate", "import")
+        status, out, err = other.ctl("import", exported, commit=True, json=True, edge_conf=conf)
+        with open(conf) as f:
+            now = f.read()
+        return (status == 69 and "another file" in err and json.loads(out)["outcome"] == "undone" and other.text() == POLICY and
+                now == was and not os.path.exists(conf + ".import-undo")) or (status, out, err, now)
+
+    T.run("an import that it refuses is undone, edge.conf too", wrong_edge_imports)
+
+    def imports():
+        conf, exported, was = configuration(place)
+        status, out, err = place.ctl("import", exported, commit=True, json=True, edge_conf=conf)
+        if status != 0:
+            return status, err
+        told = json.loads(out)
+        with open(conf) as f:
+            now = f.read()
+        with open(conf + ".before-import") as f:
+            before = f.read()
+        history = place.json("policy", "history")
+        return (status == 0 and told["outcome"] == "done" and told["edge_told"] and history["edge"]["current"] and
+                history["edge"]["version"] == told["version"] and "keep_alive = 601;" in now and before == was and
+                worked(place.ctl("policy", "rollback", str(history["versions"][1]["version"])))) or (status, out, err, now)
+
+    T.run("one that it takes is in force there, and in edge.conf", imports)
+
     def verify():
         head = place.ctl("policy", "audit", "head")[1].strip()
         if place.ctl("policy", "audit", "verify", known=head)[0] != 0:
