@@ -73,6 +73,7 @@ struct sip_link {
 	struct sip_framer	 framer;
 	char			*partial;	/* the unfinished message */
 	uint32_t		 partial_n, partial_max;
+	uint32_t		 skip;		/* bytes of a refused request's body that are still to come */
 	struct net_timer	 timer;
 	uint64_t		 opened_at, heard_at, begun_at;	/* begun_at: of the unfinished message; 0: none */
 	struct sip_tx		*sent;		/* unanswered requests on it */
@@ -229,6 +230,8 @@ relay_ended(struct sip_relay *r, const struct sip_link *from, const struct sip_m
 
 /* One whole message came over link; error: the framer gave up on it. */
 void	 relay_message_in(struct sip_relay *, struct sip_link *, struct sip_message *);
+/* A request whose head says that it is too long for its sender: refused, and what comes of its body is passed over. */
+void	 relay_too_long(struct sip_relay *, struct sip_link *, struct sip_message *);
 void	 relay_bad_frame(struct sip_relay *, struct sip_link *, struct sip_message *, enum sip_check);
 
 /* Is the INVITE of that key held? Then it is cancelled. */

@@ -242,10 +242,12 @@ sip_link_close(struct sip_link *l, enum policy_reason why, const char *detail)
 static size_t
 consume(struct sip_link *l, const char *p, size_t n)
 {
+	const uint32_t most = l->limits->request.message;
 	size_t done = 0, used = 0;
 
 	while (done < n && !l->closing) {
 		struct sip_message *m = relay_message_take(l->relay);
+		bool headless = l->framer.head_n == 0;
 		enum sip_frame what = sip_framer_next(&l->framer, &l->limits->frame, p + done, n - done, &used, m);
 
 		if (what == SIP_FRAME_MESSAGE) {
@@ -263,6 +265,12 @@ consume(struct sip_link *l, const char *p, size_t n)
 			done += used;
 		} else if (what == SIP_FRAME_BAD) {
 			relay_bad_frame(l->relay, l, m, l->framer.error);
+			done = n;
+		} else if (headless && l->framer.head_n != 0 && m->is_request && most != 0 && l->framer.total > most) {
+			/* its head has just come; nobody needs to wait for the body */
+			relay_too_long(l->relay, l, m);
+			l->skip = (uint32_t)(l->framer.total - (n - done));
+			sip_framer_init(&l->framer);
 			done = n;
 		}
 		relay_message_give(l->relay, m);
@@ -298,7 +306,13 @@ received(struct net_stream *s, const char *p, size_t n)
 	size_t used;
 
 	l->heard_at = net_loop_now(l->relay->worker->loop);
-	if (l->partial_n == 0) {
+	used = n < l->skip ? n : l->skip;
+	l->skip -= (uint32_t)used;
+	p += used;
+	n -= used;
+	if (n == 0) {
+		/* all of it was passed over */
+	} else if (l->partial_n == 0) {
 		used = consume(l, p, n);
 		if (used < n)
 			keep_partial(l, p + used, n - used);

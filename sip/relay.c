@@ -309,6 +309,12 @@ malformed(struct sip_relay *r, struct sip_link *l, struct sip_message *m, enum s
 }
 
 void
+relay_too_long(struct sip_relay *r, struct sip_link *l, struct sip_message *m)
+{
+	malformed(r, l, m, SIP_CHECK_MESSAGE_TOO_LONG);
+}
+
+void
 relay_bad_frame(struct sip_relay *r, struct sip_link *l, struct sip_message *m, enum sip_check check)
 {
 	malformed(r, l, m, check);

@@ -164,6 +164,16 @@ def brim():
         T.run("a partner, %s" % what, lambda: one(partner, make(**MESSAGE), partner_status))
     for what, make, status in MORE:
         T.run("a partner, %s" % what, lambda: one(partner, make(**MESSAGE), status))
+    def answered_early():
+        data = body_of(70000, **MESSAGE)
+        partner.send(data[:1500])
+        early = partner.recv().status
+        partner.send(data[1500:30000])
+        partner.send(data[30000:] + request(**MESSAGE))
+        late = partner.recv().status
+        return (early, late) == (513, 200) or "%s for the head, %s for the next message" % (early, late)
+
+    T.run("a partner's head that says 70000 bytes is answered at once, and what comes behind its body too", answered_early)
     for name, log, first in (("edge", edge.log(), "side=inner"), ("Director", director.log(), "class=edge")):
         T.check("the %s has ended no connection between the two" % name,
                 not [line for line in log.split("\n") if "event=disconnected" in line and first in line],
