@@ -10,6 +10,7 @@ import tempfile
 from sipnet import BUILD
 
 from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -109,7 +110,9 @@ class Browser:
         raise AssertionError("there is no button %r on %s" % (words, self.driver.current_url))
 
     def wait(self, condition, patience=PATIENCE):
-        WebDriverWait(self.driver, patience, poll_frequency=0.05).until(lambda _: condition())
+        # between two pages an element that was found is not there any more
+        WebDriverWait(self.driver, patience, poll_frequency=0.05,
+                      ignored_exceptions=[StaleElementReferenceException, NoSuchElementException]).until(lambda _: condition())
 
     def login(self, name, password):
         self.go("/login")
