@@ -462,6 +462,38 @@ sip_chars_has_break(struct span s)
 }
 
 size_t
+sip_chars_find_loud(const char *p, size_t from, size_t n)
+{
+	size_t at = from;
+
+#ifdef __SSE2__
+	const __m128i dot = _mm_set1_epi8('.'), colon = _mm_set1_epi8(':'), bracket = _mm_set1_epi8('[');
+	const __m128i percent = _mm_set1_epi8('%'), space = _mm_set1_epi8(' '), del = _mm_set1_epi8(0x7f);
+	const __m128i tab = _mm_set1_epi8('\t'), lf = _mm_set1_epi8('\n'), cr = _mm_set1_epi8('\r');
+
+	for (; n - at >= 16; at += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + at));
+		__m128i signs = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, dot), _mm_cmpeq_epi8(v, colon)),
+		    _mm_or_si128(_mm_cmpeq_epi8(v, bracket), _mm_cmpeq_epi8(v, percent)));
+		__m128i blank = _mm_or_si128(_mm_cmpeq_epi8(v, tab), _mm_or_si128(_mm_cmpeq_epi8(v, lf), _mm_cmpeq_epi8(v, cr)));
+		/* as signed numbers 8-bit characters are below the space, too */
+		__m128i others = _mm_or_si128(_mm_andnot_si128(blank, _mm_cmplt_epi8(v, space)), _mm_cmpeq_epi8(v, del));
+		unsigned found = (unsigned)_mm_movemask_epi8(_mm_or_si128(signs, others));
+
+		if (found != 0)
+			return at + (unsigned)__builtin_ctz(found);
+	}
+#endif
+	for (; at < n; at++) {
+		unsigned char c = (unsigned char)p[at];
+
+		if (c == '.' || c == ':' || c == '[' || c == '%' || c >= 0x7f || (c < ' ' && c != '\t' && c != '\n' && c != '\r'))
+			break;
+	}
+	return at;
+}
+
+size_t
 sip_chars_find_8bit(struct span s, size_t from)
 {
 	size_t at = from;

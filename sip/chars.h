@@ -111,6 +111,11 @@ bool	sip_chars_has_break(struct span);
  * (HTAB is none), 8-bit text, '?' or '&'; escapes: '%' and '\\' as well. Or n.
  */
 size_t	sip_chars_find_break(struct span, size_t from, bool escapes);
+/*
+ * Offset of the first character at or after `from` that may make a link of the word that it is in: '.', ':', '[', '%', and all but ASCII's blanks
+ * and what can be printed. Or n.
+ */
+size_t	sip_chars_find_loud(const char *p, size_t from, size_t n);
 /* Offset of the first 8-bit character at or after `from`, or n. */
 size_t	sip_chars_find_8bit(struct span, size_t from);
 #define SIP_LINES_MAX	192

@@ -262,6 +262,13 @@ feed_qp(struct view *v)
 	}
 }
 
+/* More links than are kept, and nothing else to be found out: it is known what becomes of the text. */
+static inline bool
+is_settled(const struct sip_text *t)
+{
+	return t->overflow && t->nlinks == SIP_TEXT_LINKS_MAX && t->format != SIP_TEXT_RTF;
+}
+
 /* As it stands. ASCII in plain text, which is nearly all there is, goes the short way; words without links none. */
 static void
 feed_raw(struct view *v)
@@ -274,14 +281,11 @@ feed_raw(struct view *v)
 	for (size_t i = 0; i < raw.n; i++) {
 		unsigned char c = (unsigned char)raw.p[i];
 
-		if (!simple || c >= 0x80 || v->more > 0) {
-			byte(v, c, (uint32_t)i, (uint32_t)i + 1);
-			behind_space = false;
-			continue;
-		}
-		if (behind_space) {
+		if (simple && behind_space && v->more == 0) {
 			size_t skip = sip_urls_skip(&v->main, raw.p + i, raw.n - i);
 
+			if (is_settled(v->text))
+				return;
 			if (skip > 0) {
 				v->any = true;
 				i += skip - 1;
@@ -289,9 +293,16 @@ feed_raw(struct view *v)
 				continue;
 			}
 		}
+		if (!simple || c >= 0x80 || v->more > 0) {
+			byte(v, c, (uint32_t)i, (uint32_t)i + 1);
+			behind_space = false;
+			if (c == '>' && is_settled(v->text))
+				return;
+			continue;
+		}
 		v->any = true;
 		sip_urls_char(&v->main, (struct sip_char){ c, (uint32_t)i, (uint32_t)i + 1, false });
-		behind_space = c == ' ' || c == '\n';
+		behind_space = c == ' ' || c == '\n' || c == '\t';
 	}
 }
 

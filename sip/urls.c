@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "sip/chars.h"
+
 #define APART	UINT32_MAX
 #define NOWHERE	UINT32_MAX
 
@@ -25,17 +27,17 @@ static const struct {
 #define A_LETTER 0x08
 #define A_LABEL	0x10
 #define A_PLAIN	0x20	/* its own plain form but for case, and no '%' */
-#define A_QUIET	0x40	/* can neither be in a link's beginning nor end one that begins behind it */
+#define A_PATH	0x40	/* a dot, or what may stand between a host and its path */
 
 static const unsigned char ascii[128] = {
-	0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x63, 0x63, 0x23, 0x23, 0x63, 0x03, 0x03,
+	0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x23, 0x23, 0x23, 0x23, 0x23, 0x03, 0x03,
 	0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03, 0x03,
-	0x63, 0x60, 0x62, 0x20, 0x60, 0x00, 0x60, 0x60, 0x62, 0x62, 0x60, 0x60, 0x62, 0x70, 0x20, 0x20,
-	0x74, 0x74, 0x74, 0x74, 0x74, 0x74, 0x74, 0x74, 0x74, 0x74, 0x20, 0x62, 0x62, 0x60, 0x62, 0x20,
-	0x20, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c,
-	0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x60, 0x20, 0x60, 0x60, 0x70,
-	0x60, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c,
-	0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x7c, 0x60, 0x62, 0x60, 0x60, 0x00
+	0x23, 0x20, 0x22, 0x60, 0x20, 0x00, 0x20, 0x20, 0x22, 0x22, 0x20, 0x20, 0x22, 0x30, 0x60, 0x60,
+	0x34, 0x34, 0x34, 0x34, 0x34, 0x34, 0x34, 0x34, 0x34, 0x34, 0x60, 0x22, 0x22, 0x20, 0x22, 0x60,
+	0x20, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c,
+	0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x20, 0x60, 0x20, 0x20, 0x30,
+	0x20, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c,
+	0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x3c, 0x20, 0x22, 0x20, 0x20, 0x00
 };
 
 /* Letters and digits in other dress. */
@@ -146,12 +148,18 @@ sip_urls_init(struct sip_urls *u, const struct policy_content *rule, bool (*is_o
 }
 
 /* The i-th character before the last one; APART where there is none. */
-static struct sip_char
+static inline struct sip_char
 before(const struct sip_urls *u, unsigned i)
 {
 	if (i >= u->nring || i >= SIP_URLS_RING)
 		return (struct sip_char){ .c = APART };
 	return u->ring[(u->nring - 1 - i) % SIP_URLS_RING];
+}
+
+static inline uint32_t
+code_before(const struct sip_urls *u, unsigned i)
+{
+	return i >= u->nring || i >= SIP_URLS_RING ? APART : u->ring[(u->nring - 1 - i) % SIP_URLS_RING].c;
 }
 
 /* ---- is its host one of ours? ---- */
@@ -245,7 +253,7 @@ begins(struct sip_urls *u, unsigned n, bool word, bool http)
 	if (u->wants_own && word) {
 		u->nhost = n < SIP_URLS_HOST ? n : SIP_URLS_HOST;
 		for (unsigned i = 0; i < u->nhost; i++)
-			u->host[i] = (char)before(u, n - 1 - i).c;
+			u->host[i] = (char)code_before(u, n - 1 - i);
 	}
 }
 
@@ -253,7 +261,7 @@ static bool
 ring_ends_in(const struct sip_urls *u, struct span word, unsigned skip)
 {
 	for (size_t i = 0; i < word.n; i++)
-		if (before(u, skip + (unsigned)i).c != (unsigned char)word.p[word.n - 1 - i])
+		if (code_before(u, skip + (unsigned)i) != (unsigned char)word.p[word.n - 1 - i])
 			return false;
 	return true;
 }
@@ -265,12 +273,12 @@ look_for_scheme(struct sip_urls *u)
 	size_t best = 0;
 	bool http = false;
 
-	if (!is_end(u->scheme_ends, before(u, 1).c))
+	if (!is_end(u->scheme_ends, code_before(u, 1)))
 		return;
 	for (size_t i = 0; i < u->rule->nschemes; i++) {
 		struct span s = u->rule->schemes[i];
 
-		if (s.p[s.n - 1] == '.' || s.n <= best || before(u, 1).c != (unsigned char)s.p[s.n - 1] ||
+		if (s.p[s.n - 1] == '.' || s.n <= best || code_before(u, 1) != (unsigned char)s.p[s.n - 1] ||
 		    !ring_ends_in(u, s, 1))
 			continue;
 		best = s.n;
@@ -287,9 +295,9 @@ look_for_host(struct sip_urls *u)
 	unsigned digits = 0;
 	uint32_t prev;
 
-	while (digits < 3 && before(u, 1 + digits).c >= '0' && before(u, 1 + digits).c <= '9')
+	while (digits < 3 && code_before(u, 1 + digits) >= '0' && code_before(u, 1 + digits) <= '9')
 		digits++;
-	if (!is_end(u->host_ends, before(u, 1 + digits).c))
+	if (!is_end(u->host_ends, code_before(u, 1 + digits)))
 		return;
 	for (size_t i = 0; i < u->rule->nschemes; i++) {
 		struct span s = u->rule->schemes[i];
@@ -297,10 +305,10 @@ look_for_host(struct sip_urls *u)
 		if (s.p[s.n - 1] != '.')
 			continue;
 		s.n--;
-		if (before(u, 1 + digits).c != (unsigned char)s.p[s.n - 1] || !ring_ends_in(u, s, 1 + digits))
+		if (code_before(u, 1 + digits) != (unsigned char)s.p[s.n - 1] || !ring_ends_in(u, s, 1 + digits))
 			continue;
 		/* in the middle of a word it is none; but only where everybody sees one word */
-		prev = before(u, 1 + digits + (unsigned)s.n).c;
+		prev = code_before(u, 1 + digits + (unsigned)s.n);
 		if (prev < 0x80 && is_alnum(prev) && contiguous(u, 2 + digits + (unsigned)s.n))
 			continue;
 		begins(u, (unsigned)s.n + digits + 1, true, false);
@@ -541,7 +549,7 @@ bare_char(struct sip_urls *u, struct sip_char ch)
 		run_ends(u, ch);
 	else if (u->run)
 		run_char(u, ch);
-	else if (is_label_char(ch.c) && !is_label_char(before(u, 0).c)) {
+	else if (is_label_char(ch.c) && !is_label_char(code_before(u, 0))) {
 		run_begins(u, ch);
 		run_char(u, ch);
 	}
@@ -567,7 +575,7 @@ v6_inside(struct sip_urls *u, uint32_t c)
 		/* a time is no address */
 		u->v6 = u->v6_doubled || u->v6_colons == 7 ? SIP_URLS_V6_CLOSED : SIP_URLS_V6_NONE;
 	} else if (c == ':' && !u->v6_zone) {
-		u->v6_doubled |= before(u, 0).c == ':';
+		u->v6_doubled |= code_before(u, 0) == ':';
 		u->v6_colons++;
 	} else if (c == '%') {
 		u->v6_zone = true;
@@ -711,27 +719,139 @@ sip_urls_char(struct sip_urls *u, struct sip_char ch)
 		plain_char(u, ch);
 }
 
+/* At the beginning of a word of which nothing is known, and nothing in front of it matters. */
+static inline bool
+is_fresh(const struct sip_urls *u)
+{
+	return u->nheld == 0 && !u->own && !u->wants_any && !u->wants_word && !u->run && u->run_wants == 0 && u->v4_wants == 0 &&
+	    u->v6 == SIP_URLS_V6_NONE && u->v6_wants == 0 && is_space(code_before(u, 0));
+}
+
+static inline bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+/* Behind the signs at p[at], if they are those at the end of a word, which make no link; else 0. */
+static size_t
+past_end_of_word(const char *p, size_t at, size_t n)
+{
+	if (p[at] != '.' && p[at] != ':')
+		return 0;
+	for (at++; at < n && p[at] == '.' && p[at - 1] == '.'; )
+		at++;
+	return at == n || is_blank(p[at]) ? at : 0;
+}
+
+/*
+ * Bytes of the character at p[at] of UTF-8, if it is one of those that neither are a sign of which links are made nor
+ * could be read as one; else 0. To who reads ISO 8859-1 they are letters.
+ */
+static size_t
+quiet_char(const char *p, size_t at, size_t n)
+{
+	unsigned char c = (unsigned char)p[at], d = at + 1 < n ? (unsigned char)p[at + 1] : 0;
+
+	if ((d & 0xc0) != 0x80)
+		return 0;
+	if (c >= 0xc2 && c <= 0xdf)
+		return 2;
+	/* U+1000 to U+1FFF, U+3040 to U+9FFF: no full stop or colon in any dress */
+	if ((c == 0xe1 || (c == 0xe3 && d > 0x80) || (c >= 0xe4 && c <= 0xe9)) && at + 2 < n &&
+	    ((unsigned char)p[at + 2] & 0xc0) == 0x80)
+		return 3;
+	return 0;
+}
+
+/* Does that text, in any letter case, end in this word? */
+static bool
+ends_in(const char *p, size_t n, struct span word)
+{
+	return n >= word.n && span_ieq(span_of(p + n - word.n, word.n), word);
+}
+
+/* Does one of the rule's schemes, or of its beginnings of hosts, stand in front of p[n], which is a colon or a dot? */
+static bool
+follows_scheme(const struct sip_urls *u, const char *p, size_t n)
+{
+	bool host = p[n] == '.';
+	const uint64_t *ends = host ? u->host_ends : u->scheme_ends;
+	unsigned char last;
+
+	for (unsigned digits = 0; host && digits < 3 && n > 0 && p[n - 1] >= '0' && p[n - 1] <= '9'; digits++)
+		n--;
+	last = n > 0 ? span_lower((unsigned char)p[n - 1]) : ' ';
+	if (!is_end(ends, last))
+		return false;
+	for (size_t i = 0; i < u->rule->nschemes; i++) {
+		struct span s = u->rule->schemes[i];
+
+		if ((s.p[s.n - 1] == '.') != host)
+			continue;
+		s.n -= host ? 1 : 0;
+		if (s.n == 0 || ((unsigned char)s.p[s.n - 1] == last && ends_in(p, n, s)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Where the word ends that begins at p[from], if there is no link in it: no scheme, no beginning of a host, and no path behind a dot;
+ * else, or when it is not for sure, 0.
+ */
+static size_t
+past_word(const struct sip_urls *u, const char *p, size_t from, size_t n)
+{
+	bool dot = false;
+	size_t at;
+
+	for (at = from; at < n && !is_blank(p[at]); at++) {
+		unsigned char c = (unsigned char)p[at];
+
+		if (c < ' ' || c >= 0x7f || c == '[' || c == '%')
+			return 0;
+		if ((ascii[c] & A_PATH) == 0)
+			continue;
+		if ((c == '.' && u->bare == POLICY_BARE_ALL) || (c != '.' && dot && u->bare != POLICY_BARE_NONE) ||
+		    ((c == '.' || c == ':') && follows_scheme(u, p + from, at - from)))
+			return 0;
+		dot = dot || c == '.';
+	}
+	return at;
+}
+
 size_t
 sip_urls_skip(struct sip_urls *u, const char *p, size_t n)
 {
-	size_t quiet = 0, back;
+	size_t at = 0, past;
 
-	if (u->nheld != 0 || u->own || u->wants_any || u->wants_word || u->run || u->run_wants != 0 || u->v4_wants != 0 ||
-	    u->v6 != SIP_URLS_V6_NONE || u->v6_wants != 0 || !ends_word(before(u, 0).c))
+	if (!is_fresh(u))
 		return 0;
-	while (quiet < n && (unsigned char)p[quiet] < 0x80 && (ascii[(unsigned char)p[quiet]] & A_QUIET) != 0)
-		quiet++;
-	if (quiet <= SIP_URLS_RING)
-		return 0;
-	/* from the last white space on in front of what may matter, so that the ring is as it would be */
-	for (back = quiet - SIP_URLS_RING; back > 0; back--)
-		if ((ascii[(unsigned char)p[back - 1]] & A_SPACE) != 0)
+	/* to the first word that has a sign of which links are made, and may be one */
+	while ((at = sip_chars_find_loud(p, at, n)) < n) {
+		size_t from = at;
+
+		while (at < n && (past = quiet_char(p, at, n)) != 0)
+			at += past;
+		if (at > from)
+			continue;
+		if ((past = past_end_of_word(p, at, n)) == 0) {
+			while (from > 0 && !is_blank(p[from - 1]))
+				from--;
+			past = past_word(u, p, from, n);
+		}
+		if (past == 0)
 			break;
-	if (back == 0)
+		at = past;
+	}
+	while (at < n && at > 0 && !is_blank(p[at - 1]))
+		at--;
+	if (at == 0)
 		return 0;
 	sip_urls_char(u, (struct sip_char){ .c = ' ' });
 	u->linked = false;
-	return back;
+	return at;
 }
 
 void

@@ -85,8 +85,8 @@ void	sip_urls_init(struct sip_urls *, const struct policy_content *, bool (*is_o
 	    const void *own_arg, void (*found)(void *, uint32_t), void *arg);
 void	sip_urls_char(struct sip_urls *, struct sip_char);
 /*
- * How many of these bytes of plain text in UTF-8 or ISO 8859-1 may be left out, since nothing in them or
- * in front of them can be part of a link: they count as white space then. Worth asking behind white space only.
+ * How many of these bytes of plain text in UTF-8 or ISO 8859-1 may be left out, since no word of them can have a
+ * link in it: they count as white space then, and end with some unless they are all. Worth asking behind white space only.
  */
 size_t	sip_urls_skip(struct sip_urls *, const char *, size_t);
 /* End of the text: what is written next is apart. */

@@ -95,6 +95,9 @@ START_TEST(breaks_are_found)
 				ck_assert(sip_chars_has_break(span_of(p, n)) == (c != '\n' && sip_char_is((char)c, SIP_CHAR_BREAK)));
 				ck_assert_uint_eq(sip_chars_find_8bit(span_of(p, n), 0), c >= 0x80 ? at : n);
 				ck_assert_uint_eq(sip_chars_find_8bit(span_of(p, n), at + 1), n);
+				ck_assert_uint_eq(sip_chars_find_loud(p, 0, n), (c != 0 && strchr(" \t\n\r", c) != NULL) ||
+				    (c > ' ' && c < 0x7f && strchr(".:[%", c) == NULL) ? n : at);
+				ck_assert_uint_eq(sip_chars_find_loud(p, at + 1, n), n);
 			}
 			p[at] = 'x';
 		}
