@@ -25,7 +25,7 @@ static bool
 is_one_of(const struct view *v, const char *const *words)
 {
 	for (; *words != NULL; words++)
-		if (span_is(span_of(v->name, v->nname), *words))
+		if ((*words)[0] == v->name[0] && span_is(span_of(v->name, v->nname), *words))
 			return true;
 	return false;
 }

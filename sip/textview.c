@@ -269,40 +269,65 @@ is_settled(const struct sip_text *t)
 	return t->overflow && t->nlinks == SIP_TEXT_LINKS_MAX && t->format != SIP_TEXT_RTF;
 }
 
-/* As it stands. ASCII in plain text, which is nearly all there is, goes the short way; words without links none. */
+/* Text in front of the next tag or entity. */
+struct stretch {
+	size_t	markup;		/* it begins here */
+	size_t	end;		/* of the last white space in front of it */
+};
+
+/* How far whole words go from i on, which is in the text: to the end of it, or in HTML up to what is no text. */
+static size_t
+words_end(const struct sip_text *t, size_t i, struct stretch *s)
+{
+	const char *p = t->raw.p;
+
+	if (t->format == SIP_TEXT_PLAIN)
+		return t->raw.n;
+	if (i >= s->markup) {
+		for (s->markup = i; s->markup < t->raw.n && p[s->markup] != '<' && p[s->markup] != '&'; )
+			s->markup++;
+		for (s->end = s->markup; s->markup < t->raw.n && s->end > i && p[s->end - 1] != ' ' && p[s->end - 1] != '\n'; )
+			s->end--;
+	}
+	return s->end;
+}
+
+/*
+ * As it stands. In plain text and in that of HTML words without links are left out; what is left of plain ASCII, nearly all
+ * there is, goes the short way.
+ */
 static void
 feed_raw(struct view *v)
 {
-	const struct span raw = v->text->raw;
-	const bool simple = v->text->format == SIP_TEXT_PLAIN && v->text->charset != SIP_CHARSET_UTF16LE &&
-	    v->text->charset != SIP_CHARSET_UTF16BE && v->text->charset != SIP_CHARSET_UTF16;
+	const struct sip_text *t = v->text;
+	const struct span raw = t->raw;
+	const bool bytes = t->charset != SIP_CHARSET_UTF16LE && t->charset != SIP_CHARSET_UTF16BE && t->charset != SIP_CHARSET_UTF16;
+	const bool plain = bytes && t->format == SIP_TEXT_PLAIN, words = plain || (bytes && t->format == SIP_TEXT_HTML);
 	bool behind_space = true;
+	struct stretch stretch = { 0 };
 
 	for (size_t i = 0; i < raw.n; i++) {
 		unsigned char c = (unsigned char)raw.p[i];
 
-		if (simple && behind_space && v->more == 0) {
-			size_t skip = sip_urls_skip(&v->main, raw.p + i, raw.n - i);
+		if (words && behind_space && v->more == 0 && v->html == HTML_TEXT && v->nentity == 0) {
+			size_t end = words_end(t, i, &stretch), skip = end > i ? sip_urls_skip(&v->main, raw.p + i, end - i) : 0;
 
-			if (is_settled(v->text))
+			if (is_settled(t))
 				return;
 			if (skip > 0) {
 				v->any = true;
 				i += skip - 1;
-				behind_space = false;
+				behind_space = !plain;
 				continue;
 			}
 		}
-		if (!simple || c >= 0x80 || v->more > 0) {
+		if (!plain || c >= 0x80 || v->more > 0) {
 			byte(v, c, (uint32_t)i, (uint32_t)i + 1);
-			behind_space = false;
-			if (c == '>' && is_settled(v->text))
-				return;
-			continue;
+		} else {
+			v->any = true;
+			sip_urls_char(&v->main, (struct sip_char){ c, (uint32_t)i, (uint32_t)i + 1, false });
 		}
-		v->any = true;
-		sip_urls_char(&v->main, (struct sip_char){ c, (uint32_t)i, (uint32_t)i + 1, false });
-		behind_space = c == ' ' || c == '\n' || c == '\t';
+		behind_space = c == ' ' || c == '\n' || c == '\t' || (!plain && c == '>');
 	}
 }
 

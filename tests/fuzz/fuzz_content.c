@@ -1,7 +1,7 @@
 /*
  * tests/fuzz/fuzz_content.c - what the content filter has changed is a whole
  * message with the same headers, in which neither a second look nor a plain
- * finder that knows nothing of ours sees a link that can be clicked. Of plain text
+ * finder that knows nothing of ours sees a link that can be clicked. Of plain text and HTML
  * words are left out, and the same links are found as when each character is looked at.
  */
 #include <assert.h>
@@ -96,9 +96,9 @@ compare_ways(const struct policy_content *rule, const uint8_t *data, size_t len)
 		if (i + 2 < len)
 			coded[n++] = digits[v & 63];
 	}
-	for (unsigned mode = 0; mode < 4; mode++) {
+	for (unsigned mode = 0; mode < 8; mode++) {
 		struct sip_text a = { .raw = span_of((const char *)data, len), .rule = &own, .is_own = is_own,
-		    .charset = mode & 1 ? SIP_CHARSET_LATIN : SIP_CHARSET_UTF8 };
+		    .charset = mode & 1 ? SIP_CHARSET_LATIN : SIP_CHARSET_UTF8, .format = mode & 4 ? SIP_TEXT_HTML : SIP_TEXT_PLAIN };
 		struct sip_text b = a;
 
 		own.pass_own = (mode & 2) != 0;
