@@ -39,6 +39,7 @@ struct taking {
 	char			*options[PORTABLE_NDAEMONS];	/* what the daemon's --options says; NULL: not asked yet */
 	size_t			 noptions[PORTABLE_NDAEMONS];
 	bool			 restart[PORTABLE_NDAEMONS];	/* one of its settings takes that */
+	bool			 absent[PORTABLE_NDAEMONS];	/* there are settings for it, and it has no file here */
 	char			*edge_text;	/* of edge.conf as it will be, if that is another one */
 	size_t			 nedge;
 	char			*said;		/* what of the settings changes, to be printed */
@@ -183,6 +184,7 @@ prepare_settings(struct taking *t, enum portable_daemon d)
 	if (t->p->settings[d] == NULL)
 		return SP_OK;
 	if (file == NULL) {
+		t->absent[d] = true;
 		fprintf(stderr, "sallyportctl: there is no %s.conf here; its settings are left out\n", portable_daemon_name(d));
 		return SP_OK;
 	}
@@ -473,6 +475,10 @@ report_files_json(const struct taking *t)
 		putchar('}');
 		first = false;
 	}
+	fputs("], \"left_out\": [", stdout);
+	for (size_t i = 0, n = 0; i < PORTABLE_NDAEMONS; i++)
+		if (t->absent[i])
+			printf("%s\"%s.conf\"", n++ > 0 ? ", " : "", portable_daemon_name((enum portable_daemon)i));
 	fputs("], ", stdout);
 }
 

@@ -418,6 +418,22 @@ flatten(const char *text, size_t max, int want)
 	return out;
 }
 
+/* Where a byte of the whole comes from: "t.conf:1", or "" behind its end. */
+static const char *
+place(const char *text, size_t at)
+{
+	static char told[64];
+	char *file;
+	int line, err = conf_place("t.conf", span_str(text), ".", 1000, at, &file, &line);
+
+	ck_assert_int_eq(err, file != NULL ? SP_OK : SP_ENOENT);
+	told[0] = '\0';
+	if (file != NULL)
+		snprintf(told, sizeof(told), "%s:%d", file, line);
+	free(file);
+	return told;
+}
+
 /* A text with what it includes is one text that says the same; what only looks like it stays. */
 START_TEST(what_is_included_stands_in_its_place)
 {
@@ -432,6 +448,10 @@ START_TEST(what_is_included_stands_in_its_place)
 	ck_assert_int_eq(load(out), SP_OK);
 	ck_assert(strcmp(got.title, "t") == 0 && strcmp(got.note, "n") == 0);
 	free(out);
+	ck_assert_str_eq(place("on = true;\n  @include \"sub/u.conf\" note = \"n\";\n", 10), "t.conf:1");
+	ck_assert_str_eq(place("on = true;\n  @include \"sub/u.conf\" note = \"n\";\n", 11), "./sub/u.conf:1");
+	ck_assert_str_eq(place("on = true;\n  @include \"sub/u.conf\" note = \"n\";\n", 26), "t.conf:2");
+	ck_assert_str_eq(place("on = true;\n  @include \"sub/u.conf\" note = \"n\";\n", 200), "");
 	ck_assert(!conf_includes(span_str(same)));
 	ck_assert(conf_includes(span_str("on = true;\n\t@include\t\"x\"")));
 	ck_assert_str_eq(out = flatten(same, 1000, SP_OK), same);
