@@ -21,6 +21,7 @@
 #include "policy/domain.h"
 
 #define COMMENT_MAX	200	/* bytes of a comment that are kept */
+#define DISPLAY_MAX	256	/* bytes of a display name, see policy.conf(5) */
 
 const char *
 lync_fate_name(enum lync_fate f)
@@ -299,8 +300,39 @@ note_unused(struct making *m, const struct lync_object *o, const char *name)
 
 /* ---- looking at each object ---- */
 
+static bool
+is_at_or_below(struct span name, const char *domain)
+{
+	size_t n = strlen(domain);
+
+	return name.n >= n && span_iis(span_tail(name, name.n - n), domain) && (name.n == n || name.p[name.n - n - 1] == '.');
+}
+
+/* Would blocking it block one of us? There, it was the domain alone; here, it is all below it, too. */
+static bool
+is_ours(const struct making *m, const struct lync_given *given, const char *domain)
+{
+	for (size_t i = 0; i < m->own.n; i++)
+		if (is_at_or_below(span_str(m->own.v[i]), domain))
+			return true;
+	for (size_t i = 0; i < given->nservers; i++) {
+		struct span server = span_str(given->servers[i]);
+		const char *star = strrchr(given->servers[i], '*');
+
+		/* every name that follows a pattern is below these labels of it */
+		if (star != NULL) {
+			server = span_str(star);
+			server = span_tail(server, span_find(server, '.') + 1);
+		}
+		if (is_at_or_below(server, domain))
+			return true;
+	}
+	return false;
+}
+
+/* After the rest, since it is known then who we are. */
 static void
-look_at_blocked(struct making *m, const struct lync_object *o)
+look_at_blocked(struct making *m, const struct lync_given *given, const struct lync_object *o)
 {
 	const char *name = name_of(o);
 	char *d = canon(name);
@@ -309,8 +341,12 @@ look_at_blocked(struct making *m, const struct lync_object *o)
 		note_object(m, LYNC_LOST, o, name, "is not a domain");
 		return;
 	}
-	names_add(&m->blocked, d);
-	note_object(m, LYNC_KEPT, o, name, "blocked, with every domain below it");
+	if (is_ours(m, given, d)) {
+		note_object(m, LYNC_LOST, o, name, "is one of our own, or has one of our own below it");
+	} else {
+		names_add(&m->blocked, d);
+		note_object(m, LYNC_KEPT, o, name, "blocked, with every domain below it");
+	}
 	free(d);
 }
 
@@ -380,8 +416,7 @@ look_at(struct making *m, const struct lync_given *given)
 			look_at_allowed(m, o);
 			break;
 		case LYNC_BLOCKED:
-			look_at_blocked(m, o);
-			break;
+			break;	/* look_at_blocked() */
 		case LYNC_PUBLIC:
 		case LYNC_HOSTING:
 			look_at_provider(m, o);
@@ -412,6 +447,9 @@ look_at(struct making *m, const struct lync_given *given)
 		free(d);
 	}
 	names_sort(&m->own);
+	for (size_t i = 0; i < m->all->n; i++)
+		if (m->all->v[i].kind == LYNC_BLOCKED)
+			look_at_blocked(m, given, &m->all->v[i]);
 	names_sort(&m->blocked);
 }
 
@@ -722,6 +760,22 @@ put_partners(struct making *m)
 	fputs(es->n != 0 ? "\n);\n" : " );\n", m->f);
 }
 
+/* As much of it as a name may have, whole characters. */
+static void
+put_display_name(struct making *m, const char *s)
+{
+	char name[DISPLAY_MAX + 1];
+	size_t n = strlen(s);
+
+	if (n == 0)
+		s = "without a name";
+	else if (n > DISPLAY_MAX)
+		for (n = DISPLAY_MAX; n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80; n--)
+			;
+	snprintf(name, sizeof(name), "%.*s", (int)(n != 0 ? n : DISPLAY_MAX), s);
+	put_text(m, name);
+}
+
 static void
 put_providers(struct making *m)
 {
@@ -732,7 +786,7 @@ put_providers(struct making *m)
 		const struct entry *e = &es->v[i];
 
 		fprintf(m->f, "%s\n\t{ name = ", i != 0 ? "," : "");
-		put_text(m, name_of(e->o));
+		put_display_name(m, name_of(e->o));
 		fprintf(m->f, "; server = \"%s\"; enabled = %s;\n\t  public_network = %s; verification = \"%s\"; }", e->server,
 		    e->enabled ? "true" : "false", e->o->kind == LYNC_PUBLIC ? "true" : "false", e->verification);
 	}

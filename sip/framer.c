@@ -477,7 +477,7 @@ sip_frame_limits_of_servers(struct sip_frame_limits l)
 	l.headers += SIP_HEADERS_ADDED - SIP_HEADERS_OURS;
 	l.head += 8192;
 	l.message += 8192;
-	l.tag += 512;
+	l.tag += l.tag <= UINT32_MAX - 512 ? 512 : 0;
 	return l;
 }
 

@@ -1,10 +1,12 @@
 /*
  * tests/fuzz/fuzz_content.c - what the content filter has changed is a whole
  * message with the same headers, in which neither a second look nor a plain
- * finder that knows nothing of ours sees a link that can be clicked. Of plain text and HTML
- * words are left out, and the same links are found as when each character is looked at.
+ * finder that knows nothing of ours sees a link that can be clicked. What plainly offers a program is refused. Of plain
+ * text and HTML words are left out, and the same links are found as when each character is looked at.
  */
 #include <assert.h>
+#include <ctype.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 static struct sip_message msg, again;
 
 static const struct policy_content *
-rule(struct policy_rules **rules, const char *links, const char *bare)
+rule(struct policy_rules **rules, const char *links, const char *bare, const char *own)
 {
 	struct policy_builder *b = policy_builder_new();
 
@@ -30,7 +32,7 @@ rule(struct policy_rules **rules, const char *links, const char *bare)
 	policy_builder_add(b, "t", 1, "content.class", "direct");
 	policy_builder_add(b, "t", 1, "content.links", links);
 	policy_builder_add(b, "t", 1, "content.files", "block-listed");
-	policy_builder_add(b, "t", 1, "content.own-links", "filter");
+	policy_builder_add(b, "t", 1, "content.own-links", own);
 	policy_builder_add(b, "t", 1, "content.bare-domains", bare);
 	policy_builder_add(b, "t", 1, "content.sealed", "pass");
 	*rules = policy_builder_finish(b, NULL, NULL);
@@ -113,6 +115,31 @@ compare_ways(const struct policy_content *rule, const uint8_t *data, size_t len)
 	free(coded);
 }
 
+/* A line that begins with key, and in which what follows is, up to a line end or a quote, the name of a program. */
+static bool
+has_program(const char *p, size_t n, const char *key, const char *before)
+{
+	size_t k = strlen(key), b = strlen(before), end;
+
+	for (size_t i = 0; i + k < n; i++) {
+		if ((i > 0 && p[i - 1] != '\n') || strncasecmp(p + i, key, k) != 0)
+			continue;
+		for (end = i + k; end < n && p[end] != '\n' && p[end] != '\r'; end++)
+			;
+		for (size_t at = i + k; at + b < end; at++) {
+			size_t from = at + b, to = from;
+
+			if (strncasecmp(p + at, before, b) != 0)
+				continue;
+			while (to < end && p[to] != '"' && (isalnum((unsigned char)p[to]) || p[to] == '.'))
+				to++;
+			if (to - from > 4 && strncasecmp(p + to - 4, ".exe", 4) == 0 && (to == end || p[to] == '"'))
+				return true;
+		}
+	}
+	return false;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -121,9 +148,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		"Content-Type: multipart/mixed; boundary=b\r\n", "Content-Type: text/plain; charset=utf-16\r\n",
 		"Content-Type: application/sdp\r\n", "Content-Type: text/x-msmsgsinvite\r\n", "Content-Type: message/cpim\r\n"
 	};
+	static const char *const more[] = {
+		"Content-Type: application/vnd.gsma.rcs-ft-http+xml\r\n", "Content-Type: application/ms-filetransfer+xml\r\n",
+		"Content-Type: application/pdf; name=x.exe\r\n", "", "Content-Type: text/plain; charset=utf-16le\r\n",
+		"Content-Type: text/html; charset=iso-8859-1\r\n", "Content-Type: multipart/alternative; boundary=b\r\n",
+		"Content-Type: text/plain\r\nContent-Disposition: attachment; filename=x.txt\r\n"
+	};
 	static const char *const bare[] = { "with-path", "all", "none" };
-	static struct policy_rules *some_rules[6];
-	static const struct policy_content *some[6];
+	static struct policy_rules *some_rules[12];
+	static const struct policy_content *some[12];
 	struct policy_rules *warn_rules, *block_rules;
 	const struct policy_content *warn, *block;
 	struct sip_content_found found;
@@ -131,14 +164,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	unsigned kind, mode;
 	char *in, *out;
 	size_t n;
+	bool plain;
 	int head;
 
-	for (unsigned i = 0; some[5] == NULL && i < 6; i++)
-		some[i] = rule(&some_rules[i], i % 2 ? "block" : "warn", bare[i / 2]);
+	for (unsigned i = 0; some[11] == NULL && i < 12; i++)
+		some[i] = rule(&some_rules[i], i % 2 ? "block" : "warn", bare[i / 2 % 3], i < 6 ? "filter" : "allow");
 	if (len < 1 || len > 60000)
 		return 0;
 	kind = data[0] % 8;
-	mode = data[0] / 8 % 3 * 2;
+	plain = data[0] < 240;		/* kinds that there were first */
+	mode = data[0] / 8 % 3 * 2 + (plain ? 0 : 6);
 	warn = some[mode];
 	warn_rules = some_rules[mode];
 	block = some[mode + 1];
@@ -146,27 +181,31 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	compare_ways(block, data + 1, len - 1);
 	in = malloc(len + 1024);
 	head = snprintf(in, 1024, "MESSAGE sip:b@h SIP/2.0\r\nVia: SIP/2.0/TLS h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n"
-	    "To: <sip:b@h>\r\nCall-ID: 1\r\nCSeq: 1 MESSAGE\r\n%sContent-Length: %zu\r\n\r\n", heads[kind], len - 1);
+	    "To: <sip:b@h>\r\nCall-ID: 1\r\nCSeq: 1 MESSAGE\r\n%sContent-Length: %zu\r\n\r\n", plain ? heads[kind] : more[kind], len - 1);
 	memcpy(in + head, data + 1, len - 1);
 	n = (size_t)head + len - 1;
 	assert(sip_message_index(&msg, in, n) == SP_OK && sip_message_parse(&msg) == SIP_CHECK_OK);
 	why = sip_content_filter(&msg, block, block_rules, &found);
 	assert(!found.changed && msg.nedits == 0);
 	assert(why != POLICY_REASON_CONTENT_LINK || found.links > 0);
+	if (plain && kind == 5 && has_program(in + head, len - 1, "a=file-selector:", "name:\""))
+		assert(why != POLICY_REASON_ALLOWED);
+	if (plain && kind == 6 && has_program(in + head, len - 1, "Application-File:", " "))
+		assert(why != POLICY_REASON_ALLOWED);
 	sip_edit_clear(&msg);
 	if (sip_content_filter(&msg, warn, warn_rules, &found) != POLICY_REASON_ALLOWED)
 		goto out;
 	/* what neither is blocked nor changed has no link, and the other way round */
-	assert(found.changed == (why == POLICY_REASON_CONTENT_LINK) || kind == 3);
+	assert(found.changed == (why == POLICY_REASON_CONTENT_LINK) || !plain || kind == 3);
 	out = malloc(sip_message_room(&msg) + 1);
 	n = sip_message_render(&msg, out);
 	assert(n > 0 && sip_message_index(&again, out, n) == SP_OK && sip_message_parse(&again) == SIP_CHECK_OK);
 	if (!found.changed)
 		assert(n == msg.n && memcmp(out, in, n) == 0);
-	if (kind < 2 && !contains(again.body.p, again.body.n, "xmlns") && !contains(again.body.p, again.body.n, "<!doctype"))
+	if (plain && kind < 2 && !contains(again.body.p, again.body.n, "xmlns") && !contains(again.body.p, again.body.n, "<!doctype"))
 		assert(clickable(again.body.p, again.body.n) == NULL);
 	/* in RTF the underscore stands in a group of its own, which is no word's part to everybody */
-	if (kind != 2)
+	if (!plain || kind != 2)
 		assert(sip_content_filter(&again, block, block_rules, &found) != POLICY_REASON_CONTENT_LINK);
 	free(out);
  out:

@@ -4,10 +4,12 @@
  * reader that knows nothing of ours: lines up to the first blank one, a body as long as it says.
  */
 #include <assert.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/err.h"
 #include "sip/framer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -115,6 +117,28 @@ run(const char *p, size_t n, const uint8_t *cuts, size_t ncuts, const struct sip
 	return MIX(log, start);
 }
 
+/* What is looked at before a message is sent is what the far end would say of it, whoever counts the headers. */
+static void
+assert_fits(const char *p, size_t n, struct sip_frame_limits lim)
+{
+	static struct sip_message scratch;
+	struct sip_framer f;
+	size_t used;
+	bool whole;
+
+	/* what is sent has been read: its addresses are as they were */
+	if (sip_message_index(&scratch, p, n) != SP_OK)
+		return;
+	unsigned headers = scratch.nheaders;
+
+	lim.tag = UINT32_MAX;
+	sip_framer_init(&f);
+	whole = sip_framer_next(&f, &lim, p, n, &used, &msg) == SIP_FRAME_MESSAGE && used == n;
+	assert(sip_frame_fits(&lim, p, n, headers, &scratch) == whole && sip_frame_fits(&lim, p, n, UINT_MAX, &scratch) == whole);
+	lim = sip_frame_limits_of_servers(lim);
+	assert(!whole || sip_frame_fits(&lim, p, n, headers, &scratch));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -133,6 +157,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	const char *p = (const char *)data + 1 + ncuts;
 	size_t n = len - 1 - ncuts;
 
+	assert_fits(p, n, *lim);
 	whole = run(p, n, NULL, 0, lim);
 	assert(run(p, n, data + 1, ncuts, lim) == whole);
 	if (n <= 300) {

@@ -228,6 +228,11 @@ def nothing_left(world):
     return False
 
 
+def is_of(m, call):
+    """Has it that Call-ID, however that is written? A good answer may be folded, or say "i"."""
+    return re.search(rb"\r\n(call-id|i)[ \t]*:\s*" + call.encode() + rb"[ \t]*\r\n", m.raw, re.I) is not None
+
+
 def answers():
     """The same with what a partner answers: each asker gets one final answer, the true one or ours."""
     world = World("protos-answers", limits="message = 1; request = 2; failover = 1; connect = 1; handshake = 10;")
@@ -272,7 +277,7 @@ def answers():
                 if not m.status:
                     director.send(m.reply(200))
                     continue
-                finals += m.get("Call-ID") == call and m.status >= 200
+                finals += is_of(m, call) and m.status >= 200
                 fates[m.status if m.status in (200, 480, 502, 504) else "other"] += 1
                 bad = [x for x in look(m.raw) if x.startswith("a mark") or "length" in x or "start line" in x]
                 wrong = wrong or (bad and "%s in %r" % (bad, m.raw))
