@@ -21,6 +21,7 @@
 #include "common/clock.h"
 #include "common/err.h"
 #include "common/hash.h"
+#include "common/lives.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/sandbox.h"
@@ -751,6 +752,21 @@ is_crippled(const struct authd_process *p)
 	return (p->directory != NULL && directory_fd(p->directory) < 0) || (p->winbind != NULL && winbind_fd(p->winbind) < 0);
 }
 
+/* For the metrics, which are the proxy's to tell. */
+static void
+tell_caches(const struct authd_process *p)
+{
+	uint64_t full = 0;
+	uint32_t n = guesses_count(p->guesses, &full);
+
+	lives_tell(LIVES_GUESSES, n, full);
+	n = replay_count(p->replay, &full);
+	lives_tell(LIVES_REPLAYS, n, full);
+	full = 0;
+	n = p->directory != NULL ? directory_remembers(p->directory, &full) : 0;
+	lives_tell(LIVES_USERS, n, full);
+}
+
 /* Are there answers that were not taken yet? */
 static bool
 owes(const struct authd_process *p)
@@ -803,6 +819,7 @@ run(struct authd_process *p)
 			else if (fds[i].revents != 0)
 				receive(p, &p->channel[i]);
 		}
+		tell_caches(p);
 	}
 }
 

@@ -22,6 +22,7 @@ struct dircache {
 	struct cached	**bucket;
 	struct cached	 *newest, *oldest;
 	uint32_t	  nbuckets, n, max;
+	uint64_t	  full;
 };
 
 struct dircache *
@@ -99,6 +100,12 @@ dircache_count(const struct dircache *c)
 	return c->n;
 }
 
+uint64_t
+dircache_full(const struct dircache *c)
+{
+	return c->full;
+}
+
 bool
 dircache_get(struct dircache *c, struct span key, uint64_t now_ms, struct authd_user *u, bool *fresh)
 {
@@ -136,8 +143,10 @@ dircache_put(struct dircache *c, struct span key, const struct authd_user *u, ui
 	if (key.n >= USER_AOR_MAX)
 		return;
 	dircache_remove(c, key);
-	if (c->n >= c->max)
+	if (c->n >= c->max) {
 		drop(c, find(c, span_of(c->oldest->text, c->oldest->key_n)));
+		c->full++;
+	}
 	e = xcalloc(1, sizeof(*e) + key.n + pool_n + aor_n + 1);
 	e->fresh_until = now_ms + ttl_ms;
 	e->until = e->fresh_until + stale_ms;

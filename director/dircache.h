@@ -21,6 +21,8 @@ struct dircache *dircache_new(uint32_t max);
 void	 dircache_free(struct dircache *);
 void	 dircache_flush(struct dircache *);
 uint32_t dircache_count(const struct dircache *);
+/* How often one gave way to another so far. */
+uint64_t dircache_full(const struct dircache *);
 /*
  * What is known about an address, or a login (any letter case), at the time now_ms. *fresh: it may be used
  * as it is; else it is too old, and only better than nothing. False: nothing is known.

@@ -58,6 +58,13 @@ make_caches(struct directory *d)
 	d->logins = dircache_new((uint32_t)d->conf->entries / 4);
 }
 
+uint32_t
+directory_remembers(const struct directory *d, uint64_t *full)
+{
+	*full = dircache_full(d->known) + dircache_full(d->nobody) + dircache_full(d->logins);
+	return dircache_count(d->known) + dircache_count(d->nobody) + dircache_count(d->logins);
+}
+
 static void
 free_caches(struct directory *d)
 {

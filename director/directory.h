@@ -49,6 +49,9 @@ void	 directory_flush(struct directory *);
 /* Open the log file again over there. */
 void	 directory_reopen_log(struct directory *);
 
+/* Answers that are remembered; *full: how many gave way to others so far. */
+uint32_t directory_remembers(const struct directory *, uint64_t *full);
+
 /* What poll(2) is to wait for; then what came of it; and at least twice a second what time it is. */
 int	 directory_fd(const struct directory *);
 short	 directory_events(const struct directory *);

@@ -19,6 +19,8 @@ struct cell {
 struct table {
 	struct cell	*cell;
 	uint32_t	 nsets;		/* a power of two */
+	uint32_t	 n;		/* cells that are used */
+	uint64_t	 full;		/* that gave way to another before they were over */
 };
 
 struct guesses {
@@ -35,6 +37,7 @@ table_make(struct table *t, uint32_t entries)
 {
 	for (t->nsets = 1; t->nsets * WAYS < entries && t->nsets < 1u << 24; t->nsets *= 2)
 		;
+	t->n = 0;
 	t->cell = xcalloc((size_t)t->nsets * WAYS, sizeof(*t->cell));
 }
 
@@ -73,6 +76,13 @@ guesses_set(struct guesses *g, const struct guesses_limits *limits)
 	table_make(&g->known, limits->entries);
 }
 
+uint32_t
+guesses_count(const struct guesses *g, uint64_t *full)
+{
+	*full = g->counts.full;
+	return g->counts.n;
+}
+
 const char *
 guesses_verdict_name(enum guesses_verdict v)
 {
@@ -103,7 +113,7 @@ find(const struct table *t, uint64_t key)
 
 /* Its cell, or the one of its set that is soonest over. */
 static struct cell *
-claim(const struct table *t, uint64_t key)
+claim(struct table *t, uint64_t key, uint64_t now)
 {
 	struct cell *c = find(t, key), *set = &t->cell[(size_t)(key >> 8 & (t->nsets - 1)) * WAYS];
 
@@ -113,6 +123,8 @@ claim(const struct table *t, uint64_t key)
 	for (unsigned i = 1; i < WAYS; i++)
 		if (set[i].until_ms < c->until_ms)
 			c = &set[i];
+	t->n += c->key == 0;
+	t->full += c->key != 0 && c->until_ms > now;
 	*c = (struct cell){ .key = key };
 	return c;
 }
@@ -133,7 +145,7 @@ add(struct guesses *g, uint64_t key, uint32_t limit, uint64_t now)
 
 	if (limit == 0)
 		return;
-	c = claim(&g->counts, key);
+	c = claim(&g->counts, key, now);
 	c->until_ms = (c->until_ms > now ? c->until_ms : now) + g->limits.forget_ms;
 }
 
@@ -185,12 +197,14 @@ guesses_right(struct guesses *g, struct span user, struct span source, uint64_t 
 	struct keys k = keys_of(user, source);
 	struct cell *c = find(&g->counts, k.pair);
 
-	if (c != NULL)
+	if (c != NULL) {
 		*c = (struct cell){ 0 };
+		g->counts.n--;
+	}
 	take_back(g, &k, now);
 	/* a source without a name is nobody's home */
 	if (!span_is_empty(source))
-		claim(&g->known, k.pair)->until_ms = now + KNOWN_MS;
+		claim(&g->known, k.pair, now)->until_ms = now + KNOWN_MS;
 }
 
 void

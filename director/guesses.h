@@ -51,6 +51,8 @@ void	 guesses_set(struct guesses *, const struct guesses_limits *);
  * all such are one. If the answer is MAY, the attempt counts until one of the two below is called.
  */
 enum guesses_verdict guesses_begin(struct guesses *, struct span user, struct span source, uint64_t now_ms);
+/* Counts that are kept, or were until nobody needed the place; *full: how many gave way to others before they were over. */
+uint32_t guesses_count(const struct guesses *, uint64_t *full);
 /* The password was right. */
 void	 guesses_right(struct guesses *, struct span user, struct span source, uint64_t now_ms);
 /* Nothing was decided about it. */

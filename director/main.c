@@ -68,7 +68,10 @@ gauge_limits(const struct director_config *c)
 		{ STATS_LIMIT_ASSOCIATIONS_USER, (uint64_t)c->sipae_per_user },
 		{ STATS_LIMIT_SIGN_INS, (uint64_t)c->sipae_handshakes },
 		{ STATS_LIMIT_SIGN_IN_RATE, (uint64_t)c->guesses_pair }, { STATS_LIMIT_ANSWERS, SIP_ANSWERS_MAX },
-		{ STATS_LIMIT_DNS_QUERIES, NET_DNS_FLIGHT_MAX }
+		{ STATS_LIMIT_DNS_QUERIES, NET_DNS_FLIGHT_MAX }, { STATS_LIMIT_GUESSES, (uint64_t)c->guesses_entries },
+		{ STATS_LIMIT_REPLAYS, (uint64_t)c->auth_replay_entries },
+		/* with those that LDAP does not have, and with logins, a quarter each */
+		{ STATS_LIMIT_DIRECTORY_ENTRIES, (uint64_t)c->directory.entries + 2 * ((uint64_t)c->directory.entries / 4) }
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)

@@ -23,6 +23,7 @@ struct replay_table {
 	uint32_t	 max, n, first;
 	uint32_t	*chain;		/* heads */
 	uint32_t	 nchains;	/* a power of two */
+	uint64_t	 full;
 	uint64_t	 floor_ms;	/* nonces made up to then are too old unless they are here */
 };
 
@@ -73,6 +74,14 @@ forget_first(struct replay_table *t)
 		t->floor_ms = e->id.made_ms;
 	t->first = (t->first + 1) % t->max;
 	t->n--;
+	t->full++;
+}
+
+uint32_t
+replay_count(const struct replay_table *t, uint64_t *full)
+{
+	*full = t->full;
+	return t->n;
 }
 
 static enum replay

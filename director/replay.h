@@ -25,6 +25,8 @@ struct replay_table;
 
 struct replay_table *replay_new(uint32_t max);	/* at most so many nonces; max >= 1 */
 void	 replay_free(struct replay_table *);
+/* Nonces that are remembered; *full: how many gave way to others so far. */
+uint32_t replay_count(const struct replay_table *, uint64_t *full);
 enum replay replay_use(struct replay_table *, const struct auth_nonce_id *, uint32_t nc);
 
 #endif

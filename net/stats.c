@@ -286,6 +286,7 @@ value_name(enum stats_set set, unsigned i, char store[16])
 	case STATS_SET_LIMIT:	return stats_limit_name((enum stats_limit)i);
 	case STATS_SET_SHARED_REASON: return stats_shared_name((enum stats_shared)i);
 	case STATS_SET_PROCESS:	return lives_name((enum lives_of)i);
+	case STATS_SET_CACHE:	return lives_cache_name((enum lives_cache)i);
 	case STATS_SET_IDENTITY:
 		if (i % STATS_IDENTITY_DIAL == STATS_IDENTITY_INNER)
 			return i < STATS_IDENTITY_DIAL ? "inner" : "inner-dial";
@@ -437,6 +438,11 @@ stats_prometheus(const char *program, const char *version, size_t *n)
 	stats_put(STATS_CELL(LOG_LOST, 0, 0), log_lost());
 	for (unsigned i = 0; i < LIVES_N; i++)
 		stats_put(STATS_CELL(RESTARTS, i, 0), lives_again_count((enum lives_of)i));
+	for (unsigned i = 0; i < LIVES_NCACHES; i++)
+		stats_put(STATS_CELL(AUTHD_ENTRIES, i, 0), lives_cache((enum lives_cache)i));
+	stats_put(STATS_CELL(LIMIT_HITS, STATS_LIMIT_GUESSES, 0), lives_cache_full(LIVES_GUESSES));
+	stats_put(STATS_CELL(LIMIT_HITS, STATS_LIMIT_REPLAYS, 0), lives_cache_full(LIVES_REPLAYS));
+	stats_put(STATS_CELL(LIMIT_HITS, STATS_LIMIT_DIRECTORY_ENTRIES, 0), lives_cache_full(LIVES_USERS));
 	for (unsigned m = 0; m < STATS_NMETRICS; m++) {
 		put_head(f, metrics[m].name, types[metrics[m].type], metrics[m].help);
 		if (metrics[m].type == TYPE_HISTOGRAM || metrics[m].type == TYPE_FINE)

@@ -124,7 +124,20 @@ enum stats_signature {
 	X(SIGN_IN_RATE, "sign-in-rate", "failed sign-ins of one user or source") \
 	X(REFUSAL_LINES, "refusal-lines", "refusals of one kind and peer that are written into the log") \
 	X(FILES, "files", "open files") \
-	X(CONTROL_CLIENTS, "control-clients", "clients of the control socket")
+	X(CONTROL_CLIENTS, "control-clients", "clients of the control socket") \
+	X(GUESSES, "guesses", "counts of wrong passwords that authd keeps") \
+	X(REPLAYS, "replays", "Digest nonces whose use authd remembers") \
+	X(DIRECTORY_ENTRIES, "directory-entries", "users whom authd remembers from LDAP") \
+	X(PAGE_CONNECTIONS, "page-connections", "open connections of the admin page") \
+	X(PAGE_CONNECTIONS_ADDRESS, "page-connections-address", "open connections of the admin page from one address") \
+	X(PAGE_REQUEST_TIME, "page-request-time", "seconds of a request to the admin page") \
+	X(PAGE_RESPONSE_TIME, "page-response-time", "seconds of an answer of the admin page") \
+	X(PAGE_BODY, "page-body", "bytes of a request to the admin page, other than a policy") \
+	X(PAGE_SESSIONS, "page-sessions", "sessions of the admin page") \
+	X(PAGE_SESSIONS_ACCOUNT, "page-sessions-account", "sessions of one account of the admin page") \
+	X(PAGE_LOG_INS, "page-log-ins", "failed log-ins at the admin page from one source") \
+	X(PAGE_LOG_INS_ACCOUNT, "page-log-ins-account", "failed log-ins to one account of the admin page") \
+	X(PAGE_PROOFS, "page-proofs", "passwords that the admin page proves at the same time")
 
 enum stats_limit {
 #define X(e, name, what) STATS_LIMIT_##e,
@@ -184,6 +197,7 @@ const char *stats_shared_name(enum stats_shared);
 	X(SIGNATURE, "signature", STATS_NSIGNATURES) \
 	X(LIMIT, "limit", STATS_NLIMITS) \
 	X(PROCESS, "process", LIVES_N) \
+	X(CACHE, "cache", LIVES_NCACHES) \
 	X(IDENTITY, "identity", STATS_NIDENTITIES) \
 	X(SHARED_REASON, "cause", STATS_NSHARED) \
 	X(BUCKETS, "le", STATS_CELLS_OF_HISTOGRAM)
@@ -265,6 +279,11 @@ enum {
 	X(RESTARTS, "sallyport_process_restarts_total", COUNTER, PROCESS, NONE, "Times that one of our processes has ended by a fault, and another has taken its place.") \
 	X(SHARED, "sallyport_shared_up", GAUGE, NONE, NONE, "1 while what the nodes of an array share is to be had; 0: it is not, or nothing is shared.") \
 	X(SHARED_LOST, "sallyport_shared_losses_total", SEEN, SHARED_REASON, NONE, "Times that this node was on its own, by cause.") \
+	X(AUTHD_ENTRIES, "sallyport_authd_cache_entries", GAUGE, CACHE, NONE, "What authd remembers: wrong passwords, used Digest nonces, and users from LDAP.") \
+	X(PAGE_CONNECTIONS, "sallyport_page_connections", GAUGE, NONE, NONE, "Open connections of the admin page.") \
+	X(PAGE_SESSIONS, "sallyport_page_sessions", GAUGE, NONE, NONE, "Sessions of the admin page.") \
+	X(PAGE_REQUESTS, "sallyport_page_requests_total", COUNTER, STATUS, NONE, "Requests that the admin page and its API have answered, by status.") \
+	X(PAGE_LOGINS_DONE, "sallyport_page_log_ins_total", COUNTER, RESULT, NONE, "Log-ins at the admin page whose password was looked at.") \
 	X(STARTED, "sallyport_start_timestamp_seconds", GAUGE, NONE, NONE, "When the process started, in seconds since 1970.")
 
 enum stats_metric {

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "net/digest.h"
+#include "net/stats.h"
 
 #define NEXT_MAX	1024
 
@@ -113,9 +114,10 @@ prove(struct site *s, const struct http_request *q, struct span name, struct spa
 	bool known;
 
 	pthread_mutex_lock(&s->lock);
-	if (s->proofs >= (unsigned)s->conf->limits.proofs)
+	if (s->proofs >= (unsigned)s->conf->limits.proofs) {
+		stats_limit_hit(PAGE_PROOFS);
 		o = LOGIN_BUSY;
-	else if (!throttle_try(s->throttle, source, name, clock_ms(), wait_ms))
+	} else if (!throttle_try(s->throttle, source, name, clock_ms(), wait_ms))
 		o = LOGIN_WAIT;
 	else
 		s->proofs++;
@@ -127,6 +129,7 @@ prove(struct site *s, const struct http_request *q, struct span name, struct spa
 		return o;
 	if (account_proves(known ? out : NULL, password))
 		o = LOGIN_GOOD;
+	stats_count(PAGE_LOGINS_DONE, o == LOGIN_GOOD ? STATS_OK : STATS_FAILED, 0);
 	pthread_mutex_lock(&s->lock);
 	s->proofs--;
 	if (o == LOGIN_GOOD)

@@ -25,6 +25,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "net/stats.h"
 
 #define PEM_MAX		(256u << 10)
 #define BACKLOG		64
@@ -36,6 +37,7 @@ struct conn {
 	int		 fd;
 	uint64_t	 since_ms;
 	bool		 answering;	/* we owe; else they do */
+	bool		 overdue;	/* it is being ended */
 };
 
 struct server {
@@ -137,7 +139,9 @@ on_connection(void *arg, struct MHD_Connection *connection, void **context, enum
 		s->conns = c;
 		pthread_mutex_unlock(&s->lock);
 		*context = c;
+		stats_move(PAGE_CONNECTIONS, 0, 0, 1);
 	} else if (c != NULL) {
+		stats_move(PAGE_CONNECTIONS, 0, 0, -1);
 		/* the socket is closed after this call, so server_tick() never has the number of another */
 		pthread_mutex_lock(&s->lock);
 		if ((*c->prev = c->next) != NULL)
@@ -159,8 +163,14 @@ server_tick(struct server *s)
 	pthread_rwlock_unlock(&s->site->conf_lock);
 	pthread_mutex_lock(&s->lock);
 	for (struct conn *c = s->conns; c != NULL; c = c->next)
-		if (now > c->since_ms + (c->answering ? response : request))
+		if (now > c->since_ms + (c->answering ? response : request)) {
+			if (!c->overdue && c->answering)
+				stats_limit_hit(PAGE_RESPONSE_TIME);
+			else if (!c->overdue)
+				stats_limit_hit(PAGE_REQUEST_TIME);
+			c->overdue = true;
 			shutdown(c->fd, SHUT_RDWR);
+		}
 	pthread_mutex_unlock(&s->lock);
 	if (s->old != NULL && now >= s->old_until) {
 		MHD_stop_daemon(s->old);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "net/stats.h"
 
 struct sessions {
 	struct session_limits	 limits;
@@ -79,8 +80,12 @@ place_for(struct sessions *ss, const char *account, uint64_t now)
 			own = s;
 	}
 	/* nobody drives others out by logging in again and again */
-	if (own != NULL && owned >= ss->limits.per_account)
+	if (own != NULL && owned >= ss->limits.per_account) {
+		stats_limit_hit(PAGE_SESSIONS_ACCOUNT);
 		return own;
+	}
+	if (vacant == NULL)
+		stats_limit_hit(PAGE_SESSIONS);
 	return vacant != NULL ? vacant : oldest;
 }
 

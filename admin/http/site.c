@@ -19,6 +19,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "net/stats.h"
 
 #define DIRECTOR_CHARTS	".director"	/* behind the name of the edge's samples */
 
@@ -413,6 +414,7 @@ take_body(struct site *s, struct http_request *q, struct http_reply *r)
 	int err;
 
 	if (q->body_too_large) {
+		stats_limit_hit(PAGE_BODY);
 		reply_problem(s, q, r, 413, NULL, "The body of the request is larger than %zu bytes.",
 		    limit_of(s, q->route));
 		return false;
@@ -501,6 +503,7 @@ site_answer(struct site *s, struct http_request *q, struct http_reply *r)
 	pthread_rwlock_rdlock(&s->conf_lock);
 	answer(s, q, r);
 	pthread_rwlock_unlock(&s->conf_lock);
+	stats_count(PAGE_REQUESTS, STATS_STATUS(r->status), 0);
 	form_fini(&q->query);
 	form_fini(&q->form);
 }

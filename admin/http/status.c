@@ -1,6 +1,10 @@
 /*
  * admin/http/status.c - the status at a glance, and what probes ask.
  */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +17,7 @@
 #include "admin/http/show.h"
 #include "common/clock.h"
 #include "common/mem.h"
+#include "net/stats.h"
 
 #define CERTIFICATE_WARN	30	/* days */
 #define CERTIFICATE_BAD		7
@@ -231,6 +236,34 @@ pass_metrics(struct site *s, enum ask_daemon d, struct text *t)
 	answer_fini(&a);
 }
 
+/* What this process counts, and the limits that it has. */
+static void
+put_own_metrics(struct site *s, struct text *t)
+{
+	const struct siteconf *c = s->conf;
+	const struct { enum stats_limit limit; int value; } table[] = {
+		{ STATS_LIMIT_PAGE_CONNECTIONS, c->limits.connections }, { STATS_LIMIT_PAGE_CONNECTIONS_ADDRESS, c->limits.per_address },
+		{ STATS_LIMIT_PAGE_REQUEST_TIME, c->limits.request }, { STATS_LIMIT_PAGE_RESPONSE_TIME, c->limits.response },
+		{ STATS_LIMIT_PAGE_BODY, c->limits.body << 10 }, { STATS_LIMIT_PAGE_SESSIONS, c->session.sessions },
+		{ STATS_LIMIT_PAGE_SESSIONS_ACCOUNT, c->session.per_account }, { STATS_LIMIT_PAGE_LOG_INS, c->login.tries },
+		{ STATS_LIMIT_PAGE_LOG_INS_ACCOUNT, c->login.account_tries }, { STATS_LIMIT_PAGE_PROOFS, c->limits.proofs }
+	};
+	uint64_t sessions;
+	size_t n;
+	char *text;
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		stats_set(LIMIT, table[i].limit, 0, (uint64_t)table[i].value);
+	pthread_mutex_lock(&s->lock);
+	sessions = sessions_count(s->sessions, clock_ms());
+	pthread_mutex_unlock(&s->lock);
+	stats_set(PAGE_SESSIONS, 0, 0, sessions);
+	stats_set(STARTED, 0, 0, (uint64_t)s->started);
+	text = stats_prometheus("sallyport-admin", PACKAGE_VERSION, &n);
+	text_add(t, text, n);
+	free(text);
+}
+
 void
 probe_metrics(struct site *s, struct http_request *q, struct http_reply *r)
 {
@@ -246,8 +279,11 @@ probe_metrics(struct site *s, struct http_request *q, struct http_reply *r)
 	}
 	r->status = 200;
 	r->type = "text/plain; version=0.0.4; charset=utf-8";
-	/* one process a target, as Prometheus has it: the Director's are asked for by name */
-	pass_metrics(s, span_is(form_get(&q->query, "of"), "director") ? ASK_DIRECTOR : ASK_EDGE, &r->body);
+	/* one process a target, as Prometheus has it: the Director's, and the page's own, are asked for by name */
+	if (span_is(form_get(&q->query, "of"), "page"))
+		put_own_metrics(s, &r->body);
+	else
+		pass_metrics(s, span_is(form_get(&q->query, "of"), "director") ? ASK_DIRECTOR : ASK_EDGE, &r->body);
 	if (r->body.n == 0) {
 		r->status = 503;
 		text_puts(&r->body, "# there are none: the daemon does not answer\n");

@@ -12,6 +12,7 @@
 #include "common/hash.h"
 #include "common/mem.h"
 #include "net/addr.h"
+#include "net/stats.h"
 
 /* A budget as the time at which it is whole again: one number (GCRA). */
 struct budget {
@@ -93,8 +94,12 @@ throttle_try(struct throttle *t, struct span source, struct span account, uint64
 	uint64_t wait;
 
 	*wait_ms = wait_of(find(t->sources, from), t->limits.source_tries, t->limits.source_every_ms, now);
+	if (*wait_ms != 0)
+		stats_limit_hit(PAGE_LOG_INS);
 	if (stranger) {
 		wait = wait_of(find(t->accounts, to), t->limits.account_tries, t->limits.account_every_ms, now);
+		if (wait != 0)
+			stats_limit_hit(PAGE_LOG_INS_ACCOUNT);
 		if (wait > *wait_ms)
 			*wait_ms = wait;
 	}

@@ -825,6 +825,18 @@ def guessing():
         return 429 in got and set(got) <= {403, 429} or got
     T.run("guessing passwords is slowed down", slowed)
 
+    def counted():
+        """The page's own metrics."""
+        text = Client().ask("GET", "/metrics?of=page").text
+        found = dict(re.findall(r"^(sallyport_\S+) (\d+)$", text, re.M))
+        want = ('sallyport_page_log_ins_total{result="failed"}', 'sallyport_page_log_ins_total{result="ok"}',
+                'sallyport_page_requests_total{status="4xx"}', 'sallyport_page_requests_total{status="2xx"}',
+                'sallyport_limit_hits_total{limit="page-log-ins"}', 'sallyport_page_connections', 'sallyport_page_sessions',
+                'sallyport_limit{limit="page-sessions"}', 'sallyport_limit{limit="page-connections"}')
+        return 'program="sallyport-admin"' in text and all(int(found.get(w, 0)) > 0 for w in want) or \
+            [w for w in want if int(found.get(w, 0)) == 0]
+    T.run("which its metrics count, and what else it does", counted)
+
     def afterwards():
         end = time.monotonic() + 30
         while time.monotonic() < end:

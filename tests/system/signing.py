@@ -333,6 +333,9 @@ def guessing():
     counted = [metric('sallyport_sign_ins_throttled_total{guess="%s"}' % g) for g in ("user-and-source", "source", "user")]
     T.check("  each kind is counted", counted == [[2], [3], [1]] and
             metric('sallyport_limit_hits_total{limit="sign-in-rate"}') == [6], counted)
+    T.check("  and so is what authd keeps of it, with its limit", until(
+        lambda: metric('sallyport_authd_cache_entries{cache="guesses"}')[0] > 10) and
+            metric('sallyport_limit{limit="guesses"}') == [65536] and metric('sallyport_limit_hits_total{limit="guesses"}') == [0])
     conn = dial(CLIENTS, NAME)
     statuses = []
     for _ in range(4):

@@ -23,6 +23,7 @@
 #include "admin/recent.h"
 #include "common/err.h"
 #include "common/log.h"
+#include "net/stats.h"
 #include "tests/unit/unit.h"
 
 static bool
@@ -174,6 +175,7 @@ START_TEST(sessions_follow_the_account)
 	/* logging in again and again drives one's own sessions out, not others' */
 	for (int i = 0; i < 10; i++)
 		sessions_begin(ss, &a, "here", 101);
+	ck_assert_uint_gt(stats_value(STATS_CELL(LIMIT_HITS, STATS_LIMIT_PAGE_SESSIONS_ACCOUNT, 0)), 0);
 	ck_assert_ptr_null(sessions_find(ss, span_str(id), as, 102));
 	ck_assert_ptr_nonnull(sessions_find(ss, span_str(bobs), as, 102));
 	b.key[0] = 3;	/* another password */
@@ -203,6 +205,7 @@ START_TEST(guessing_is_slowed_down)
 	ck_assert(throttle_try(t, SPAN_LIT("other"), SPAN_LIT("bob"), now, &wait));
 	ck_assert(throttle_try(t, SPAN_LIT("src"), SPAN_LIT("alice"), now + 1000, &wait));	/* never for ever */
 	ck_assert(!throttle_try(t, SPAN_LIT("src"), SPAN_LIT("alice"), now + 1000, &wait));
+	ck_assert_uint_eq(stats_value(STATS_CELL(LIMIT_HITS, STATS_LIMIT_PAGE_LOG_INS, 0)), 3);
 	throttle_free(t);
 }
 END_TEST

@@ -48,10 +48,31 @@ START_TEST(each_has_a_name)
 }
 END_TEST
 
+START_TEST(caches_are_told_by_who_has_them)
+{
+	lives_tell(LIVES_USERS, 5, 1);
+	ck_assert_uint_eq(lives_cache(LIVES_USERS), 0);	/* nobody shares yet */
+	lives_share();
+	lives_tell(LIVES_USERS, 5, 3);
+	lives_tell(LIVES_USERS, 7, 4);
+	ck_assert_uint_eq(lives_cache(LIVES_USERS), 7);
+	ck_assert_uint_eq(lives_cache_full(LIVES_USERS), 4);
+	/* another process begins with none, and what was counted stays counted */
+	lives_tell(LIVES_USERS, 0, 0);
+	lives_tell(LIVES_USERS, 1, 2);
+	ck_assert_uint_eq(lives_cache(LIVES_USERS), 1);
+	ck_assert_uint_eq(lives_cache_full(LIVES_USERS), 6);
+	ck_assert_uint_eq(lives_cache(LIVES_GUESSES), 0);
+	ck_assert_str_eq(lives_cache_name(LIVES_USERS), "directory");
+	ck_assert_str_eq(lives_cache_name(LIVES_NCACHES), "");
+}
+END_TEST
+
 int
 main(void)
 {
-	const TTest *tests[] = { without_sharing_there_are_no_counts, all_processes_count_as_one, each_has_a_name };
+	const TTest *tests[] = { without_sharing_there_are_no_counts, all_processes_count_as_one, each_has_a_name,
+	    caches_are_told_by_who_has_them };
 
 	return unit_run("lives", tests, sizeof(tests) / sizeof(tests[0]));
 }

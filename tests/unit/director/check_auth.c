@@ -242,6 +242,7 @@ END_TEST
 START_TEST(full_table)
 {
 	struct replay_table *t = replay_new(2);
+	uint64_t full;
 	struct auth_nonce_id a = { 1, 10 }, b = { 2, 20 }, c = { 3, 30 }, late = { 4, 9 }, same = { 5, 10 };
 
 	ck_assert_int_eq(replay_use(t, &a, 1), REPLAY_FRESH);
@@ -254,6 +255,8 @@ START_TEST(full_table)
 	ck_assert_int_eq(replay_use(t, &b, 1), REPLAY_USED);
 	ck_assert_int_eq(replay_use(t, &b, 2), REPLAY_FRESH);
 	ck_assert_int_eq(replay_use(t, &c, 2), REPLAY_FRESH);
+	ck_assert_uint_eq(replay_count(t, &full), 2);
+	ck_assert_uint_eq(full, 1);
 	replay_free(t);
 	t = replay_new(1);
 	ck_assert_int_eq(replay_use(t, &a, 1), REPLAY_FRESH);

@@ -232,7 +232,7 @@ START_TEST(remembers_many)
 {
 	enum { MAX = 50, NAMES = 200 };
 	struct dircache *c = dircache_new(MAX);
-	uint64_t used[NAMES] = { 0 }, clock = 1;
+	uint64_t used[NAMES] = { 0 }, clock = 1, full = 0;
 	struct authd_user u;
 	unsigned seed = 1;
 	bool fresh;
@@ -249,8 +249,11 @@ START_TEST(remembers_many)
 		ck_assert_uint_eq(dircache_count(c), (unsigned)have);
 		if (used[i] == 0) {
 			put(c, aor, "p", 1);
-			if (have == MAX)
+			if (have == MAX) {
 				used[oldest] = 0;
+				full++;
+			}
+			ck_assert_uint_eq(dircache_full(c), full);
 		}
 		used[i] = clock++;
 	}

@@ -169,14 +169,21 @@ START_TEST(floods)
 {
 	struct guesses *g = guesses_new(&limits);
 	char name[32], from[32];
+	uint64_t full;
 
 	wrong(g, alice, home, 3, 1000);
+	ck_assert_uint_eq(guesses_count(g, &full), 3);
+	ck_assert_uint_eq(full, 0);
 	for (unsigned i = 0; i < 100000; i++) {
 		snprintf(name, sizeof(name), "user%u@example.com", i);
 		snprintf(from, sizeof(from), "10.%u.%u.%u", i >> 16, i >> 8 & 255, i & 255);
 		(void)guesses_begin(g, span_str(name), span_str(from), 1000);
 	}
 	ck_assert_int_eq(guesses_begin(g, alice, home, 1000), GUESSES_PAIR);
+	/* all places are used, and those that were given away are counted */
+	ck_assert_uint_ge(guesses_count(g, &full), limits.entries / 2);
+	ck_assert_uint_le(guesses_count(g, &full), 2 * limits.entries);
+	ck_assert_uint_gt(full, 0);
 	guesses_free(g);
 }
 END_TEST
