@@ -14,11 +14,10 @@ static const char *const trusted[] = {
 #define TRUSTED_MIN	11	/* length of the shortest */
 #define FIRST_OF_TRUSTED (LETTER('m') | LETTER('p') | LETTER('r') | LETTER('x'))
 
-/* Names of which a second one would be another sender, another length, another way. Whole names. */
-static const struct span weighty[] = {
-	{ "from", 4 }, { "to", 2 }, { "callid", 6 }, { "cseq", 4 }, { "via", 3 }, { "route", 5 }, { "recordroute", 11 },
-	{ "maxforwards", 11 }, { "contentlength", 13 }, { "transferencoding", 16 }, { "f", 1 }, { "t", 1 }, { "i", 1 },
-	{ "v", 1 }, { "l", 1 }
+/* Names of which a second one would be another sender, another length, another way. Whole names, in order. */
+static const char *const weighty[] = {
+	"callid", "contentlength", "cseq", "f", "from", "i", "l", "maxforwards", "recordroute", "route", "t", "to",
+	"transferencoding", "v", "via"
 };
 #define NWEIGHTY	(sizeof(weighty) / sizeof(weighty[0]))
 #define WEIGHTY_MAX	16	/* length of the longest */
@@ -162,6 +161,31 @@ is_one_of(unsigned letters, unsigned char c)
 	return c >= 'a' && c <= 'z' && (letters & LETTER(c)) != 0;
 }
 
+/* Those of names in order that have c as their n-th letter, of those from *low to *high - 1, which are alike before it. False: none. */
+static inline bool
+narrow(const char *const *names, unsigned *low, unsigned *high, unsigned n, unsigned char c)
+{
+	while (*low < *high && (unsigned char)names[*low][n] < c)
+		*low += 1;
+	while (*low < *high && (unsigned char)names[*high - 1][n] > c)
+		*high -= 1;
+	return *low < *high;
+}
+
+/* Where those with that first letter are: the first, and behind the last. */
+struct range {
+	unsigned char	low, high;
+};
+
+static const struct range trusted_by[26] = {
+	['m' - 'a'] = { 0, 4 }, ['p' - 'a'] = { 4, 9 }, ['r' - 'a'] = { 9, 10 }, ['x' - 'a'] = { 10, 11 }
+};
+static const struct range weighty_by[26] = {
+	['c' - 'a'] = { 0, 3 }, ['f' - 'a'] = { 3, 5 }, ['i' - 'a'] = { 5, 6 }, ['l' - 'a'] = { 6, 7 }, ['m' - 'a'] = { 7, 8 },
+	['r' - 'a'] = { 8, 10 }, ['t' - 'a'] = { 10, 13 }, ['v' - 'a'] = { 13, 15 }
+};
+_Static_assert(NTRUSTED == 11 && NWEIGHTY == 15, "the ranges are those of these names");
+
 /*
  * Do the letters from here on, whatever stands between them, begin with a name that carries trust? Looks no further
  * than the first letter that no such name goes on with; *quiet is how far there was nothing but letters and punctuation.
@@ -169,46 +193,43 @@ is_one_of(unsigned letters, unsigned char c)
 static bool
 begins_trusted(struct span s, bool undo, size_t *quiet)
 {
-	unsigned low = 0, high = NTRUSTED, n = 0;	/* those that are alike so far */
-	const char *want = NULL;			/* the rest of the only one */
+	unsigned low = 0, high = 0, n = 0;	/* those that are alike so far */
+	const char *want = NULL;		/* the rest of the only one */
 	bool loud = false;
 
 	*quiet = 0;
-	for (size_t i = 0; i < s.n; ) {
-		unsigned char c = (unsigned char)s.p[i];
+	for (size_t i = 0; ; ) {
+		unsigned char c;
 
-		if (want != NULL && (c | 0x20) == (unsigned char)*want) {
-			i++;
-		} else {
-			if ((kinds[c] & (KIND_OTHER | KIND_LETTER | KIND_COLON)) == 0 && !loud) {
-				*quiet = i;
-				loud = true;
-			}
-			c = span_lower(next_char(s, &i, undo));
-			if (!is_letter(c))
-				continue;
-			if (want != NULL && c != (unsigned char)*want)
-				break;
-		}
-		if (want == NULL) {
-			while (low < high && (unsigned char)trusted[low][n] < c)
-				low++;
-			while (low < high && (unsigned char)trusted[high - 1][n] > c)
-				high--;
-			if (low == high)
-				break;
-			n++;
-			if (low + 1 == high)
-				want = trusted[low] + n;
-		} else
-			want++;
+		/* none is the beginning of another */
+		for (; want != NULL && i < s.n && ((unsigned char)s.p[i] | 0x20) == (unsigned char)*want; i++)
+			if (*++want == '\0')
+				return true;
 		if (!loud)
 			*quiet = i;
-		/* none is the beginning of another */
-		if (want != NULL && *want == '\0')
-			return true;
+		if (i >= s.n)
+			return false;
+		loud = loud || (kinds[(unsigned char)s.p[i]] & (KIND_OTHER | KIND_LETTER | KIND_COLON)) == 0;
+		c = span_lower(next_char(s, &i, undo));
+		if (!is_letter(c))
+			continue;
+		if (want != NULL) {
+			if (c != (unsigned char)*want)
+				return false;
+			if (*++want == '\0')
+				return true;
+			continue;
+		}
+		if (n == 0 && c >= 'a') {
+			low = trusted_by[c - 'a'].low;
+			high = trusted_by[c - 'a'].high;
+		}
+		if (!narrow(trusted, &low, &high, n, c))
+			return false;
+		n++;
+		if (low + 1 == high)
+			want = trusted[low] + n;
 	}
-	return false;
 }
 
 /*
@@ -239,20 +260,31 @@ letters_of(struct span s, bool undo, unsigned first, bool *colon, char out[WEIGH
 	return n;
 }
 
-/* A name of which there may be one, and this is a second spelling; compact: the short ones as well. */
+/* A name of which there may be one, and this is a second spelling: its letters up to the colon, or to the end where none is needed. */
 static bool
 is_weighty(struct span s, bool undo, bool needs_colon)
 {
-	char text[WEIGHTY_MAX + 1];
-	bool colon;
-	size_t n = letters_of(s, undo, FIRST_OF_WEIGHTY, &colon, text);
+	unsigned low = 0, high = 0, n = 0;	/* those that are alike so far, the shortest first */
+	bool colon = false;
 
-	if (n == 0 || (needs_colon && !colon))
-		return false;
-	for (size_t i = 0; i < NWEIGHTY; i++)
-		if (weighty[i].n == n && weighty[i].p[0] == text[0] && memcmp(weighty[i].p, text, n) == 0)
-			return true;
-	return false;
+	for (size_t i = 0; i < s.n; ) {
+		unsigned char c = span_lower(next_char(s, &i, undo));
+
+		if (is_letter(c)) {
+			if (n == 0 && c >= 'a') {
+				low = weighty_by[c - 'a'].low;
+				high = weighty_by[c - 'a'].high;
+			}
+			if (!narrow(weighty, &low, &high, n, c))
+				return false;
+			n++;
+		} else if (c == ':') {
+			colon = true;
+			break;
+		} else if (ends_line(c) && n > 0)
+			break;
+	}
+	return n > 0 && weighty[low][n] == '\0' && (colon || !needs_colon);
 }
 
 #define LINE_MAX_LEN	512	/* how far is looked for the end of what may be a start line */
@@ -425,7 +457,7 @@ walk_value(struct span v, bool undo)
 		case KIND_LETTER:
 			if (state == STATE_QUIET)
 				break;
-			header = header || (state == STATE_LINE && is_weighty(span_head(span_tail(v, at), 4 * WEIGHTY_MAX), undo, true));
+			header = header || (state == STATE_LINE && is_one_of(FIRST_OF_WEIGHTY, span_lower(c)) && is_weighty(span_head(span_tail(v, at), 4 * WEIGHTY_MAX), undo, true));
 			state = STATE_QUIET;
 			if (!is_one_of(FIRST_OF_TRUSTED, span_lower(c)))
 				break;
