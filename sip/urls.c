@@ -397,6 +397,9 @@ run_char(struct sip_urls *u, struct sip_char ch)
 	if (u->nrun < SIP_URLS_HOST)
 		u->run_host[u->nrun] = (char)ch.c;
 	u->nrun++;
+	/* what takes its life is no part of it */
+	if (u->run_dead && u->nrun == 1)
+		return;
 	if (ch.c == '.') {
 		u->run_dotted = true;
 		return;
@@ -470,6 +473,7 @@ run_ends(struct sip_urls *u, struct sip_char ch)
 		if (ch.c == '/' || ch.c == '\\' || (!u->run_behind_at && (ch.c == ':' || ch.c == '?' || ch.c == '#'))) {
 			u->v4_wants = ch.c;
 			u->v4_at = u->run_at;
+			u->v4_dead = u->run_dead;
 			u->v4_bits = 0;
 		}
 		return;
@@ -513,8 +517,9 @@ v4_char(struct sip_urls *u, uint32_t c)
 	}
 	u->v4_wants = 0;
 	if (!u->linked && counts) {
-		u->linked = true;
-		u->found(u->arg, u->v4_at);
+		u->linked = true;	/* what follows is its path */
+		if (!u->v4_dead)
+			u->found(u->arg, u->v4_at);
 	}
 }
 

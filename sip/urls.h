@@ -65,6 +65,7 @@ struct sip_urls {
 	/* behind what is a bare IPv4 address: the first character, and how many digits since a slash */
 	uint32_t			 v4_wants, v4_at;
 	unsigned			 v4_bits;
+	bool				 v4_dead;	/* an underscore stands at it */
 	/* what may be a bare IPv6 address */
 	enum { SIP_URLS_V6_NONE = 0, SIP_URLS_V6_INSIDE, SIP_URLS_V6_CLOSED } v6;
 	bool				 v6_dead, v6_behind_at, v6_doubled, v6_zone;
