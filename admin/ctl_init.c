@@ -269,7 +269,11 @@ struct init_file {
 	mode_t		 mode;
 	char		*text;
 	size_t		 n;
+	const char	*to;		/* a link that leads there, and no text; NULL: a file */
 };
+
+/* Where the policy is when there is a directory for it, and the link that leads there. */
+#define POLICY_PLACE	"policy/policy.conf"
 
 static void
 compose(struct init *t, struct init_file *f, const char *name, mode_t mode, void (*write)(const struct init *, FILE *))
@@ -288,7 +292,7 @@ compose(struct init *t, struct init_file *f, const char *name, mode_t mode, void
 static int
 put(const struct init_file *f, bool force)
 {
-	char temporary[3 * PATH_MAX], old[3 * PATH_MAX];	/* gcc does not know how short a path is */
+	char temporary[4 * PATH_MAX], old[4 * PATH_MAX];	/* gcc does not know how short a path is */
 	int fd, error = 0;
 
 	snprintf(temporary, sizeof(temporary), "%s.XXXXXX", f->path);
@@ -308,6 +312,39 @@ put(const struct init_file *f, bool force)
 	}
 	(void)unlink(temporary);
 	return error;
+}
+
+/* As put(), a link. */
+static int
+put_link(const struct init_file *f, bool force)
+{
+	char temporary[4 * PATH_MAX], old[4 * PATH_MAX];
+	struct stat st;
+
+	if (!force)
+		return symlink(f->to, f->path) == 0 ? 0 : errno;
+	snprintf(temporary, sizeof(temporary), "%s.new", f->path);
+	snprintf(old, sizeof(old), "%s.old", f->path);
+	/* a policy that was a file here is kept; a link has nothing to keep */
+	if (lstat(f->path, &st) == 0 && S_ISREG(st.st_mode) && ((unlink(old) == -1 && errno != ENOENT) || link(f->path, old) == -1))
+		return errno;
+	if ((unlink(temporary) == -1 && errno != ENOENT) || symlink(f->to, temporary) == -1 || rename(temporary, f->path) == -1)
+		return errno;
+	return 0;
+}
+
+/*
+ * The package makes a directory for the policy, which is all of /etc/sallyport that the edge's unit may write: for the nodes of
+ * an array, and for the admin page once it is that account's. One that is not ours alone has its own file by now.
+ */
+static bool
+has_place_for_policy(const struct init *t)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/policy", t->dir);
+	return lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 022) == 0;
 }
 
 /* Is anything there? Then nothing at all is written. */
@@ -355,13 +392,14 @@ put_all(struct init *t, const struct init_file *files, size_t n)
 	if ((status = make_directories(t)) != EX_OK)
 		return status;
 	for (size_t i = 0; i < n; i++) {
-		int error = put(&files[i], t->force);
+		int error = files[i].to != NULL ? put_link(&files[i], t->force) : put(&files[i], t->force);
 
 		if (error != 0) {
 			ctl_step(&t->steps, CTL_FAIL, "file", NULL, "%s: %s", files[i].path, strerror(error));
 			return error == EEXIST ? EX_CANTCREAT : error == EACCES || error == EPERM ? EX_NOPERM : EX_IOERR;
 		}
-		ctl_step(&t->steps, CTL_OK, "file", NULL, "%s", files[i].path);
+		ctl_step(&t->steps, CTL_OK, "file", NULL, "%s%s%s", files[i].path, files[i].to != NULL ? " -> " : "",
+		    files[i].to != NULL ? files[i].to : "");
 	}
 	return EX_OK;
 }
@@ -409,20 +447,27 @@ check(struct init *t, const char *path)
 static int
 write_files(struct init *t)
 {
-	struct init_file files[2];
+	struct init_file files[3];
 	size_t n = 0;
 	int status;
 
 	memset(files, 0, sizeof(files));
 	if (t->role == INIT_EDGE) {
 		compose(t, &files[n++], "edge.conf", 0644, init_edge_conf);
-		compose(t, &files[n++], "policy.conf", 0644, init_policy_conf);
+		if (has_place_for_policy(t)) {
+			compose(t, &files[n++], POLICY_PLACE, 0644, init_policy_conf);
+			snprintf(files[n].path, sizeof(files[n].path), "%s/policy.conf", t->dir);
+			files[n++].to = POLICY_PLACE;
+		} else {
+			compose(t, &files[n++], "policy.conf", 0644, init_policy_conf);
+		}
 	} else {
 		compose(t, &files[n++], "director.conf", 0600, init_director_conf);
 	}
 	if (t->dry_run) {
 		for (size_t i = 0; i < n; i++)
-			printf("%s# %s\n%s", i != 0 ? "\n" : "", files[i].path, files[i].text);
+			printf("%s# %s%s%s\n%s", i != 0 ? "\n" : "", files[i].path, files[i].to != NULL ? " -> " : "",
+			    files[i].to != NULL ? files[i].to : "", files[i].to != NULL ? "" : files[i].text);
 		status = ctl_finish(EX_OK);
 	} else {
 		t->steps.json = t->json;

@@ -26,7 +26,7 @@ echo "flow_keys = \"$LAB/edge-flow.keys\";" >>"$LAB/edge.conf"
 head_office
 
 example=$LAB_TOP/packaging/examples/branch
-sed -e "s,/etc/sallyport/policy.conf,$example/policy.conf,;s,/etc/sallyport/flow.keys,$LAB/branch-flow.keys," \
+sed -e "s,/etc/sallyport/policy.conf,$example/policy.conf,;s,/var/lib/sallyport/edge.keys,$LAB/branch-flow.keys," \
     -e "s,/etc/sallyport/,$LAB/pki/,;s/10\.9\.0\.1:/$branch_lan:/;s/192\.0\.2\.80:/$branch_uplink:/" \
     "$example/edge.conf" >"$LAB/branch.conf"
 echo "user = \"$world_user\"; workers = 2; dns = { servers = [ \"$dns_addr\" ]; };" >>"$LAB/branch.conf"
