@@ -36,8 +36,8 @@
 #define SHARED_ANSWER_MS	1000	/* how long it may take for any one thing */
 #define SHARED_ROUND_MS		1500	/* … and for all of a round: connecting, all commands, all replies */
 #define SHARED_CLAIM_MS		5000	/* how long a change of policy waits for its answer: two rounds before its own */
-#define SHARED_HUNG_MS		7000	/* a tick that has no answer: the process hangs */
-#define SHARED_KILL_MS		12000	/* … and is made anew */
+#define SHARED_HUNG_MS		5000	/* a tick that has no answer: the process hangs */
+#define SHARED_KILL_MS		9000	/* … and is made anew */
 #define SHARED_TICKS_MAX	4	/* without an answer; then no more are sent */
 #define SHARED_CLAIMS_MAX	4	/* under way */
 #define SHARED_PARTNERS_MAX	500	/* partners that are told of at once */
