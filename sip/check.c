@@ -29,18 +29,22 @@ static const uint64_t once =
     SIP_H_BIT(MIME_VERSION) | SIP_H_BIT(REPLY_TO) | SIP_H_BIT(TARGET_DIALOG) | SIP_H_BIT(SIP_ETAG) |
     SIP_H_BIT(SIP_IF_MATCH);
 
-/* How often others may, and how many values their kind may hold in all. 0: no bound of its own. */
+/*
+ * How often others may, how many values their kind may hold in all, and how many semicolons: parameters are what reading
+ * them costs. 0: no bound of its own.
+ */
 static const struct {
 	uint8_t	headers;
 	uint8_t	values;
+	uint8_t	semicolons;
 } bounds[SIP_NHEADER_IDS] = {
-	[SIP_H_VIA] = { 0, 36 },	/* RFC 4475 3.1.1.7 has 34 */
-	[SIP_H_ROUTE] = { 0, 32 },
-	[SIP_H_RECORD_ROUTE] = { 0, 32 },
-	[SIP_H_CONTACT] = { 0, 32 },
+	[SIP_H_VIA] = { 0, 36, 192 },	/* RFC 4475 3.1.1.7 has 34 */
+	[SIP_H_ROUTE] = { 0, 32, 192 },
+	[SIP_H_RECORD_ROUTE] = { 0, 32, 192 },
+	[SIP_H_CONTACT] = { 0, 32, 192 },
 	[SIP_H_CONTENT_ENCODING] = { 0, 16 },
-	[SIP_H_PATH] = { 0, 32 },
-	[SIP_H_SERVICE_ROUTE] = { 0, 32 },
+	[SIP_H_PATH] = { 0, 32, 192 },
+	[SIP_H_SERVICE_ROUTE] = { 0, 32, 192 },
 	[SIP_H_SUPPORTED] = { 0, 64 },
 	[SIP_H_REQUIRE] = { 0, 64 },
 	[SIP_H_PROXY_REQUIRE] = { 0, 64 },
@@ -100,9 +104,10 @@ check_presence(const struct sip_message *m)
 static bool
 is_beyond(const struct sip_message *m, enum sip_header_id id)
 {
-	unsigned headers = 0, values = 0;
+	unsigned headers = 0, values = 0, semicolons = 0;
 	/* A response repeats what the request had, and what we and others added to that on its way. */
 	unsigned values_max = bounds[id].values + (m->is_request ? 0 : ADDED_MAX);
+	unsigned semicolons_max = bounds[id].semicolons + (m->is_request ? 0 : 4 * ADDED_MAX);
 
 	for (int i = m->first[id]; i >= 0; i = sip_message_next(m, id, i)) {
 		struct span rest = sip_header_value(m, i), value;
@@ -110,7 +115,12 @@ is_beyond(const struct sip_message *m, enum sip_header_id id)
 		headers++;
 		while (bounds[id].values != 0 && values <= values_max && sip_header_next(m, i, &rest, &value))
 			values++;
+		rest = bounds[id].semicolons != 0 ? sip_header_value(m, i) : SPAN_NONE;
+		for (size_t at; semicolons <= semicolons_max && (at = span_find(rest, ';')) < rest.n; rest = span_tail(rest, at + 1))
+			semicolons++;
 	}
+	if (bounds[id].semicolons != 0 && semicolons > semicolons_max)
+		return true;
 	return (bounds[id].headers != 0 && headers > bounds[id].headers) || (bounds[id].values != 0 && values > values_max);
 }
 

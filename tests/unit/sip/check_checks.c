@@ -341,6 +341,27 @@ START_TEST(lists_are_bounded)
 }
 END_TEST
 
+/* So many parameters may addresses of one kind have together, wherever they stand, and not one more. */
+START_TEST(parameters_have_bounds)
+{
+	static const char *const names[] = { "Route", "Record-Route", "Path", "Service-Route" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		for (unsigned over = 0; over < 2; over++) {
+			char line[8000], *p = line;
+
+			for (unsigned k = 0, left = 192 + over; left > 0; k++) {
+				p += sprintf(p, "%s%s: <sip:h%u>", k > 0 ? "\r\n" : "", names[i], k);
+				for (unsigned n = 0; n < 50 && left > 0; n++, left--)
+					p += sprintf(p, ";a=1");
+			}
+			enum sip_check got = check_changed(MAX_FORWARDS, "Max-Forwards: 1", line);
+			ck_assert_msg(got == (over ? SIP_CHECK_TOO_MANY_VALUES : SIP_CHECK_OK), "%s %u: %s", names[i], over,
+			    sip_check_name(got));
+		}
+}
+END_TEST
+
 START_TEST(unsupported_extensions_are_named)
 {
 	char text[200];
@@ -383,7 +404,7 @@ int
 main(void)
 {
 	const TTest *tests[] = { every_check_is_provoked, other_requests, responses, lists_are_bounded,
-	    unsupported_extensions_are_named, texts };
+	    parameters_have_bounds, unsupported_extensions_are_named, texts };
 
 	return unit_run("checks", tests, sizeof(tests) / sizeof(tests[0]));
 }
