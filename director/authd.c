@@ -33,7 +33,8 @@
 #include "director/ticket.h"
 
 #define ENTERING_MAX	4096	/* sign-ins that wait for the directory to say whose account it is */
-#define LOOK_MS		500	/* how often the user file is looked at, at most */
+#define LOOK_MS		500	/* how often the user file is looked at when nobody asks for anything */
+#define LOOK_BUSY_MS	5	/* and at most: who was just given an account may sign in at once */
 #define COMMAND_MS	10000
 #define END_MS		3000	/* after its channels were closed */
 
@@ -262,7 +263,7 @@ look(struct authd_process *p)
 	struct stat st;
 	uint64_t now = clock_ms();
 
-	if (now - p->looked_ms < LOOK_MS)
+	if (now - p->looked_ms < LOOK_BUSY_MS)
 		return;
 	p->looked_ms = now;
 	if (stat(p->path, &st) != 0)
