@@ -544,9 +544,10 @@ def several():
         got, back = fresh.sign_in(w.pool())
         T.check("  and does so with the pool that she has", back.status == 200 and fresh.sa.is_right(back), back.start)
         paths, pool, door = got.all("Path"), dial(NET + ".10.4:5061", NAME, "pool"), Door(EDGE + ":5061", "edge-inner")
+        anywhere = Anywhere(there, door)
         pool.send(request("MESSAGE", "sip:alice@192.0.2.7:5061", "sip:bob@example.com", to="sip:alice@example.com",
                           headers=["Route: " + ", ".join(paths)]))
-        got = first_of(there, door)
+        got = anywhere.recv()
         T.check("  where she is reached from then on, signed", got.method == "MESSAGE" and fresh.sa.is_right(got), got.start)
         with open(os.path.join(RUN, "shared.keys"), "a") as f:
             f.write("5a" * 32 + "\n")
@@ -554,26 +555,35 @@ def several():
         T.check("  a reload takes new flow keys", second.logged("event=flow-keys-changed") and second.logged("event=reloaded"))
         pool.send(request("MESSAGE", "sip:alice@192.0.2.7:5061", "sip:bob@example.com", to="sip:alice@example.com",
                           headers=["Route: " + ", ".join(paths)]))
-        got = first_of(there, door)
+        got = anywhere.recv()
         T.check("  and she is reached by the routes of before", got.method == "MESSAGE" and fresh.sa.is_right(got), got.start)
         for c in (there, pool, door):
             c.close()
     second.stop()
 
 
-def first_of(conn, door):
-    """What comes first, on that connection or on a new one."""
-    end = time.monotonic() + sipnet.PATIENCE
-    while time.monotonic() < end:
-        try:
-            return conn.recv(0.05)
-        except Silent:
-            pass
-        try:
-            return door.accept(0.05).recv()
-        except (Silent, BlockingIOError):
-            pass
-    raise Silent("nothing came to the edge")
+class Anywhere:
+    """An edge of several connections: one that it has made, and those that are made to its door."""
+
+    def __init__(self, conn, door):
+        self.conns, self.door = [conn], door
+
+    def recv(self):
+        """What comes first, on whichever; its .conn is where it came, and is answered."""
+        end = time.monotonic() + sipnet.PATIENCE
+        while time.monotonic() < end:
+            for one in self.conns:
+                try:
+                    got = one.recv(0.05)
+                    got.conn = one
+                    return got
+                except Silent:
+                    pass
+            try:
+                self.conns.append(self.door.accept(0.05))
+            except (Silent, BlockingIOError):
+                pass
+        raise Silent("nothing came to the edge")
 
 
 def client_inside():
@@ -708,15 +718,16 @@ def refused():
             data = b.make("OPTIONS", "sip:" + NAME, sender="sip:bob@example.com")
             got = b.ask(with_header(data, b.sa.header(Message(data))))
             T.check("  what he signs with that is worth nothing, also under his own name", got.status == 401, got.start)
+        door = Door(EDGE + ":5061", "edge-inner")
+        anywhere = Anywhere(w.edge, door)
         pool = dial(SERVERS, NAME, "pool")
         pool.send(request("INVITE", "sip:alice@192.0.2.7:5061", "sip:bob@example.com", to="sip:alice@example.com",
                           headers=["Route: " + ", ".join(paths)], call="older-1"))
-        door = Door(EDGE + ":5061", "edge-inner")
-        got = first_of(w.edge, door)
+        got = anywhere.recv()
         T.check("what the pool sends her is signed with her keys", a.sa.is_right(got), got.start)
         route = got.all("Record-Route")[0]
         answer = got.reply(200)
-        w.edge.send(with_header(answer, a.sa.header(Message(answer))))
+        got.conn.send(with_header(answer, a.sa.header(Message(answer))))
 
         # Digest proves bob; his REGISTER names her, and below his own Via the connection that is hers
         d = Client(w.edge, name="alice", epid=a.epid, cid="2B00")
@@ -733,8 +744,8 @@ def refused():
             pass
         pool.send(request("INFO", "sip:alice@192.0.2.7:5061", "sip:bob@example.com", to="sip:alice@example.com", to_tag="t1",
                           call="older-1", cseq=2, headers=["Route: %s, %s" % (route, paths[1])]))
-        got = first_of(w.edge, door)
-        w.edge.send(got.reply(430, "Flow Failed", headers=[MARK.replace("InternetUser", "EdgeProxyGenerated")]))
+        got = anywhere.recv()
+        got.conn.send(got.reply(430, "Flow Failed", headers=[MARK.replace("InternetUser", "EdgeProxyGenerated")]))
         T.check("an old dialog leads to a connection that is gone", pool.recv().status == 430)
         T.run("  and she, on her new one, is signed in", lambda: passes(a, w))
         pool.close()
