@@ -511,6 +511,31 @@ sip_chars_find_8bit(struct span s, size_t from)
 	return at;
 }
 
+unsigned
+sip_chars_count_signs(struct span s)
+{
+	unsigned n = 0;
+	size_t at = 0;
+
+#ifdef __SSE2__
+	const __m128i question = _mm_set1_epi8('?'), ampersand = _mm_set1_epi8('&');
+	const __m128i percent = _mm_set1_epi8('%'), slash = _mm_set1_epi8('\\');
+
+	for (; s.n - at >= 16; at += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s.p + at));
+		__m128i marks = _mm_or_si128(_mm_cmpeq_epi8(v, question), _mm_cmpeq_epi8(v, ampersand));
+		__m128i escapes = _mm_or_si128(_mm_cmpeq_epi8(v, percent), _mm_cmpeq_epi8(v, slash));
+		unsigned found = (unsigned)_mm_movemask_epi8(_mm_or_si128(marks, escapes));
+
+		if (found != 0)
+			n += (unsigned)__builtin_popcount(found);
+	}
+#endif
+	for (; at < s.n; at++)
+		n += s.p[at] == '?' || s.p[at] == '&' || s.p[at] == '%' || s.p[at] == '\\';
+	return n;
+}
+
 size_t
 sip_chars_find_break(struct span s, size_t from, bool escapes)
 {

@@ -106,6 +106,8 @@ size_t	sip_chars_uri_params(const char *p, size_t n);
 size_t	sip_chars_find_list(const char *p, size_t from, size_t n);
 /* Is there 8-bit text or one of "?&%\\" in it: SIP_CHAR_BREAK without LF? One fast look at many bytes. */
 bool	sip_chars_has_break(struct span);
+/* How many of "?&%\\" there are. */
+unsigned sip_chars_count_signs(struct span);
 /*
  * Offset of the first character at or after `from` behind which some reader may see a new header: a control character
  * (HTAB is none), 8-bit text, '?' or '&'; escapes: '%' and '\\' as well. Or n.

@@ -30,13 +30,13 @@ static const uint64_t once =
     SIP_H_BIT(SIP_IF_MATCH);
 
 /*
- * How often others may, how many values their kind may hold in all, and how many semicolons: parameters are what reading
- * them costs. 0: no bound of its own.
+ * How often others may, how many values their kind may hold in all, and how many signs between parameters, which are what
+ * reading them costs: semicolons, and commas in credentials. 0: no bound of its own.
  */
 static const struct {
 	uint8_t	headers;
 	uint8_t	values;
-	uint8_t	semicolons;
+	uint8_t	parts;
 } bounds[SIP_NHEADER_IDS] = {
 	[SIP_H_VIA] = { 0, 36, 192 },	/* RFC 4475 3.1.1.7 has 34 */
 	[SIP_H_ROUTE] = { 0, 32, 192 },
@@ -49,10 +49,10 @@ static const struct {
 	[SIP_H_REQUIRE] = { 0, 64 },
 	[SIP_H_PROXY_REQUIRE] = { 0, 64 },
 	[SIP_H_UNSUPPORTED] = { 0, 64 },
-	[SIP_H_AUTHORIZATION] = { 16, 0 },
-	[SIP_H_PROXY_AUTHORIZATION] = { 16, 0 },
-	[SIP_H_WWW_AUTHENTICATE] = { 16, 0 },
-	[SIP_H_PROXY_AUTHENTICATE] = { 16, 0 },
+	[SIP_H_AUTHORIZATION] = { 16, 0, 192 },
+	[SIP_H_PROXY_AUTHORIZATION] = { 16, 0, 192 },
+	[SIP_H_WWW_AUTHENTICATE] = { 16, 0, 192 },
+	[SIP_H_PROXY_AUTHENTICATE] = { 16, 0, 192 },
 	[SIP_H_AUTHENTICATION_INFO] = { 16, 0 },
 	[SIP_H_PROXY_AUTHENTICATION_INFO] = { 16, 0 },
 	[SIP_H_P_ASSERTED_IDENTITY] = { 0, 8 },
@@ -104,10 +104,11 @@ check_presence(const struct sip_message *m)
 static bool
 is_beyond(const struct sip_message *m, enum sip_header_id id)
 {
-	unsigned headers = 0, values = 0, semicolons = 0;
+	unsigned headers = 0, values = 0, parts = 0;
 	/* A response repeats what the request had, and what we and others added to that on its way. */
 	unsigned values_max = bounds[id].values + (m->is_request ? 0 : ADDED_MAX);
-	unsigned semicolons_max = bounds[id].semicolons + (m->is_request ? 0 : 4 * ADDED_MAX);
+	char between = bounds[id].values != 0 ? ';' : ',';
+	unsigned parts_max = bounds[id].parts + (m->is_request ? 0 : 4 * ADDED_MAX);
 
 	for (int i = m->first[id]; i >= 0; i = sip_message_next(m, id, i)) {
 		struct span rest = sip_header_value(m, i), value;
@@ -115,11 +116,11 @@ is_beyond(const struct sip_message *m, enum sip_header_id id)
 		headers++;
 		while (bounds[id].values != 0 && values <= values_max && sip_header_next(m, i, &rest, &value))
 			values++;
-		rest = bounds[id].semicolons != 0 ? sip_header_value(m, i) : SPAN_NONE;
-		for (size_t at; semicolons <= semicolons_max && (at = span_find(rest, ';')) < rest.n; rest = span_tail(rest, at + 1))
-			semicolons++;
+		rest = bounds[id].parts != 0 ? sip_header_value(m, i) : SPAN_NONE;
+		for (size_t at; parts <= parts_max && (at = span_find(rest, between)) < rest.n; rest = span_tail(rest, at + 1))
+			parts++;
 	}
-	if (bounds[id].semicolons != 0 && semicolons > semicolons_max)
+	if (bounds[id].parts != 0 && parts > parts_max)
 		return true;
 	return (bounds[id].headers != 0 && headers > bounds[id].headers) || (bounds[id].values != 0 && values > values_max);
 }
@@ -346,6 +347,8 @@ sip_check_message(struct sip_message *m)
 {
 	enum sip_check why;
 
+	if (!m->no_breaks && sip_chars_count_signs(span_of(m->bytes, m->head_n)) > SIP_SIGNS_MAX)
+		return SIP_CHECK_TOO_MANY_SIGNS;
 	if ((why = check_presence(m)) != SIP_CHECK_OK ||
 	    (why = check_number(m)) != SIP_CHECK_OK ||
 	    (why = sip_message_parse(m)) != SIP_CHECK_OK ||

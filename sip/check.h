@@ -41,6 +41,7 @@
 	X(NO_CSEQ, "no-cseq", 400, "Missing CSeq") \
 	X(REPEATED, "repeated-header", 400, "Repeated Header") \
 	X(TOO_MANY_VALUES, "too-many-values", 400, "Too Many Values In A Header") \
+	X(TOO_MANY_SIGNS, "too-many-signs", 400, "Too Many Escapes In The Headers") \
 	/* form of one header */ \
 	X(REQUEST_URI, "request-uri", 400, "Malformed Request-URI") \
 	X(URI_SCHEME, "uri-scheme", 416, "Unsupported URI Scheme") \

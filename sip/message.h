@@ -25,7 +25,8 @@
 #define SIP_HEADERS_MAX	160
 #define SIP_HEADERS_ADDED 32	/* of these are left for what servers on the way put in, */
 #define SIP_HEADERS_OURS 8	/* and of those for what we do: our copy of a message can be read */
-#define SIP_FOLDS_MAX	256	/* lines of all headers that go on with the one above */
+#define SIP_FOLDS_MAX	128	/* lines of all headers that go on with the one above */
+#define SIP_SIGNS_MAX	240	/* of "?&%\\" in a head: behind each some reader may see a header, which is looked for */
 #define SIP_ADDRESS_MAX	1024	/* bytes of From, and of To; from servers more if there is a tag */
 #define SIP_EDITS_MAX	288
 #define SIP_SCRATCH_MAX	12288

@@ -362,6 +362,32 @@ START_TEST(parameters_have_bounds)
 }
 END_TEST
 
+/* So many parameters may credentials have together, and a head so many signs behind which a header may seem to begin. */
+START_TEST(signs_have_bounds)
+{
+	static const char signs[] = "?&%\\";
+
+	for (unsigned over = 0; over < 2; over++) {
+		char line[8000], *p = line;
+		enum sip_check got;
+
+		for (unsigned k = 0, left = 192 + over; left > 0; k++) {
+			p += sprintf(p, "%sAuthorization: Digest a%u=1", k > 0 ? "\r\n" : "", k);
+			for (unsigned n = 0; n < 20 && left > 0; n++, left--)
+				p += sprintf(p, ", b%u=1", n);
+		}
+		got = check_changed(MAX_FORWARDS, "Max-Forwards: 1", line);
+		ck_assert_msg(got == (over ? SIP_CHECK_TOO_MANY_VALUES : SIP_CHECK_OK), "credentials %u: %s", over, sip_check_name(got));
+
+		p = line + sprintf(line, "Subject: ");
+		for (unsigned i = 0; i < SIP_SIGNS_MAX + over; i++)
+			p += sprintf(p, "%c0", signs[i % 4]);
+		got = check_changed(MAX_FORWARDS, "Max-Forwards: 1", line);
+		ck_assert_msg(got == (over ? SIP_CHECK_TOO_MANY_SIGNS : SIP_CHECK_OK), "signs %u: %s", over, sip_check_name(got));
+	}
+}
+END_TEST
+
 START_TEST(unsupported_extensions_are_named)
 {
 	char text[200];
@@ -404,7 +430,7 @@ int
 main(void)
 {
 	const TTest *tests[] = { every_check_is_provoked, other_requests, responses, lists_are_bounded,
-	    parameters_have_bounds, unsupported_extensions_are_named, texts };
+	    parameters_have_bounds, signs_have_bounds, unsupported_extensions_are_named, texts };
 
 	return unit_run("checks", tests, sizeof(tests) / sizeof(tests[0]));
 }
