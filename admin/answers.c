@@ -112,7 +112,7 @@ read_line(struct answers *a, const struct span *word, size_t n)
 		a->v = xreallocarray(a->v, a->n + 1, sizeof(*a->v));
 		o = &a->v[a->n++];
 		*o = (struct one){ .answer = { .status = failed ? NET_DNS_FAILED : NET_DNS_NONE } };
-		strcpy(o->name, name);
+		memcpy(o->name, name, sizeof(o->name));
 	} else if (none || failed || o->answer.nsrv == 0) {
 		return false;	/* it has said something else */
 	}

@@ -149,7 +149,8 @@ sip_header_name(const struct sip_message *m, int i)
 static inline bool
 sip_header_next(const struct sip_message *m, int i, struct span *rest, struct span *value)
 {
-	if (i < 0 || m->headers[i].comma || rest->p == NULL)
+	/* the whole of a value without a comma is the only one */
+	if (i < 0 || m->headers[i].comma || rest->p != m->bytes + m->headers[i].value)
 		return sip_list_next(rest, value);
 	*value = *rest;
 	*rest = SPAN_NONE;
