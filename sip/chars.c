@@ -174,18 +174,6 @@ up_to_16(const char *p, size_t n)
 	return _mm_set_epi64x((long long)high, (long long)low);
 }
 
-/* A bit for each of the sixteen that is of that class. */
-static inline __attribute__((target("ssse3"))) unsigned
-of_class(__m128i v, __m128i rows)
-{
-	const __m128i bits = _mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0);
-	const __m128i half = _mm_set1_epi8(0x0f);
-	__m128i row = _mm_shuffle_epi8(rows, _mm_and_si128(v, half));
-	__m128i bit = _mm_shuffle_epi8(bits, _mm_and_si128(_mm_srli_epi16(v, 4), half));
-
-	return ~(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_and_si128(row, bit), _mm_setzero_si128())) & 0xffff;
-}
-
 static inline __attribute__((target("ssse3"))) unsigned
 equal_to(__m128i v, char c)
 {
@@ -196,7 +184,7 @@ __attribute__((target("ssse3"))) static bool
 marks_by_16(struct sip_marks *m, const char *p, size_t n)
 {
 	const __m128i param = _mm_loadu_si128((const __m128i *)(const void *)sip_chars_param);
-	uint64_t semicolons = 0, equals = 0, colons = 0, others = 0;
+	uint64_t semicolons = 0, equals = 0, colons = 0, strange = 0;
 
 	for (size_t at = 0; at < n; at += 16) {
 		__m128i v = up_to_16(p + at, n - at < 16 ? n - at : 16);
@@ -205,10 +193,10 @@ marks_by_16(struct sip_marks *m, const char *p, size_t n)
 		semicolons |= semicolon << at;
 		equals |= equal << at;
 		colons |= (uint64_t)(equal_to(v, ':') | equal_to(v, '[') | equal_to(v, ']')) << at;
-		others |= (uint64_t)(~of_class(v, param) & 0xffff & ~semicolon & ~equal) << at;
+		strange |= (others(v, param) & ~semicolon & ~equal) << at;
 	}
 	*m = (struct sip_marks){ semicolons, equals, colons };
-	return (others & low_bits(n)) == 0;
+	return (strange & low_bits(n)) == 0;
 }
 
 __attribute__((target("ssse3"))) static size_t
@@ -220,7 +208,7 @@ uri_params_by_16(const char *p, size_t n)
 	for (size_t at = 0; ; at += 16) {
 		size_t k = n - at < 16 ? n - at : 16;
 		__m128i v = up_to_16(p + at, k);
-		size_t run = (size_t)__builtin_ctz(~of_class(v, uri) | equal_to(v, '?'));
+		size_t run = (size_t)__builtin_ctz(others(v, uri) | equal_to(v, '?') | 1u << 16);
 		unsigned semicolons = equal_to(v, ';'), marks = semicolons | equal_to(v, '=');
 
 		begins |= semicolons << 1;
@@ -431,6 +419,18 @@ sip_chars_lines(const char *p, size_t n, struct sip_lines *lines)
 	return false;
 }
 
+#ifdef __SSE2__
+/* All ones where one of ?&%\ stands. */
+static inline __m128i
+where_signs(__m128i v)
+{
+	__m128i marks = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('?')), _mm_cmpeq_epi8(v, _mm_set1_epi8('&')));
+	__m128i escapes = _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('%')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+
+	return _mm_or_si128(marks, escapes);
+}
+#endif
+
 bool
 sip_chars_has_break(struct span s)
 {
@@ -441,17 +441,11 @@ sip_chars_has_break(struct span s)
 		return true;
 #endif
 #ifdef __SSE2__
-	const __m128i question = _mm_set1_epi8('?'), ampersand = _mm_set1_epi8('&');
-	const __m128i percent = _mm_set1_epi8('%'), slash = _mm_set1_epi8('\\');
-
 	for (; s.n - at >= 16; at += 16) {
 		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s.p + at));
 
-		__m128i marks = _mm_or_si128(_mm_cmpeq_epi8(v, question), _mm_cmpeq_epi8(v, ampersand));
-		__m128i escapes = _mm_or_si128(_mm_cmpeq_epi8(v, percent), _mm_cmpeq_epi8(v, slash));
-
 		/* movemask looks at the top bits, which is where 8-bit text has them. */
-		if (_mm_movemask_epi8(_mm_or_si128(v, _mm_or_si128(marks, escapes))) != 0)
+		if (_mm_movemask_epi8(_mm_or_si128(v, where_signs(v))) != 0)
 			return true;
 	}
 #endif
@@ -518,14 +512,8 @@ sip_chars_count_signs(struct span s)
 	size_t at = 0;
 
 #ifdef __SSE2__
-	const __m128i question = _mm_set1_epi8('?'), ampersand = _mm_set1_epi8('&');
-	const __m128i percent = _mm_set1_epi8('%'), slash = _mm_set1_epi8('\\');
-
 	for (; s.n - at >= 16; at += 16) {
-		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)(s.p + at));
-		__m128i marks = _mm_or_si128(_mm_cmpeq_epi8(v, question), _mm_cmpeq_epi8(v, ampersand));
-		__m128i escapes = _mm_or_si128(_mm_cmpeq_epi8(v, percent), _mm_cmpeq_epi8(v, slash));
-		unsigned found = (unsigned)_mm_movemask_epi8(_mm_or_si128(marks, escapes));
+		unsigned found = (unsigned)_mm_movemask_epi8(where_signs(_mm_loadu_si128((const __m128i *)(const void *)(s.p + at))));
 
 		if (found != 0)
 			n += (unsigned)__builtin_popcount(found);

@@ -99,13 +99,12 @@ struct sip_link *link_accept(struct sip_relay *, int fd, const struct net_addr *
 struct sip_link *link_connect(struct sip_relay *, struct sip_hop *, const struct net_addr *to);
 /* Can anything still be sent on it? Not once its peer has ended, though we are told of that a moment later. */
 bool	 link_takes(const struct sip_link *);
-/* Render msg onto it; false when an edit had failed (nothing was written). */
 /*
  * May it go over that link, or would a server that takes what we take end it for all who speak over it? headers: it
  * has no more than these. To a user everything fits.
  */
 bool	 link_fits(struct sip_link *, const char *p, size_t n, unsigned headers);
-/* False: an edit failed, or it does not fit. */
+/* Render it onto the link. False, and nothing is written: an edit failed, or it does not fit. */
 bool	 link_render(struct sip_link *, struct sip_message *);
 void	 link_write(struct sip_link *, const char *p, size_t n);
 /* A request sent on it at `since` timed out: is the far end there at all? */

@@ -309,12 +309,6 @@ malformed(struct sip_relay *r, struct sip_link *l, struct sip_message *m, enum s
 }
 
 void
-relay_too_long(struct sip_relay *r, struct sip_link *l, struct sip_message *m)
-{
-	malformed(r, l, m, SIP_CHECK_MESSAGE_TOO_LONG);
-}
-
-void
 relay_bad_frame(struct sip_relay *r, struct sip_link *l, struct sip_message *m, enum sip_check check)
 {
 	malformed(r, l, m, check);
@@ -348,6 +342,15 @@ within_rate(struct sip_relay *r, struct sip_link *l, struct sip_message *m, bool
 		relay_dropped(r);
 	}
 	return false;
+}
+
+void
+relay_too_long(struct sip_relay *r, struct sip_link *l, struct sip_message *m)
+{
+	count(&r->counters.requests_in);
+	stats_count(MESSAGES_IN, l->class, STATS_REQUEST);
+	if (!l->inbound || within_rate(r, l, m, false))
+		malformed(r, l, m, SIP_CHECK_MESSAGE_TOO_LONG);
 }
 
 /* Servers may send longer answers than requests, and a request that is too long is no reason to lose the connection. */

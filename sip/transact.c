@@ -374,6 +374,13 @@ tx_answer(struct sip_relay *r, struct sip_link *to, const struct sip_message *re
 	free(text);
 }
 
+/* The request as it was sent on. */
+static bool
+copy_read(const struct sip_tx *t, struct sip_message *m)
+{
+	return sip_message_index(m, t->copy, t->copy_n) == SP_OK && sip_message_parse(m) == SIP_CHECK_OK;
+}
+
 /* The request is lost for that reason: the log says which one it was, and the sender is told. */
 static void
 refuse_from_copy(struct sip_tx *t, enum policy_reason why)
@@ -383,8 +390,7 @@ refuse_from_copy(struct sip_tx *t, enum policy_reason why)
 	struct sip_message *sent = relay_message_take(r);
 	unsigned status = (unsigned)policy_reason_status(why);
 	struct span extra = status == 503 ? SPAN_LIT("Retry-After: 5\r\n") : SPAN_NONE;
-	bool whole = sip_message_index(sent, t->copy, t->copy_n) == SP_OK &&
-	    sip_message_parse(sent) == SIP_CHECK_OK;
+	bool whole = copy_read(t, sent);
 
 	relay_refused(r, from, whole ? sent : NULL, why, NULL);
 	relay_ended(r, from, whole ? sent : NULL, t->note.method, t->oneway ? 0 : status, why,
@@ -497,7 +503,7 @@ send_cancel(struct sip_tx *t)
 		return;
 	t->cancel_sent = true;
 	sent = relay_message_take(r);
-	if (sip_message_index(sent, t->copy, t->copy_n) == SP_OK && sip_message_parse(sent) == SIP_CHECK_OK) {
+	if (copy_read(t, sent)) {
 		size_t room = SIP_REPLY_ROOM(sent);
 
 		text = xmalloc(room);
@@ -517,7 +523,7 @@ send_ack(struct sip_tx *t, const struct sip_message *response)
 	struct sip_message *sent = relay_message_take(r);
 	struct strbuf sb;
 
-	if (sip_message_index(sent, t->copy, t->copy_n) == SP_OK && sip_message_parse(sent) == SIP_CHECK_OK) {
+	if (copy_read(t, sent)) {
 		size_t room = SIP_REPLY_ROOM(sent) + response->head_n;
 		char *text = xmalloc(room);
 
@@ -769,15 +775,15 @@ answer_from_copy(struct sip_tx *t, struct sip_link *to, enum policy_reason why)
 {
 	struct sip_message *sent = relay_message_take(t->relay);
 
-	if (sip_message_index(sent, t->copy, t->copy_n) == SP_OK && sip_message_parse(sent) == SIP_CHECK_OK)
+	if (copy_read(t, sent))
 		tx_answer(t->relay, to, sent, (unsigned)policy_reason_status(why), NULL, SPAN_NONE, why, &t->note, 1);
 	else
 		relay_dropped(t->relay);
 	relay_message_give(t->relay, sent);
 }
 
-/* A response that goes back to the sender, with our Via taken off. */
-static void
+/* A response that goes back to the sender, with our Via taken off. The status that came, or that of what went in its place. */
+static unsigned
 pass_back(struct sip_tx *t, struct sip_link *via, struct sip_message *m)
 {
 	struct sip_relay *r = t->relay;
@@ -785,7 +791,7 @@ pass_back(struct sip_tx *t, struct sip_link *via, struct sip_message *m)
 
 	if (to == NULL || to->closing) {
 		relay_dropped(r);
-		return;
+		return m->status;
 	}
 	if (m->status == 503) {
 		/*
@@ -800,13 +806,15 @@ pass_back(struct sip_tx *t, struct sip_link *via, struct sip_message *m)
 	r->ops->response(r, &t->note, via, to, m, POLICY_REASON_ALLOWED);
 	if (link_render(to, m)) {
 		stats_count(RESPONSES, STATS_PASSED, STATS_STATUS(m->status));
-		return;
+		return m->status;
 	}
 	relay_refused(r, via, m, POLICY_REASON_TOO_LARGE, NULL);
-	if (m->status >= 200 && !t->answered)
-		answer_from_copy(t, to, POLICY_REASON_TOO_LARGE);
-	else
+	if (m->status < 200 || t->answered) {
 		relay_dropped(r);
+		return m->status;
+	}
+	answer_from_copy(t, to, POLICY_REASON_TOO_LARGE);
+	return (unsigned)policy_reason_status(POLICY_REASON_TOO_LARGE);
 }
 
 static void
@@ -859,6 +867,8 @@ provisional_in(struct sip_tx *t, struct sip_link *via, struct sip_message *m)
 static void
 final_in(struct sip_tx *t, struct sip_link *via, struct sip_message *m)
 {
+	unsigned status;
+
 	if (is_invite(t) && m->status >= 300)
 		send_ack(t, m);
 	if (t->answered) {
@@ -870,12 +880,13 @@ final_in(struct sip_tx *t, struct sip_link *via, struct sip_message *m)
 		tx_target_failed(t, POLICY_REASON_HOP_BUSY);
 		return;
 	}
-	count_end(t, STATS_END_ANSWERED);
+	status = pass_back(t, via, m);
+	count_end(t, status == m->status ? STATS_END_ANSWERED : STATS_END_REFUSED);
 	if (t->relay->pen != NULL)
-		relay_write_end(t->relay, sip_relay_link(t->relay, t->note.from), m, t->note.method, m->status,
-		    POLICY_REASON_ALLOWED, net_loop_now(t->relay->worker->loop) - t->begun_at);
-	pass_back(t, via, m);
-	if (is_invite(t) && m->status < 300)
+		relay_write_end(t->relay, sip_relay_link(t->relay, t->note.from), m, t->note.method, status,
+		    status == m->status ? POLICY_REASON_ALLOWED : POLICY_REASON_TOO_LARGE,
+		    net_loop_now(t->relay->worker->loop) - t->begun_at);
+	if (is_invite(t) && status < 300)
 		tx_linger(t, TX_ACCEPTED);
 	else if (is_invite(t) && !is_crowded(t->relay))
 		tx_linger(t, TX_COMPLETED);

@@ -556,6 +556,34 @@ START_TEST(a_long_message_is_answered_when_its_body_is_gone)
 }
 END_TEST
 
+/* The sender is a server that takes less than the one that answers: it is refused, and its ACK is for that. */
+START_TEST(an_answer_that_does_not_fit_is_a_refusal)
+{
+	struct sip_link_limits small;
+	struct peer *sender;
+	char line[1200];
+
+	begin(1, 1);
+	small = st.inner.limits;
+	small.frame.message = 1000;
+	memset(line, 'x', sizeof(line));
+	memcpy(line, "Subject: ", 9);
+	memcpy(line + sizeof(line) - 3, "\r\n", 3);
+	sender = server_dial(&st, 1);
+	sip_link_take_limits(sip_relay_link(st.relay, st.opened_link), &small);
+	peer_send(sender, request("INVITE", "z9hG4bK1", 1, "", ""));
+	ck_answer(sender, 100);
+	peer_send(st.server[0].last, reply(peer_next(&st, at_server(0)), "200 OK", line));
+	ck_answer(sender, 513);
+	ck_assert_int_eq(st.refused, POLICY_REASON_TOO_LARGE);
+	peer_send(sender, request("ACK", "z9hG4bK1", 1, "", ""));
+	ck_assert(peer_quiet(&st, st.server[0].last));
+	ck_assert(peer_quiet(&st, sender));
+	ck_assert_uint_eq(sip_relay_transactions(st.relay), 0);
+	end();
+}
+END_TEST
+
 START_TEST(the_sender_goes_away)
 {
 	const char *got;
@@ -860,6 +888,38 @@ START_TEST(requests_a_second_have_a_limit)
 }
 END_TEST
 
+/* Heads of requests that are too long cost the sender as others do, though their bodies are never read. */
+START_TEST(what_is_too_long_is_counted_against_the_rate)
+{
+	struct peer *user;
+	char branch[24], body[3001];
+
+	begin(0, 0);
+	st.outer.limits.request = st.outer.limits.frame;
+	st.outer.limits.request.message = 3000;
+	st.outer.limits.rate = (struct net_rate){ 2, 4000 };
+	memset(body, 'x', sizeof(body) - 1);
+	body[sizeof(body) - 1] = '\0';
+	user = user_dial(&st);
+	for (unsigned i = 0; i < 9; i++) {
+		const char *text;
+
+		snprintf(branch, sizeof(branch), "z9hG4bKa%u", i);
+		text = request("MESSAGE", branch, 1, "", body);
+		/* the head comes alone, so that it is judged before there is a body */
+		net_stream_write(user->s, text, strlen(text) - strlen(body));
+		if (i < 7)
+			ck_answer(user, 513);
+		else
+			ck_assert(peer_quiet(&st, user));
+		ck_assert_int_eq(st.refused, i < 7 ? POLICY_REASON_TOO_LARGE : POLICY_REASON_RATE_LIMIT);
+		peer_send(user, body);
+	}
+	ck_assert_uint_eq(sip_relay_counters(st.relay)->requests_in, 9);
+	end();
+}
+END_TEST
+
 START_TEST(a_hop_s_queue_has_a_limit)
 {
 	struct sip_relay_limits limits = SIP_RELAY_LIMITS_DEFAULT;
@@ -979,10 +1039,12 @@ main(void)
 		a_503_goes_to_the_next_and_not_outward, who_registers_is_asked_to_try_again,
 		what_waits_on_a_closing_connection_is_not_forgotten,
 		a_connection_that_is_gone_has_its_own_reason, a_long_message_is_answered_when_its_body_is_gone,
+		an_answer_that_does_not_fit_is_a_refusal,
 		the_sender_goes_away, stray_responses_are_dropped, the_relay_refuses_by_itself,
 		a_copy_of_a_request_in_progress_is_dropped, a_broken_frame_ends_the_connection, connections_have_a_limit,
 		requests_in_flight_have_a_limit, requests_in_flight_of_one_connection_have_a_limit,
-		the_last_places_are_for_what_goes_on_already, requests_a_second_have_a_limit, a_hop_s_queue_has_a_limit, a_held_request_is_taken_up_again,
+		the_last_places_are_for_what_goes_on_already, requests_a_second_have_a_limit, what_is_too_long_is_counted_against_the_rate,
+		a_hop_s_queue_has_a_limit, a_held_request_is_taken_up_again,
 		draining_lets_dialogs_go_on, the_relay_can_be_freed_with_all_in_flight };
 
 	return unit_run("relay", tests, sizeof(tests) / sizeof(tests[0]));
