@@ -355,30 +355,35 @@ writer_of(const struct edge_worker *w, const struct sip_routed *routed)
 
 /*
  * The user's connection; a branch's, or another to the same branch. Connections and doors have numbers of their own on each
- * node: those of another's token mean nothing here, or somebody else's connection.
+ * node: those of another's token mean nothing here, or somebody else's connection. Returns the flow by ours, for a dialog's routes.
  */
-static void
+static struct sip_flow
 plan_flow(struct edge_worker *w, const struct sip_routed *routed, struct sip_plan *p)
 {
-	const struct sip_flow *f = &routed->flow;
-	const struct policy_partner *branch = branch_of(w, f);
-	bool ours = writer_of(w, routed) == w->edge->config->array.n;
+	struct sip_flow f = routed->flow;
+	const struct policy_partner *branch = branch_of(w, &f);
 
-	p->link = ours ? f->link : 0;
+	f.path = false;
+	if (writer_of(w, routed) != w->edge->config->array.n) {
+		f.link = 0;
+		f.extra = FLOW_BRANCH(f.extra) << 4 | w->partner_face->tag;
+	}
 	p->gone = POLICY_REASON_FLOW_GONE;
-	p->face = ours ? &w->face[FLOW_DOOR(f->extra)] : w->partner_face;
+	p->face = &w->face[FLOW_DOOR(f.extra)];
 	if (branch != NULL) {
 		struct sip_hop_spec spec = {
 			.name = branch->server, .port = branch->port, .face = p->face, .accept_cn = branch->accept_cn,
 			.reuse_inbound = policy_name_suffices(w->rules, span_str(branch->server))
 		};
-		uint64_t newest = atomic_load(&w->edge->branch_link[FLOW_BRANCH(f->extra) & 0xffff]);
+		uint64_t newest = atomic_load(&w->edge->branch_link[FLOW_BRANCH(f.extra) & 0xffff]);
 
 		/* the token's own may be gone; another may be another worker's, and the branch not to be dialled */
-		if (newest != 0 && (p->link == 0 || sip_relay_link(w->relay, p->link) == NULL))
-			p->link = newest;
+		if (newest != 0 && (f.link == 0 || sip_relay_link(w->relay, f.link) == NULL))
+			f.link = newest;
 		add_hop(p, sip_hop_get(w->relay, &spec));
 	}
+	p->link = f.link;
+	return f;
 }
 
 /* A branch's link has come up, or has gone. */
@@ -846,9 +851,7 @@ from_inside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 	if (!content_passes(w, l, m, &d, NULL, &plan))
 		return;
 	if (d.hop == POLICY_HOP_FLOW) {
-		to_user = routed.flow;
-		to_user.path = false;
-		plan_flow(w, &routed, &plan);
+		to_user = plan_flow(w, &routed, &plan);
 		plan.note.word[NOTE_CLASS] = f.facts.flow == POLICY_FLOW_BRANCH ? POLICY_CLASS_BRANCH : POLICY_CLASS_REMOTE_USER;
 		sip_mark_strip(m, SIP_CROSS_USER_OUT);
 	} else {

@@ -573,6 +573,21 @@ def another_nodes_branch():
         return (m.body == b"for eve" and head.out.recv().status == 200 and conn.quiet(0.1)) or m.raw
     T.run("a Path of another node leads to the branch by the link that is here, and not to who has its number here", delivered)
 
+    def called():
+        eve.from_inside(head, "INVITE", call="another-nodes", headers=["Contact: <sip:bob@10.1.1.1:5061;transport=tls>"])
+        eve.conn.send(eve.conn.recv().reply(200, headers=["Contact: %s" % eve.contact], to_tag="e1"))
+        got = [head.out.recv(), head.out.recv()]
+        in_dialog = dict(uri="sip:eve@10.9.0.4:50222", sender="sip:bob@example.com", to=eve.uri, to_tag="e1", call="another-nodes",
+                         headers=routes(reversed(got[1].all("Record-Route"))))
+        head.out.send(request("ACK", **in_dialog) + request("BYE", cseq=2, **in_dialog))
+        methods = []
+        for _ in range(2):
+            m = eve.conn.recv()
+            methods.append(m.method)
+        eve.conn.send(m.reply(200))
+        return (methods == ["ACK", "BYE"] and head.out.recv().status == 200) or (methods, [r.raw for r in got])
+    T.run("  and so does what belongs to a call that began so", called)
+
     def explained(path, words=()):
         name = os.path.join(RUN, "captured")
         with open(name, "wb") as f:
