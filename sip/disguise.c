@@ -571,11 +571,11 @@ check_via(const struct sip_via *via)
 	return SIP_CHECK_OK;
 }
 
+/* No crossing lets it pass (sip/mark.c), so what it hides goes with it. */
 static bool
-is_trusted_id(unsigned id)
+is_stripped_always(unsigned id)
 {
-	return id == SIP_H_MS_TRUST || id == SIP_H_MS_VERIFICATION || id == SIP_H_P_ASSERTED_IDENTITY ||
-	    id == SIP_H_MS_USER_LOGON_DATA || id == SIP_H_MS_SPLIT_DOMAIN_INFO || id == SIP_H_X_REFUSED;
+	return id == SIP_H_MS_TRUST || id == SIP_H_MS_VERIFICATION || id == SIP_H_X_REFUSED;
 }
 
 enum sip_check
@@ -592,8 +592,8 @@ sip_disguise_check(const struct sip_message *m)
 	for (unsigned i = 0; i < m->nheaders; i++) {
 		const struct sip_header *h = &m->headers[i];
 
-		if (is_trusted_id(h->id))
-			continue;	/* stripped as it stands */
+		if (is_stripped_always(h->id))
+			continue;
 		if (h->id == SIP_H_OTHER && (why = check_name(m, (int)i)) != SIP_CHECK_OK)
 			return why;
 		/* From the colon on, since the value leaves out a fold before it. */

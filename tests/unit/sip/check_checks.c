@@ -195,6 +195,11 @@ START_TEST(every_check_is_provoked)
 		{ SIP_CHECK_MARK_DISGUISED, CONTACT, "X: a%0d%0ams-edge-proxy-message-trust: x", NULL },
 		{ SIP_CHECK_MARK_DISGUISED, CONTACT, "X: a%25250ams-edge-proxy-message-trust: x", NULL },
 		{ SIP_CHECK_MARK_DISGUISED, CONTACT, "X: \"a\\r\\nP-Asserted-Identity: x\"", NULL },
+		/* what goes to users from inside hides nothing either */
+		{ SIP_CHECK_MARK_DISGUISED, CONTACT, "P-Asserted-Identity: <sip:a@h\xf5ms-edge-proxy-message-trust: x", NULL },
+		{ SIP_CHECK_MARK_DISGUISED, CONTACT, "ms-user-logon-data: x%0d%0ams-edge-proxy-message-trust: x", NULL },
+		{ SIP_CHECK_MARK_DISGUISED, CONTACT, "ms-split-domain-info: x?P-Asserted-Identity=y", NULL },
+		{ SIP_CHECK_OK, CONTACT, "ms-edge-proxy-message-trust: x\xf5P-Asserted-Identity: y", NULL },
 		{ SIP_CHECK_MARK_DISGUISED, CONTACT, "X: a\\x0aP-Asserted-Identity: x", NULL },
 		{ SIP_CHECK_MARK_DISGUISED, CONTACT, "X: a\\012P-Asserted-Identity: x", NULL },
 		{ SIP_CHECK_MARK_DISGUISED, CONTACT, "X: a\\u000aP-Asserted-Identity: x", NULL },
