@@ -342,10 +342,6 @@ plan_targets(struct passage *p, const struct home_decision *d, struct sip_plan *
 		    sip_relay_link_lives(w->relay, p->routed.flow.link))
 			plan->link = p->routed.flow.link;
 		p->unresolved = targets_add(w, SERVER_EDGE, (size_t)d->index, choice_of(p), plan);
-		/* in a dialog with another organisation any node of the array will do; a user's connection only one has */
-		for (size_t i = 0; w->config->edge_array && p->unresolved == NULL && i < w->config->edges.n; i++)
-			if (i != (size_t)d->index)
-				(void)targets_add(w, SERVER_EDGE, i, choice_of(p), plan);
 		break;
 	case HOME_TO_ANY_EDGE:
 		for (size_t i = 0; i < w->config->edges.n; i++) {
@@ -360,6 +356,17 @@ plan_targets(struct passage *p, const struct home_decision *d, struct sip_plan *
 	case HOME_TO_NOTHING:
 		break;
 	}
+}
+
+/* In a dialog with another organisation any node of the array will do; a user's connection only the one has that is named. */
+static void
+plan_other_nodes(struct passage *p, const struct home_decision *d, struct sip_plan *plan)
+{
+	const struct director_config *c = p->w->config;
+
+	for (size_t i = 0; d->where == HOME_TO_EDGE && c->edge_array && i < c->edges.n; i++)
+		if (i != (size_t)d->index)
+			(void)targets_add(p->w, SERVER_EDGE, i, choice_of(p), plan);
 }
 
 static void
@@ -430,6 +437,7 @@ proxy(struct passage *p, const struct home_decision *d)
 	plan_targets(p, d, &plan);
 	if (plan.nhops == 0 && plan.link == 0 && p->unresolved != NULL && proof_wait(p, p->unresolved))
 		return;
+	plan_other_nodes(p, d, &plan);
 	if (plan.nhops == 0 && plan.link != 0) {
 		/* to a client: by its own door's name */
 		struct sip_link *l = sip_relay_link(p->w->relay, plan.link);

@@ -582,6 +582,33 @@ def slow_dns():
     dns.sock.close()
 
 
+def array_without_dns():
+    """In an array, the node that a dialog's route names is one that DNS does not know: another one takes it."""
+    sipnet.Resolver(NET + ".8.53", lambda name, kind: None)
+    other = Director("array", 'dns = { servers = "%s.8.53"; }; edge_array = true;' % NET, change=(
+        '{ name = "edge.int.example.com"; address = "%s"; }' % EDGE1,
+        '{ name = "edge.int.example.com"; srv = "_sips._tcp.edge.int.example.com"; }'))
+    other.logged("event=srv-failed")
+    conn, door, second = edge(), Door(POOL1 + ":5061", "pool"), Door(EDGE2 + ":5061", "edge2")
+    rr = "<sip:edge.int.example.com:5061;transport=tls;lr;t=1>"
+    conn.send(request("INVITE", "sip:alice@example.com", "sip:carol@contoso.example", call="array-1", headers=[
+        PARTNER, "Record-Route: " + rr, "Contact: <sip:carol@192.0.2.9>"]))
+    pool = door.accept()
+    invite = pool.recv()
+    pool.send(invite.reply(200, headers=["Contact: <sip:alice@192.0.2.10>"]))
+    conn.recv()
+    T.check("a call comes by an edge that DNS does not know", conn.recv().status == 200)
+    conn.close()
+    other.logged("event=disconnected", "class=edge")
+    pool_conn = dial(SERVERS, NAME, "pool")
+    pool_conn.send(request("BYE", "sip:carol@192.0.2.9", "sip:alice@example.com", to="sip:carol@contoso.example", tag="far",
+                           to_tag="a1", call="array-1", headers=["Route: %s, %s" % (invite.all("Record-Route")[0], rr)]))
+    T.check("  and is ended by another node", second.accept().recv().method == "BYE")
+    for c in (pool, pool_conn, door, second):
+        c.close()
+    other.stop()
+
+
 # ---- authd ----
 
 def slow_authd():
@@ -749,13 +776,14 @@ def main():
             T.run(name, fn)
         director.stop()
         T.run("slow DNS", slow_dns)
+        T.run("an array without DNS", array_without_dns)
         director = Director("changing")
         for name, fn in (("crossing", crossing), ("secrets", secrets), ("reload", reload), ("stop", stop)):
             T.run(name, fn)
     finally:
         for e in list(sipnet.Edge.running):
             e.stop()
-    for name in ("director", "failing", "slow-dns", "no-dns", "changing", "both", "realm", "accounts"):
+    for name in ("director", "failing", "slow-dns", "no-dns", "array", "changing", "both", "realm", "accounts"):
         log = open(os.path.join(RUN, name, "log"), errors="replace").read()
         T.check("%s: no sanitizer complained" % name, "Sanitizer" not in log and "runtime error" not in log)
     sys.exit(1 if T.failed else 0)
