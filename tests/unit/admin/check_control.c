@@ -439,12 +439,18 @@ END_TEST
 START_TEST(ends_while_a_worker_hangs)
 {
 	struct ctlclient *c;
+	struct record r;
+	int rc;
 
 	begin();
 	c = client();
 	ask(c, "stuck");
 	sem_wait(&stuck);
 	control_stop(control);
+	/* on a slow machine the time for an answer may be over before the end is; nobody says that all have answered */
+	while ((rc = ctlclient_next(c, &r)) == 1)
+		ck_assert_int_ne(record_get_int(&r, "id", -1), 1);
+	ck_assert(rc == SP_ECLOSED || (rc == 0 && ctlclient_status(c) == EX_TEMPFAIL));
 	sem_post(&unstick);
 	end();
 	ctlclient_free(c);

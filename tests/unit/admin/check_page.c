@@ -40,19 +40,19 @@ shown_as(const char *in, size_t n, const char *want)
 	text_fini(&t);
 	return same;
 }
-#define SHOWN(in, want)	ck_assert(shown_as(in, sizeof(in) - 1, want))
+#define ck_shown(in, want)	ck_assert(shown_as(in, sizeof(in) - 1, want))
 
 START_TEST(escapes)
 {
-	SHOWN("<script>alert('x')</script>", "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;");
-	SHOWN("a\"b&amp;", "a&quot;b&amp;amp;");
-	SHOWN("b\xc3\xbc" "cher", "b\xc3\xbc" "cher");
-	SHOWN("a\0b", "a\xe2\x9f\xa8" "U+0000\xe2\x9f\xa9" "b");
-	SHOWN("\xff\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
-	SHOWN("\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");	/* a surrogate */
-	SHOWN("evil\xe2\x80\xaegpj", "evil\xe2\x9f\xa8" "U+202E\xe2\x9f\xa9gpj");	/* right to left from here on */
-	SHOWN("\xe2\x80", "\xef\xbf\xbd\xef\xbf\xbd");		/* cut off */
-	SHOWN("\x1b[31m", "\xe2\x9f\xa8U+001B\xe2\x9f\xa9[31m");
+	ck_shown("<script>alert('x')</script>", "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;");
+	ck_shown("a\"b&amp;", "a&quot;b&amp;amp;");
+	ck_shown("b\xc3\xbc" "cher", "b\xc3\xbc" "cher");
+	ck_shown("a\0b", "a\xe2\x9f\xa8" "U+0000\xe2\x9f\xa9" "b");
+	ck_shown("\xff\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	ck_shown("\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");	/* a surrogate */
+	ck_shown("evil\xe2\x80\xaegpj", "evil\xe2\x9f\xa8" "U+202E\xe2\x9f\xa9gpj");	/* right to left from here on */
+	ck_shown("\xe2\x80", "\xef\xbf\xbd\xef\xbf\xbd");		/* cut off */
+	ck_shown("\x1b[31m", "\xe2\x9f\xa8U+001B\xe2\x9f\xa9[31m");
 }
 END_TEST
 

@@ -58,12 +58,12 @@ in_role(enum sandbox_role role, int (*fn)(void))
 	return status;
 }
 
-#define DIES(role, fn, name) do { \
+#define ck_dies(role, fn, name) do { \
 	int st_ = in_role(role, fn); \
 	ck_assert_msg(WIFSIGNALED(st_) && WTERMSIG(st_) == SIGSYS, "%s: status %x, log %s", #fn, (unsigned)st_, said); \
 	ck_assert_msg(strstr(said, "event=sandbox-violation") != NULL && strstr(said, "name=" name) != NULL, "%s", said); \
 } while (0)
-#define WORKS(role, fn) do { \
+#define ck_works(role, fn) do { \
 	int st_ = in_role(role, fn); \
 	ck_assert_msg(WIFEXITED(st_) && WEXITSTATUS(st_) == 0, "%s: status %x, log %s", #fn, (unsigned)st_, said); \
 } while (0)
@@ -189,42 +189,42 @@ aborts(void)
 
 START_TEST(nobody_runs_programs)
 {
-	DIES(SANDBOX_PROXY, execs, "execve");
-	DIES(SANDBOX_KEYD, execs, "execve");
-	DIES(SANDBOX_AUTHD, execs, "execve");
-	DIES(SANDBOX_ADMIN, execs, "execve");
+	ck_dies(SANDBOX_PROXY, execs, "execve");
+	ck_dies(SANDBOX_KEYD, execs, "execve");
+	ck_dies(SANDBOX_AUTHD, execs, "execve");
+	ck_dies(SANDBOX_ADMIN, execs, "execve");
 }
 END_TEST
 
 START_TEST(proxy_stays_itself)
 {
 	if (!SANITIZED) {	/* a leak checker needs these */
-		DIES(SANDBOX_PROXY, forks, "clone");
-		DIES(SANDBOX_PROXY, traces, "ptrace");
-		DIES(SANDBOX_PROXY, kills, "kill");
-		DIES(SANDBOX_PROXY, maps_code, "mmap");
-		DIES(SANDBOX_KEYD, maps_code, "mmap");
+		ck_dies(SANDBOX_PROXY, forks, "clone");
+		ck_dies(SANDBOX_PROXY, traces, "ptrace");
+		ck_dies(SANDBOX_PROXY, kills, "kill");
+		ck_dies(SANDBOX_PROXY, maps_code, "mmap");
+		ck_dies(SANDBOX_KEYD, maps_code, "mmap");
 	}
-	DIES(SANDBOX_PROXY, calls_unix, "socket");
-	DIES(SANDBOX_PROXY, packets, "socket");
-	DIES(SANDBOX_KEYD, calls_inet, "socket");
-	DIES(SANDBOX_AUTHD, calls_inet, "socket");
-	DIES(SANDBOX_ADMIN, calls_inet, "socket");
-	DIES(SANDBOX_NOTHING, calls_unix, "socket");
+	ck_dies(SANDBOX_PROXY, calls_unix, "socket");
+	ck_dies(SANDBOX_PROXY, packets, "socket");
+	ck_dies(SANDBOX_KEYD, calls_inet, "socket");
+	ck_dies(SANDBOX_AUTHD, calls_inet, "socket");
+	ck_dies(SANDBOX_ADMIN, calls_inet, "socket");
+	ck_dies(SANDBOX_NOTHING, calls_unix, "socket");
 }
 END_TEST
 
 START_TEST(files_are_refused)
 {
 	if (!SANITIZED) {	/* reports read what is mapped */
-		WORKS(SANDBOX_PROXY, opens);
-		WORKS(SANDBOX_KEYD, opens);
-		WORKS(SANDBOX_AUTHD, opens);	/* no path was named */
+		ck_works(SANDBOX_PROXY, opens);
+		ck_works(SANDBOX_KEYD, opens);
+		ck_works(SANDBOX_AUTHD, opens);	/* no path was named */
 	}
-	WORKS(SANDBOX_PROXY, opens_to_write);
-	WORKS(SANDBOX_LDAPD, opens_to_write);
-	WORKS(SANDBOX_AUTHD, opens_to_write);
-	WORKS(SANDBOX_WBD, opens_to_write);
+	ck_works(SANDBOX_PROXY, opens_to_write);
+	ck_works(SANDBOX_LDAPD, opens_to_write);
+	ck_works(SANDBOX_AUTHD, opens_to_write);
+	ck_works(SANDBOX_WBD, opens_to_write);
 }
 END_TEST
 
@@ -240,11 +240,11 @@ START_TEST(work_goes_on)
 {
 	int status;
 
-	WORKS(SANDBOX_PROXY, serves);
-	WORKS(SANDBOX_PROXY, makes_threads);
-	WORKS(SANDBOX_PROXY, writes_memory);
-	WORKS(SANDBOX_LDAPD, serves);
-	WORKS(SANDBOX_WBD, makes_threads);
+	ck_works(SANDBOX_PROXY, serves);
+	ck_works(SANDBOX_PROXY, makes_threads);
+	ck_works(SANDBOX_PROXY, writes_memory);
+	ck_works(SANDBOX_LDAPD, serves);
+	ck_works(SANDBOX_WBD, makes_threads);
 	status = in_role(SANDBOX_PROXY, aborts);
 	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }

@@ -67,7 +67,7 @@ static const struct {
 };
 
 static void
-read_head(size_t i)
+ck_head(size_t i)
 {
 	struct net_proxyhead h;
 	const char *fault;
@@ -91,7 +91,7 @@ read_head(size_t i)
 START_TEST(reads_headers)
 {
 	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
-		read_head(i);
+		ck_head(i);
 }
 END_TEST
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "net/stats.h"
 #include "tests/unit/sip/stage.h"
 #include "tests/unit/unit.h"
 
@@ -71,7 +72,9 @@ START_TEST(freed_while_requests_wait_for_a_hop)
 }
 END_TEST
 
-START_TEST(freed_when_a_deadline_of_a_next_hop_is_due)
+/* The server has begun a message, which has to be whole within a second. */
+static void
+begin_with_half_an_answer(void)
 {
 	struct peer *user;
 
@@ -82,8 +85,25 @@ START_TEST(freed_when_a_deadline_of_a_next_hop_is_due)
 	peer_next(&st, at_server(0));
 	peer_send(st.server[0].last, "SIP/2.0 200 OK\r\nVia: ");
 	stage_settle(&st);
+	ck_assert_uint_eq(sip_relay_links(st.relay), 2);
+}
+
+START_TEST(freed_when_a_deadline_of_a_next_hop_is_due)
+{
+	uint64_t cut;
+
+	begin_with_half_an_answer();
+	stage_pass(&st, 2000);
+	UNTIL(&st, st.nclosed == 1);
+	ck_assert_int_eq(st.link_closed, POLICY_REASON_MESSAGE_TIMEOUT);
+	stage_fini(&st);
+	cut = stats_value(STATS_CELL(LIMIT_HITS, STATS_LIMIT_MESSAGE_TIME, 0));
+	ck_assert_uint_eq(cut, 1);
+	/* and nobody acts on it when the relay is freed just then */
+	begin_with_half_an_answer();
 	st.ms += 2000;
 	stage_fini(&st);
+	ck_assert_uint_eq(stats_value(STATS_CELL(LIMIT_HITS, STATS_LIMIT_MESSAGE_TIME, 0)), cut);
 }
 END_TEST
 
