@@ -140,11 +140,11 @@ answer_load(void *owner, int fd, struct master_answer *a)
 		fwrite(l.rows, 1, l.rows_n, a->file);
 		stage_pack(l.material, EDGE_IDENTITIES, a->file);
 		take(e, &l);
-		edge_shared_look_again(e);
 	} else {
 		for (size_t i = 0; i < conf_errors_count(errs); i++)
 			fprintf(a->file, "%s%c", conf_errors_get(errs, i), '\0');
 	}
+	edge_shared_loaded(e, a->ok);
 	edge_loaded_fini(&l);
 	conf_errors_free(errs);
 }

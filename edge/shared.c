@@ -59,6 +59,22 @@ shared_state_name(enum shared_state s)
 	return s <= SHARED_ALONE ? names[s] : names[0];
 }
 
+void
+shared_log(const struct shared_status *st)
+{
+	struct logrec r;
+
+	if (st->state != SHARED_UP && st->state != SHARED_ALONE)
+		return;
+	r = log_begin(st->state == SHARED_UP ? SP_LOG_NOTICE : SP_LOG_ERROR, "shared-state");
+	log_word(&r, "state", shared_state_name(st->state));
+	if (st->state == SHARED_ALONE) {
+		log_word(&r, "reason", stats_shared_name(st->reason));
+		log_outside(&r, "detail", span_str(st->detail));
+	}
+	log_end(&r);
+}
+
 /* ---- the process ---- */
 
 static void
@@ -77,16 +93,7 @@ set_state(struct shared *s, enum shared_state state, enum stats_shared reason, u
 	st->state = state;
 	st->reason = reason;
 	st->since = clock_wall();
-	if (state == SHARED_UP || state == SHARED_ALONE) {
-		struct logrec r = log_begin(state == SHARED_UP ? SP_LOG_NOTICE : SP_LOG_ERROR, "shared-state");
-
-		log_word(&r, "state", shared_state_name(state));
-		if (state == SHARED_ALONE) {
-			log_word(&r, "reason", stats_shared_name(reason));
-			log_outside(&r, "detail", detail);
-		}
-		log_end(&r);
-	}
+	shared_log(st);
 }
 
 static void

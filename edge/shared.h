@@ -60,6 +60,8 @@ struct shared_status {
 	time_t			since;		/* of that state */
 	uint64_t		version;	/* of the policy that is shared; 0: none is, or it is not known */
 };
+/* The line "shared-state" of the log; none of a state in which nothing was heard. */
+void	shared_log(const struct shared_status *);
 
 struct shared_setup {
 	struct net_addr	 server;

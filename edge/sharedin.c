@@ -41,6 +41,7 @@ struct shared_here {
 	uint64_t	 unfit_at;
 	/* what was made here while nobody could be told, and is told now */
 	uint64_t	 telling, told_at;	/* the claim; 0: none is under way */
+	bool		 reload;		/* the proxy goes by another policy than was put here, and has not asked for it yet */
 	bool		 quiet;			/* nobody has to hear of it */
 };
 
@@ -159,10 +160,15 @@ say_not_taken(struct edge *e, const struct policy_change *c, const char *why)
 }
 
 void
-edge_shared_look_again(struct edge *e)
+edge_shared_loaded(struct edge *e, bool good)
 {
-	if (e->shared_here != NULL)
-		e->shared_here->unfit[0] = e->shared_here->said[0] = '\0';
+	struct shared_here *h = e->shared_here;
+
+	if (h == NULL)
+		return;
+	h->reload = false;
+	if (good)
+		h->unfit[0] = h->said[0] = '\0';
 }
 
 static void
@@ -210,8 +216,8 @@ hear_told(struct edge *e)
 		    c.instead.author);
 }
 
-/* A version of another node. True: it is in force here now. */
-static bool
+/* A version of another node. */
+static void
 take_policy(struct edge *e, const struct shared_policy *p)
 {
 	struct conf_errors *errs = conf_errors_new();
@@ -220,9 +226,11 @@ take_policy(struct edge *e, const struct shared_policy *p)
 	uint64_t version = 0;
 	int err = ps != NULL ? policystore_receive(ps, &p->change, span_of(p->text, p->n), &version, &ahead, errs) : SP_EIO;
 
-	if (err == SP_OK)
+	if (err == SP_OK) {
+		e->shared_here->reload = true;
 		log_say(SP_LOG_NOTICE, "shared-policy", "version %" PRIu64 " of another node, by %s, is version %" PRIu64 " here",
 		    p->change.version, p->change.author, version);
+	}
 	if (err == SP_OK && version != p->change.version) {
 		/* its number was given here to another: the next one of any node is above both */
 		struct policy_change again = p->change;
@@ -238,7 +246,6 @@ take_policy(struct edge *e, const struct shared_policy *p)
 	policystore_close(ps);
 	conf_errors_free(errs);
 	e->shared_here->version = 0;	/* look again */
-	return err == SP_OK;
 }
 
 /* Nothing is shared yet: what is in force here is the beginning. */
@@ -281,9 +288,11 @@ edge_answer_shared(void *edge, int fd, struct master_answer *a)
 	if (h->telling != 0)
 		;	/* what the others have will soon be that */
 	else if (news.policy.text != NULL)
-		told.reload = take_policy(e, &news.policy);
+		take_policy(e, &news.policy);
 	else if (news.empty)
 		begin_sharing(e);
+	/* told until it asks: an answer may be lost, as when the proxy has no descriptor left for it */
+	told.reload = h->reload;
 	told.status = shared_status(e->shared);
 	told.nothers = (uint32_t)news.nothers;
 	told.nuntold = (uint32_t)news.nuntold;
@@ -393,10 +402,16 @@ edge_answer_claimed(void *edge, int fd, struct master_answer *a)
 
 /* ---- the proxy ---- */
 
+static bool
+is_other(const struct shared_status *a, const struct shared_status *b)
+{
+	return a->state != b->state || a->reason != b->reason;
+}
+
 static void
 take_status(struct edge *e, const struct shared_status *now)
 {
-	if (now->state == SHARED_ALONE && (e->shared_status.state != now->state || e->shared_status.reason != now->reason))
+	if (now->state == SHARED_ALONE && is_other(&e->shared_status, now))
 		stats_count(SHARED_LOST, now->reason, 0);
 	pthread_mutex_lock(&e->obeyed.lock);
 	e->shared_status = *now;
@@ -411,13 +426,8 @@ not_answered(struct edge *e)
 	struct shared_status now = { .state = SHARED_ALONE, .reason = STATS_SHARED_HUNG, .since = clock_wall(),
 	    .detail = "the master does not answer" };
 
-	if (e->shared_status.state != now.state || e->shared_status.reason != now.reason) {
-		struct logrec r = log_begin(SP_LOG_ERROR, "shared-state");
-
-		log_word(&r, "state", shared_state_name(now.state));
-		log_word(&r, "reason", stats_shared_name(now.reason));
-		log_text(&r, "detail", now.detail);
-		log_end(&r);
+	if (is_other(&e->shared_status, &now)) {
+		shared_log(&now);
 		take_status(e, &now);
 	}
 }
@@ -437,6 +447,9 @@ take_told(struct edge *e, const char *bytes, size_t n, struct edge_shared_told *
 	if (told->nothers > SHARED_PARTNERS_MAX || told->nuntold > (SHARED_TICKS_MAX + 1) * SHARED_PARTNERS_MAX ||
 	    n != sizeof(*told) + count * one)
 		return false;
+	/* the master, whose state is an old one, has not noticed that it did not answer */
+	if (is_other(&e->shared_status, &told->status) && told->status.since <= e->shared_status.since)
+		shared_log(&told->status);
 	take_status(e, &told->status);
 	if (count != 0) {
 		list = xcalloc(count, one);

@@ -23,8 +23,8 @@ void	edge_answer_shared(void *edge, int fd, struct master_answer *);
  */
 void	edge_answer_claim(void *edge, int fd, struct master_answer *);
 void	edge_answer_claimed(void *edge, int fd, struct master_answer *);
-/* What did not suit this node may do now: its files were read anew. */
-void	edge_shared_look_again(struct edge *);
+/* The proxy has asked for what is in the files; if that is good, what did not suit this node may do now. */
+void	edge_shared_loaded(struct edge *, bool good);
 
 /* What EDGE_ASK_SHARED's answer begins with; others', and ours that was not told (struct edge_discovered_spent), follow. */
 struct edge_shared_told {

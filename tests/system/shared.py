@@ -417,6 +417,39 @@ def poisoned(redis, a, b):
     T.check("what was there is there again", healed(nodes) and a.policy() == before)
 
 
+def no_descriptors(a, b):
+    """A version comes while the process that serves has a descriptor for its question, and none for the answer."""
+    pid, begin = b.process("sallyport-edge"), len(b.log())
+    who, seen = pwd.getpwnam("nobody"), []
+
+    def allow(n):
+        # as its own account, since root may not be allowed to in a container
+        subprocess.run(["prlimit", "--pid", str(pid), "--nofile=%d:" % n], user=who.pw_uid, group=who.pw_gid, extra_groups=[], check=True)
+
+    def narrow():
+        used, now = {int(fd) for fd in os.listdir("/proc/%d/fd" % pid)}, time.monotonic()
+        # it may be asking just now; not for longer than that
+        seen[:] = [one for one in seen if one[0] > now - 2] + [(now, next(fd for fd in range(len(used) + 1) if fd not in used))]
+        allow(min(free for _, free in seen) + 1)
+
+    def states():
+        return re.findall(r"event=shared-state state=(\S+)(?: reason=(\S+))?", b.log()[begin:])
+    try:
+        until("the process that serves has no descriptors left, and says that it hears nothing",
+              lambda: narrow() or ("alone", "shared-hung") in states())
+        r = a.store("block", "narrow.example")
+        until("the other node has the version", lambda: narrow() or "narrow.example" in b.policy())
+        mark = b.log().count("event=master")
+        until("  and some more answers are lost", lambda: narrow() or b.log().count("event=master") > mark + 1)
+        T.check("the process that serves cannot take an answer, when another node's block comes", r.returncode == 0, r.stderr)
+    finally:
+        allow(1000)
+    until("the block is in force", lambda: agree([a, b]) and status_of(b, "sip:x@narrow.example") == 403)
+    T.check("  when it can again, the block is in force", True)
+    until("the log says that all is well", lambda: states()[-1] == ("shared", "") and b.shared()["state"] == "shared")
+    T.check("  and the log says that all is well", True)
+
+
 def lost_process(a, b):
     os.kill(a.process("shared"), signal.SIGKILL)
     until("it is missed", lambda: a.cause("shared-ended") == 1)
@@ -437,6 +470,7 @@ def main():
         budgets(redis, a, b)
         redis = outages(redis, a, b)
         poisoned(redis, a, b)
+        no_descriptors(a, b)
         lost_process(a, b)
         T.check("no password in a log", not any("s3cret" in n.log() for n in (a, b)))
         T.check("no process was ended by its fence", not any("sandbox-violation" in n.log() for n in (a, b)))
