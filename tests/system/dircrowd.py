@@ -10,7 +10,7 @@ import threading
 import time
 
 import inside
-from crowd_tools import GENEROUS, Inside, asks, ended, give_all, hello, hits, left, metric, plain, stays
+from crowd_tools import GENEROUS, Inside, asks, ended, give_all, hello, hits, left, metric, plain, stays, until
 from inside import CLIENTS, NAME, NET, POOL1, SERVERS, T, USER, digest, edge
 from sipnet import Closed, Door, Silent, dial, request
 import sipnet
@@ -177,6 +177,37 @@ def connections():
         give_all(e.sock for e in edges)
         return good or "no room was made"
     T.run("3 connections of one edge are let in, whatever addresses they come from, and the fourth is not", server)
+    left(d, 0)
+
+    def moved():
+        """By a reload: whoever is there stays, and has its place elsewhere."""
+        servers = [dial(BOTH, NAME, "edge-inner", source=HERE) for _ in range(3)]
+
+        def named(was, now, what):
+            with open(os.path.join(d.dir, "director.conf")) as f:
+                text = f.read()
+            d.write("director.conf", text.replace(was, now))
+            d.hup()
+            return until(lambda: metric(d, 'sallyport_connections{door="inner",class="%s"}' % what) == 3)
+
+        def free(n):
+            held.extend(plain(HERE, BOTH) for _ in range(n))
+            return not any(ended(s, 0.1) for s in held) and ended(plain(HERE, BOTH), GENEROUS)
+
+        held = []
+        if not named('"edge.int.', '"edge9.int.', "client") or not free(2):
+            return "servers that are named no more have no places of their block"
+        if not named('"edge9.int.', '"edge.int.', "edge") or not free(3):
+            return "those that are named again have places of their block still"
+        good = dial(BOTH, NAME, "edge-inner", source=AWAY).closed() and not any(c.closed(0.05) for c in servers)
+        give_all(held + [c.sock for c in servers])
+        left(d, 0)
+        held = []
+        if not good or not free(5):
+            return "and not all of it was given back", good
+        give_all(held)
+        return True
+    T.run("a reload moves servers that are none any more to the places of their block, and back", moved)
     left(d, 0)
     world.end()
 
