@@ -181,6 +181,7 @@ start_proxy(struct master *m)
 		/* it has been born with all of them, mostly */
 		m->keyd_push.due = keyless ? m->proxy.began : 0;
 		m->helper_push.due = 0;
+		m->keyd_push.tries = m->helper_push.tries = 0;
 	}
 	for (unsigned i = 0; i < b.nkeys; i++)
 		close(b.keys[i]);
