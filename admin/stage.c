@@ -331,25 +331,48 @@ stage_put_flow_keys(const struct sip_flow_keys *keys, struct master_answer *a)
 	mem_wipe(all, sizeof(all));
 }
 
-bool
-stage_ask_flow_keys(struct backstage *b, unsigned question, struct sip_flow_keys **ring)
+struct signing {
+	struct net_mail		 mail;
+	struct sip_flow_keys	*keys;
+	struct sip_flow_signer	*(*signer)(const void *owner);
+};
+
+static void
+deliver_keys(struct net_worker *worker, struct net_mail *mail)
+{
+	struct signing *s = (struct signing *)mail;
+
+	if (worker->owner != NULL)
+		sip_flow_signer_take(s->signer(worker->owner), s->keys);
+	sip_flow_keys_unref(s->keys);
+	free(s);
+}
+
+void
+stage_renew_flow_keys(struct backstage *b, unsigned question, struct sip_flow_keys **ring, struct net_crew *crew,
+    struct sip_flow_signer *(*signer)(const void *owner))
 {
 	struct sip_flow_keys *keys = NULL;
 	char *bytes = NULL;
 	size_t n = 0;
-	bool other = false;
 
 	if (backstage_ask(b, question, -1, &bytes, &n) == SP_OK && bytes != NULL && n != 0 && n % SIP_FLOW_KEY_SIZE == 0 &&
-	    n <= SIP_FLOW_KEYS_MAX * SIP_FLOW_KEY_SIZE) {
+	    n <= SIP_FLOW_KEYS_MAX * SIP_FLOW_KEY_SIZE)
 		keys = sip_flow_keys_from((const unsigned char *)bytes, (unsigned)(n / SIP_FLOW_KEY_SIZE));
-		other = !sip_flow_keys_same(keys, *ring);
-	}
-	if (other) {
-		sip_flow_keys_unref(*ring);
-		*ring = sip_flow_keys_ref(keys);
-	}
-	sip_flow_keys_unref(keys);
 	if (bytes != NULL)
 		mem_wipe_free(bytes, n);
-	return other;
+	if (keys == NULL || sip_flow_keys_same(keys, *ring)) {
+		sip_flow_keys_unref(keys);
+		return;
+	}
+	sip_flow_keys_unref(*ring);
+	*ring = keys;
+	for (unsigned id = 0; id < net_crew_count(crew); id++) {
+		struct signing *s = xcalloc(1, sizeof(*s));
+
+		s->mail.deliver = deliver_keys;
+		s->keys = sip_flow_keys_ref(keys);
+		s->signer = signer;
+		net_worker_post(net_crew_worker(crew, id), &s->mail);
+	}
 }

@@ -13,6 +13,7 @@
 #include "common/span.h"
 #include "net/addr.h"
 #include "net/tls.h"
+#include "net/worker.h"
 #include "sip/flow.h"
 #include "sip/sessions.h"
 
@@ -67,8 +68,12 @@ bool	 stage_drop(const struct backstage *, const char *user);
 bool	 stage_fence(enum sandbox_role, bool sandbox);
 /* Has a certificate changed? Those are in out[0..n), the caller's. */
 bool	 stage_renewed(struct backstage *, struct net_tls_material **out, size_t n);
-/* Ask that question of the master, which answers by stage_put_flow_keys(). True: it is another ring, and in *ring's place. */
-bool	 stage_ask_flow_keys(struct backstage *, unsigned question, struct sip_flow_keys **ring);
+/*
+ * Ask that question of the master, which answers by stage_put_flow_keys(). If it is another ring, it takes *ring's place, and every
+ * worker, whose owner has that signer, goes by it from then on (by mail).
+ */
+void	 stage_renew_flow_keys(struct backstage *, unsigned question, struct sip_flow_keys **ring, struct net_crew *,
+	    struct sip_flow_signer *(*signer)(const void *owner));
 /* The session log, whose file the master opens. path NULL or "": *s is NULL. False (logged): it cannot be opened. */
 bool	 stage_sessions(struct backstage *, const char *path, unsigned nworkers, unsigned mib, struct sip_sessions **s);
 

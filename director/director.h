@@ -97,7 +97,6 @@ void	director_worker_stop(struct net_worker *, void *director);
 /* A new configuration and new identities (NULL: the old one stays), by mail to every worker. References are taken. */
 void	director_workers_update(struct director *, struct director_config *, struct net_tls_material *const *material);
 /* A channel to another authd for each worker, which it takes over; d->nonce_key is new as well. */
-void	director_workers_sign(struct director *);	/* routes are signed and verified by d->keys from now on */
 void	director_workers_authd(struct director *, const int *fds);
 /* No new requests from now on. */
 void	director_workers_drain(struct director *);

@@ -92,6 +92,14 @@ put_in_force(struct director *d, struct director_config *c, struct net_tls_mater
 	gauge_limits(d->config);
 }
 
+static struct sip_flow_signer *
+signer_of(const void *worker)
+{
+	const struct director_worker *w = worker;
+
+	return w->signer;
+}
+
 bool
 director_reload(struct director *d, struct conf_errors *errs)
 {
@@ -108,8 +116,7 @@ director_reload(struct director *d, struct conf_errors *errs)
 		good = false;
 	} else if (good) {
 		put_in_force(d, c, material);
-		if (stage_ask_flow_keys(d->stage, DIRECTOR_ASK_KEYS, &d->keys))
-			director_workers_sign(d);
+		stage_renew_flow_keys(d->stage, DIRECTOR_ASK_KEYS, &d->keys, d->crew, signer_of);
 		log_say(SP_LOG_NOTICE, "reloaded", "flow keys, domains, edges, pools and authentication");
 	}
 	/* the master has logged them */

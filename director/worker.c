@@ -271,35 +271,6 @@ director_workers_update(struct director *d, struct director_config *config, stru
 	}
 }
 
-struct signing {
-	struct net_mail		 mail;
-	struct sip_flow_keys	*keys;
-};
-
-static void
-deliver_keys(struct net_worker *worker, struct net_mail *mail)
-{
-	struct signing *s = (struct signing *)mail;
-	struct director_worker *w = worker->owner;
-
-	if (w != NULL)
-		sip_flow_signer_take(w->signer, s->keys);
-	sip_flow_keys_unref(s->keys);
-	free(s);
-}
-
-void
-director_workers_sign(struct director *d)
-{
-	for (unsigned id = 0; id < net_crew_count(d->crew); id++) {
-		struct signing *s = xcalloc(1, sizeof(*s));
-
-		s->mail.deliver = deliver_keys;
-		s->keys = sip_flow_keys_ref(d->keys);
-		net_worker_post(net_crew_worker(d->crew, id), &s->mail);
-	}
-}
-
 struct reconnect {
 	struct net_mail	 mail;
 	int		 fd;

@@ -151,9 +151,6 @@ void	edge_worker_stop(struct net_worker *, void *edge);
  */
 void	edge_workers_update(struct edge *, struct policy_rules *, struct net_tls_material *const *material, bool whole);
 
-/* Routes are signed and verified by e->keys from now on, by mail to every worker. */
-void	edge_workers_sign(struct edge *);
-
 /* So many log lines about refusals from now on, by mail to every worker. */
 void	edge_workers_limit_lines(struct edge *, int lines, int window);
 

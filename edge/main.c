@@ -72,6 +72,14 @@ put_in_force(struct edge *e, struct policy_rules *rules, struct net_tls_material
 	    "and limits change with a restart");
 }
 
+static struct sip_flow_signer *
+signer_of(const void *worker)
+{
+	const struct edge_worker *w = worker;
+
+	return w->signer;
+}
+
 bool
 edge_reload(struct edge *e, struct conf_errors *errs)
 {
@@ -96,8 +104,7 @@ edge_reload(struct edge *e, struct conf_errors *errs)
 	}
 	if (good) {
 		put_in_force(e, rules, material, &head);
-		if (stage_ask_flow_keys(e->stage, EDGE_ASK_KEYS, &e->keys))
-			edge_workers_sign(e);
+		stage_renew_flow_keys(e->stage, EDGE_ASK_KEYS, &e->keys, e->crew, signer_of);
 	} else {
 		log_say(SP_LOG_ERROR, "reload-refused", "the old configuration stays in force");
 	}

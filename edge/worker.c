@@ -293,35 +293,6 @@ edge_workers_limit_lines(struct edge *e, int lines, int window)
 	}
 }
 
-struct signing {
-	struct net_mail		 mail;
-	struct sip_flow_keys	*keys;
-};
-
-static void
-deliver_keys(struct net_worker *worker, struct net_mail *mail)
-{
-	struct signing *s = (struct signing *)mail;
-	struct edge_worker *w = worker->owner;
-
-	if (w != NULL)
-		sip_flow_signer_take(w->signer, s->keys);
-	sip_flow_keys_unref(s->keys);
-	free(s);
-}
-
-void
-edge_workers_sign(struct edge *e)
-{
-	for (unsigned id = 0; id < net_crew_count(e->crew); id++) {
-		struct signing *s = xcalloc(1, sizeof(*s));
-
-		s->mail.deliver = deliver_keys;
-		s->keys = sip_flow_keys_ref(e->keys);
-		net_worker_post(net_crew_worker(e->crew, id), &s->mail);
-	}
-}
-
 void
 edge_workers_update(struct edge *e, struct policy_rules *rules, struct net_tls_material *const *material, bool whole)
 {
