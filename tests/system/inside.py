@@ -49,15 +49,7 @@ class Director(sipnet.Edge):
         self.dir = os.path.join(RUN, name)
         os.makedirs(self.dir, exist_ok=True)
         self.write("director.conf", config(extra, **more).replace(*change))
-        self.log_path = os.path.join(self.dir, "log")
-        self.log_file = open(self.log_path, "wb")
-        self.proc = subprocess.Popen([os.path.join(BUILD, program), "-f", os.path.join(self.dir, "director.conf")],
-                                     stderr=self.log_file, stdout=self.log_file)
-        sipnet.Edge.running.append(self)
-        if not self.logged("event=ready"):
-            self.stop()
-            sys.stderr.write(self.log())
-            raise RuntimeError("the Director did not start")
+        self.launch(program, "director.conf")
 
     def authd(self):
         return self.child("authd")

@@ -102,14 +102,7 @@ pools = ( { name = "pool.int.example.com"; address = [ "%s" ]; } );
 auth = { users = "%s/users"; offer = [ "digest" ]; };
 timers = { drain = 0; connect = 2; };
 """ % (n, RUN, PKI, n, PKI, n, PKI, director_at(n), inner("a"), inner("b"), POOL, RUN))
-        self.log_path = os.path.join(self.dir, "log")
-        self.log_file = open(self.log_path, "wb")
-        self.proc = subprocess.Popen([os.path.join(BUILD, "sallyport-director"), "-f", os.path.join(self.dir, "director.conf")],
-                                     stderr=self.log_file, stdout=self.log_file)
-        Edge.running.append(self)
-        if not self.logged("event=ready"):
-            sys.stderr.write(self.log())
-            raise RuntimeError("the Director did not start")
+        self.launch("sallyport-director", "director.conf")
 
 
 def family(pid):

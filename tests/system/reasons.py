@@ -716,13 +716,7 @@ public_im = [ "im.example" ];
 auth = { users = "%s/users"; };
 timers = { drain = 8; connect = 2; };
 """ % (NAME, self.dir, PKI, PKI, PKI, DIR, NET + ".21.3", NET + ".21.4", RUN))
-        self.log_path = os.path.join(self.dir, "log")
-        self.log_file = open(self.log_path, "wb")
-        self.proc = subprocess.Popen([os.path.join(BUILD, "sallyport-director"), "-f", os.path.join(self.dir, "director.conf")],
-                                     stderr=self.log_file, stdout=self.log_file)
-        Edge.running.append(self)
-        if not self.logged("event=ready"):
-            raise RuntimeError("the Director did not start")
+        self.launch("sallyport-director", "director.conf")
 
 
 def credentials(challenge, method, uri, user="alice", password="secret"):

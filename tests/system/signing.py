@@ -41,15 +41,7 @@ auth = { users = "%s/users"; };
 timers = { drain = 0; connect = 2; };
 %s
 """ % (NAME, PKI, PKI, PKI, at + ":5061", at + ":5063", EDGE, POOL, RUN, extra))
-        self.log_path = os.path.join(self.dir, "log")
-        self.log_file = open(self.log_path, "wb")
-        self.proc = subprocess.Popen([os.path.join(BUILD, program), "-f", os.path.join(self.dir, "director.conf")],
-                                     stderr=self.log_file, stdout=self.log_file)
-        sipnet.Edge.running.append(self)
-        if not self.logged("event=ready"):
-            self.stop()
-            sys.stderr.write(self.log())
-            raise RuntimeError("the Director did not start")
+        self.launch(program, "director.conf")
 
 
 def user(*words, password=None):
@@ -149,18 +141,19 @@ class World:
 
     def pool(self):
         if not self.pools:
-            self.pools.append(Pool(self.door))
+            self.pools.append(Anywhere(self.door))
         return self.pools[0]
 
 
-class Pool:
-    """Whatever connections the Director's workers make to the pool, as one."""
+class Anywhere:
+    """A server of several connections, as one: those that the Director's workers make to its door, and any that it has made."""
 
-    def __init__(self, door):
-        self.door, self.conns, self.last = door, [], None
+    def __init__(self, door, *conns):
+        self.door, self.conns, self.last = door, list(conns), None
         door.sock.setblocking(False)
 
     def recv(self, timeout=sipnet.PATIENCE):
+        """What comes first, on whichever; that is where send() goes."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             for c in self.conns:
@@ -174,7 +167,7 @@ class Pool:
                 self.conns.append(self.door.accept(0.05))
             except (Silent, BlockingIOError):
                 pass
-        raise Silent("nothing came to the pool")
+        raise Silent("nothing came to the server")
 
     def send(self, data):
         self.last.send(data)
@@ -544,7 +537,7 @@ def several():
         got, back = fresh.sign_in(w.pool())
         T.check("  and does so with the pool that she has", back.status == 200 and fresh.sa.is_right(back), back.start)
         paths, pool, door = got.all("Path"), dial(NET + ".10.4:5061", NAME, "pool"), Door(EDGE + ":5061", "edge-inner")
-        anywhere = Anywhere(there, door)
+        anywhere = Anywhere(door, there)
         pool.send(request("MESSAGE", "sip:alice@192.0.2.7:5061", "sip:bob@example.com", to="sip:alice@example.com",
                           headers=["Route: " + ", ".join(paths)]))
         got = anywhere.recv()
@@ -560,30 +553,6 @@ def several():
         for c in (there, pool, door):
             c.close()
     second.stop()
-
-
-class Anywhere:
-    """An edge of several connections: one that it has made, and those that are made to its door."""
-
-    def __init__(self, conn, door):
-        self.conns, self.door = [conn], door
-
-    def recv(self):
-        """What comes first, on whichever; its .conn is where it came, and is answered."""
-        end = time.monotonic() + sipnet.PATIENCE
-        while time.monotonic() < end:
-            for one in self.conns:
-                try:
-                    got = one.recv(0.05)
-                    got.conn = one
-                    return got
-                except Silent:
-                    pass
-            try:
-                self.conns.append(self.door.accept(0.05))
-            except (Silent, BlockingIOError):
-                pass
-        raise Silent("nothing came to the edge")
 
 
 def client_inside():
@@ -719,7 +688,7 @@ def refused():
             got = b.ask(with_header(data, b.sa.header(Message(data))))
             T.check("  what he signs with that is worth nothing, also under his own name", got.status == 401, got.start)
         door = Door(EDGE + ":5061", "edge-inner")
-        anywhere = Anywhere(w.edge, door)
+        anywhere = Anywhere(door, w.edge)
         pool = dial(SERVERS, NAME, "pool")
         pool.send(request("INVITE", "sip:alice@192.0.2.7:5061", "sip:bob@example.com", to="sip:alice@example.com",
                           headers=["Route: " + ", ".join(paths)], call="older-1"))
@@ -727,7 +696,7 @@ def refused():
         T.check("what the pool sends her is signed with her keys", a.sa.is_right(got), got.start)
         route = got.all("Record-Route")[0]
         answer = got.reply(200)
-        got.conn.send(with_header(answer, a.sa.header(Message(answer))))
+        anywhere.send(with_header(answer, a.sa.header(Message(answer))))
 
         # Digest proves bob; his REGISTER names her, and below his own Via the connection that is hers
         d = Client(w.edge, name="alice", epid=a.epid, cid="2B00")
@@ -745,7 +714,7 @@ def refused():
         pool.send(request("INFO", "sip:alice@192.0.2.7:5061", "sip:bob@example.com", to="sip:alice@example.com", to_tag="t1",
                           call="older-1", cseq=2, headers=["Route: %s, %s" % (route, paths[1])]))
         got = anywhere.recv()
-        got.conn.send(got.reply(430, "Flow Failed", headers=[MARK.replace("InternetUser", "EdgeProxyGenerated")]))
+        anywhere.send(got.reply(430, "Flow Failed", headers=[MARK.replace("InternetUser", "EdgeProxyGenerated")]))
         T.check("an old dialog leads to a connection that is gone", pool.recv().status == 430)
         T.run("  and she, on her new one, is signed in", lambda: passes(a, w))
         pool.close()

@@ -230,15 +230,19 @@ class Edge:
         self.write("policy.conf", policy)
         self.write("edge.conf", 'policy = "%s/policy.conf";\ncontrol = { socket = "%s/edge.sock"; %s };\ntimers = { drain = 0; };\n' %
                    (self.dir, self.dir, control) + config)
+        self.launch(program, "edge.conf")
+
+    def launch(self, program, config):
+        """The program with that file of its directory, until it is ready."""
         self.log_path = os.path.join(self.dir, "log")
         self.log_file = open(self.log_path, "wb")
-        self.proc = subprocess.Popen([os.path.join(BUILD, program), "-f", os.path.join(self.dir, "edge.conf")],
+        self.proc = subprocess.Popen([os.path.join(BUILD, program), "-f", os.path.join(self.dir, config)],
                                      stderr=self.log_file, stdout=self.log_file)
         Edge.running.append(self)
         if not self.logged("event=ready"):
             self.stop()
             sys.stderr.write(self.log())
-            raise RuntimeError("the edge did not start")
+            raise RuntimeError(program + " did not start")
 
     def write(self, name, text):
         with open(os.path.join(self.dir, name), "w") as f:

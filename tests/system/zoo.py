@@ -873,14 +873,7 @@ class Director(Edge):
         self.dir = os.path.join(RUN, "director")
         os.makedirs(self.dir, exist_ok=True)
         self.configure([fingerprint("refused-in")])
-        self.log_path = os.path.join(self.dir, "log")
-        self.log_file = open(self.log_path, "wb")
-        self.proc = subprocess.Popen([os.path.join(BUILD, "sallyport-director"), "-f", os.path.join(self.dir, "director.conf")],
-                                     stderr=self.log_file, stdout=self.log_file)
-        Edge.running.append(self)
-        if not self.logged("event=ready"):
-            self.stop()
-            raise RuntimeError("the Director did not start: " + self.log())
+        self.launch("sallyport-director", "director.conf")
 
     def configure(self, refused):
         self.write("director.conf", "control = { socket = \"%s/director.sock\"; };" % self.dir + """
