@@ -113,16 +113,6 @@ say_setting(void *arg, enum portable_daemon d, const char *path, const char *was
 	t->nchanged++;
 }
 
-static int
-failed(struct conf_errors *errs, const char *file, const char *what)
-{
-	int keep = errno;
-
-	conf_error(errs, file, 0, "%s: %s", what, strerror(errno));
-	errno = keep;
-	return SP_EIO;
-}
-
 /* A file as a program was given it, and as people know it. */
 struct name {
 	const char	*given, *known;
@@ -242,7 +232,7 @@ ask_edge(struct taking *t, struct span conf, struct span policy, bool say)
 	snprintf(quoted, sizeof(quoted), "\"%s\"", policy_name);
 	if (policy_fd == -1 || (both = confset_put(conf, "policy", quoted, &k)) == NULL ||
 	    (conf_fd = text_for_child(span_of(both, k), conf_name)) == -1) {
-		err = failed(t->s->errs, file, "cannot be tried with this policy");
+		err = ctl_failed(t->s->errs, file, "cannot be tried with this policy");
 	} else {
 		args[2] = conf_name;
 		status = ctl_program_run(programs[PORTABLE_EDGE], "import", args, &said, &n);

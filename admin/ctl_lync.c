@@ -17,6 +17,7 @@
 #include "common/mem.h"
 
 #define FILES_MAX	64
+
 /* What the command line and the policy in force say of our own. */
 struct own {
 	char	**domains, **servers;
@@ -201,9 +202,6 @@ read_files(struct ctl_store *s, int argc, char **argv, struct lync_objects *all)
 static int
 give(struct ctl_store *s, const struct portable *p, struct lync_result *r)
 {
-	bool good = false;
-	FILE *f;
-
 	if (s->output == NULL) {
 		if (!s->json)
 			print_notes(r);
@@ -215,13 +213,7 @@ give(struct ctl_store *s, const struct portable *p, struct lync_result *r)
 		fwrite(p->policy, 1, p->n, stdout);	/* ctl_store_end() looks whether that went well */
 		return SP_OK;
 	}
-	if ((f = fopen(s->output, "we")) != NULL) {
-		good = fwrite(p->policy, 1, p->n, f) == p->n;
-		good = fclose(f) == 0 && good;
-	}
-	if (!good)
-		conf_error(s->errs, s->output, 0, "cannot be written");
-	return good ? SP_OK : SP_EIO;
+	return ctl_write_output(s->output, span_of(p->policy, p->n), s->errs);
 }
 
 int

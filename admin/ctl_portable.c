@@ -96,14 +96,38 @@ ctl_conf_of(const struct ctl_store *s, enum portable_daemon d)
 	return given != NULL ? given : access(defaults[d], F_OK) == 0 ? defaults[d] : NULL;
 }
 
+/* What is no file, such as a pipe or /dev/stdout, cannot be replaced by one. */
 static int
-failed(struct conf_errors *errs, const char *file, const char *what)
+write_into(const char *path, struct span text, struct conf_errors *errs)
 {
-	int keep = errno;
+	FILE *f = fopen(path, "we");
+	bool good = f != NULL && fwrite(text.p, 1, text.n, f) == text.n;
 
-	conf_error(errs, file, 0, "%s: %s", what, strerror(errno));
-	errno = keep;
-	return SP_EIO;
+	if (f != NULL && fclose(f) != 0)
+		good = false;
+	return good ? SP_OK : ctl_failed(errs, path, "cannot be written");
+}
+
+int
+ctl_write_output(const char *path, struct span text, struct conf_errors *errs)
+{
+	struct stat st;
+	char *file, *tmp;
+	int err;
+
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return write_into(path, text, errs);
+	if ((file = realpath(path, NULL)) == NULL)
+		file = xstrdup(path);	/* it will be there */
+	if ((err = ctl_write_beside(file, text, &tmp, errs)) == SP_OK) {
+		if (rename(tmp, file) != 0) {
+			err = ctl_failed(errs, path, "cannot be written");
+			unlink(tmp);
+		}
+		free(tmp);
+	}
+	free(file);
+	return err;
 }
 
 /* ---- export ---- */
@@ -143,7 +167,7 @@ collect(struct ctl_store *s, struct portable *p)
 static int
 write_out(struct ctl_store *s, const struct portable *p)
 {
-	char *text = NULL, *tmp;
+	char *text = NULL;
 	size_t n = 0, line;
 	FILE *f = open_memstream(&text, &n);
 	int err = f != NULL ? portable_write(f, p, &line) : SP_EIO;
@@ -156,15 +180,11 @@ write_out(struct ctl_store *s, const struct portable *p)
 	} else if (err == SP_ELIMIT) {
 		conf_error(s->errs, s->output, 0, "would have more than %u bytes, which no import takes", PORTABLE_MAX);
 	} else if (err != SP_OK) {
-		err = failed(s->errs, s->output, "cannot be written");
+		err = ctl_failed(s->errs, s->output, "cannot be written");
 	} else if (s->output == NULL || strcmp(s->output, "-") == 0) {
 		fwrite(text, 1, n, stdout);
-	} else if ((err = ctl_write_beside(s->output, span_of(text, n), &tmp, s->errs)) == SP_OK) {
-		if (rename(tmp, s->output) != 0) {
-			err = failed(s->errs, s->output, "cannot be written");
-			unlink(tmp);
-		}
-		free(tmp);
+	} else {
+		err = ctl_write_output(s->output, span_of(text, n), s->errs);
 	}
 	free(text);
 	return err;

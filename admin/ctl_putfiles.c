@@ -45,16 +45,6 @@ ctl_putfile_fini(struct ctl_putfile *f)
 	*f = (struct ctl_putfile){ .file = NULL };
 }
 
-static int
-failed(struct conf_errors *errs, const char *file, const char *what)
-{
-	int keep = errno;
-
-	conf_error(errs, file, 0, "%s: %s", what, strerror(errno));
-	errno = keep;
-	return SP_EIO;
-}
-
 static char *
 joined(const char *a, const char *b)
 {
@@ -90,20 +80,20 @@ ctl_write_beside(const char *path, struct span text, char **tmp, struct conf_err
 	umask(mask);
 	*tmp = joined(path, ".XXXXXX");
 	if ((fd = mkstemp(*tmp)) == -1) {
-		err = failed(errs, path, "a file beside it cannot be made");
+		err = ctl_failed(errs, path, "a file beside it cannot be made");
 		free(*tmp);
 		*tmp = NULL;
 		return err;
 	}
 	if (write_all(fd, text) != 0)
-		err = failed(errs, path, "a file beside it cannot be written");
+		err = ctl_failed(errs, path, "a file beside it cannot be written");
 	/* who is not root keeps their own group where they may not give it away */
 	if (err == SP_OK && there && (fchown(fd, st.st_uid, st.st_gid) != 0 && geteuid() == 0))
-		err = failed(errs, path, "a file beside it cannot get its owner");
+		err = ctl_failed(errs, path, "a file beside it cannot get its owner");
 	if (err == SP_OK && (fchmod(fd, there ? st.st_mode & 07777 : 0666 & ~mask) != 0 || fsync(fd) != 0))
-		err = failed(errs, path, "a file beside it cannot be finished");
+		err = ctl_failed(errs, path, "a file beside it cannot be finished");
 	if (close(fd) != 0 && err == SP_OK)
-		err = failed(errs, path, "a file beside it cannot be written");
+		err = ctl_failed(errs, path, "a file beside it cannot be written");
 	if (err != SP_OK) {
 		int keep = errno;
 
@@ -122,7 +112,7 @@ ctl_put_prepare(struct ctl_putfile *f, const char *path, struct span was, struct
 	int err = SP_OK;
 
 	if ((f->file = realpath(path, NULL)) == NULL)
-		return failed(errs, path, "cannot be found");
+		return ctl_failed(errs, path, "cannot be found");
 	f->was = xmemdup(was.p, was.n);
 	f->n = was.n;
 	undo = joined(f->file, UNDO);
@@ -164,13 +154,13 @@ name_again(struct ctl_putfile *f, struct conf_errors *errs)
 	if (errno == EPERM || errno == EMLINK || errno == EOPNOTSUPP) {
 		if ((err = ctl_write_beside(f->file, span_of(f->was, f->n), &copy, errs)) == SP_OK) {
 			if (rename(copy, f->undo) != 0) {
-				err = failed(errs, f->file, "the old file cannot be kept");
+				err = ctl_failed(errs, f->file, "the old file cannot be kept");
 				unlink(copy);
 			}
 			free(copy);
 		}
 	} else {
-		err = failed(errs, f->file, "the old file cannot be kept");
+		err = ctl_failed(errs, f->file, "the old file cannot be kept");
 	}
 	if (err != SP_OK) {
 		free(f->undo);
@@ -196,11 +186,11 @@ static int
 put(struct ctl_putfile *f, struct conf_errors *errs)
 {
 	if (rename(f->tmp, f->file) != 0)
-		return failed(errs, f->file, "cannot be replaced");
+		return ctl_failed(errs, f->file, "cannot be replaced");
 	free(f->tmp);
 	f->tmp = NULL;
 	f->state = PUT_NEW;
-	return sync_dir(f->file) == 0 ? SP_OK : failed(errs, f->file, "its directory cannot be brought to the disk");
+	return sync_dir(f->file) == 0 ? SP_OK : ctl_failed(errs, f->file, "its directory cannot be brought to the disk");
 }
 
 int
@@ -237,7 +227,7 @@ ctl_put_back(struct ctl_putfile *v, size_t n, struct conf_errors *errs)
 			f->undo = NULL;
 			(void)sync_dir(f->file);
 		} else {
-			(void)failed(errs, f->file, "cannot be put back");
+			(void)ctl_failed(errs, f->file, "cannot be put back");
 			conf_error(errs, f->undo, 0, "is what it was: move it back by hand");
 			f->state = PUT_STUCK;
 			good = false;
