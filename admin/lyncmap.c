@@ -97,6 +97,36 @@ names_above(const struct names *names, const char *s)
 	return NULL;
 }
 
+/* Does one of them begin with that? */
+static bool
+names_begin(const struct names *names, const char *s)
+{
+	size_t low = 0, high = names->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (strcmp(names->v[mid], s) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < names->n && strncmp(names->v[low], s, strlen(s)) == 0;
+}
+
+/* A name from its end on, with a dot behind it: so, those below a domain begin with it. False: it is none. */
+static bool
+turn(struct span name, char out[DOMAIN_MAX + 1])
+{
+	if (name.n == 0 || name.n >= DOMAIN_MAX)
+		return false;
+	for (size_t i = 0; i < name.n; i++)
+		out[i] = (char)span_lower((unsigned char)name.p[name.n - 1 - i]);
+	out[name.n] = '.';
+	out[name.n + 1] = '\0';
+	return true;
+}
+
 static void
 names_fini(struct names *names)
 {
@@ -126,6 +156,7 @@ struct making {
 	struct portable		*out;
 	const struct lync_object *edge;		/* NULL: there was none */
 	struct names		 own, blocked, servers;	/* servers: of providers that are kept */
+	struct names		 ours;			/* our domains and servers, as turn() has them */
 	struct entries		 allowed, partners, providers;
 	struct lync_route	*routes;
 	size_t			 nroutes;
@@ -176,22 +207,29 @@ entry_fini(struct entry *e)
 	*e = (struct entry){ .o = NULL };
 }
 
+/* By a text, and those with the same one as they came. */
+static int
+in_order(const char *a, size_t i, const char *b, size_t j)
+{
+	int order = strcmp(a, b);
+
+	return order != 0 ? order : i < j ? -1 : 1;
+}
+
 static int
 by_domain(const void *a, const void *b)
 {
 	const struct entry *x = a, *y = b;
-	int order = strcmp(x->domain, y->domain);
 
-	return order != 0 ? order : x->order < y->order ? -1 : 1;
+	return in_order(x->domain, x->order, y->domain, y->order);
 }
 
 static int
 by_server(const void *a, const void *b)
 {
 	const struct entry *x = a, *y = b;
-	int order = strcmp(x->server, y->server);
 
-	return order != 0 ? order : x->order < y->order ? -1 : 1;
+	return in_order(x->server, x->order, y->server, y->order);
 }
 
 /* ---- values ---- */
@@ -300,21 +338,24 @@ note_unused(struct making *m, const struct lync_object *o, const char *name)
 
 /* ---- looking at each object ---- */
 
-static bool
-is_at_or_below(struct span name, const char *domain)
-{
-	size_t n = strlen(domain);
-
-	return name.n >= n && span_iis(span_tail(name, name.n - n), domain) && (name.n == n || name.p[name.n - n - 1] == '.');
-}
-
 /* Would blocking it block one of us? There, it was the domain alone; here, it is all below it, too. */
 static bool
-is_ours(const struct making *m, const struct lync_given *given, const char *domain)
+is_ours(const struct making *m, const char *domain)
 {
+	char turned[DOMAIN_MAX + 1];
+
+	return turn(span_str(domain), turned) && names_begin(&m->ours, turned);
+}
+
+/* Who we are, once our domains are known. */
+static void
+find_ours(struct making *m, const struct lync_given *given)
+{
+	char turned[DOMAIN_MAX + 1];
+
 	for (size_t i = 0; i < m->own.n; i++)
-		if (is_at_or_below(span_str(m->own.v[i]), domain))
-			return true;
+		if (turn(span_str(m->own.v[i]), turned))
+			names_add(&m->ours, turned);
 	for (size_t i = 0; i < given->nservers; i++) {
 		struct span server = span_str(given->servers[i]);
 		const char *star = strrchr(given->servers[i], '*');
@@ -324,15 +365,15 @@ is_ours(const struct making *m, const struct lync_given *given, const char *doma
 			server = span_str(star);
 			server = span_tail(server, span_find(server, '.') + 1);
 		}
-		if (is_at_or_below(server, domain))
-			return true;
+		if (turn(server, turned))
+			names_add(&m->ours, turned);
 	}
-	return false;
+	names_sort(&m->ours);
 }
 
 /* After the rest, since it is known then who we are. */
 static void
-look_at_blocked(struct making *m, const struct lync_given *given, const struct lync_object *o)
+look_at_blocked(struct making *m, const struct lync_object *o)
 {
 	const char *name = name_of(o);
 	char *d = canon(name);
@@ -341,7 +382,7 @@ look_at_blocked(struct making *m, const struct lync_given *given, const struct l
 		note_object(m, LYNC_LOST, o, name, "is not a domain");
 		return;
 	}
-	if (is_ours(m, given, d)) {
+	if (is_ours(m, d)) {
 		note_object(m, LYNC_LOST, o, name, "is one of our own, or has one of our own below it");
 	} else {
 		names_add(&m->blocked, d);
@@ -447,9 +488,10 @@ look_at(struct making *m, const struct lync_given *given)
 		free(d);
 	}
 	names_sort(&m->own);
+	find_ours(m, given);
 	for (size_t i = 0; i < m->all->n; i++)
 		if (m->all->v[i].kind == LYNC_BLOCKED)
-			look_at_blocked(m, given, &m->all->v[i]);
+			look_at_blocked(m, &m->all->v[i]);
 	names_sort(&m->blocked);
 }
 
@@ -530,9 +572,8 @@ static int
 by_match(const void *a, const void *b)
 {
 	const struct lync_route *x = a, *y = b;
-	int order = strcmp(x->match, y->match);
 
-	return order != 0 ? order : x->order < y->order ? -1 : 1;
+	return in_order(x->match, x->order, y->match, y->order);
 }
 
 static void
@@ -983,6 +1024,7 @@ lync_map(const struct lync_objects *all, const struct lync_given *given, struct 
 	entries_fini(&m.partners);
 	entries_fini(&m.providers);
 	names_fini(&m.own);
+	names_fini(&m.ours);
 	names_fini(&m.blocked);
 	names_fini(&m.servers);
 	for (size_t i = 0; i < m.nroutes; i++)
