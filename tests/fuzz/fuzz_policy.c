@@ -112,11 +112,16 @@ ask_blocked(const struct policy_rules *rules, const char *value)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	struct policy_builder *b = policy_builder_new();
 	struct seen seen = { 0, NULL, 0 };
-	char *text = malloc(len + 1), *line = text;
+	struct policy_builder *b;
 	struct policy_rules *rules;
+	char *text, *line;
 
+	/* no word of a policy file can have one */
+	if (memchr(data, '\0', len) != NULL)
+		return 0;
+	b = policy_builder_new();
+	text = line = malloc(len + 1);
 	assert(text != NULL);
 	memcpy(text, data, len);
 	text[len] = '\0';
