@@ -93,25 +93,36 @@ confset_get(struct span text, const char *path)
 	return l.found;
 }
 
-size_t
-confset_find(struct span text, const char *path)
+/*
+ * On to the value of that path. "": it is there; else the rest of the path that is missing, at the token at which its group ends.
+ * NULL: a group of the path is something else, or the path is none.
+ */
+static const char *
+go_to(struct conftokens *s, const char *path)
 {
-	struct conftokens s = conftoken_begin(text);
-
 	for (const char *dot, *at = path; strlen(path) < CONFSET_PATH && at[0] != '\0'; at = dot + 1) {
 		char name[CONFSET_PATH];
 
 		dot = at + strcspn(at, ".");
 		snprintf(name, sizeof(name), "%.*s", (int)(dot - at), at);
-		if (!conftoken_find(&s, name))
-			return CONFSET_NOWHERE;
+		if (!conftoken_find(s, name))
+			return at;
 		if (*dot == '\0')
-			return s.now.at;
-		if (!conftoken_is(&s, '{'))
-			return CONFSET_NOWHERE;
-		conftoken_next(&s);
+			return dot;
+		if (!conftoken_is(s, '{'))
+			return NULL;
+		conftoken_next(s);
 	}
-	return CONFSET_NOWHERE;
+	return NULL;
+}
+
+size_t
+confset_find(struct span text, const char *path)
+{
+	struct conftokens s = conftoken_begin(text);
+	const char *rest = go_to(&s, path);
+
+	return rest != NULL && rest[0] == '\0' ? s.now.at : CONFSET_NOWHERE;
 }
 
 static char *
@@ -162,24 +173,16 @@ char *
 confset_put(struct span text, const char *path, const char *value, size_t *n)
 {
 	struct conftokens s = conftoken_begin(text);
+	const char *rest = go_to(&s, path);
+	struct span was;
+	size_t from;
 
 	*n = 0;
-	for (const char *dot, *at = path; strlen(path) < CONFSET_PATH && at[0] != '\0'; at = dot + 1) {
-		char name[CONFSET_PATH];
-
-		dot = at + strcspn(at, ".");
-		snprintf(name, sizeof(name), "%.*s", (int)(dot - at), at);
-		if (!conftoken_find(&s, name))
-			return insert(&s, at, value, n);
-		if (*dot == '\0') {
-			size_t from = s.now.at;
-			struct span was = value_of(&s);
-
-			return splice(text, from, from + was.n, span_str(value), n);
-		}
-		if (!conftoken_is(&s, '{'))
-			return NULL;
-		conftoken_next(&s);
-	}
-	return NULL;
+	if (rest == NULL)
+		return NULL;
+	if (rest[0] != '\0')
+		return insert(&s, rest, value, n);
+	from = s.now.at;
+	was = value_of(&s);
+	return splice(text, from, from + was.n, span_str(value), n);
 }
