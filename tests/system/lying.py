@@ -170,9 +170,9 @@ def moods(liar, nodes):
             T.check("  it says what it was answered", "READONLY" in a.shared()["detail"], a.shared())
         if mood == "endless":
             with open("/proc/%d/status" % a.process("shared")) as f:
-                peak = int(re.search(r"VmHWM:\s+(\d+)", f.read()).group(1))
+                peak = int(re.search(r"VmPeak:\s+(\d+)", f.read()).group(1))
             with open("/proc/%d/status" % a.process("keyd")) as f:
-                other = int(re.search(r"VmHWM:\s+(\d+)", f.read()).group(1))
+                other = int(re.search(r"VmPeak:\s+(\d+)", f.read()).group(1))
             T.check("  and makes no room for it", peak < other + 500000, (peak, other))
         liar.mood = "good"
         T.check("  when it is over, so is that", healed(nodes))
