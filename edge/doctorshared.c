@@ -5,24 +5,28 @@
 
 #include "admin/ctlclient.h"
 #include "common/err.h"
+#include "net/stats.h"
 
 #define ANSWER_MS	3000
 
 static const char *
 fix_of(struct span reason)
 {
-	if (span_is(reason, "redis-login"))
-		return "Give shared.user and the file of shared.password what Redis' access list has.";
-	if (span_is(reason, "redis-certificate"))
-		return "Make shared.trust and shared.name fit the certificate of the Redis server, or renew that.";
-	if (span_is(reason, "redis-nonsense"))
-		return "Look at who else writes below shared.prefix in Redis; once the key PREFIX:policy is gone, the nodes write it anew.";
-	if (span_is(reason, "shared-policy"))
-		return "The log says what is wrong with the shared policy (shared-policy-refused); commit one that does on all nodes.";
-	if (span_is(reason, "redis-refused"))
-		return "Look at what Redis answered: its access list, its disk and memory, and whether it is a replica, which only reads.";
-	if (span_is(reason, "shared-hung"))
-		return "The process named \"shared\" is stopped or starved; the edge makes another by itself.";
+	static const char *const fixes[STATS_NSHARED] = {
+		[STATS_SHARED_LOGIN] = "Give shared.user and the file of shared.password what Redis' access list has.",
+		[STATS_SHARED_CERTIFICATE] = "Make shared.trust and shared.name fit the certificate of the Redis server, or renew that.",
+		[STATS_SHARED_NONSENSE] = "Look at who else writes below shared.prefix in Redis; once the key PREFIX:policy is gone, the nodes "
+		    "write it anew.",
+		[STATS_SHARED_POLICY] = "The log says what is wrong with the shared policy (shared-policy-refused); commit one that does on "
+		    "all nodes.",
+		[STATS_SHARED_REFUSED] = "Look at what Redis answered: its access list, its disk and memory, and whether it is a replica, "
+		    "which only reads.",
+		[STATS_SHARED_HUNG] = "The process named \"shared\" is stopped or starved; the edge makes another by itself.",
+	};
+
+	for (enum stats_shared i = 0; i < STATS_NSHARED; i++)
+		if (fixes[i] != NULL && span_is(reason, stats_shared_name(i)))
+			return fixes[i];
 	return "Look after the Redis server; the nodes go on by themselves meanwhile, and agree by themselves afterwards.";
 }
 

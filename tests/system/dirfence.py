@@ -216,6 +216,10 @@ class Relatives(Family):
 class Kept(Hole):
     """A process that one of authd's children keeps. It may be killed as often as one likes."""
 
+    def __init__(self, role, event):
+        super().__init__(role, event)
+        self.seen = set()
+
     def began(self):
         # whoever is there by now is none that was there before
         pid = getattr(Relatives(director), self.role)
@@ -231,7 +235,6 @@ class Kept(Hole):
 class InLdapd(Kept):
     def __init__(self):
         super().__init__("ldapd", "ldap-ended")
-        self.seen = set()
 
     def say(self, what, argument):
         conn = edge()
@@ -243,7 +246,6 @@ class InLdapd(Kept):
 class InWbd(Kept):
     def __init__(self):
         super().__init__("wbd", "winbind-ended")
-        self.seen = set()
 
     def say(self, what, argument):
         conn = edge()
@@ -301,14 +303,19 @@ def opened(pid):
     return out
 
 
+def is_fenced(pid, account):
+    """Every thread of it."""
+    uid = str(pwd.getpwnam(account).pw_uid)
+    return all(set(s["Uid"].split()) == {uid} and int(s["CapEff"], 16) == 0 and int(s["CapPrm"], 16) == 0 and
+               s["Seccomp"] == "2" and s["NoNewPrivs"] == "1" for s in threads(pid))
+
+
 def who():
     p = Family(director)
     T.check("there are a master, keyd, a proxy and authd", len(p.all) == 3 and p.keyd and p.proxy and p.authd, repr(p.all))
     for role, account in ACCOUNTS.items():
-        pid, uid = getattr(p, role), str(pwd.getpwnam(account).pw_uid)
-        T.check("every thread of %s is %s, without capabilities, and behind the filter" % (role, account), all(
-            set(s["Uid"].split()) == {uid} and int(s["CapEff"], 16) == 0 and int(s["CapPrm"], 16) == 0 and s["Seccomp"] == "2" and
-            s["NoNewPrivs"] == "1" for s in threads(pid)))
+        pid = getattr(p, role)
+        T.check("every thread of %s is %s, without capabilities, and behind the filter" % (role, account), is_fenced(pid, account))
         files = [o for o in opened(pid) if o.endswith((".key", "users", "keytab"))]
         T.check("  and it has no file with secrets open", not files, repr(files))
     T.check("authd has no door and no connection", not re.search(r"\bpid=%d," % p.authd,
@@ -370,9 +377,12 @@ def in_authd():
     T.run("authd: memory that can be written and run is not to be had", lambda: AUTHD.is_stopped("code"))
 
 
-def in_helper(hole, readable):
+def in_helper(hole, whom, kept_as, readable):
     """In a process that asks somebody outside for authd."""
-    name = hole.role
+    name, p = hole.role, Relatives(director)
+    pid = getattr(p, name)
+    T.check("there is a process that asks %s, kept by another" % whom, pid and p.keeper(kept_as) not in (None, pid))
+    T.check("  as authd's account, without capabilities, and behind the filter", is_fenced(pid, ACCOUNTS["authd"]))
     # the last two are its account's, so that Landlock alone keeps it from them
     for path in ("/etc/shadow", PKI + "/director.key") + (() if SANITIZED else (USERS, SECRETS + "/ldap.password")):
         T.run("%s: reading %s is refused" % (name, os.path.basename(path)), lambda: hole.is_stopped("read", path))
@@ -408,12 +418,7 @@ def in_ldapd():
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((LDAP, 636))
     listener.listen(64)
-    pid, p = Relatives(director).ldapd, Relatives(director)
-    T.check("there is a process that asks LDAP, kept by another", pid and p.keeper("directory") not in (None, pid))
-    T.check("  as authd's account, without capabilities, and behind the filter", all(
-        set(s["Uid"].split()) == {str(pwd.getpwnam(ACCOUNTS["authd"]).pw_uid)} and int(s["CapEff"], 16) == 0 and
-        s["Seccomp"] == "2" and s["NoNewPrivs"] == "1" for s in threads(pid)))
-    in_helper(LDAPD, "/etc/hosts")
+    in_helper(LDAPD, "LDAP", "directory", "/etc/hosts")
     T.check("ldapd: its server's port can be reached (so the attempt is real)", LDAPD.attempt("inet", LDAP + " 636") == "yes")
     if landlock() >= 4:
         T.run("ldapd: connecting to anything else is refused", lambda: LDAPD.is_stopped("inet", POOL + " 5061"))
@@ -423,12 +428,7 @@ def in_ldapd():
 
 
 def in_wbd():
-    pid, p = Relatives(director).wbd, Relatives(director)
-    T.check("there is a process that asks winbind, kept by another", pid and p.keeper("winbind") not in (None, pid))
-    T.check("  as authd's account, without capabilities, and behind the filter", all(
-        set(s["Uid"].split()) == {str(pwd.getpwnam(ACCOUNTS["authd"]).pw_uid)} and int(s["CapEff"], 16) == 0 and
-        s["Seccomp"] == "2" and s["NoNewPrivs"] == "1" for s in threads(pid)))
-    in_helper(WBD, None)
+    in_helper(WBD, "winbind", "winbind", None)
     T.run("wbd: connecting to anywhere ends it", lambda: WBD.is_stopped("inet", POOL + " 5061", "socket"))
 
 
