@@ -54,6 +54,8 @@ struct incoming {
 	char		*target;
 	struct text	 body;
 	bool		 begun, too_large;
+	const char	*doubtful;	/* see site.h */
+	unsigned	 hosts, lengths, codings;
 };
 
 /* ---- PEM files ---- */
@@ -212,6 +214,30 @@ on_completed(void *arg, struct MHD_Connection *connection, void **context, enum 
 	*context = NULL;
 }
 
+/*
+ * What a proxy in front of us may read otherwise than the library does (RFC 9112 3.2, 5.1, 6.3): two hosts, two
+ * lengths, a coding besides a length or one that nobody knows, a name with white space behind it.
+ */
+static enum MHD_Result
+look_at_header(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct incoming *in = arg;
+
+	(void)kind;
+	for (const unsigned char *p = (const unsigned char *)name; *p != '\0'; p++)
+		if (*p <= ' ' || *p >= 0x7f)
+			in->doubtful = "header";
+	if (span_iis(span_str(name), "Host") && ++in->hosts > 1)
+		in->doubtful = "Host";
+	if (span_iis(span_str(name), "Content-Length") && ++in->lengths > 1)
+		in->doubtful = "Content-Length";
+	if (span_iis(span_str(name), "Transfer-Encoding") && (++in->codings > 1 || !span_iis(span_str(value), "chunked")))
+		in->doubtful = "Transfer-Encoding";
+	if (in->lengths != 0 && in->codings != 0)
+		in->doubtful = "Transfer-Encoding";
+	return MHD_YES;
+}
+
 static enum http_method
 method_of(const char *name)
 {
@@ -297,13 +323,14 @@ answer(struct server *s, struct MHD_Connection *connection, const char *method, 
 		.cookie = header(connection, "Cookie"), .authorization = header(connection, "Authorization"),
 		.if_match = header(connection, "If-Match"), .if_none_match = header(connection, "If-None-Match"),
 		.csrf_header = header(connection, "X-CSRF-Token"),
-		.body = span_of(in->body.p, in->body.n), .body_too_large = in->too_large };
+		.body = span_of(in->body.p, in->body.n), .body_too_large = in->too_large, .doubtful = in->doubtful };
 	struct http_reply r;
 	enum MHD_Result result;
 
 	take_peer(connection, &q.from);
 	site_answer(s->site, &q, &r);
-	if (in->too_large && r.nmore < REPLY_HEADERS)
+	/* where the next request would begin is not known, or not worth waiting for */
+	if ((in->too_large || in->doubtful != NULL) && r.nmore < REPLY_HEADERS)
 		reply_header(&r, "Connection", "close");
 	if (log_shows(SP_LOG_INFO)) {
 		struct logrec l = log_begin(SP_LOG_INFO, "http");
@@ -339,6 +366,9 @@ on_request(void *arg, struct MHD_Connection *connection, const char *url, const 
 
 		in->begun = true;
 		text_init(&in->body, limit);
+		MHD_get_connection_values(connection, MHD_HEADER_KIND, look_at_header, in);
+		if (in->doubtful != NULL)
+			return answer(s, connection, method, in);
 		/* what says that it is too large is refused before it is sent */
 		if (span_uint(header(connection, "Content-Length"), UINT64_MAX, &length) && length > limit) {
 			in->too_large = true;

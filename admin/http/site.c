@@ -234,16 +234,19 @@ take_target(struct http_request *q)
 	return 0;
 }
 
-/* The host of "host:port" and "[::1]:port". */
+/* The host of "host", "host:port" and "[::1]:port"; none if it is nothing of that kind. */
 static struct span
 host_alone(struct span host)
 {
-	if (host.n != 0 && host.p[0] == '[') {
-		struct span inner = span_tail(host, 1);
+	bool bracket = host.n != 0 && host.p[0] == '[';
+	struct span name = span_head(span_tail(host, bracket), span_find(span_tail(host, bracket), bracket ? ']' : ':'));
+	struct span port = span_tail(host, name.n + (bracket ? 2 : 0));
+	uint64_t number;
 
-		return span_head(inner, span_find(inner, ']'));
-	}
-	return span_head(host, span_find(host, ':'));
+	if (bracket && name.n + 2 > host.n)
+		return SPAN_NONE;
+	return port.n == 0 || (port.p[0] == ':' && (port.n == 1 || span_uint(span_tail(port, 1), UINT16_MAX, &number))) ? name :
+	    SPAN_NONE;
 }
 
 /*
@@ -468,13 +471,18 @@ answer(struct site *s, struct http_request *q, struct http_reply *r)
 	char allow[64];
 	int status = take_target(q);
 
+	if (q->doubtful != NULL) {
+		reply_problem(s, q, r, 400, q->doubtful, "This header says more than one thing.");
+		return;
+	}
 	if (status != 0) {
 		reply_problem(s, q, r, status, NULL, status == 414 ? "The address is longer than %d bytes." :
 		    "The address is not one that could be here.", TARGET_MAX);
 		return;
 	}
 	q->route = find_route(q->method, q->path, q->param, &status, allow);
-	if ((q->route == NULL || (q->route->flags & ROUTE_ANYHOST) == 0) && !is_our_name(s, q->host)) {
+	q->by_our_name = is_our_name(s, q->host);
+	if ((q->route == NULL || (q->route->flags & ROUTE_ANYHOST) == 0) && !q->by_our_name) {
 		reply_problem(s, q, r, 421, "Host", "This page is not known by that name. If it should be, add the name to "
 		    "\"names\" in admin.conf.");
 		return;

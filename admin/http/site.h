@@ -53,11 +53,13 @@ struct http_request {
 	struct span		 host, origin, fetch_site, type, cookie, authorization, if_match, if_none_match, csrf_header;
 	struct span		 body;
 	bool			 body_too_large;
+	const char		*doubtful;	/* the header by which others may read the request otherwise; static, NULL: none */
 	struct net_addr		 from;
 
 	/* filled by site_answer() */
 	char			 path[TARGET_MAX];	/* decoded */
 	char			 source[64];	/* of from, for people and budgets */
+	bool			 by_our_name;	/* host is a name or an address of ours */
 	struct form		 query, form;
 	const struct route	*route;
 	struct span		 param[2];	/* what stood in the place of the route's stars */
@@ -84,7 +86,7 @@ enum {
 	ROUTE_PUBLIC	= 1 << 0,	/* without a log-in */
 	ROUTE_API	= 1 << 1,	/* answers are JSON, and a token does as well as a session */
 	ROUTE_POLICY	= 1 << 2,	/* the body may be a policy */
-	ROUTE_ANYHOST	= 1 << 3	/* whatever name it was asked by: probes ask by address */
+	ROUTE_ANYHOST	= 1 << 3	/* whatever name it was asked by: load balancers have their own */
 };
 struct route {
 	enum http_method	 method;	/* GET serves HEAD as well */

@@ -269,7 +269,8 @@ probe_metrics(struct site *s, struct http_request *q, struct http_reply *r)
 {
 	enum metrics_access access = (enum metrics_access)s->conf->metrics;
 
-	if (access == METRICS_NOBODY || (access == METRICS_LOOPBACK && !siteconf_is_loopback(&q->from)) ||
+	/* a page of another site may be shown on this machine, and have its name pointed here */
+	if (access == METRICS_NOBODY || (access == METRICS_LOOPBACK && !(siteconf_is_loopback(&q->from) && q->by_our_name)) ||
 	    (access == METRICS_LOGIN && q->role == ACCOUNT_NOBODY)) {
 		reply_problem(s, q, r, access == METRICS_LOGIN ? 401 : 403, NULL, "The metrics are not for everybody; see "
 		    "\"metrics\" in admin.conf.");

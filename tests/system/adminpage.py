@@ -616,6 +616,18 @@ def other_sites(b):
         return r[:2] == [421] * 2 and r[3:] == [200] * 4 or r
     T.run("names that are not ours are refused (DNS rebinding)", rebinding)
 
+    def odd_names():
+        c = Client()
+        return [h for h in ("[::1]evil.example", "[127.0.0.1", "127.0.0.1:8060@evil.example", "localhost:evil", "localhost:80:90",
+                            "localhost:65536", "[%s].evil.example:8060" % PAGE) if c.ask("GET", "/login", headers={"Host": h}).status != 421] or True
+    T.run("and what only begins like one of ours", odd_names)
+
+    def measured():
+        c = Client()
+        r = [c.ask("GET", path, headers={"Host": h}).status for path in ("/metrics?of=page", "/healthz") for h in ("evil.example", PAGE)]
+        return r == [403, 200, 200, 200] or r
+    T.run("metrics for this machine are not for a page of another site that is shown on it", measured)
+
     def headers():
         c = Client()
         for path in ("/login", "/style.css", "/nowhere", "/api/v1/status", "/"):
@@ -686,6 +698,19 @@ def bad_input():
         long_query = c.ask("GET", "/refusals?reason=" + "x" * 5000).status
         return big == 413 and b"HTTP/1.1 200" not in got and long_query == 414 or (big, got[:80], long_query)
     T.run("bodies, heads and addresses have limits", sizes)
+
+    def doubtful():
+        wrong = []
+        for lines in ("Content-Length: 4\r\nContent-Length: 0", "Content-Length: 0\r\nContent-Length: 40",
+                      "Content-Length: 4\r\nTransfer-Encoding: chunked", "Transfer-Encoding: xchunked",
+                      "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "Content-Length: 0\r\nTransfer-Encoding : chunked",
+                      "Content-Length: 0\r\nHost: evil.example"):
+            _, got = raw(("POST /login HTTP/1.1\r\nHost: localhost\r\n%s\r\n\r\n0\r\n\r\n"
+                             "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" % lines).encode())
+            if not got.startswith(b"HTTP/1.1 400 ") or got.count(b"HTTP/1.1 ") != 1:
+                wrong.append((lines, got[:40], got.count(b"HTTP/1.1 ")))
+        return wrong or True
+    T.run("a request that a proxy may read otherwise is refused, and nothing behind it is answered", doubtful)
 
     def kinds():
         wrong_type = c.ask("POST", "/block", "{}", {"Content-Type": "application/json"}).status
