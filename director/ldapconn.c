@@ -5,6 +5,7 @@
 
 #include <sys/time.h>
 
+#include <errno.h>
 #include <ldap.h>
 #include <pthread.h>
 #include <sasl/sasl.h>
@@ -21,6 +22,7 @@
 #define NAMES_MAX	512	/* pools whose names are remembered */
 #define NAMES_MS	(10 * 60 * 1000)
 #define LEVELS_UP	3	/* entries above the one that home names */
+#define ANSWER_MAX	(1u << 20)	/* bytes that a server sends in one step; what is asked for is a few KiB */
 
 /* --- names of pools ---------------------------------------------------------------- */
 
@@ -89,6 +91,7 @@ struct ldap_conn {
 	struct ldap_conncb	 connected;
 	LDAP			*ld;		/* NULL: not connected */
 	size_t			 server;
+	size_t			 room;		/* bytes that may still come in this step */
 };
 
 void
@@ -124,16 +127,76 @@ ldap_conn_port(const char *uri)
 	return (uint16_t)port;
 }
 
+/* One step begins, of so much time; 0: it is over. */
+static void
+step(struct ldap_conn *c, unsigned ms)
+{
+	if (ms != 0)
+		c->room = ANSWER_MAX;
+	overdue_in(c->overdue, ms);
+}
+
+/*
+ * The library keeps whatever comes until the answer is whole, and as large as a server says. So what comes is counted
+ * where it comes in, below TLS.
+ */
+static int
+meter_setup(Sockbuf_IO_Desc *io, void *arg)
+{
+	io->sbiod_pvt = arg;
+	return 0;
+}
+
+static int
+meter_nothing(Sockbuf_IO_Desc *io)
+{
+	(void)io;
+	return 0;
+}
+
+static int
+meter_ctrl(Sockbuf_IO_Desc *io, int what, void *arg)
+{
+	return LBER_SBIOD_CTRL_NEXT(io, what, arg);
+}
+
+static ber_slen_t
+meter_read(Sockbuf_IO_Desc *io, void *bytes, ber_len_t n)
+{
+	struct ldap_conn *c = io->sbiod_pvt;
+	ber_slen_t got;
+
+	if (c->room == 0) {
+		errno = EMSGSIZE;
+		return -1;
+	}
+	if ((got = LBER_SBIOD_READ_NEXT(io, bytes, n < c->room ? n : c->room)) > 0)
+		c->room -= (size_t)got;
+	return got;
+}
+
+static ber_slen_t
+meter_write(Sockbuf_IO_Desc *io, void *bytes, ber_len_t n)
+{
+	return LBER_SBIOD_WRITE_NEXT(io, bytes, n);
+}
+
+static Sockbuf_IO meter = { meter_setup, meter_nothing, meter_ctrl, meter_read, meter_write, meter_nothing };
+
 /* The library has a connection, on which there is no TLS yet. */
 static int
 connected(LDAP *ld, Sockbuf *sb, LDAPURLDesc *to, struct sockaddr *addr, struct ldap_conncb *cb)
 {
 	struct ldap_conn *c = cb->lc_arg;
+	ber_len_t most = ANSWER_MAX;
 	ber_socket_t fd = -1;
 
 	(void)ld;
 	(void)to;
 	(void)addr;
+	if (ber_sockbuf_add_io(sb, &meter, LBER_SBIOD_LEVEL_PROVIDER + 1, c) != 0 ||
+	    ber_sockbuf_ctrl(sb, LBER_SB_OPT_SET_MAX_INCOMING, &most) != 1)
+		return LDAP_LOCAL_ERROR;
 	if (ber_sockbuf_ctrl(sb, LBER_SB_OPT_GET_FD, &fd) == 1)
 		overdue_watch(c->overdue, fd);
 	return 0;
@@ -177,18 +240,24 @@ disconnect(struct ldap_conn *c)
 		ldap_unbind_ext(c->ld, NULL, NULL);
 	c->ld = NULL;
 	overdue_watch(c->overdue, -1);
-	overdue_in(c->overdue, 0);
+	step(c, 0);
+	c->room = ANSWER_MAX;
 }
 
 /* What went wrong, in the library's and the server's words. */
 static bool
-fail(struct ldap_conn *c, int rc, const char *step, char *failure, size_t size)
+fail(struct ldap_conn *c, int rc, const char *at, char *failure, size_t size)
 {
 	char *more = NULL;
 
+	if (c->room == 0) {
+		snprintf(failure, size, "%s: more than %u bytes came", at, ANSWER_MAX);
+		disconnect(c);
+		return false;
+	}
 	if (c->ld != NULL)
 		ldap_get_option(c->ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &more);
-	snprintf(failure, size, "%s: %s%s%.100s", step, ldap_err2string(rc), more != NULL && *more != '\0' ? ": " : "",
+	snprintf(failure, size, "%s: %s%s%.100s", at, ldap_err2string(rc), more != NULL && *more != '\0' ? ": " : "",
 	    more != NULL ? more : "");
 	ldap_memfree(more);
 	disconnect(c);
@@ -273,12 +342,12 @@ open_server(struct ldap_conn *c, size_t i, char *failure, size_t size)
 	if ((rc = set_options(c)) != LDAP_SUCCESS || (tls && (rc = set_tls(c)) != LDAP_OPT_SUCCESS))
 		return fail(c, rc, "options", failure, size);
 	/* connecting, then the handshake; the library keeps to the time for the first of them alone */
-	overdue_in(c->overdue, 2 * (unsigned)c->conf->server_timeout);
+	step(c, 2 * (unsigned)c->conf->server_timeout);
 	if (tls && !ldaps && (rc = ldap_start_tls_s(c->ld, NULL, NULL)) != LDAP_SUCCESS)
 		return fail(c, rc, "StartTLS", failure, size);
 	if ((rc = bind_as_us(c, tls)) != LDAP_SUCCESS)
 		return fail(c, rc, "bind", failure, size);
-	overdue_in(c->overdue, 0);
+	step(c, 0);
 	return true;
 }
 
@@ -321,10 +390,10 @@ search(struct ldap_conn *c, const char *base, int scope, const char *filter, con
 	int rc;
 
 	*res = NULL;
-	overdue_in(c->overdue, (unsigned)c->conf->server_timeout + 100);
+	step(c, (unsigned)c->conf->server_timeout + 100);
 	/* two are enough to see that there is more than one */
 	rc = ldap_search_ext_s(c->ld, base, scope, filter, (char **)(uintptr_t)attributes, 0, NULL, NULL, &tv, 2, res);
-	overdue_in(c->overdue, 0);
+	step(c, 0);
 	return rc;
 }
 

@@ -1,0 +1,2 @@
+# dirlies.sh - an LDAP server that lies, floods and stalls; see dirlies.py.
+exec python3 -B "$(dirname "$0")/dirlies.py"
