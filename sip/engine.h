@@ -247,9 +247,9 @@ void	 tx_target_failed(struct sip_tx *, enum policy_reason);
 void	 tx_free_all(struct sip_relay *);
 /*
  * Build an answer to req, let the owner edit it, send it to `to`. skip: how many
- * Vias on top of req are ours.
+ * Vias on top of req are ours. False if none could be built, from a From that is none for example.
  */
-void	 tx_answer(struct sip_relay *, struct sip_link *to, const struct sip_message *req, unsigned status,
+bool	 tx_answer(struct sip_relay *, struct sip_link *to, const struct sip_message *req, unsigned status,
 	    const char *phrase, struct span extra, enum policy_reason, struct sip_note *, unsigned skip);
 void	 tx_await_ack(struct sip_relay *, struct sip_link *, struct sip_message *);
 struct sip_tx *tx_find(const struct sip_relay *, uint64_t id);

@@ -290,6 +290,7 @@ static void
 malformed(struct sip_relay *r, struct sip_link *l, struct sip_message *m, enum sip_check check)
 {
 	struct sip_note note = { .from = l->id };
+	bool answerable, answered;
 	char text[1024];
 	struct strbuf extra;
 
@@ -299,12 +300,13 @@ malformed(struct sip_relay *r, struct sip_link *l, struct sip_message *m, enum s
 	count(&r->counters.malformed);
 	stats_count(MALFORMED, l->face->side, m->is_request ? STATS_REQUEST : STATS_RESPONSE);
 	relay_refused(r, l, m, reason_of(check), sip_check_name(check));
+	answerable = m->is_request && sip_message_answerable(m);
+	/* of a From that is none no answer can be made: the log says what was sent */
+	answered = answerable && tx_answer(r, l, m, sip_check_status(check), sip_check_phrase(check),
+	    strbuf_ok(&extra) ? strbuf_span_of(&extra) : SPAN_NONE, reason_of(check), &note, 0);
 	if (m->is_request)
-		relay_ended(r, l, m, m->method_id, sip_message_answerable(m) ? sip_check_status(check) : 0, reason_of(check), 0);
-	if (m->is_request && sip_message_answerable(m))
-		tx_answer(r, l, m, sip_check_status(check), sip_check_phrase(check),
-		    strbuf_ok(&extra) ? strbuf_span_of(&extra) : SPAN_NONE, reason_of(check), &note, 0);
-	else
+		relay_ended(r, l, m, m->method_id, answered ? sip_check_status(check) : 0, reason_of(check), 0);
+	if (!answerable)
 		relay_dropped(r);
 }
 

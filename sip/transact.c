@@ -343,17 +343,18 @@ tx_mail(struct sip_tx *t, uint64_t link)
 
 /* ---- answers of our own, from the copy ---- */
 
-void
+bool
 tx_answer(struct sip_relay *r, struct sip_link *to, const struct sip_message *req, unsigned status, const char *phrase,
     struct span extra, enum policy_reason why, struct sip_note *note, unsigned skip)
 {
 	struct strbuf sb;
 	size_t room = SIP_REPLY_ROOM(req) + extra.n;
 	struct sip_message *m;
+	bool made = false;
 	char *text;
 
 	if (to == NULL || to->closing)
-		return;
+		return false;
 	text = xmalloc(room);
 	strbuf_init(&sb, text, room);
 	sip_reply_write(&sb, req, status, phrase, extra, skip);
@@ -361,7 +362,7 @@ tx_answer(struct sip_relay *r, struct sip_link *to, const struct sip_message *re
 	note->made = true;
 	if (strbuf_ok(&sb) && sip_message_index(m, sb.p, sb.len) == SP_OK && sip_message_parse(m) == SIP_CHECK_OK) {
 		r->ops->response(r, note, NULL, to, m, why);
-		if (link_render(to, m)) {
+		if ((made = link_render(to, m))) {
 			count(&r->counters.answered);
 			stats_count(RESPONSES, STATS_OWN, STATS_STATUS(m->status));
 		} else
@@ -372,6 +373,7 @@ tx_answer(struct sip_relay *r, struct sip_link *to, const struct sip_message *re
 	note->made = false;
 	relay_message_give(r, m);
 	free(text);
+	return made;
 }
 
 /* The request as it was sent on. */

@@ -325,6 +325,8 @@ def ordinary():
         return sorted(director.recv().status for _ in range(2))[1]
 
     provoke("malformed")(lambda: status_of(user, request(mf=None, headers=["Max-Forwards: x"])))
+    # no answer can be made of such a From, and the session log must not tell of one
+    user.send(request(sender="sip:x@e%78ample.com", call="without-an-answer"))
     provoke("bad-version")(lambda: status_of(dial(USERS), request().replace(b" SIP/2.0\r\nVia", b" SIP/3.0\r\nVia")))
     provoke("too-large")(lambda: status_of(dial(USERS), request().replace(b"Content-Length: 0", b"Content-Length: 999999")))
     provoke("too-many-hops")(lambda: status_of(user, request(mf=0)))
@@ -420,6 +422,8 @@ def session_log(moved, new):
     want = {n for n in seen if REASONS[n] and not n.startswith("certificate") and n not in ("not-internal-peer",)}
     T.check("it has each refusal", not want - told, want - told)
     T.check("and what passed", any(" status=200 reason=allowed " in line for line in lines))
+    none = [line for line in lines if "without-an-answer" in line]
+    T.check("and no status where no answer was sent", len(none) == 1 and " status=0 reason=malformed " in none[0], none)
     T.check("but no bodies", "evil" not in moved + new)
     T.check("USR1 begins the file anew", "no-transaction" in new and "spoofed-from" in moved)
 
