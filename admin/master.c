@@ -847,8 +847,9 @@ void
 backstage_look(struct backstage *b)
 {
 	struct chan_msg *m = xmalloc(sizeof(*m));
+	int err;
 
-	while (chan_recv(b->pushed, m, NET_WORKERS_MAX) == SP_OK) {
+	while ((err = chan_recv(b->pushed, m, NET_WORKERS_MAX)) == SP_OK) {
 		if (m->f.type == MASTER_KEYS && m->nfds == b->nkeys) {
 			for (unsigned i = 0; i < m->nfds; i++) {
 				/* their workers have them under these numbers */
@@ -867,4 +868,10 @@ backstage_look(struct backstage *b)
 		chan_done(m);
 	}
 	free(m);
+	/* the kernel has closed some of them: without them we would refuse everybody, and the next proxy is born with its own */
+	if (err == SP_ESYNTAX) {
+		log_say(SP_LOG_ERROR, "channels-lost", "there are no descriptors left for new channels; the process that serves ends, "
+		    "and another begins with them");
+		_exit(EX_SOFTWARE);
+	}
 }

@@ -154,7 +154,10 @@ void	 backstage_alive(struct backstage *, const struct net_crew *);
 void	 backstage_stop(struct backstage *);
 /* DAEMON_REOPEN: the master opens the log, this process takes it. SP_OK or SP_EIO. */
 int	 backstage_reopen_log(struct backstage *);
-/* DAEMON_CHILD: what the master has sent unasked is taken: keys' channels are replaced where they are, a helper's are in fresh[]. */
+/*
+ * DAEMON_CHILD: what the master has sent unasked is taken: keys' channels are replaced where they are, a helper's are in fresh[].
+ * This process ends if it has no descriptors for them: another one begins, with them.
+ */
 void	 backstage_look(struct backstage *);
 
 #endif

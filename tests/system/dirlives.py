@@ -15,7 +15,7 @@ import time
 
 import signing
 import sipnet
-from fenced import Family, until
+from fenced import Family, status_of, until
 from msclient import parameters
 from signing import MARK, NAME, NET, POOL, RUN, SERVERS, Client, Director, edge, prepare
 from sipnet import BUILD, Closed, Door, Silent, Tests, request
@@ -476,6 +476,23 @@ def unsent():
     T.check("  it ends in order", director.stop() == 0 and not Family(director).all)
 
 
+def no_room():
+    """A proxy that has no descriptors left for its new channels begins anew, too."""
+    director = Director("no-room", "limits = { user_rate = 0; };")
+    T.check("a Director serves", until(signs_in, PATIENCE))
+    for role in ("authd", "keyd"):
+        before, ready = Family(director), director.log().count("event=ready")
+        ids = [re.search(r"\d+", status_of(before.proxy)[which]).group() for which in ("Uid", "Gid")]
+        # what it has stays; nothing is added, whatever it closes
+        subprocess.run(["setpriv", "--reuid=" + ids[0], "--regid=" + ids[1], "--clear-groups", "prlimit", "--pid=%d" % before.proxy,
+                        "--nofile=3"], check=True)
+        os.kill(getattr(before, role), signal.SIGKILL)
+        T.check("its proxy has no descriptors left when %s is killed: another begins, with new channels" % role,
+                director.logged("event=channels-lost", timeout=PATIENCE) and director.logged("event=ready", count=ready + 1, timeout=PATIENCE))
+        T.check("  and everybody is served", until(signs_in, PATIENCE) and Family(director).proxy != before.proxy)
+    T.check("  it ends in order", director.stop() == 0 and not Family(director).all)
+
+
 def main():
     prepare()
     pool = Pool()
@@ -489,7 +506,7 @@ def main():
             except Exception as e:
                 T.check("%s came to its end" % fn.__name__, False, "(%s: %s)" % (type(e).__name__, e))
         T.check("it ends in order, and nothing is left", director.stop() == 0 and not Family(director).all)
-        for fn in (lambda: drained(pool), unsent):
+        for fn in (lambda: drained(pool), unsent, no_room):
             try:
                 fn()
             except Exception as e:
