@@ -325,7 +325,7 @@ sip_flow_write(struct sip_flow_signer *s, const struct sip_flow *f, const char *
 	strbuf_init(&token, text, sizeof(text));
 	token_format(f, &token);
 	sign(s, s->keys->n - 1, f->path, span_str(host), port, strbuf_span_of(&token), call_id, sig);
-	strbuf_puts(out, "<sip:");
+	strbuf_puts(out, f->sips ? "<sips:" : "<sip:");
 	if (f->path) {
 		strbuf_span(out, strbuf_span_of(&token));
 		strbuf_putc(out, '.');

@@ -35,6 +35,7 @@ struct sip_flow {
 	enum sip_flow_kind	 kind;
 	bool			 path;		/* of a Path: not bound to a Call-ID */
 	bool			 paired;	/* of a Record-Route whose neighbour is the same passage's other side */
+	bool			 sips;		/* to be written with that scheme; not read, since a signature is the same for both */
 	uint64_t		 link;		/* sip_link_id() */
 	uint32_t		 extra;		/* the owner's, e.g. which next hop */
 	uint32_t		 who;		/* the owner's, e.g. for whom what comes along it is signed */

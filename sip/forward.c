@@ -78,6 +78,7 @@ sip_forward_record_route(struct sip_message *m, struct sip_flow_signer *signer, 
 	struct sip_flow f = *far_flow, n = *near_flow;
 
 	f.paired = n.paired = near != far;
+	f.sips = n.sips = m->ruri.scheme == SIP_SCHEME_SIPS;	/* RFC 3261 16.6, 4 */
 	insert_route(m, SIP_H_RECORD_ROUTE, "Record-Route", signer, far, &f);
 	if (near != far)
 		insert_route(m, SIP_H_RECORD_ROUTE, "Record-Route", signer, near, &n);

@@ -664,7 +664,7 @@ tx_request(struct sip_relay *r, struct sip_link *l, struct sip_message *m)
 		    "BENOTIFY, SERVICE, INFO, REFER, UPDATE, PRACK, PUBLISH\r\n"), NULL);
 		return;
 	}
-	if (m->max_forwards == 0 && m->method_id != POLICY_METHOD_ACK) {
+	if (m->max_forwards == 0) {
 		sip_relay_refuse(r, l, m, POLICY_REASON_TOO_MANY_HOPS, NULL, SPAN_NONE, NULL);
 		return;
 	}

@@ -116,6 +116,17 @@ START_TEST(record_routes_for_both_doors)
 	ck_assert(span_is(a.uri.host, "sip.example.com"));
 	ck_assert(span_is(sip_header_value(&again, again.first[SIP_H_RECORD_ROUTE] + 2), "<sip:old;lr>"));
 
+	/* To a sips: URI, the way back is one too (RFC 3261 16.6, 4). */
+	parse("INVITE sips:b@h SIP/2.0\r\n" VIA REST END);
+	sip_forward_record_route(&msg, signer, &outer, &near, &inner, &far);
+	put(copy, sizeof(copy), "%s", render());
+	ck_assert_int_eq(sip_message_index(&again, copy, strlen(copy)), SP_OK);
+	ck_assert_int_eq(sip_check_message(&again), SIP_CHECK_OK);
+	for (int i = 0; i < 2; i++) {
+		ck_assert(token_of(&again, SIP_H_RECORD_ROUTE, i, &got, &a) && got.paired);
+		ck_assert_int_eq(a.uri.scheme, SIP_SCHEME_SIPS);
+	}
+
 	/* In and out on one side: one is enough. */
 	parse(START VIA REST END);
 	sip_forward_record_route(&msg, signer, &outer, &near, &outer, &far);

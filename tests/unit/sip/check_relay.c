@@ -670,6 +670,13 @@ START_TEST(the_relay_refuses_by_itself)
 	memcpy(strstr(text, "Max-Forwards: 70"), "Max-Forwards: 0 ", 16);
 	peer_send(user, text);
 	ck_answer(user, 483);
+	/* an ACK goes no further either, and nobody is told (RFC 3261 16.3, 3) */
+	snprintf(text, sizeof(text), "%s", request("ACK", "z9hG4bK2a", 2, "", ""));
+	memcpy(strstr(text, "Max-Forwards: 70"), "Max-Forwards: 0 ", 16);
+	peer_send(user, text);
+	ck_assert(peer_quiet(&st, user));
+	ck_assert_int_eq(st.nrefused, 3);
+	ck_assert_int_eq(st.refused, POLICY_REASON_TOO_MANY_HOPS);
 	/* it comes back as it went */
 	got = say(user, "MESSAGE", "z9hG4bK3", 0);
 	peer_send(user, got);
