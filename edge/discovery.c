@@ -17,6 +17,7 @@
 #define USUAL		"_sipfederationtls._tcp."
 #define NAME_ROOM	(sizeof(USUAL) + DOMAIN_MAX)
 #define NSIDES		3
+#define SHARES		256	/* askers are told apart by as many counts */
 
 struct answer {
 	char			*name;
@@ -30,6 +31,7 @@ struct waiter {
 	struct waiter	*next;
 	void		(*done)(void *arg, void *what);
 	void		*arg, *what;
+	unsigned	 share;
 };
 
 struct question {
@@ -39,6 +41,7 @@ struct question {
 	struct net_dns_query	*query;
 	struct waiter		*waiters, **tail;
 	unsigned		 nwaiters;
+	unsigned		 share;		/* of who asked first */
 	char			 name[];
 };
 
@@ -49,6 +52,7 @@ struct edge_discovery {
 	struct answer			*answers[ANSWERS];
 	struct question			*questions;
 	unsigned			 nquestions[NSIDES], nheld[NSIDES];
+	unsigned			 questions_of[SHARES], held_of[SHARES];
 	uint64_t			 random;
 };
 
@@ -228,10 +232,12 @@ answered(void *arg, const struct net_dns_answer *a)
 		;
 	*p = q->next;
 	d->nquestions[q->side]--;
+	d->questions_of[q->share]--;
 	d->nheld[q->side] -= q->nwaiters;
 	/* what is done now may ask again: the question is nobody's any more */
 	while ((w = q->waiters) != NULL) {
 		q->waiters = w->next;
+		d->held_of[w->share]--;
 		w->done(w->arg, w->what);
 		free(w);
 	}
@@ -247,45 +253,59 @@ find_question(const struct edge_discovery *d, enum policy_side side, const char 
 	return NULL;
 }
 
+/*
+ * Is there room for one more? An asker has no more than it leaves free to others,
+ * so one alone comes to half, and there is always something for the next.
+ */
+static bool
+has_room(unsigned own, unsigned share, unsigned all, unsigned max)
+{
+	return all < max && (share == 0 || own < max - all);
+}
+
 static struct question *
-new_question(struct edge_discovery *d, enum policy_side side, const char *name)
+new_question(struct edge_discovery *d, enum policy_side side, unsigned share, const char *name)
 {
 	size_t n = strlen(name) + 1;
 	struct question *q;
 
-	if (d->nquestions[side] >= QUESTIONS)
+	if (!has_room(d->questions_of[share], share, d->nquestions[side], QUESTIONS))
 		return NULL;
 	q = xcalloc(1, sizeof(*q) + n);
 	memcpy(q->name, name, n);
 	q->owner = d;
 	q->side = side;
+	q->share = share;
 	q->tail = &q->waiters;
 	q->next = d->questions;
 	d->questions = q;
 	d->nquestions[side]++;
+	d->questions_of[share]++;
 	q->query = net_dns_srv(d->dns, q->name, answered, q);
 	return q;
 }
 
 int
-edge_discovery_ask(struct edge_discovery *d, enum policy_side side, struct span domain, struct span name,
+edge_discovery_ask(struct edge_discovery *d, enum policy_side side, struct span asker, struct span domain, struct span name,
     void (*done)(void *arg, void *what), void *arg, void *what)
 {
+	unsigned share = span_is_empty(asker) ? 0 : 1 + (unsigned)(hash_bytes(asker.p, asker.n) % (SHARES - 1));
 	char record[NAME_ROOM];
 	struct question *q;
 	struct waiter *w;
 
-	if (d->nheld[side] >= d->limits.held || !record_name(domain, name, record))
+	if (!has_room(d->held_of[share], share, d->nheld[side], d->limits.held) || !record_name(domain, name, record))
 		return SP_ELIMIT;
-	if ((q = find_question(d, side, record)) == NULL && (q = new_question(d, side, record)) == NULL)
+	if ((q = find_question(d, side, record)) == NULL && (q = new_question(d, side, share, record)) == NULL)
 		return SP_ELIMIT;
 	if (q->nwaiters >= d->limits.held_per_domain)
 		return SP_ELIMIT;
 	w = xmalloc(sizeof(*w));
-	*w = (struct waiter){ NULL, done, arg, what };
+	*w = (struct waiter){ NULL, done, arg, what, share };
 	*q->tail = w;
 	q->tail = &w->next;
 	q->nwaiters++;
 	d->nheld[side]++;
+	d->held_of[share]++;
 	return SP_OK;
 }

@@ -5,7 +5,8 @@
  * One per worker. Whoever outside can make us ask is bounded: questions at
  * once, requests that wait for one domain, and requests that wait at all, each
  * side for itself, so that strangers with a slow name server hold up neither
- * other domains nor what comes from inside.
+ * other domains nor what comes from inside. Nor other strangers: of questions
+ * and of waiting places, nobody has more than he leaves free.
  */
 #ifndef SALLYPORT_EDGE_DISCOVERY_H
 #define SALLYPORT_EDGE_DISCOVERY_H
@@ -45,12 +46,12 @@ void	 edge_discovery_flush(struct edge_discovery *);
  */
 bool	 edge_discovery_look(struct edge_discovery *, struct span domain, struct span name, struct edge_answer *);
 /*
- * Ask. When the answer is there, done(arg, what) is called once, never before this
+ * Ask. asker: whoever makes us, as bytes; SPAN_NONE for one who may have it all. When the answer is there, done(arg, what) is called once, never before this
  * returns, and edge_discovery_look() has it then. SP_OK, or SP_ELIMIT: too
  * many wait already, and done() is not called.
  */
-int	 edge_discovery_ask(struct edge_discovery *, enum policy_side, struct span domain, struct span name,
-	    void (*done)(void *arg, void *what), void *arg, void *what);
+int	 edge_discovery_ask(struct edge_discovery *, enum policy_side, struct span asker, struct span domain,
+	    struct span name, void (*done)(void *arg, void *what), void *arg, void *what);
 /* Requests that wait now. */
 unsigned edge_discovery_waiting(const struct edge_discovery *);
 

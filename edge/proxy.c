@@ -146,6 +146,8 @@ static bool
 decide(struct edge_worker *w, struct sip_link *l, struct sip_message *m, struct policy_facts *f,
     struct edge_answer *answer, struct policy_decision *d)
 {
+	const struct net_peer *peer = sip_link_peer(l);
+	struct span asker = SPAN_NONE;
 	struct sip_held *held;
 
 	answer->dns.ntargets = 0;	/* nobody was asked */
@@ -160,8 +162,10 @@ decide(struct edge_worker *w, struct sip_link *l, struct sip_message *m, struct 
 		try_other(w, m, f, d);
 		return true;
 	}
+	if (f->side == POLICY_SIDE_OUTER)
+		asker = span_of((const char *)peer->fingerprint, sizeof(peer->fingerprint));
 	held = sip_relay_hold(w->relay, l, m);
-	if (edge_discovery_ask(w->discovery, f->side, d->dns_domain, d->dns_name, answer_came, w, held) == SP_OK)
+	if (edge_discovery_ask(w->discovery, f->side, asker, d->dns_domain, d->dns_name, answer_came, w, held) == SP_OK)
 		return false;
 	sip_relay_let_go(held);
 	d->verdict = POLICY_DENY;

@@ -105,7 +105,7 @@ ask(enum policy_side side, struct span domain, struct span name)
 	struct span *what = &asked[n++ % 64];
 
 	*what = domain;
-	return edge_discovery_ask(disc, side, domain, name, done, &done_n, span_is_empty(name) ? what : NULL);
+	return edge_discovery_ask(disc, side, SPAN_NONE, domain, name, done, &done_n, span_is_empty(name) ? what : NULL);
 }
 
 START_TEST(found_in_order)
@@ -208,7 +208,7 @@ START_TEST(questions_at_once)
 	silent = true;
 	for (int i = 0; i < 500; i++) {
 		snprintf(name, sizeof(name), "d%d.example", i);
-		taken += edge_discovery_ask(disc, POLICY_SIDE_OUTER, span_str(name), SPAN_NONE, done, &done_n, NULL) == SP_OK;
+		taken += edge_discovery_ask(disc, POLICY_SIDE_OUTER, SPAN_NONE, span_str(name), SPAN_NONE, done, &done_n, NULL) == SP_OK;
 	}
 	ck_assert_int_gt(taken, 50);
 	ck_assert_int_lt(taken, NET_DNS_FLIGHT_MAX / 2);
@@ -221,10 +221,65 @@ START_TEST(questions_at_once)
 }
 END_TEST
 
+static unsigned
+ask_as(const char *who, const char *prefix, unsigned n)
+{
+	unsigned taken = 0;
+	char name[64];
+
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "%s%u.example", prefix, i);
+		taken += edge_discovery_ask(disc, POLICY_SIDE_OUTER, span_str(who), span_str(name), SPAN_NONE, done, &done_n, NULL) == SP_OK;
+	}
+	return taken;
+}
+
+/* Whoever names domains without end leaves room for others, however many do so, and gets his own back. */
+START_TEST(nobody_has_it_all)
+{
+	static const char *const attackers[] = { "mallory", "trudy", "eve" };
+	unsigned had = 0, got, alone;
+
+	setup(100000, 5);
+	silent = true;
+	alone = ask_as(attackers[0], "mallory", 500);
+	ck_assert_uint_ge(alone, 40);
+	ck_assert_uint_eq(ask_as("good", "good", 10), 10);
+	for (unsigned i = 1; i < 3; i++) {
+		got = ask_as(attackers[i], attackers[i], 500);
+		ck_assert_uint_ge(got, 5);
+		ck_assert_uint_lt(got, alone);
+	}
+	ck_assert_uint_ge(ask_as("good too", "too", 3), 3);
+	edge_discovery_free(disc, drop);
+
+	/* the same of waiting places, here in one domain */
+	disc = edge_discovery_new(loop, dns, &(struct edge_discovery_limits){ 100, 50 });
+	for (unsigned i = 0; i < 200; i++)
+		had += ask_as(attackers[0], "few", 1);
+	ck_assert_uint_eq(had, 50);
+	ck_assert_uint_eq(ask_as("good", "few", 1), 0);		/* that domain has its fill */
+	ck_assert_uint_eq(ask_as("good", "good", 10), 10);
+
+	/* what is answered is given back */
+	edge_discovery_free(disc, drop);
+	disc = edge_discovery_new(loop, dns, &(struct edge_discovery_limits){ 10, 50 });
+	silent = false;
+	for (unsigned i = 0; i < 5; i++) {
+		done_n = 0;
+		edge_discovery_flush(disc);
+		ck_assert_uint_eq(ask_as(attackers[0], "back", 10), 5);
+		while (done_n < 5)
+			net_loop_once(loop, 100);
+	}
+	teardown();
+}
+END_TEST
+
 int
 main(void)
 {
-	const TTest *tests[] = { found_in_order, not_found, bounds, questions_at_once };
+	const TTest *tests[] = { found_in_order, not_found, bounds, questions_at_once, nobody_has_it_all };
 
 	return unit_run("discovery", tests, sizeof(tests) / sizeof(tests[0]));
 }
