@@ -415,8 +415,8 @@ end_surplus(struct sa_table *t, struct part *p, const struct sa *fresh)
 static void
 end_earlier(struct sa_table *t, struct part *p, const struct sa *fresh)
 {
-	for (struct sa *s = p->first, *next; s != NULL; s = next) {
-		next = s->next;
+	for (struct sa *s = *endpoint_bucket(t, p, fresh->endpoint), *next; s != NULL; s = next) {
+		next = s->by_endpoint;
 		if (s != fresh && s->state == SA_READY && s->endpoint == fresh->endpoint && strcmp(s->epid, fresh->epid) == 0 &&
 		    strcmp(s->user.aor, fresh->user.aor) == 0)
 			drop(t, p, s);
