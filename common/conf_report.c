@@ -98,9 +98,11 @@ conf_error(struct conf_errors *errs, const char *file, int line, const char *fmt
 		va_end(ap);
 	}
 	/* what it quotes may be of somebody's file, and is shown on somebody's terminal */
-	for (char *p = text; *p != '\0'; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
+	for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++)
+		if (*p < ' ' || *p == 0x7f)
 			*p = '?';
+		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)	/* U+0080 to U+009F, controls as well */
+			p[0] = p[1] = '?';
 	errs->v = xreallocarray(errs->v, errs->n + 1, sizeof(*errs->v));
 	e = &errs->v[errs->n++];
 	e->file = file != NULL ? xstrdup(file) : NULL;

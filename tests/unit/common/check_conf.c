@@ -563,6 +563,16 @@ START_TEST(changes_that_need_a_restart_are_found)
 }
 END_TEST
 
+START_TEST(what_is_quoted_commands_no_terminal)
+{
+	struct conf_errors *said = conf_errors_new();
+
+	conf_error(said, "f", 0, "%s", "a\x1b[2J\r\x7f \xc2\x9b" "2J \xc2\x80\xc2\xa0\xc3\xa4 \xc2");
+	ck_assert_str_eq(conf_errors_get(said, 0), "f: a?[2J?? ??2J ??\xc2\xa0\xc3\xa4 \xc2");
+	conf_errors_free(said);
+}
+END_TEST
+
 START_TEST(options_are_listed)
 {
 	char *text;
@@ -635,7 +645,7 @@ main(void)
 		refuses_numbers_at_the_edge, refuses_numbers_too_large, refuses_wrong_shapes, says_where_a_name_stands_twice,
 		common_slips_are_explained, syntax_error_has_its_line, what_is_not_closed_is_said_where_it_begins, included_files_have_places_of_their_own, unreadable_files_are_named,
 		a_file_that_includes_itself_ends, many_files_end, what_is_included_stands_in_its_place, what_is_required_is_asked_for, errors_have_places_or_none,
-		changes_that_need_a_restart_are_found, options_are_listed, credentials_are_found };
+		changes_that_need_a_restart_are_found, what_is_quoted_commands_no_terminal, options_are_listed, credentials_are_found };
 
 	return unit_run("conf", tests, sizeof(tests) / sizeof(tests[0]));
 }
