@@ -35,7 +35,9 @@ show(struct ctl_steps *steps, const struct record *r)
 {
 	struct span state = record_get_text(r, "state"), reason = record_get_text(r, "reason"), detail = record_get_text(r, "detail");
 
-	if (span_is(state, "shared"))
+	if (span_is(state, "shared") && record_get_int(r, "version", 0) == 0)
+		ctl_step(steps, CTL_WARN, "shared", "If it stays so, the log says why (shared-policy-refused).", "no policy is shared yet");
+	else if (span_is(state, "shared"))
 		ctl_step(steps, CTL_OK, "shared", NULL, "the array's nodes share one policy, version %lld",
 		    (long long)record_get_int(r, "version", 0));
 	else if (span_is(state, "alone"))

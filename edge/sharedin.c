@@ -159,6 +159,12 @@ say_not_taken(struct edge *e, const struct policy_change *c, const char *why)
 	log_end(&r);
 }
 
+static const char *
+why_of(int err, const struct conf_errors *errs)
+{
+	return conf_errors_count(errs) != 0 ? conf_errors_get(errs, 0) : sp_err_name(err);
+}
+
 void
 edge_shared_loaded(struct edge *e, bool good)
 {
@@ -241,7 +247,7 @@ take_policy(struct edge *e, const struct shared_policy *p)
 	if (err == SP_EAGAIN)
 		tell_ahead(e, p->change.sha256, &ahead);
 	else if (err != SP_OK && err != SP_EEXIST && err != SP_ETIME)	/* locked: it comes again */
-		say_not_taken(e, &p->change, conf_errors_count(errs) != 0 ? conf_errors_get(errs, 0) : sp_err_name(err));
+		say_not_taken(e, &p->change, why_of(err, errs));
 	policystore_text_fini(&ahead);
 	policystore_close(ps);
 	conf_errors_free(errs);
@@ -255,9 +261,14 @@ begin_sharing(struct edge *e)
 	struct conf_errors *errs = conf_errors_new();
 	struct policystore *ps = open_store(e, errs);
 	struct policystore_text t = { .text = NULL };
+	struct policy_change here = { .version = 0 };
+	int err = ps != NULL ? policystore_current(ps, &t, errs) : SP_EIO;
 
-	if (ps != NULL && policystore_current(ps, &t, errs) == SP_OK)
+	memcpy(here.sha256, e->shared_here->sha256, sizeof(here.sha256));
+	if (err == SP_OK)
 		tell_ahead(e, "", &t);
+	else if (err != SP_ETIME)	/* locked: it comes again */
+		say_not_taken(e, &here, why_of(err, errs));
 	policystore_text_fini(&t);
 	policystore_close(ps);
 	conf_errors_free(errs);

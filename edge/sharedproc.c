@@ -538,10 +538,11 @@ run(struct state *s)
 
 		if (poll(&p, 1, now < due ? (int)(due - now) : 0) > 0)
 			hear(s);
-		if (clock_ms() < due || s->sha256[0] == '\0')
+		if (clock_ms() < due)
 			continue;
 		s->asked_at = clock_ms();
-		if (is_up(s))
+		/* not before it is known what is in force here */
+		if (s->sha256[0] != '\0' && is_up(s))
 			compare(s);
 	}
 }

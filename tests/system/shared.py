@@ -147,9 +147,9 @@ shared = { server = "%s:6379"; name = "redis.int.example.com"; trust = "%s/ca.pe
 
 
 class Node(Edge):
-    def __init__(self, node, policy):
+    def __init__(self, node, policy, change=("", "")):
         self.node = node
-        super().__init__("edge-" + node, config(node), policy)
+        super().__init__("edge-" + node, config(node).replace(*change), policy)
 
     def ctl(self, *words):
         return subprocess.run([os.path.join(BUILD, "sallyportctl")] + list(words), capture_output=True, text=True, timeout=60)
@@ -208,6 +208,17 @@ def status_of(node, to):
 
 
 # ---- the tests ----
+
+def no_store():
+    """The first node has a store that is none."""
+    with open(RUN + "/none", "w"):
+        pass
+    a = Node("a", PLAIN, ("/edge-a/store", "/none"))
+    T.check("a node that cannot begin to share says so", a.logged("event=shared-policy-refused", RUN + "/none"), a.log()[-500:])
+    until("it has heard of Redis", lambda: a.shared()["state"] == "shared")
+    T.check("  and so does the doctor", "no policy is shared yet" in doctor(a)[0], doctor(a))
+    T.check("  it ends in order", a.stop() == 0)
+
 
 def beginning(a):
     until("the first node says what is in force", lambda: a.logged("event=shared-policy-told", timeout=0))
@@ -462,8 +473,9 @@ def main():
     Resolver(DNS, named)
     Inside()
     redis = Redis()
-    a = Node("a", PLAIN)
     try:
+        no_store()
+        a = Node("a", PLAIN)
         b = beginning(a)
         changes(a, b)
         two_administrators(a, b)
