@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "common/mem.h"
+#include "net/dns_reply.h"
 
-#define LABEL_MAX	63	/* RFC 1035 2.3.4 */
 #define WORDS_MAX	5
 
 struct one {
@@ -21,33 +21,6 @@ struct answers {
 	struct one	*v;
 	size_t		 n;
 };
-
-static bool
-is_label_char(unsigned char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-}
-
-/* In lower case, without a dot behind it. False: it is none. */
-static bool
-read_name(struct span s, char *out, size_t size)
-{
-	size_t label = 0;
-
-	if (s.n > 1 && s.p[s.n - 1] == '.')
-		s.n--;
-	if (s.n == 0 || s.n >= size)
-		return false;
-	for (size_t i = 0; i < s.n; i++) {
-		out[i] = (char)span_lower((unsigned char)s.p[i]);
-		label = out[i] == '.' ? 0 : label + 1;
-		if (label > LABEL_MAX || (label == 0 && (i == 0 || out[i - 1] == '.' || i + 1 == s.n)) ||
-		    (label != 0 && !is_label_char((unsigned char)out[i])))
-			return false;
-	}
-	out[s.n] = '\0';
-	return true;
-}
 
 static bool
 read_number(struct span s, uint16_t *out)
@@ -66,7 +39,7 @@ read_srv(const struct span word[4], struct net_srv *s)
 	if (!read_number(word[0], &s->priority) || !read_number(word[1], &s->weight) || !read_number(word[2], &s->port))
 		return false;
 	s->target[0] = '\0';
-	return span_is(word[3], ".") || read_name(word[3], s->target, sizeof(s->target));
+	return span_is(word[3], ".") || net_dns_name(s->target, word[3], false);
 }
 
 static struct one *
@@ -104,7 +77,7 @@ read_line(struct answers *a, const struct span *word, size_t n)
 	struct net_srv srv;
 	struct one *o;
 
-	if (!read_name(word[0], name, sizeof(name)) || (!none && !failed && (n != WORDS_MAX || !read_srv(word + 1, &srv))))
+	if (!net_dns_name(name, word[0], true) || (!none && !failed && (n != WORDS_MAX || !read_srv(word + 1, &srv))))
 		return false;
 	if ((o = find(a, name)) == NULL) {
 		if (a->n == ANSWERS_MAX)

@@ -2,8 +2,8 @@
  * admin/answers.h - answers of DNS that stand in a file, for what explains without asking. Pure.
  *
  * A line is "RECORD none", "RECORD failed" or "RECORD PRIORITY WEIGHT PORT TARGET", which may come again for
- * the same record; blank ones and those that begin with "#" say nothing. Names are such as the resolver takes from an answer:
- * labels of letters, digits, "-" and "_"; a target of "." says that there is decidedly nothing (RFC 2782).
+ * the same record; blank ones and those that begin with "#" say nothing. Names are such as the resolver asks for, and
+ * takes from an answer (net_dns_name()); a target of "." says that there is decidedly nothing (RFC 2782).
  */
 #ifndef SALLYPORT_ADMIN_ANSWERS_H
 #define SALLYPORT_ADMIN_ANSWERS_H

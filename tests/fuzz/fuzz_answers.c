@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "admin/answers.h"
+#include "net/dns_reply.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -29,16 +30,11 @@ tell(void *arg, unsigned line)
 }
 
 static void
-is_name(const char *s)
+is_name(const char *s, bool service)
 {
-	size_t label = 0;
+	char again[NET_DNS_NAME_MAX];
 
-	assert(s[0] != '\0' && strlen(s) < NET_DNS_NAME_MAX);
-	for (; *s != '\0'; s++) {
-		assert(*s != '.' || (label != 0 && s[1] != '\0'));
-		label = *s == '.' ? 0 : label + 1;
-		assert(label <= 63 && (*s == '.' || *s == '-' || *s == '_' || islower((unsigned char)*s) || isdigit((unsigned char)*s)));
-	}
+	assert(net_dns_name(again, span_str(s), service) && strcmp(again, s) == 0);
 }
 
 static void
@@ -48,7 +44,7 @@ write_one(FILE *f, const struct answers *a, size_t i)
 	char loud[NET_DNS_NAME_MAX] = "";
 	const struct net_dns_answer *d = answers_get(a, name);
 
-	is_name(name);
+	is_name(name, true);
 	for (size_t k = 0; name[k] != '\0'; k++)
 		loud[k] = (char)toupper((unsigned char)name[k]);
 	assert(answers_get(a, loud) == d && d->nsrv <= NET_DNS_SRV_MAX);
@@ -60,7 +56,7 @@ write_one(FILE *f, const struct answers *a, size_t i)
 		const struct net_srv *s = &d->srv[k];
 
 		if (s->target[0] != '\0')
-			is_name(s->target);
+			is_name(s->target, false);
 		fprintf(f, "%s %u %u %u %s\n", name, s->priority, s->weight, s->port, s->target[0] != '\0' ? s->target : ".");
 	}
 }
