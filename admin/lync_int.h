@@ -1,5 +1,5 @@
 /*
- * admin/lync_int.h - between lyncread.c, lyncxml.c and lyncmap.c. Nobody else includes it.
+ * admin/lync_int.h - between lyncread.c, lyncxml.c, lyncmap.c and lyncroute.c. Nobody else includes it.
  */
 #ifndef SALLYPORT_ADMIN_LYNC_INT_H
 #define SALLYPORT_ADMIN_LYNC_INT_H
@@ -11,6 +11,13 @@ struct lync_object *lync_add(struct lync_objects *, struct span type, int line);
 /* False: too many. value p NULL: $null. */
 bool	lync_add_property(struct lync_object *, struct span name, struct span value);
 enum lync_kind lync_kind_of(struct span type);
+
+/* A text that is there: not $null, not empty; else NULL. The object may be NULL, which has nothing. */
+const char *lync_text(const struct lync_object *, const char *name);
+/* dflt: it is not there, or is neither true nor false. */
+bool	lync_switch(const struct lync_object *, const char *name, bool dflt);
+/* A host name in the form in which names are compared, the caller's to free; NULL: none. */
+char	*lync_host(struct span);
 
 /* Text is UTF-8. As lync_read(). */
 int	lync_read_xml(const char *name, struct span text, struct lync_objects *out, struct conf_errors *errs);

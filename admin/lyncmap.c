@@ -234,34 +234,10 @@ by_server(const void *a, const void *b)
 
 /* ---- values ---- */
 
-/* A text that is there: not $null, not empty. */
-static const char *
-text_of(const struct lync_object *o, const char *name)
-{
-	const char *s = o != NULL ? lync_get(o, name) : NULL;
-
-	return s != NULL && s[0] != '\0' ? s : NULL;
-}
-
-static bool
-switch_of(const struct lync_object *o, const char *name, bool dflt)
-{
-	struct span s = span_trim(span_str(text_of(o, name)));
-
-	return span_iis(s, "true") || span_is(s, "1") ? true : span_iis(s, "false") || span_is(s, "0") ? false : dflt;
-}
-
-/* A host name in the form in which names are compared, or NULL; the caller's to free. */
 static char *
 canon(const char *s)
 {
-	char storage[DOMAIN_MAX];
-	struct span d;
-	bool is_ip;
-
-	if (s == NULL || policy_domain_canon(span_trim(span_str(s)), storage, &d, &is_ip) != SP_OK || is_ip)
-		return NULL;
-	return xmemdup(d.p, d.n);
+	return lync_host(span_trim(span_str(s)));
 }
 
 static const char *
@@ -274,7 +250,7 @@ verification_of(struct making *m, const struct lync_object *o, const char *name,
 		{ "AlwaysVerifiable", "always-verifiable" },
 		{ "AlwaysUnverifiable", "always-unverifiable" },
 	};
-	const char *s = text_of(o, property);
+	const char *s = lync_text(o, property);
 
 	for (size_t i = 0; s != NULL && i < sizeof(words) / sizeof(words[0]); i++)
 		if (span_iis(span_str(s), words[i].theirs))
@@ -289,12 +265,12 @@ verification_of(struct making *m, const struct lync_object *o, const char *name,
 static const char *
 name_of(const struct lync_object *o)
 {
-	const char *s = text_of(o, "Domain");
+	const char *s = lync_text(o, "Domain");
 
 	if (s == NULL)
-		s = text_of(o, "Name");
+		s = lync_text(o, "Name");
 	if (s == NULL)
-		s = text_of(o, "Identity");
+		s = lync_text(o, "Identity");
 	return s != NULL ? s : "without a name";
 }
 
@@ -329,7 +305,7 @@ static void
 note_unused(struct making *m, const struct lync_object *o, const char *name)
 {
 	for (size_t i = 0; i < sizeof(unused) / sizeof(unused[0]); i++) {
-		const char *s = unused[i].kind == o->kind ? text_of(o, unused[i].name) : NULL;
+		const char *s = unused[i].kind == o->kind ? lync_text(o, unused[i].name) : NULL;
 
 		if (s != NULL && !span_iis(span_str(s), unused[i].usual))
 			note(m, unused[i].fate, lync_kind_name(o->kind), name, "%s = %.80s: %s", unused[i].name, s, unused[i].why);
@@ -394,7 +370,7 @@ look_at_blocked(struct making *m, const struct lync_object *o)
 static void
 look_at_allowed(struct making *m, const struct lync_object *o)
 {
-	const char *name = name_of(o), *proxy = text_of(o, "ProxyFqdn");
+	const char *name = name_of(o), *proxy = lync_text(o, "ProxyFqdn");
 	char *d = canon(name), *server = canon(proxy);
 	struct entry *e;
 
@@ -415,7 +391,7 @@ static void
 look_at_provider(struct making *m, const struct lync_object *o)
 {
 	const char *name = name_of(o);
-	char *server = canon(text_of(o, "ProxyFqdn"));
+	char *server = canon(lync_text(o, "ProxyFqdn"));
 	struct entry *e;
 
 	if (server == NULL) {
@@ -424,7 +400,7 @@ look_at_provider(struct making *m, const struct lync_object *o)
 	}
 	e = add(&m->providers, o);
 	e->server = server;
-	e->enabled = switch_of(o, "Enabled", false);
+	e->enabled = lync_switch(o, "Enabled", false);
 	e->verification = verification_of(m, o, name, "VerificationLevel",
 	    o->kind == LYNC_PUBLIC ? "always-unverifiable" : "always-verifiable");
 	note_unused(m, o, name);
@@ -579,7 +555,7 @@ by_match(const void *a, const void *b)
 static void
 note_route(struct making *m, enum lync_fate fate, const struct lync_object *o, const struct lync_route *r, const char *why)
 {
-	const char *name = text_of(o, "MatchUri");
+	const char *name = lync_text(o, "MatchUri");
 
 	name = name != NULL ? name : "without a MatchUri";
 	if (fate == LYNC_LOST)
@@ -697,7 +673,7 @@ settle_allowed(struct making *m, const struct lync_given *given)
 static void
 put_comment(struct making *m, const char *before, const struct lync_object *o)
 {
-	const char *s = text_of(o, "Comment");
+	const char *s = lync_text(o, "Comment");
 	struct span c = span_head(span_str(s), COMMENT_MAX);
 
 	if (s == NULL)
@@ -759,7 +735,7 @@ put_allowed(struct making *m)
 		}
 	fputs(n == SIZE_MAX ? "\n);\n" : n != 0 ? "\n];\n" : " ];\n", m->f);
 	for (size_t i = 0; i < m->allowed.n; i++)
-		if (text_of(m->allowed.v[i].o, "Comment") != NULL) {
+		if (lync_text(m->allowed.v[i].o, "Comment") != NULL) {
 			fprintf(m->f, "# %s:", m->allowed.v[i].domain);
 			put_comment(m, " ", m->allowed.v[i].o);
 			putc('\n', m->f);
@@ -837,7 +813,7 @@ put_providers(struct making *m)
 static void
 put_switch(struct making *m, const char *theirs, const char *ours, bool dflt)
 {
-	bool on = switch_of(m->edge, theirs, dflt);
+	bool on = lync_switch(m->edge, theirs, dflt);
 
 	fprintf(m->f, "%s = %s;\n", ours, on ? "true" : "false");
 	if (m->edge != NULL && lync_get(m->edge, theirs) != NULL)
@@ -848,7 +824,7 @@ put_switch(struct making *m, const char *theirs, const char *ours, bool dflt)
 static void
 set_number(struct making *m, const char *theirs, const char *ours, uint64_t times, uint64_t usual, uint64_t min, uint64_t max)
 {
-	const char *s = text_of(m->edge, theirs);
+	const char *s = lync_text(m->edge, theirs);
 	uint64_t n, value;
 
 	if (s == NULL)
@@ -867,13 +843,13 @@ set_number(struct making *m, const char *theirs, const char *ours, uint64_t time
 static bool
 routes_by_default(const struct lync_object *edge)
 {
-	const char *method = text_of(edge, "RoutingMethod");
+	const char *method = lync_text(edge, "RoutingMethod");
 
 	if (edge == NULL)
 		return false;
 	if (method != NULL && span_istarts(span_str(method), SPAN_LIT("UseDefault")))
 		return true;
-	return method == NULL && (text_of(edge, "DefaultRouteFqdn") != NULL || text_of(edge, "DefaultRoute") != NULL);
+	return method == NULL && (lync_text(edge, "DefaultRouteFqdn") != NULL || lync_text(edge, "DefaultRoute") != NULL);
 }
 
 static void
@@ -882,12 +858,12 @@ find_routing(struct making *m)
 	const char *kind = lync_kind_name(LYNC_EDGE);
 	char *route = NULL;
 
-	m->federation = switch_of(m->edge, "AllowFederatedUsers", false);
-	m->clearinghouse = switch_of(m->edge, "BeClearingHouse", false);
+	m->federation = lync_switch(m->edge, "AllowFederatedUsers", false);
+	m->clearinghouse = lync_switch(m->edge, "BeClearingHouse", false);
 	if (routes_by_default(m->edge)) {
-		route = canon(text_of(m->edge, "DefaultRouteFqdn"));
+		route = canon(lync_text(m->edge, "DefaultRouteFqdn"));
 		if (route == NULL)
-			route = canon(text_of(m->edge, "DefaultRoute"));
+			route = canon(lync_text(m->edge, "DefaultRoute"));
 		if (route == NULL)
 			note(m, LYNC_LOST, kind, "RoutingMethod", "UseDefaultRouting, but no DefaultRouteFqdn that is a host name");
 	}
@@ -907,7 +883,7 @@ find_routing(struct making *m)
 static void
 put_edge(struct making *m)
 {
-	bool dns = !routes_by_default(m->edge), open = dns && switch_of(m->edge, "EnablePartnerDiscovery", false);
+	bool dns = !routes_by_default(m->edge), open = dns && lync_switch(m->edge, "EnablePartnerDiscovery", false);
 	const char *kind = lync_kind_name(LYNC_EDGE);
 
 	if (m->edge == NULL)
@@ -918,17 +894,17 @@ put_edge(struct making *m)
 	put_switch(m, "EnableArchivingDisclaimer", "archiving_notice", false);
 	fprintf(m->f, "discovery = %s;\nopen_federation = %s;\n", dns && m->federation ? "true" : "false",
 	    open && m->federation ? "true" : "false");
-	if (text_of(m->edge, "RoutingMethod") != NULL && dns)
+	if (lync_text(m->edge, "RoutingMethod") != NULL && dns)
 		note(m, LYNC_KEPT, kind, "RoutingMethod", "discovery = %s: DNS names the servers of allowed domains",
 		    m->federation ? "true" : "false");
 	if (!dns && m->allowed.n != 0)
 		note(m, LYNC_CHANGED, kind, "RoutingMethod", "%zu allowed domains without a ProxyFqdn are reached by the default route alone",
 		    m->allowed.n);
-	if (text_of(m->edge, "EnablePartnerDiscovery") != NULL)
+	if (lync_text(m->edge, "EnablePartnerDiscovery") != NULL)
 		note(m, LYNC_KEPT, kind, "EnablePartnerDiscovery", "open_federation = %s", open && m->federation ? "true" : "false");
 	fprintf(m->f, "discovered_verification = \"%s\";\n", verification_of(m, m->edge, "DiscoveredPartnerVerificationLevel",
 	    "DiscoveredPartnerVerificationLevel", "use-source-verification"));
-	if (text_of(m->edge, "DiscoveredPartnerVerificationLevel") != NULL)
+	if (lync_text(m->edge, "DiscoveredPartnerVerificationLevel") != NULL)
 		note(m, LYNC_KEPT, kind, "DiscoveredPartnerVerificationLevel", "discovered_verification");
 	fprintf(m->f, "clearinghouse = %s;\n", m->clearinghouse ? "true" : "false");
 	if (m->clearinghouse)
@@ -936,9 +912,9 @@ put_edge(struct making *m)
 	if (m->route[0] != '\0')
 		fprintf(m->f, "\ndefault_route = {\n\tserver = \"%s\";\n\tverification = \"%s\";\n\tpublic_network = %s;\n};\n", m->route,
 		    verification_of(m, m->edge, "DefaultRouteFqdn", "VerificationLevel", "use-source-verification"),
-		    switch_of(m->edge, "IsPublicProvider", false) ? "true" : "false");
+		    lync_switch(m->edge, "IsPublicProvider", false) ? "true" : "false");
 	set_number(m, "DiscoveredPartnerStandardRate", "discovered.rate", 1, 20, 1, 100000);
-	if (switch_of(m->edge, "EnableDiscoveredPartnerContactsLimit", true)) {
+	if (lync_switch(m->edge, "EnableDiscoveredPartnerContactsLimit", true)) {
 		set_number(m, "MaxContactsPerDiscoveredPartner", "discovered.addressees", 1, 1000, 1, 1000000);
 	} else {
 		portable_number(m->out, PORTABLE_EDGE, "discovered.addressees", 1000000);

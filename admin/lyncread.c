@@ -11,6 +11,7 @@
 #include "common/err.h"
 #include "common/mem.h"
 #include "common/strbuf.h"
+#include "policy/domain.h"
 
 /* ---- objects ---- */
 
@@ -82,6 +83,34 @@ lync_get(const struct lync_object *o, const char *name)
 		if (span_iis(span_str(o->v[i].name), name))
 			return o->v[i].value;
 	return NULL;
+}
+
+const char *
+lync_text(const struct lync_object *o, const char *name)
+{
+	const char *s = o != NULL ? lync_get(o, name) : NULL;
+
+	return s != NULL && s[0] != '\0' ? s : NULL;
+}
+
+bool
+lync_switch(const struct lync_object *o, const char *name, bool dflt)
+{
+	struct span s = span_trim(span_str(lync_text(o, name)));
+
+	return span_iis(s, "true") || span_is(s, "1") ? true : span_iis(s, "false") || span_is(s, "0") ? false : dflt;
+}
+
+char *
+lync_host(struct span s)
+{
+	char storage[DOMAIN_MAX];
+	struct span d;
+	bool is_ip;
+
+	if (span_is_empty(s) || policy_domain_canon(s, storage, &d, &is_ip) != SP_OK || is_ip)
+		return NULL;
+	return xmemdup(d.p, d.n);
 }
 
 struct lync_object *

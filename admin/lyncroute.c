@@ -13,9 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/err.h"
 #include "common/mem.h"
-#include "policy/domain.h"
 
 /* The value of "name=" in a text whose parts have semicolons, or equals signs, between them; or an empty span. */
 static struct span
@@ -35,27 +33,6 @@ part_of(const char *text, const char *name)
 		s = span_tail(s, n + 1);
 	}
 	return SPAN_NONE;
-}
-
-static bool
-is_true(const struct lync_object *o, const char *name, bool dflt)
-{
-	const char *s = lync_get(o, name);
-
-	return s == NULL || s[0] == '\0' ? dflt : span_iis(span_trim(span_str(s)), "true");
-}
-
-/* In the form in which names are compared, the caller's to free; NULL: no host name. */
-static char *
-host(struct span s)
-{
-	char storage[DOMAIN_MAX];
-	struct span d;
-	bool is_ip;
-
-	if (span_is_empty(s) || policy_domain_canon(s, storage, &d, &is_ip) != SP_OK || is_ip)
-		return NULL;
-	return xmemdup(d.p, d.n);
 }
 
 /* "sip:*@contoso.com", "*.contoso.com", "contoso.com": our pattern of it, or NULL; the caller's to free. */
@@ -78,7 +55,7 @@ pattern(const char *uri, bool phones, bool *below)
 	*below = span_istarts(s, SPAN_LIT("*."));
 	if (*below)
 		s = span_tail(s, 2);
-	if ((domain = host(s)) == NULL)
+	if ((domain = lync_host(s)) == NULL)
 		return NULL;
 	if (span_is(user, "*"))
 		user = SPAN_NONE;
@@ -104,15 +81,15 @@ lync_route_of(const struct lync_object *o, struct lync_route *out)
 {
 	const char *transport = lync_get(o, "Transport"), *uri = lync_get(o, "MatchUri");
 	struct span certificate = part_of(transport, "Certificate"), port = part_of(transport, "Port");
-	bool phones = is_true(o, "MatchOnlyPhoneUri", false), below = false;
+	bool phones = lync_switch(o, "MatchOnlyPhoneUri", false), below = false;
 	uint64_t n = 5061;
 
-	*out = (struct lync_route){ .fate = LYNC_LOST, .replace_host = is_true(o, "ReplaceHostInRequestUri", false) };
-	if (!is_true(o, "Enabled", true))
+	*out = (struct lync_route){ .fate = LYNC_LOST, .replace_host = lync_switch(o, "ReplaceHostInRequestUri", false) };
+	if (lync_text(o, "Enabled") != NULL && !lync_switch(o, "Enabled", false))
 		out->why = "is not enabled there, and a route that is here counts";
 	else if (span_is_empty(certificate))
 		out->why = !span_is_empty(port) ? "goes over TCP, and everything here goes over TLS" : "does not say where it goes: Transport is missing";
-	else if ((out->server = host(part_of(transport, "Fqdn"))) == NULL)
+	else if ((out->server = lync_host(part_of(transport, "Fqdn"))) == NULL)
 		out->why = "where it goes is no host name, which a certificate could prove";
 	else if (!span_is_empty(port) && (!span_uint(port, 65535, &n) || n == 0))
 		out->why = "its port is none";
