@@ -24,6 +24,7 @@
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/watch.h"
 #include "net/worker.h"
 
 #define ASK_MS		60000	/* the master reads files that may be large */
@@ -31,11 +32,17 @@
 #define CALM_MS		10000	/* who has lived so long may be started again at once */
 #define FIRST_PAUSE_MS	100
 #define PUSH_TRIES	50	/* with FIRST_PAUSE_MS between them; then the proxy begins anew, which gives it all channels */
+#define CONTENT_MS	60000	/* how long a new version may look at its configuration */
+#define START_PARTS	4	/* times hung_ms that a proxy may take to be ready */
+#define AWAY_MS		(3 * NET_TURN_MS)
 #define WATCHDOG_PARTS	4	/* so many times as often as it must, the service manager is told that all is well */
 
 /* Something that is started again when it ends. */
 struct life {
+	enum lives_of	 of;
 	pid_t		 pid;		/* 0: not there */
+	struct watch	 watch;
+	bool		 killed;	/* since it hung */
 	uint64_t	 began;
 	unsigned	 pause;		/* before the next start */
 	uint64_t	 due;		/* when that is; 0: not waited for */
@@ -58,11 +65,14 @@ struct master {
 	int		 channel;	/* to the proxy; -1: there is none */
 	int		 pushed;
 	bool		 served;	/* a proxy has been ready once */
+	bool		 ready;		/* the one that is there has */
 	bool		 stopping;
 	uint64_t	 kill_at;	/* the proxy has not ended by then: it is killed */
+	uint64_t	 looked_at;	/* whether somebody hangs */
 	unsigned	 crashes;
 	unsigned	 watchdog_ms;	/* within which the service manager wants to hear of us; 0: it does not watch */
 	pid_t		 old_proxy, old_keyd;	/* of the program before this one; 0: none */
+	uint64_t	 old_kill_at;	/* its proxy has not drained by then; 0: it was not told to yet */
 	int		 old_control;	/* what keeps its keyd alive; -1: nothing */
 	int		 old_lifeline;	/* and another of its processes */
 	bool		 done;
@@ -72,11 +82,13 @@ struct master {
 /* ---- lives ---- */
 
 static void
-began(struct life *l, pid_t pid)
+began(struct master *m, struct life *l, pid_t pid)
 {
 	l->pid = pid;
 	l->began = clock_ms();
 	l->due = 0;
+	l->killed = false;
+	watch_begin(&l->watch, m->spec->hung_ms, l->began);
 }
 
 /* It has ended: when is the next start? */
@@ -145,7 +157,7 @@ close_channels(struct master *m)
 static int
 start_proxy(struct master *m)
 {
-	struct backstage b = { .nkeys = m->spec->nworkers };
+	struct backstage b = { .nkeys = m->spec->nworkers, .hung_ms = m->spec->hung_ms };
 	int questions[2] = { -1, -1 }, pushes[2] = { -1, -1 };
 	bool keyless = net_keyd_channels(m->spec->keyd, b.keys) != SP_OK;
 	pid_t pid = -1;
@@ -177,7 +189,9 @@ start_proxy(struct master *m)
 		chan_patience(m->pushed, REPLY_MS);
 		close(questions[1]);
 		close(pushes[1]);
-		began(&m->proxy, pid);
+		began(m, &m->proxy, pid);
+		m->ready = false;
+		watch_begin(&m->proxy.watch, START_PARTS * m->spec->hung_ms, m->proxy.began);
 		/* it has been born with all of them, mostly */
 		m->keyd_push.due = keyless ? m->proxy.began : 0;
 		m->helper_push.due = 0;
@@ -282,7 +296,7 @@ start_keyd(struct master *m)
 		ended(&m->keyd);
 		return;
 	}
-	began(&m->keyd, net_keyd_pid(m->spec->keyd));
+	began(m, &m->keyd, net_keyd_pid(m->spec->keyd));
 	lives_again(LIVES_KEYD);
 	push(m, &m->keyd_push);
 	log_say(SP_LOG_NOTICE, "keyd-started", "handshakes work again");
@@ -309,7 +323,7 @@ start_helper(struct master *m)
 		ended(&m->helper);
 		return;
 	}
-	began(&m->helper, *m->spec->helper->pid);
+	began(m, &m->helper, *m->spec->helper->pid);
 	lives_again(m->spec->helper->life);
 	push(m, &m->helper_push);
 }
@@ -402,12 +416,18 @@ answer(struct master *m, const struct chan_msg *msg)
 	if (msg->f.len != 0) {
 		die_of(m, "a question that is too long", msg->f.type);
 	} else if (msg->f.type == MASTER_READY && msg->nfds == 0) {
-		if (!m->served && m->old_proxy != 0)
+		if (!m->served && m->old_proxy != 0) {
 			kill(m->old_proxy, SIGTERM);
-		m->served = true;
+			m->old_kill_at = clock_ms() + m->spec->stop_ms;
+		}
+		if (!m->ready)
+			watch_begin(&m->proxy.watch, m->spec->hung_ms, clock_ms());
+		m->served = m->ready = true;
 		daemon_notify("READY=1");
 	} else if (msg->f.type == MASTER_ALIVE && msg->nfds == 0) {
-		daemon_notify("WATCHDOG=1");
+		watch_heard(&m->proxy.watch, clock_ms());
+		if (m->watchdog_ms != 0)
+			daemon_notify("WATCHDOG=1");
 	} else if (msg->f.type == MASTER_STOP && msg->nfds == 0) {
 		stop(m);
 	} else if (msg->f.type == MASTER_LOG && msg->nfds == 0) {
@@ -439,6 +459,69 @@ asked(struct master *m)
 	free(msg);
 }
 
+/* ---- who hangs ---- */
+
+static void
+kill_hung(struct life *l)
+{
+	/* that it ends is seen as with any other; what waits in the kernel ends when that lets it, and is not killed again */
+	if (l->killed)
+		return;
+	l->killed = true;
+	lives_hung(l->of, l->watch.limit);
+	kill(l->pid, SIGKILL);
+}
+
+static const int *
+control_of(const struct master *m)
+{
+	return m->helper.pid != 0 && *m->spec->helper->pid == m->helper.pid ? m->spec->helper->control : NULL;
+}
+
+/* What they say: before anybody is judged. */
+static void
+hear(struct master *m, bool keyd, bool helper)
+{
+	if (keyd && m->keyd.pid != 0 && net_keyd_control(m->spec->keyd) != -1 && net_keyd_hear(m->spec->keyd))
+		watch_heard(&m->keyd.watch, clock_ms());
+	if (helper && control_of(m) != NULL && m->spec->helper->hear(m->spec->owner))
+		watch_heard(&m->helper.watch, clock_ms());
+}
+
+static unsigned
+step_of(const struct master *m)
+{
+	return m->spec->hung_ms / WATCH_STEPS;
+}
+
+/* One look in each step: who is silent, and for how long? */
+static void
+look_after(struct master *m)
+{
+	uint64_t now = clock_ms();
+	bool starting = !m->ready, waits;
+
+	if (m->spec->hung_ms == 0 || now < m->looked_at + step_of(m))
+		return;
+	m->looked_at = now;
+	if (m->keyd.pid != 0) {
+		if (watch_over(&m->keyd.watch, now))
+			kill_hung(&m->keyd);
+		net_keyd_beat(m->spec->keyd);
+	}
+	if (control_of(m) != NULL) {
+		if (watch_over(&m->helper.watch, now))
+			kill_hung(&m->helper);
+		m->spec->helper->beat(m->spec->owner);
+	}
+	/* a signature that it waits for comes, or does not, in a time of its own; and how long it drains is another matter */
+	waits = m->keyd.pid != 0 && m->keyd.watch.silent > 2 * step_of(m);
+	if (m->proxy.pid == 0 || m->stopping || waits || (starting && !m->served))
+		watch_skip(&m->proxy.watch, now);
+	else if (watch_over(&m->proxy.watch, now))
+		kill_hung(&m->proxy);
+}
+
 /* ---- a new version of the program ---- */
 
 #define BEFORE	"SALLYPORT_BEFORE"	/* who is to drain: proxy, keyd, the channel to that, and the lifeline */
@@ -449,8 +532,9 @@ is_content(const struct master *m)
 {
 	char *const check[] = { (char *)(uintptr_t)m->self, (char *)(uintptr_t)"-n", (char *)(uintptr_t)"-f",
 	    (char *)(uintptr_t)m->spec->file, NULL };
+	uint64_t until = clock_ms() + CONTENT_MS;
 	int status;
-	pid_t pid = fork();
+	pid_t pid = fork(), got;
 
 	if (pid == 0) {
 		sigset_t none;
@@ -460,8 +544,12 @@ is_content(const struct master *m)
 		execv(m->self, check);
 		_exit(EX_UNAVAILABLE);
 	}
-	while (pid > 0 && waitpid(pid, &status, 0) == -1 && errno == EINTR)
-		;
+	/* meanwhile nobody is looked after: so it has an end */
+	while (pid > 0 && ((got = waitpid(pid, &status, WNOHANG)) == 0 || (got == -1 && errno == EINTR))) {
+		if (clock_ms() >= until)
+			kill(pid, SIGKILL);
+		usleep(5000);
+	}
 	return pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
@@ -562,6 +650,7 @@ old_ended(struct master *m, int status)
 {
 	log_say(SP_LOG_NOTICE, "upgraded", "the proxy of the program before has ended (%s %d)", how(status), with_what(status));
 	m->old_proxy = 0;
+	m->old_kill_at = 0;
 	let_old_go(m);
 }
 
@@ -570,10 +659,17 @@ old_ended(struct master *m, int status)
 static void
 reap(struct master *m)
 {
+	siginfo_t info = { .si_pid = 0 };
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	/* before anybody has waited for it, the number of its group is nobody else's */
+	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0) {
+		if (m->spec->helper != NULL && info.si_pid == m->helper.pid)
+			kill(-info.si_pid, SIGKILL);
+		if ((pid = waitpid(info.si_pid, &status, 0)) != info.si_pid)
+			break;
+		info.si_pid = 0;
 		if (pid == m->proxy.pid)
 			proxy_ended(m, status);
 		else if (pid == m->keyd.pid)
@@ -626,6 +722,10 @@ look_at_clock(struct master *m)
 		if (m->proxy.pid != 0 && now >= m->kill_at)
 			kill(m->proxy.pid, SIGKILL);
 	}
+	if (m->old_kill_at != 0 && now >= m->old_kill_at) {
+		kill(m->old_proxy, SIGKILL);
+		m->old_kill_at = 0;
+	}
 	/* requests that are in flight while it drains need them, too */
 	if (m->keyd.due != 0 && now >= m->keyd.due)
 		start_keyd(m);
@@ -640,8 +740,9 @@ look_at_clock(struct master *m)
 	if (m->proxy.due != 0 && now >= m->proxy.due) {
 		if (!m->spec->refresh(m->spec->owner) || start_proxy(m) != SP_OK)
 			ended(&m->proxy);
-		else if (m->spec->helper != NULL)
-			began(&m->helper, *m->spec->helper->pid);
+		/* it was made anew with it, or is gone */
+		if (m->spec->helper != NULL)
+			began(m, &m->helper, *m->spec->helper->pid);
 	}
 }
 
@@ -657,6 +758,10 @@ patience(const struct master *m)
 	/* the watchdog is fed from here then */
 	if (m->stopping && m->watchdog_ms != 0 && next > now + m->watchdog_ms / WATCHDOG_PARTS)
 		next = now + m->watchdog_ms / WATCHDOG_PARTS;
+	if (m->old_kill_at != 0 && m->old_kill_at < next)
+		next = m->old_kill_at;
+	if (m->spec->hung_ms != 0 && m->looked_at + step_of(m) < next)
+		return m->looked_at + step_of(m) <= now ? 0 : (int)(m->looked_at + step_of(m) - now);
 	if (next == UINT64_MAX)
 		return -1;
 	return next <= now ? 100 : (int)(next - now < 60000 ? next - now : 60000);
@@ -666,7 +771,8 @@ int
 master_run(const struct master_spec *spec)
 {
 	struct master m = { .spec = spec, .channel = -1, .pushed = -1, .keyd_push = { .type = MASTER_KEYS },
-	    .helper_push = { .type = MASTER_HELPER } };
+	    .helper_push = { .type = MASTER_HELPER }, .proxy = { .of = LIVES_PROXY }, .keyd = { .of = LIVES_KEYD },
+	    .helper = { .of = spec->helper != NULL ? spec->helper->life : LIVES_N } };
 	ssize_t n = readlink("/proc/self/exe", m.self, sizeof(m.self) - 1);
 	sigset_t set;
 
@@ -682,20 +788,25 @@ master_run(const struct master_spec *spec)
 	remember_before(&m);
 	if ((m.signals = signalfd(-1, &set, SFD_CLOEXEC)) == -1 || start_proxy(&m) != SP_OK)
 		return EX_OSERR;
-	began(&m.keyd, net_keyd_pid(spec->keyd));
+	began(&m, &m.keyd, net_keyd_pid(spec->keyd));
 	if (spec->helper != NULL)
-		began(&m.helper, *spec->helper->pid);
+		began(&m, &m.helper, *spec->helper->pid);
 	while (!m.done) {
-		struct pollfd fds[2] = { { m.signals, POLLIN, 0 }, { m.channel, POLLIN, 0 } };
+		struct pollfd fds[4] = { { m.signals, POLLIN, 0 }, { m.channel, POLLIN, 0 },
+		    { m.keyd.pid != 0 ? net_keyd_control(spec->keyd) : -1, POLLIN, 0 },
+		    { control_of(&m) != NULL ? *control_of(&m) : -1, POLLIN, 0 } };
 
-		if (poll(fds, 2, patience(&m)) == -1 && errno != EINTR)
+		if (poll(fds, 4, patience(&m)) == -1 && errno != EINTR)
 			break;
+		hear(&m, fds[2].revents != 0, fds[3].revents != 0);
 		if (fds[1].revents != 0 && m.channel != -1)
 			asked(&m);
 		if (fds[0].revents != 0)
 			signalled(&m);
 		if (!m.done)
 			look_at_clock(&m);
+		if (!m.done)
+			look_after(&m);
 	}
 	close(m.signals);
 	close_channels(&m);
@@ -789,10 +900,18 @@ void
 backstage_alive(struct backstage *b, const struct net_crew *crew)
 {
 	const struct frame f = { .type = MASTER_ALIVE };
-	uint64_t now = clock_ms(), slowest;
-	unsigned limit = daemon_watchdog_ms(), id = 0;
+	uint64_t now = clock_ms(), slowest, before = b->looked_at;
+	unsigned manager = daemon_watchdog_ms(), limit = manager, every = manager / WATCHDOG_PARTS, id = 0;
 
-	if (limit == 0 || (b->alive_at != 0 && now < b->alive_at + limit / WATCHDOG_PARTS))
+	if (b->hung_ms != 0 && (limit == 0 || b->hung_ms < limit))
+		limit = b->hung_ms;
+	if (b->hung_ms != 0 && (every == 0 || b->hung_ms / WATCH_STEPS < every))
+		every = b->hung_ms / WATCH_STEPS;
+	b->looked_at = now;
+	if (limit == 0 || (b->alive_at != 0 && now < b->alive_at + every))
+		return;
+	/* who did not look himself for long cannot say that they did not turn: the machine may have been suspended */
+	if (before != 0 && now - before > AWAY_MS)
 		return;
 	slowest = net_crew_slowest(crew, &id);
 	if (slowest <= NET_TURN_MS + limit / 2) {
@@ -801,8 +920,8 @@ backstage_alive(struct backstage *b, const struct net_crew *crew)
 		(void)chan_send(b->channel, &f, NULL, 0);
 	} else if (!b->hung) {
 		b->hung = true;
-		log_say(SP_LOG_ERROR, "worker-hung", "the loop of worker %u has not turned for %llu ms; the service manager is "
-		    "not told any more that all is well", id, (unsigned long long)slowest);
+		log_say(SP_LOG_ERROR, "worker-hung", "the loop of worker %u has not turned for %llu ms; the master and the service "
+		    "manager are not told any more that all is well", id, (unsigned long long)slowest);
 	}
 }
 

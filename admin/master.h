@@ -12,6 +12,11 @@
  * proxy that crashes is logged and replaced at once, at most MASTER_PAUSE_MS later if that happens
  * again and again; the doors stay open all the while, so nobody is turned away. So is keyd.
  *
+ * One that hangs is found, too: keyd and the daemon's helper are asked whether they are well, and the proxy says so itself
+ * while the loops of all its workers turn (MASTER_ALIVE). Who has not answered for hung_ms, as common/watch.h counts,
+ * is killed (event=process-hung), and then it is as if it had crashed. The proxy's silence does not count while keyd is silent,
+ * for it may wait for a signature; nor does what the master itself needs to answer.
+ *
  * USR2 is for a new version of the program: if it finds its configuration good (-n), the
  * master becomes it, in the same process, with the doors open. As soon as the new proxy is ready, the
  * old one drains, with its keyd, and ends.
@@ -31,6 +36,7 @@
 #include "net/keyd.h"
 
 #define MASTER_PAUSE_MS		5000	/* the longest between two starts */
+#define MASTER_HUNG_MIN_S	4	/* the least that hung_ms may be, if it is not 0 */
 #define MASTER_FILE_MAX		(1u << 30) /* bytes of an answer: every revocation list of every door */
 
 enum master_type {
@@ -40,7 +46,7 @@ enum master_type {
 	MASTER_STOP,		/* the proxy was asked to end, by whoever may: as if by TERM */
 	MASTER_KEYS,		/* to the proxy, unasked: new channels to keyd */
 	MASTER_HELPER,		/* the same to the daemon's helper */
-	MASTER_ALIVE,		/* all workers' loops turn; nothing is answered */
+	MASTER_ALIVE,		/* the main thread is well, and all workers' loops turn; nothing is answered */
 	/* admin/stage.h */
 	MASTER_RENEW,		/* has a certificate changed? Yes; what has changed (stage_pack()), or nothing */
 	MASTER_SESSIONS,	/* the session log, opened; yes: the file */
@@ -69,7 +75,7 @@ struct master_question {
 
 /*
  * One process more that the workers have channels to, and that is started again when it ends, as keyd is. It began before
- * master_run(), and another one with each proxy (refresh()).
+ * master_run(), and another one with each proxy (refresh()). It leads a group of its own, and what is left of that ends with it.
  */
 struct master_helper {
 	enum lives_of	 life;
@@ -78,6 +84,10 @@ struct master_helper {
 	void		(*ended)(void *owner, const char *how, int number);
 	/* Another one, in its place: a channel for each worker into fds, which stay the owner's. False: not yet (logged). */
 	bool		(*start)(void *owner, int *fds);
+	/* Ask it whether it is well; and, when *control can be read, what it says: true if it is. Both without waiting. */
+	const int	*control;	/* -1: it cannot be asked */
+	void		(*beat)(void *owner);
+	bool		(*hear)(void *owner);
 };
 
 struct renew;
@@ -110,6 +120,7 @@ struct master_spec {
 	void	(*close_doors)(void *owner);
 	const char			*file;	/* the configuration: a new version of the program is told, for USR2 */
 	unsigned			 stop_ms;	/* how long a proxy may take to end before it is killed */
+	unsigned			 hung_ms;	/* a process that does not answer for so long hangs; 0: none ever does */
 };
 
 /*
@@ -128,8 +139,10 @@ struct backstage {
 	/* What backstage_look() has brought: channels of the workers to another helper. The daemon's to take and to close. */
 	int		 fresh[NET_WORKERS_MAX];
 	unsigned	 nfresh;	/* 0: there are none */
-	uint64_t	 alive_at;	/* when the service manager was last told that all is well, and */
-	bool		 hung;		/* whether that was left out, since all was not */
+	unsigned	 hung_ms;	/* as the master counts; 0: it does not */
+	uint64_t	 alive_at;	/* when the master was last told that all is well, and */
+	uint64_t	 looked_at;	/* when it was looked last whether it is, and */
+	bool		 hung;		/* whether that was not told, since all was not */
 	pthread_t	 waits;		/* the thread in daemon_wait(), which writes the session log */
 };
 
@@ -145,9 +158,9 @@ int	 backstage_ask_file(struct backstage *, unsigned type);
 /* It serves, or has done what it was told: the service manager hears of it. */
 void	 backstage_ready(struct backstage *);
 /*
- * To be called every second, and oftener at will: while the loops of all workers turn, the service manager hears of it as
- * often as it wants (WATCHDOG=1). When one does not, it hears nothing, the log has event=worker-hung, and what happens
- * is up to the service manager.
+ * To be called every second, and oftener at will: while the loops of all workers turn, the master hears of it, and the
+ * service manager by way of it, as often as they want (WATCHDOG=1). When one does not, they hear nothing, the log has
+ * event=worker-hung, and what happens is up to them.
  */
 void	 backstage_alive(struct backstage *, const struct net_crew *);
 /* Whoever may has asked for the end: it comes to the proxy as DAEMON_STOP, by way of the master. */

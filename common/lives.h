@@ -16,6 +16,7 @@ enum lives_of {
 	LIVES_AUTHD,
 	LIVES_DIRECTORY,	/* the process that asks LDAP */
 	LIVES_WINBIND,
+	LIVES_SHARED,		/* the process that asks Redis */
 	LIVES_N
 };
 
@@ -24,6 +25,9 @@ void	 lives_share(void);
 /* It has ended and another takes its place. From any of the processes. */
 void	 lives_again(enum lives_of);
 uint64_t lives_again_count(enum lives_of);
+/* It did not answer, and whoever looks after it ends it (common/watch.h): said in the log, and counted. From any of the processes. */
+void	 lives_hung(enum lives_of, unsigned limit_ms);
+uint64_t lives_hung_count(enum lives_of);
 /* "proxy"; "" for what is none. Static. */
 const char *lives_name(enum lives_of);
 

@@ -617,6 +617,14 @@ answer_configure(struct authd_process *p, const struct frame *f, struct frame_wr
 	return true;
 }
 
+static bool
+answer_beat(struct authd_process *p, const struct frame *f, struct frame_writer *out)
+{
+	(void)p, (void)f;
+	authd_put_done(out, true);
+	return true;
+}
+
 /* Who may ask what, how long it may be, and who answers. What is not here ends the process. */
 static const struct {
 	enum authd_type	 type;
@@ -630,7 +638,8 @@ static const struct {
 	{ AUTHD_STEP, AUTHD_BY_WORKER, AUTHD_QUESTION_MAX, AUTHD_STEPPED, answer_step },
 	{ AUTHD_RELOAD, AUTHD_BY_CONTROL, 0, AUTHD_DONE, answer_reload },
 	{ AUTHD_REOPEN, AUTHD_BY_CONTROL, 0, AUTHD_DONE, answer_reopen },
-	{ AUTHD_CONFIGURE, AUTHD_BY_CONTROL, 0, AUTHD_DONE, answer_configure }
+	{ AUTHD_CONFIGURE, AUTHD_BY_CONTROL, 0, AUTHD_DONE, answer_configure },
+	{ AUTHD_BEAT, AUTHD_BY_CONTROL, 0, AUTHD_DONE, answer_beat }
 };
 
 static void
@@ -837,7 +846,7 @@ start_directory(struct authd_process *p, const int *worker, int control)
 	theirs = xcalloc(setup->nworkers + 1, sizeof(*theirs));
 	memcpy(theirs, worker, setup->nworkers * sizeof(*theirs));
 	theirs[setup->nworkers] = control;
-	if ((err = directory_start(setup->directory, setup->file, setup->run_as, theirs, setup->nworkers + 1, &fd)) == SP_OK)
+	if ((err = directory_start(setup->directory, setup->file, setup->run_as, setup->hung_ms, theirs, setup->nworkers + 1, &fd)) == SP_OK)
 		p->directory = directory_new(setup->directory, fd, came_late);
 	free(theirs);
 	return err == SP_OK;
@@ -872,7 +881,7 @@ start_winbind(struct authd_process *p, const int *worker, int control)
 	theirs[setup->nworkers] = control;
 	theirs[setup->nworkers + 1] = p->directory != NULL ? directory_fd(p->directory) : -1;
 	if ((err = winbind_start(setup->winbind, setup->ntlm.nb_computer, setup->run_as,
-	    setup->log_file != NULL ? around(setup->log_file, logs) : NULL, theirs, setup->nworkers + 2, &fd)) == SP_OK)
+	    setup->log_file != NULL ? around(setup->log_file, logs) : NULL, setup->hung_ms, theirs, setup->nworkers + 2, &fd)) == SP_OK)
 		p->winbind = winbind_new(setup->winbind, fd, judged);
 	free(theirs);
 	return err == SP_OK;
@@ -931,6 +940,8 @@ become_authd(const struct authd_setup *setup, const int *worker, int control)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_NAME, "authd");
+	/* what it starts is of its group, by which whoever started it ends all of them */
+	(void)setpgid(0, 0);
 	if (!start_directory(&p, worker, control))
 		log_say(SP_LOG_ERROR, "authd", "the directory cannot be asked");
 	else if (!start_winbind(&p, worker, control))
@@ -956,41 +967,59 @@ become_authd(const struct authd_setup *setup, const int *worker, int control)
 	}
 	p.channel[setup->nworkers].fd = control;
 	p.channel[setup->nworkers].is = AUTHD_BY_CONTROL;
+	if (p.directory != NULL)
+		directory_look_after(p.directory, setup->hung_ms, clock_ms());
+	if (p.winbind != NULL)
+		winbind_look_after(p.winbind, setup->hung_ms, clock_ms());
 	run(&p);
 }
 
 /* --- the asking side's end of the process -------------------------------------------------- */
 
-/* The AUTHD_DONE frame of that question from the control channel; those of earlier ones, given up, come before it. */
+/*
+ * What came on the control channel. SP_OK: a whole AUTHD_DONE frame, with *tag and *ok; SP_ETIME: not yet; SP_ECLOSED: it is
+ * gone, or says what it cannot.
+ */
+static int
+receive_done(struct authd *a, uint64_t *tag, bool *ok)
+{
+	ssize_t n = recv(a->control, a->in + a->in_n, sizeof(a->in) - a->in_n, MSG_DONTWAIT);
+	struct frame f;
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK))
+		return SP_ETIME;
+	if (n <= 0)
+		return SP_ECLOSED;
+	if ((a->in_n += (size_t)n) < sizeof(a->in))
+		return SP_ETIME;
+	a->in_n = 0;
+	if (frame_parse(a->in, sizeof(a->in), &f) <= 0 || f.type != AUTHD_DONE || !authd_get_done(&f, ok) || f.tag > a->asked)
+		return SP_ECLOSED;
+	*tag = f.tag;
+	/* whatever it answers: what it was asked before, it has answered before */
+	if (f.tag >= a->beat)
+		a->beat = 0;
+	return SP_OK;
+}
+
+/* The answer to that question from the control channel; those of earlier ones, given up, come before it. */
 static int
 wait_done(struct authd *a, uint64_t tag)
 {
-	unsigned char in[FRAME_HEAD + 1];
-	size_t have = 0;
 	struct pollfd fd = { .fd = a->control, .events = POLLIN };
-	uint64_t until = clock_ms() + COMMAND_MS, now;
-	struct frame f;
+	uint64_t until = clock_ms() + COMMAND_MS, now, got = 0;
 	bool ok = false;
+	int n, err;
 
-	while (have < sizeof(in)) {
-		ssize_t n;
-
+	do {
 		if ((now = clock_ms()) >= until || (n = poll(&fd, 1, (int)(until - now))) == 0)
 			return SP_ETIME;
-		if (n < 0 && errno == EINTR)
-			continue;
-		n = recv(a->control, in + have, sizeof(in) - have, 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return SP_ECLOSED;
-		if ((have += (size_t)n) < sizeof(in))
-			continue;
-		if (frame_parse(in, have, &f) <= 0 || f.type != AUTHD_DONE || !authd_get_done(&f, &ok))
-			return SP_ECLOSED;
-		if (f.tag != tag)
-			have = 0;
-	}
+		if (n < 0 && errno != EINTR)
+			return SP_EIO;
+		err = n < 0 ? SP_ETIME : receive_done(a, &got, &ok);
+	} while (err == SP_ETIME || (err == SP_OK && got != tag));
+	if (err != SP_OK)
+		return err;
 	return ok ? SP_OK : SP_EINVAL;
 }
 
@@ -1065,16 +1094,48 @@ authd_start(struct authd *a, const struct authd_setup *setup)
 	return err == SP_OK || err == SP_EINVAL ? err : SP_EIO;
 }
 
-int
-authd_command(struct authd *a, enum authd_type type)
+/* A question without a body. One that hangs takes none any more some day, and whoever asks does not wait for that. */
+static int
+ask_control(struct authd *a, enum authd_type type)
 {
-	struct frame f = { .type = (uint16_t)type, .tag = ++a->asked };
+	struct frame f = { .type = (uint16_t)type, .tag = a->asked + 1 };
 	unsigned char out[FRAME_HEAD];
 
 	frame_format(&f, out);
-	if (send(a->control, out, sizeof(out), MSG_NOSIGNAL) != (ssize_t)sizeof(out))
-		return SP_ECLOSED;
-	return wait_done(a, f.tag);
+	if (send(a->control, out, sizeof(out), MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)sizeof(out))
+		return errno == EAGAIN || errno == EWOULDBLOCK ? SP_ETIME : SP_ECLOSED;
+	a->asked++;
+	return SP_OK;
+}
+
+int
+authd_command(struct authd *a, enum authd_type type)
+{
+	int err = ask_control(a, type);
+
+	return err == SP_OK ? wait_done(a, a->asked) : err;
+}
+
+void
+authd_beat(struct authd *a)
+{
+	if (a->control >= 0 && a->beat == 0 && ask_control(a, AUTHD_BEAT) == SP_OK)
+		a->beat = a->asked;
+}
+
+bool
+authd_hear(struct authd *a)
+{
+	bool was = a->beat != 0, ok;
+	uint64_t tag;
+	int err = receive_done(a, &tag, &ok);
+
+	if (err == SP_ECLOSED) {
+		/* it ends, if it has not ended already: who starts the next one hears of it */
+		close(a->control);
+		a->control = -1;
+	}
+	return err == SP_OK && was && a->beat == 0;
 }
 
 void
@@ -1085,17 +1146,26 @@ authd_leave(struct authd *a)
 	a->control = -1;
 }
 
-/* Its channels are closed, which ends it; one that hangs is killed. */
+/* Its channels are closed, which ends it; one that hangs is killed, and so is what it has started, if that is left. */
 static void
 wait_for_end(pid_t pid)
 {
 	uint64_t until = clock_ms() + END_MS;
-	pid_t got;
+	siginfo_t info = { .si_pid = 0 };
+	int err;
 
-	while ((got = waitpid(pid, NULL, WNOHANG)) == 0 || (got < 0 && errno == EINTR)) {
+	while ((err = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT)) == 0 || errno == EINTR) {
+		if (err == 0 && info.si_pid == pid)
+			break;
 		if (clock_ms() >= until)
 			kill(pid, SIGKILL);
 		usleep(2000);
+	}
+	if (err == 0) {
+		/* as long as nobody has waited for it, the group's number is nobody else's */
+		kill(-pid, SIGKILL);
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
 	}
 }
 

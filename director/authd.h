@@ -38,6 +38,7 @@ enum authd_type {
 	AUTHD_REOPEN,		/* control: open the log file again -> AUTHD_DONE */
 	AUTHD_CONFIGURE,	/* control: read the configuration file, and all that it names, now -> AUTHD_DONE */
 	AUTHD_LOGIN,		/* of authd to the process that asks the directory: who signs in as this? -> AUTHD_USER */
+	AUTHD_BEAT,		/* control: is it well? -> AUTHD_DONE; and of the directory's keeper to authd, unasked: it is well */
 	AUTHD_VERDICT = 101,
 	AUTHD_USER,
 	AUTHD_DONE,
@@ -163,12 +164,16 @@ struct authd_setup {
 	const char	*host;		/* who we are in Kerberos */
 	const struct conf_strs *realms;	/* see director/ticket.h */
 	unsigned	 nworkers;
+	unsigned	 hung_ms;	/* who asks the directory or winbind and does not answer for so long hangs; 0: never */
 };
 
 struct authd {
 	pid_t		 pid;
 	int		 control;	/* blocking */
 	uint64_t	 asked;		/* the tag of the last question there */
+	uint64_t	 beat;		/* that of the question whether it is well; 0: none is open */
+	unsigned char	 in[FRAME_HEAD + 1];	/* of what it answers there, and how much of that has come */
+	size_t		 in_n;
 	int		*worker;	/* one of each worker, non-blocking */
 	unsigned	 nworkers;
 };
@@ -181,9 +186,15 @@ struct authd {
 int	 authd_start(struct authd *, const struct authd_setup *);
 /* Ask over the control channel and wait (at most 10 s): AUTHD_RELOAD, AUTHD_REOPEN, AUTHD_CONFIGURE. SP_OK, SP_EINVAL (refused), SP_ECLOSED, SP_ETIME. */
 int	 authd_command(struct authd *, enum authd_type);
+/*
+ * Ask it whether it is well, unless it has been asked and has not said so yet. Does not wait: when the control channel can
+ * be read, authd_hear() takes what came. True: it is well.
+ */
+void	 authd_beat(struct authd *);
+bool	 authd_hear(struct authd *);
 /* In a child of who has started it: forget it, without ending it. The channels are not closed. */
 void	 authd_leave(struct authd *);
-/* Close the channels, which ends it, and wait for it. */
+/* Close the channels, which ends it, and wait for it; it is killed if it hangs, and what it has started if that is left. */
 void	 authd_stop(struct authd *);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/master.h"
 #include "admin/users.h"
 #include "common/err.h"
 #include "common/mem.h"
@@ -300,6 +301,8 @@ static const struct conf_item items[] = {
 	    "Seconds in which a request must have a final answer; a call must have rung by then."),
 	INT("timers.drain", drain_time, CONF_RELOADS, 5, 0, 3600,
 	    "Seconds that requests in flight are given when the Director is stopped."),
+	INT("timers.hung", hung_time, 0, 30, 0, 3600,
+	    "Seconds after which one of our processes that does not answer is killed and replaced, at least 4; 0: never."),
 	{ NULL, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, NULL }
 };
 
@@ -572,6 +575,13 @@ check_waiting(struct checking *k)
 }
 
 static void
+check_hung(struct checking *k)
+{
+	if (k->c->hung_time != 0 && k->c->hung_time < MASTER_HUNG_MIN_S)
+		COMPLAIN(k, "timers.hung", "timers.hung: expects 0, or at least %d seconds", MASTER_HUNG_MIN_S);
+}
+
+static void
 check_realms(struct checking *k)
 {
 	const struct conf_strs *realms = &k->c->kerberos_realms;
@@ -605,6 +615,7 @@ check_auth(struct checking *k)
 	check_netbios(k, "ntlm.computer", c->ntlm_computer);
 	check_winbind(k);
 	check_waiting(k);
+	check_hung(k);
 	check_realms(k);
 }
 

@@ -100,7 +100,7 @@ struct director_config {
 	int		 connections_block, block_v4, block_v6, connections_server, max_handshakes;
 	int		 user_rate, burst, user_requests, max_hop_queue;	/* a second; seconds */
 	int		 max_connections, max_transactions, max_questions, max_message, max_queue, max_credentials;
-	int		 proxy_header_time, handshake_time, first_message_time, message_time, signin_time, idle_time, drain_time;
+	int		 proxy_header_time, handshake_time, first_message_time, message_time, signin_time, idle_time, drain_time, hung_time;
 	int		 connect_time, failover_time, request_time;
 	struct conf_strs refused_certificates;
 	char		*sipae_realm;

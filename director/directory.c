@@ -14,9 +14,11 @@
 
 #include "common/err.h"
 #include "common/hash.h"
+#include "common/lives.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/slots.h"
+#include "common/watch.h"
 #include "director/dircache.h"
 #include "director/ldapd.h"
 
@@ -47,6 +49,7 @@ struct directory {
 	struct slots		*ids;
 	struct wanted		*first, **last, *bucket[BUCKETS];
 	uint32_t		 nunsent, nwaiters;
+	struct watch		 keeper;
 };
 
 static void
@@ -381,6 +384,10 @@ take(struct directory *d, const unsigned char *in, size_t n, uint64_t now)
 		ask_again(d);
 		return;
 	}
+	if (frame_parse(in, n, &f) == (ssize_t)n && f.type == AUTHD_BEAT && f.len == 0) {
+		watch_heard(&d->keeper, now);
+		return;
+	}
 	if (frame_parse(in, n, &f) != (ssize_t)n || f.type != AUTHD_USER || !authd_get_answer(&f, &verdict, &who) ||
 	    verdict != AUTHD_BAD)
 		die("a wrong answer");
@@ -425,6 +432,17 @@ directory_tick(struct directory *d, uint64_t now)
 		log_say(SP_LOG_ERROR, "ldap-slow", "the directory did not answer in time");
 		settle(d, d->first, &nobody, now);
 	}
+	/* who would make another of it hangs himself: authd begins anew, and so do they */
+	if (d->fd >= 0 && watch_over(&d->keeper, now)) {
+		lives_hung(LIVES_DIRECTORY, d->keeper.limit);
+		lose(d, now);
+	}
+}
+
+void
+directory_look_after(struct directory *d, unsigned hung_ms, uint64_t now)
+{
+	watch_begin(&d->keeper, hung_ms, now);
 }
 
 /* The far end begins anew as soon as it hears of it. */
@@ -472,7 +490,8 @@ directory_events(const struct directory *d)
 }
 
 int
-directory_start(const struct dirconf *conf, const char *file, const char *run_as, const int *close_these, unsigned n, int *fd)
+directory_start(const struct dirconf *conf, const char *file, const char *run_as, unsigned hung_ms, const int *close_these,
+    unsigned n, int *fd)
 {
 	char password[LDAPD_PASSWORD_MAX];
 	size_t password_n = 0;
@@ -488,7 +507,7 @@ directory_start(const struct dirconf *conf, const char *file, const char *run_as
 		for (unsigned i = 0; i < n; i++)
 			close(close_these[i]);
 		close(pair[0]);
-		ldapd_keep(conf, file, run_as, password, password_n, pair[1]);
+		ldapd_keep(conf, file, run_as, hung_ms, password, password_n, pair[1]);
 	} else {
 		close(pair[1]);
 		if (pid < 0) {

@@ -46,6 +46,8 @@ void	 directory_set(struct directory *, const struct dirconf *);
 void	 directory_moved(struct directory *, const struct dirconf *);
 /* Forget what was answered. */
 void	 directory_flush(struct directory *);
+/* From now on the keeper at the far end is to say that it is well, or is given up when it has not for so long; 0: it is not. */
+void	 directory_look_after(struct directory *, unsigned hung_ms, uint64_t now_ms);
 /* Open the log file again over there. */
 void	 directory_reopen_log(struct directory *);
 
@@ -60,8 +62,9 @@ void	 directory_tick(struct directory *, uint64_t now_ms);
 
 /*
  * Fork the process that asks (ldapd.h): *fd is to be given to directory_new(). close_these are
- * descriptors that it must not keep. SP_OK; SP_EINVAL: the password cannot be read (logged); SP_EIO.
+ * descriptors that it must not keep; hung_ms: as in authd_setup. SP_OK; SP_EINVAL: the password cannot be read (logged); SP_EIO.
  */
-int	 directory_start(const struct dirconf *, const char *file, const char *run_as, const int *close_these, unsigned n, int *fd);
+int	 directory_start(const struct dirconf *, const char *file, const char *run_as, unsigned hung_ms, const int *close_these,
+	    unsigned n, int *fd);
 
 #endif

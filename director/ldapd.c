@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 #include "common/mem.h"
 #include "common/proc.h"
 #include "common/sandbox.h"
+#include "common/watch.h"
 #include "director/authd.h"
 #include "director/config.h"
 #include "director/ldapconn.h"
@@ -79,6 +81,17 @@ ldapd_read_password(const char *path, char out[LDAPD_PASSWORD_MAX], size_t *n)
 	return SP_EINVAL;
 }
 
+/* What is kept, and by whom. */
+struct keeper {
+	const struct dirconf	*conf;
+	const char		*file;
+	struct director_config	*config;	/* of conf, if it was read here */
+	char			 password[LDAPD_PASSWORD_MAX];
+	size_t			 password_n;
+	int			 fd;
+	unsigned		 hung_ms;
+};
+
 /* --- servers: which may be asked ------------------------------------------------ */
 
 struct server {
@@ -93,8 +106,12 @@ struct ldapd {
 	const char		*password;
 	size_t			 password_n;
 	int			 fd;
-	pthread_mutex_t		 lock;		/* of the servers */
+	pthread_mutex_t		 lock;		/* of the servers, and of what follows */
 	struct server		*server;
+	unsigned		 nthreads;
+	uint64_t		 since_ms[THREADS_MAX];	/* when a thread has begun what it asks; 0: it asks nothing */
+	int			 beats;		/* where the keeper hears that all is well */
+	unsigned		 hung_ms;	/* 0: it does not want to */
 };
 
 /* One that failed is asked again after its pause, by one thread alone. */
@@ -190,16 +207,61 @@ answer(struct ldapd *d, struct ldap_conn *c, const struct frame *f)
 		_exit(EX_OK);
 }
 
+/* What LDAP may take of all servers, one after the other: to look up a name, connect, begin TLS, bind, and ask. */
+static uint64_t
+longest(const struct ldapd *d)
+{
+	return d->hung_ms + 5 * (uint64_t)d->conf->server_timeout * d->conf->servers.n;
+}
+
+static bool
+is_stuck(struct ldapd *d)
+{
+	uint64_t now = clock_ms(), most = longest(d);
+	unsigned stuck = 0, all;
+
+	pthread_mutex_lock(&d->lock);
+	all = d->nthreads;
+	for (unsigned i = 0; i < all; i++)
+		stuck += d->since_ms[i] != 0 && now - d->since_ms[i] > most;
+	pthread_mutex_unlock(&d->lock);
+	return stuck != 0 && stuck == all;
+}
+
+/* Threads that wait for a slow server are busy; when none of them ever comes back, the keeper is not told that all is well. */
+static void *
+beat(void *arg)
+{
+	struct ldapd *d = arg;
+
+	for (;;) {
+		if (!is_stuck(d))
+			watch_beat(d->beats);
+		usleep(d->hung_ms / WATCH_STEPS * 1000);
+	}
+	return NULL;
+}
+
+static void
+asks_since(struct ldapd *d, unsigned thread, uint64_t ms)
+{
+	pthread_mutex_lock(&d->lock);
+	d->since_ms[thread] = ms;
+	pthread_mutex_unlock(&d->lock);
+}
+
 static void *
 serve(void *arg)
 {
 	struct ldapd *d = arg;
+	unsigned thread;
 	struct ldap_conn *c = ldap_conn_new(d->conf, d->names, d->overdue, d->password, d->password_n);
 	unsigned char in[LDAPD_PACKET_MAX];
 	struct frame f;
 
 	/* until the sandbox is there */
 	pthread_mutex_lock(&d->lock);
+	thread = d->nthreads++;
 	pthread_mutex_unlock(&d->lock);
 	for (;;) {
 		int err = frame_wait(d->fd, in, sizeof(in), &f);
@@ -208,6 +270,7 @@ serve(void *arg)
 			_exit(EX_OK);	/* authd has ended */
 		if (err != SP_OK)
 			die("a packet that is no frame");
+		asks_since(d, thread, clock_ms());
 		if (f.type == AUTHD_LOOKUP || f.type == AUTHD_LOGIN)
 			answer(d, c, &f);
 		else if (f.type == AUTHD_REOPEN)
@@ -216,6 +279,7 @@ serve(void *arg)
 			_exit(END_RELOAD);
 		else
 			die("a question that is none");
+		asks_since(d, thread, 0);
 	}
 	return NULL;
 }
@@ -253,9 +317,11 @@ fence_files(const struct dirconf *conf)
 }
 
 static void
-work(const struct dirconf *conf, const char *password, size_t password_n, int fd)
+work(const struct keeper *k, int beats)
 {
-	struct ldapd d = { .conf = conf, .password = password, .password_n = password_n, .fd = fd };
+	const struct dirconf *conf = k->conf;
+	struct ldapd d = { .conf = conf, .password = k->password, .password_n = k->password_n, .fd = k->fd, .beats = beats,
+	    .hung_ms = k->hung_ms };
 	struct frame hello = { .type = AUTHD_DONE };
 	unsigned char text[FRAME_HEAD];
 	pthread_t thread;
@@ -271,25 +337,18 @@ work(const struct dirconf *conf, const char *password, size_t password_n, int fd
 	for (int i = 1; i < conf->connections && i < THREADS_MAX; i++)
 		if (pthread_create(&thread, NULL, serve, &d) != 0)
 			log_say(SP_LOG_ERROR, "ldap-ended", "a thread could not start");
+	if (d.hung_ms != 0 && pthread_create(&thread, NULL, beat, &d) != 0)
+		_exit(EX_OSERR);
 	if (sandbox_calls(SANDBOX_LDAPD) != SP_OK)
 		_exit(EX_OSERR);
 	frame_format(&hello, text);
-	if (send(fd, text, sizeof(text), MSG_NOSIGNAL) < 0)
+	if (send(d.fd, text, sizeof(text), MSG_NOSIGNAL) < 0)
 		_exit(EX_OK);
 	pthread_mutex_unlock(&d.lock);
 	serve(&d);
 }
 
 /* --- the keeper ------------------------------------------------------------------ */
-
-struct keeper {
-	const struct dirconf	*conf;
-	const char		*file;
-	struct director_config	*config;	/* of conf, if it was read here */
-	char			 password[LDAPD_PASSWORD_MAX];
-	size_t			 password_n;
-	int			 fd;
-};
 
 /* What cannot be read leaves the old in force; authd, who has asked for it, has read it before. */
 static void
@@ -316,15 +375,30 @@ read_again(struct keeper *k)
 	k->conf = &c->directory;
 }
 
+/* authd hears that the keeper is well. If there is no room, it has heard enough. */
+static void
+tell_authd(void *arg)
+{
+	const struct frame f = { .type = AUTHD_BEAT };
+	const struct keeper *k = arg;
+	unsigned char out[FRAME_HEAD];
+
+	frame_format(&f, out);
+	(void)send(k->fd, out, sizeof(out), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 /* No directory is asked: what comes is for the keeper. */
 static int
-idle(const struct keeper *k)
+idle(struct keeper *k)
 {
+	struct pollfd p = { k->fd, POLLIN, 0 };
 	unsigned char in[LDAPD_PACKET_MAX];
 	struct frame f;
-	int err = frame_wait(k->fd, in, sizeof(in), &f);
+	int err;
 
-	if (err == SP_ECLOSED)
+	while (k->hung_ms != 0 && poll(&p, 1, (int)(k->hung_ms / WATCH_STEPS)) <= 0)
+		tell_authd(k);
+	if ((err = frame_wait(k->fd, in, sizeof(in), &f)) == SP_ECLOSED)
 		_exit(EX_OK);
 	if (err != SP_OK)
 		die("a packet that is no frame");
@@ -333,26 +407,34 @@ idle(const struct keeper *k)
 
 /* The process that asks, from its beginning to its end. */
 static int
-keep_one(const struct keeper *k)
+keep_one(struct keeper *k)
 {
-	pid_t pid = fork();
-	int status;
+	int beats[2] = { -1, -1 }, status;
+	bool hung = false;
+	pid_t pid;
 
-	if (pid == 0) {
-		work(k->conf, k->password, k->password_n, k->fd);
+	if (watch_pipe(beats) != SP_OK)
+		return -1;
+	if ((pid = fork()) == 0) {
+		close(beats[0]);
+		work(k, beats[1]);
 		_exit(EX_SOFTWARE);
 	}
+	close(beats[1]);
+	status = pid > 0 ? watch_child(pid, beats[0], k->hung_ms, tell_authd, k, &hung) : -1;
+	close(beats[0]);
+	if (hung)
+		lives_hung(LIVES_DIRECTORY, k->hung_ms);
 	if (pid < 0)
 		return -1;
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -status;
 }
 
 void
-ldapd_keep(const struct dirconf *conf, const char *file, const char *run_as, const char *password, size_t n, int fd)
+ldapd_keep(const struct dirconf *conf, const char *file, const char *run_as, unsigned hung_ms, const char *password, size_t n,
+    int fd)
 {
-	struct keeper k = { .conf = conf, .file = file, .password_n = n, .fd = fd };
+	struct keeper k = { .conf = conf, .file = file, .password_n = n, .fd = fd, .hung_ms = hung_ms };
 
 	memcpy(k.password, password, n);
 	if (run_as != NULL && proc_drop_to(run_as) != SP_OK)

@@ -10,7 +10,9 @@
  * is in a sandbox.
  *
  * Questions and answers are frames of authd.h, AUTHD_LOOKUP or AUTHD_LOGIN, and AUTHD_USER (and
- * AUTHD_REOPEN and AUTHD_RELOAD, which have no answer), one in each packet. A process that begins says
+ * AUTHD_REOPEN and AUTHD_RELOAD, which have no answer), one in each packet. The keeper looks after it (common/watch.h): a process
+ * that is stopped, or none of whose threads comes to an end with what it asks, is killed and forked anew; and says itself, by
+ * AUTHD_BEAT, that it is well. A process that begins says
  * AUTHD_DONE, tag 0, without a body: what the one before it was asked is lost, and to be asked again.
  */
 #ifndef SALLYPORT_DIRECTOR_LDAPD_H
@@ -31,9 +33,9 @@ int	ldapd_read_password(const char *path, char out[LDAPD_PASSWORD_MAX], size_t *
 
 /*
  * Become the keeper: never returns. fd: our side of the pair, blocking. run_as as in authd; file: where the
- * configuration is read again, NULL: it never is. Ends when the other side has closed.
+ * configuration is read again, NULL: it never is. hung_ms: as in authd_setup. Ends when the other side has closed.
  */
-void	ldapd_keep(const struct dirconf *, const char *file, const char *run_as, const char *password, size_t n,
-	    int fd) __attribute__((noreturn));
+void	ldapd_keep(const struct dirconf *, const char *file, const char *run_as, unsigned hung_ms, const char *password,
+	    size_t n, int fd) __attribute__((noreturn));
 
 #endif

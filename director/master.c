@@ -61,7 +61,8 @@ start_authd(struct director *d)
 		.winbind = d->config->ntlm_accounts == NTLM_BY_WINBIND ? &d->config->winbind : NULL,
 		.ntlm_domains = &d->config->ntlm_domains,
 		.guesses = DIRECTOR_GUESSES_LIMITS(d->config), .file = d->file, .log_file = d->config->log_file,
-		.keytab = d->config->auth_keytab, .host = d->config->name, .realms = &d->config->kerberos_realms
+		.keytab = d->config->auth_keytab, .host = d->config->name, .realms = &d->config->kerberos_realms,
+		.hung_ms = (unsigned)d->config->hung_time * 1000
 	};
 	int err = authd_start(&d->authd, &setup);
 
@@ -93,6 +94,20 @@ authd_again(void *owner, int *fds)
 	memcpy(fds, d->ask, d->nworkers * sizeof(*fds));
 	log_say(SP_LOG_NOTICE, "authd-started", "credentials can be checked again");
 	return true;
+}
+
+static void
+beat_authd(void *owner)
+{
+	authd_beat(&((struct director *)owner)->authd);
+}
+
+static bool
+hear_authd(void *owner)
+{
+	struct director *d = owner;
+
+	return d->authd.control >= 0 && authd_hear(&d->authd);
 }
 
 static bool
@@ -329,14 +344,16 @@ director_master(struct director *d)
 	/* of what a reload does not change */
 	struct director_config *first = director_config_ref(d->config);
 	const struct master_helper authd = {
-		.life = LIVES_AUTHD, .pid = &d->authd.pid, .ended = authd_ended, .start = authd_again
+		.life = LIVES_AUTHD, .pid = &d->authd.pid, .ended = authd_ended, .start = authd_again,
+		.control = &d->authd.control, .beat = beat_authd, .hear = hear_authd
 	};
 	struct master_spec spec = {
 		.owner = d, .file = d->file, .nworkers = d->nworkers, .questions = questions, .doors = &d->fds[0][0],
 		.ndoors = sizeof(d->fds) / sizeof(int), .kept = d->ask, .nkept = NET_WORKERS_MAX, .material = d->material,
 		.nmaterial = DIRECTOR_DOORS_MAX, .session_file = first->session_file, .session_max = (uint64_t)first->session_size << 20, .user = first->user, .proxy = proxy,
 		.refresh = refresh, .reopened = reopened, .helper = &authd, .close_doors = close_doors,
-		.lifeline = &d->authd.control, .stop_ms = STOP_MS + (unsigned)first->drain_time * 1000
+		.lifeline = &d->authd.control, .stop_ms = STOP_MS + (unsigned)first->drain_time * 1000,
+		.hung_ms = (unsigned)first->hung_time * 1000
 	};
 	int rc = prepare(d);
 

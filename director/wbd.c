@@ -23,6 +23,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/sandbox.h"
+#include "common/watch.h"
 
 #define THREADS_MAX	64
 #define LOOK_US		(50 * 1000)
@@ -35,6 +36,16 @@ struct wbd {
 	bool		 compared;	/* the name that challenges give this machine with the one by which it has joined */
 	unsigned	 nthreads;
 	uint64_t	 until_ms[THREADS_MAX];	/* until when anybody waits for what a thread asks; 0: it asks nothing */
+	int		 beats;		/* where the keeper hears that all is well */
+	unsigned	 hung_ms;	/* 0: it does not want to */
+};
+
+/* What the keeper keeps. */
+struct keeper {
+	const struct winbind_conf *conf;
+	const char	*computer, *log_dir;
+	int		 fd;
+	unsigned	 hung_ms;
 };
 
 /* One line when it goes, and one when it comes back. */
@@ -196,6 +207,7 @@ static void *
 look(void *arg)
 {
 	struct wbd *d = arg;
+	uint64_t told = 0;
 
 	for (;;) {
 		uint64_t now = clock_ms();
@@ -210,6 +222,10 @@ look(void *arg)
 			_exit(EX_TEMPFAIL);
 		}
 		pthread_mutex_unlock(&d->lock);
+		if (d->hung_ms != 0 && now >= told + d->hung_ms / WATCH_STEPS) {
+			watch_beat(d->beats);
+			told = now;
+		}
 		usleep(LOOK_US);
 	}
 	return NULL;
@@ -279,16 +295,17 @@ serve(void *arg)
 }
 
 static void
-work(const struct winbind_conf *conf, const char *computer, const char *log_dir, int fd)
+work(const struct keeper *k, int beats)
 {
-	const struct sandbox_path logs = { log_dir, true };
-	struct wbd d = { .fd = fd, .computer = computer };
+	const struct winbind_conf *conf = k->conf;
+	const struct sandbox_path logs = { k->log_dir, true };
+	struct wbd d = { .fd = k->fd, .computer = k->computer, .beats = beats, .hung_ms = k->hung_ms };
 	pthread_t thread;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	pthread_mutex_init(&d.lock, NULL);
 	/* winbind's pipes are found without being read */
-	if (sandbox_files(SANDBOX_WBD, &logs, log_dir != NULL) != SP_OK)
+	if (sandbox_files(SANDBOX_WBD, &logs, k->log_dir != NULL) != SP_OK)
 		_exit(EX_OSERR);
 	pthread_mutex_lock(&d.lock);
 	for (int i = 1; i < conf->connections && i < THREADS_MAX; i++)
@@ -302,9 +319,45 @@ work(const struct winbind_conf *conf, const char *computer, const char *log_dir,
 	serve(&d);
 }
 
-void
-wbd_keep(const struct winbind_conf *conf, const char *computer, const char *run_as, const char *log_dir, int fd)
+/* authd hears that the keeper is well. If there is no room, it has heard enough. */
+static void
+tell_authd(void *arg)
 {
+	const struct frame f = { .type = WINBIND_BEAT };
+	const struct keeper *k = arg;
+	unsigned char out[FRAME_HEAD];
+
+	frame_format(&f, out);
+	(void)send(k->fd, out, sizeof(out), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* The process that asks, from its beginning to its end: its status, as of waitpid(); -1: there was none. */
+static int
+keep_one(struct keeper *k)
+{
+	int beats[2] = { -1, -1 }, status;
+	bool hung = false;
+	pid_t pid;
+
+	if (watch_pipe(beats) != SP_OK)
+		return -1;
+	if ((pid = fork()) == 0) {
+		close(beats[0]);
+		work(k, beats[1]);
+		_exit(EX_SOFTWARE);
+	}
+	close(beats[1]);
+	status = pid > 0 ? watch_child(pid, beats[0], k->hung_ms, tell_authd, k, &hung) : -1;
+	close(beats[0]);
+	if (hung)
+		lives_hung(LIVES_WINBIND, k->hung_ms);
+	return status;
+}
+
+void
+wbd_keep(const struct winbind_conf *conf, const char *computer, const char *run_as, const char *log_dir, unsigned hung_ms, int fd)
+{
+	struct keeper k = { .conf = conf, .computer = computer, .log_dir = log_dir, .fd = fd, .hung_ms = hung_ms };
 	int status;
 
 	if (run_as != NULL && proc_drop_to(run_as) != SP_OK) {
@@ -318,20 +371,10 @@ wbd_keep(const struct winbind_conf *conf, const char *computer, const char *run_
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "winbind");
 	for (;;) {
-		pid_t pid = fork();
-
-		if (pid == 0) {
-			work(conf, computer, log_dir, fd);
-			_exit(EX_SOFTWARE);
-		}
-		if (pid < 0)
-			status = EX_OSERR;
-		else
-			while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-				;
-		if (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == EX_OK)
+		status = keep_one(&k);
+		if (status != -1 && WIFEXITED(status) && WEXITSTATUS(status) == EX_OK)
 			_exit(EX_OK);
-		if (pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == EX_TEMPFAIL)
+		if (status != -1 && WIFEXITED(status) && WEXITSTATUS(status) == EX_TEMPFAIL)
 			continue;	/* it has said why, and lived for as long as an answer may take */
 		lives_again(LIVES_WINBIND);
 		log_say(SP_LOG_ERROR, "winbind-ended", "the process that asks winbind has ended (status %d); another "

@@ -20,8 +20,9 @@
  * Become the keeper: never returns. fd: our side of the pair, blocking. Ends when the other side
  * has closed. computer: the name that challenges give this machine; when it has joined the domain by
  * another one, which the domain takes amiss, that is logged (winbind-name). log_dir: the only place where files may be opened; NULL: none.
+ * hung_ms: as in authd_setup; the keeper says by WINBIND_BEAT that it is well itself.
  */
-void	wbd_keep(const struct winbind_conf *, const char *computer, const char *run_as, const char *log_dir, int fd)
-	    __attribute__((noreturn));
+void	wbd_keep(const struct winbind_conf *, const char *computer, const char *run_as, const char *log_dir, unsigned hung_ms,
+	    int fd) __attribute__((noreturn));
 
 #endif

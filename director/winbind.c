@@ -12,10 +12,12 @@
 #include <unistd.h>
 
 #include "common/err.h"
+#include "common/lives.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/slots.h"
 #include "common/strbuf.h"
+#include "common/watch.h"
 #include "director/wbd.h"
 
 /* --- frames ------------------------------------------------------------------------- */
@@ -164,6 +166,7 @@ struct winbind {
 	int			 fd;		/* -1: the far end is gone */
 	struct slots		*ids;
 	struct asked		*first, **last;
+	struct watch		 keeper;
 };
 
 struct winbind *
@@ -260,28 +263,38 @@ die(const char *what)
 	_exit(EX_SOFTWARE);
 }
 
+static void
+lose(struct winbind *w)
+{
+	static const struct winbind_answer nobody = { .verdict = WINBIND_UNREACHED };
+
+	log_say(SP_LOG_ERROR, "winbind-gone", "the process that asks winbind has ended for good");
+	close(w->fd);
+	w->fd = -1;
+	while (w->first != NULL)
+		settle(w, w->first, &nobody);
+}
+
 void
 winbind_ready(struct winbind *w, uint64_t now)
 {
-	static const struct winbind_answer nobody = { .verdict = WINBIND_UNREACHED };
 	unsigned char in[WINBIND_PACKET_MAX];
 	struct winbind_answer a;
 	struct asked *q;
 	struct frame f;
 
-	(void)now;
 	for (int i = 0; i < 64 && w->fd >= 0; i++) {
 		ssize_t n = recv(w->fd, in, sizeof(in), MSG_DONTWAIT);
 
 		if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK))
 			return;
 		if (n <= 0) {
-			log_say(SP_LOG_ERROR, "winbind-gone", "the process that asks winbind has ended for good");
-			close(w->fd);
-			w->fd = -1;
-			while (w->first != NULL)
-				settle(w, w->first, &nobody);
+			lose(w);
 			return;
+		}
+		if (frame_parse(in, (size_t)n, &f) == n && f.type == WINBIND_BEAT && f.len == 0) {
+			watch_heard(&w->keeper, now);
+			continue;
 		}
 		if (frame_parse(in, (size_t)n, &f) != n || f.type != WINBIND_ANSWER || !winbind_get_answer(&f, &a))
 			die("a wrong answer");
@@ -302,6 +315,17 @@ winbind_tick(struct winbind *w, uint64_t now)
 		log_say(SP_LOG_ERROR, "winbind-slow", "winbind did not answer in time");
 		settle(w, w->first, &nobody);
 	}
+	/* who would make another of it hangs himself: authd begins anew, and so do they */
+	if (w->fd >= 0 && watch_over(&w->keeper, now)) {
+		lives_hung(LIVES_WINBIND, w->keeper.limit);
+		lose(w);
+	}
+}
+
+void
+winbind_look_after(struct winbind *w, unsigned hung_ms, uint64_t now)
+{
+	watch_begin(&w->keeper, hung_ms, now);
 }
 
 void
@@ -323,7 +347,7 @@ winbind_fd(const struct winbind *w)
 
 int
 winbind_start(const struct winbind_conf *conf, const char *computer, const char *run_as, const char *log_dir,
-    const int *close_these, unsigned n, int *fd)
+    unsigned hung_ms, const int *close_these, unsigned n, int *fd)
 {
 	int pair[2];
 	pid_t pid;
@@ -340,7 +364,7 @@ winbind_start(const struct winbind_conf *conf, const char *computer, const char 
 			if (close_these[i] >= 0)
 				close(close_these[i]);
 		close(pair[0]);
-		wbd_keep(conf, computer, conf->user != NULL ? conf->user : run_as, log_dir, pair[1]);
+		wbd_keep(conf, computer, conf->user != NULL ? conf->user : run_as, log_dir, hung_ms, pair[1]);
 	}
 	close(pair[1]);
 	if (pid < 0) {

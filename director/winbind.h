@@ -32,7 +32,8 @@ struct winbind_conf {
 
 /* --- frames between authd and that process: bodies as plain values; pure ---------------- */
 
-enum winbind_type { WINBIND_QUESTION = 1, WINBIND_REOPEN, WINBIND_ANSWER = 101 };
+/* WINBIND_BEAT is the keeper's, unasked: it is well. */
+enum winbind_type { WINBIND_QUESTION = 1, WINBIND_REOPEN, WINBIND_ANSWER = 101, WINBIND_BEAT };
 
 struct winbind_question {
 	unsigned char	 nonce[NTLM_NONCE_SIZE];
@@ -82,6 +83,8 @@ void	 winbind_free(struct winbind *);	/* those who wait hear nothing; NULL: noth
 /* until_ms of the question is set here. False: it cannot be asked now, and nothing will be called. */
 bool	 winbind_ask(struct winbind *, struct winbind_question *, uint64_t now_ms, void *arg);
 void	 winbind_reopen_log(struct winbind *);
+/* As directory_look_after(). */
+void	 winbind_look_after(struct winbind *, unsigned hung_ms, uint64_t now_ms);
 
 /* As in directory.h. */
 int	 winbind_fd(const struct winbind *);
@@ -90,9 +93,9 @@ void	 winbind_tick(struct winbind *, uint64_t now_ms);
 
 /*
  * Fork the process that asks: *fd is for winbind_new(). computer: as challenges name this machine (see wbd.h).
- * log_dir: where it opens its log again. SP_OK, SP_EINVAL (logged), SP_EIO.
+ * log_dir: where it opens its log again. hung_ms: as in authd_setup. SP_OK, SP_EINVAL (logged), SP_EIO.
  */
 int	 winbind_start(const struct winbind_conf *, const char *computer, const char *run_as, const char *log_dir,
-	    const int *close_these, unsigned n, int *fd);
+	    unsigned hung_ms, const int *close_these, unsigned n, int *fd);
 
 #endif

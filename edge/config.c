@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/master.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -289,6 +290,8 @@ static const struct conf_item items[] = {
 	    .help = "Seconds that a call may ring (timer C); then it is cancelled and answered 408." },
 	{ .path = "timers.drain", .type = CONF_INT, .at = AT(drain), .dflt = 5, .min = 0, .max = 3600,
 	    .help = "Seconds that requests in flight are given when the program is stopped." },
+	{ .path = "timers.hung", .type = CONF_INT, .at = AT(hung), .dflt = 30, .min = 0, .max = 3600,
+	    .help = "Seconds after which one of our processes that does not answer is killed and replaced, at least 4; 0: never." },
 	{ .path = "limits.connect", .type = CONF_INT, .at = LIM(connect), .dflt = 6, .min = 1, .max = 60,
 	    .help = "Seconds to resolve, connect and shake hands with one next hop." },
 	{ .path = NULL }
@@ -424,6 +427,9 @@ check_networks(struct edge_config *c, struct conf_errors *errs)
 		conf_error(errs, c->file, conf_line_of(errs, "hep.server"), "hep.server: expects an IP address and a port");
 	if (c->dns_ttl_min > c->dns_ttl_max)
 		conf_error(errs, c->file, conf_line_of(errs, "dns.ttl_min"), "dns.ttl_min: is more than dns.ttl_max");
+	if (c->hung != 0 && c->hung < MASTER_HUNG_MIN_S)
+		conf_error(errs, c->file, conf_line_of(errs, "timers.hung"), "timers.hung: expects 0, or at least %d seconds",
+		    MASTER_HUNG_MIN_S);
 }
 
 /* Routes name the node that wrote them, so no two have one name. */

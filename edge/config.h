@@ -99,6 +99,7 @@ struct edge_config {
 	struct edge_discovered_conf discovered;
 	struct edge_shared_conf	 shared;
 	int			 drain;		/* seconds for what is in flight when we are stopped */
+	int			 hung;		/* seconds after which a process of ours that does not answer is replaced; 0: never */
 	int			 keep_alive;	/* seconds told to clients */
 	struct edge_limits_conf	 limits;
 };

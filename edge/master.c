@@ -225,7 +225,8 @@ edge_master(struct edge *e)
 		.owner = e, .file = e->config->file, .keyd = e->keyd, .nworkers = e->nworkers,
 		.questions = questions, .doors = &e->fds[0][0], .ndoors = sizeof(e->fds) / sizeof(int), .material = e->material,
 		.nmaterial = EDGE_IDENTITIES, .session_file = e->config->session_file, .session_max = (uint64_t)e->config->session_size << 20, .user = e->config->user, .proxy = proxy,
-		.refresh = refresh, .close_doors = close_doors, .stop_ms = STOP_MS + (unsigned)e->config->drain * 1000
+		.refresh = refresh, .close_doors = close_doors, .stop_ms = STOP_MS + (unsigned)e->config->drain * 1000,
+		.hung_ms = (unsigned)e->config->hung * 1000
 	};
 	int rc;
 

@@ -18,15 +18,17 @@
 #include "common/chan.h"
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/lives.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/watch.h"
 
 #define PAUSE_MS	5000	/* between two starts of the process */
 #define FRAMES_MAX	64	/* heard at once */
 
 /* A tick that has no answer yet, and what it was to tell. */
 struct tick {
-	uint64_t			 tag, at;
+	uint64_t			 tag;
 	struct edge_discovered_spent	*spent;		/* NULL: nothing */
 	size_t				 n;
 };
@@ -48,6 +50,7 @@ struct shared {
 	struct shared_news	 news;		/* until somebody asks */
 	struct tick		 tick[SHARED_TICKS_MAX];	/* the oldest first */
 	unsigned		 nticks;
+	struct watch		 watch;		/* of the oldest; it is looked at with each exchange */
 	struct claim		 claim[SHARED_CLAIMS_MAX];
 };
 
@@ -99,6 +102,7 @@ set_state(struct shared *s, enum shared_state state, enum stats_shared reason, u
 static void
 start(struct shared *s)
 {
+	bool again = s->started_at != 0;
 	int ends[2];
 
 	s->started_at = clock_ms();
@@ -117,6 +121,9 @@ start(struct shared *s)
 	}
 	s->channel = ends[0];
 	chan_patience(s->channel, 100);
+	watch_begin(&s->watch, SHARED_KILL_MS, s->started_at);
+	if (again)
+		lives_again(LIVES_SHARED);
 }
 
 /* These are to be told another time. */
@@ -142,6 +149,7 @@ settle(struct shared *s, size_t told)
 		keep_untold(s, t->spent + told, t->n - told);
 	free(t->spent);
 	memmove(t, t + 1, --s->nticks * sizeof(*t));
+	watch_heard(&s->watch, clock_ms());
 }
 
 static void
@@ -360,7 +368,7 @@ tick(struct shared *s, const struct shared_here_now *here, const struct edge_dis
 	if (n != 0)
 		fd = chan_file("spent", span_of((const char *)spent, n * sizeof(*spent)));
 	if ((n == 0 || fd != -1) && (err = chan_send(s->channel, &f, &fd, fd != -1)) == SP_OK) {
-		*t = (struct tick){ .tag = s->tag, .at = clock_ms() };
+		*t = (struct tick){ .tag = s->tag };
 		if (n != 0) {
 			t->spent = (void *)xmemdup(spent, n * sizeof(*spent));
 			t->n = n;
@@ -379,12 +387,17 @@ tick(struct shared *s, const struct shared_here_now *here, const struct edge_dis
 static void
 look_after(struct shared *s)
 {
-	uint64_t silent = s->nticks != 0 ? clock_ms() - s->tick[0].at : 0;
+	uint64_t now = clock_ms();
+	bool over = s->nticks != 0 && watch_over(&s->watch, now);
 
-	if (silent >= SHARED_HUNG_MS)
+	if (s->nticks == 0)
+		watch_heard(&s->watch, now);
+	if (s->watch.silent >= SHARED_HUNG_MS)
 		set_state(s, SHARED_ALONE, STATS_SHARED_HUNG, 0, SPAN_LIT("the process that asks Redis does not answer"));
-	if (silent >= SHARED_KILL_MS)
+	if (over) {
+		lives_hung(LIVES_SHARED, SHARED_KILL_MS);
 		end_process(s, "shared-hung", "no answer for too long");
+	}
 }
 
 void

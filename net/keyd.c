@@ -33,6 +33,7 @@
 #include "net/keyd_int.h"
 
 #define CHANNELS_MAX	(2 * NET_WORKERS_MAX)
+#define BETWEEN_MS	500	/* the master does not wait longer than that for the workers to be served */
 
 struct key {
 	uint64_t	 id;
@@ -439,7 +440,8 @@ static const struct {
 	{ NET_KEYD_LOAD, true, 0, 1 },
 	{ NET_KEYD_KEEP, true, 8 * NET_KEYD_KEYS_MAX, 0 },
 	{ NET_KEYD_CHANNELS, true, 0, NET_WORKERS_MAX },
-	{ NET_KEYD_LOG, true, 0, 1 }
+	{ NET_KEYD_LOG, true, 0, 1 },
+	{ NET_KEYD_BEAT, true, 0, 0 }
 };
 #define NREQUESTS	(sizeof(requests) / sizeof(requests[0]))
 
@@ -483,6 +485,8 @@ answer(struct keyd *d, int fd, struct chan_msg *m, const char **wrong)
 		break;
 	case NET_KEYD_CHANNELS:
 		good = answer_channels(d, m);
+		break;
+	case NET_KEYD_BEAT:
 		break;
 	default:
 		good = answer_log(m);
@@ -555,6 +559,15 @@ serve(struct keyd *d, int fd, struct chan_msg *m)
 	return turn == NET_KEYD_SERVED;
 }
 
+/* What the master asks. False: it is gone. */
+static bool
+serve_master(struct keyd *d, struct chan_msg *m)
+{
+	struct pollfd p = { d->control, POLLIN, 0 };
+
+	return poll(&p, 1, 0) <= 0 || serve(d, d->control, m);
+}
+
 static void
 run(struct keyd *d)
 {
@@ -563,20 +576,30 @@ run(struct keyd *d)
 
 	for (;;) {
 		size_t n = d->nchannels;
+		uint64_t began;
 
 		fds[0] = (struct pollfd){ d->control, POLLIN, 0 };
 		for (size_t i = 0; i < n; i++)
 			fds[1 + i] = (struct pollfd){ d->channels[i].fd, POLLIN, 0 };
 		if (poll(fds, (nfds_t)n + 1, 1000) == -1 && errno != EINTR)
 			die("poll", 0);
+		began = clock_ms();
 		for (size_t i = n; i > 0; i--) {
-			if (fds[i].revents == 0 || serve(d, d->channels[i - 1].fd, &m))
+			bool stays = fds[i].revents == 0 || serve(d, d->channels[i - 1].fd, &m);
+
+			if (!stays) {
+				close(d->channels[i - 1].fd);
+				d->channels[i - 1] = d->channels[--d->nchannels];
+			}
+			/* signatures with the largest keys take long, and the master wants to know that we are well */
+			if (clock_ms() - began < BETWEEN_MS)
 				continue;
-			close(d->channels[i - 1].fd);
-			d->channels[i - 1] = d->channels[--d->nchannels];
+			if (!serve_master(d, &m))
+				return;
+			began = clock_ms();
 		}
-		/* last, since it adds channels */
-		if (fds[0].revents != 0 && !serve(d, d->control, &m))
+		/* it adds channels, so there it does not come in the way */
+		if (!serve_master(d, &m))
 			return;
 		let_leave(d);
 	}

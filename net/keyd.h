@@ -38,7 +38,7 @@ struct net_keyd;
  * start (logged). Call it while the process has one thread.
  */
 struct net_keyd *net_keyd_start(const char *run_as, bool sandbox, unsigned nworkers);
-/* Close its channels, which ends it, and wait. False: it did not end in order. NULL: nothing. */
+/* Close its channels, which ends it, and wait; one that hangs is killed. False: it did not end in order. NULL: nothing. */
 bool	 net_keyd_stop(struct net_keyd *);
 pid_t	 net_keyd_pid(const struct net_keyd *);
 /* The channel whose end is its end. */
@@ -65,6 +65,12 @@ void	 net_keyd_log(struct net_keyd *, int fd);
  * close. SP_OK or SP_EIO. Those that were given before are dead when the proxy that had them is.
  */
 int	 net_keyd_channels(struct net_keyd *, int *fds);
+/*
+ * Ask it whether it is well, unless it has been asked and has not said so yet. Does not wait: when its control channel
+ * (net_keyd_control()) can be read, net_keyd_hear() takes what came. True: it is well.
+ */
+void	 net_keyd_beat(struct net_keyd *);
+bool	 net_keyd_hear(struct net_keyd *);
 /* In a child of the master: close all that is the master's of it, without ending it. NULL: nothing. */
 void	 net_keyd_leave(struct net_keyd *);
 
@@ -116,7 +122,8 @@ enum net_keyd_type {
 	NET_KEYD_KEEP,		/* ids (u64) … */
 	NET_KEYD_CHANNELS,	/* with our ends of them */
 	NET_KEYD_LOG,		/* with the log */
-	NET_KEYD_DONE		/* the answer to these three */
+	NET_KEYD_DONE,		/* the answer to these three, and to the next one */
+	NET_KEYD_BEAT		/* the master's: is it well? */
 };
 
 #endif

@@ -7,18 +7,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/chan.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "net/keyd_int.h"
 
 #define PATIENCE_MS	10000
+#define END_MS		20000	/* after its channels were closed; sanitizers take their time */
 
 /* A key that keyd has, and the file that it came from: for the keyd after this one. */
 struct held {
@@ -31,6 +34,7 @@ struct net_keyd {
 	int		 control;
 	unsigned	 nworkers;
 	uint64_t	 tag;
+	uint64_t	 beat;		/* the question whether it is well; 0: none is open */
 	char		*run_as;
 	bool		 sandbox;
 	struct held	 held[NET_KEYD_KEYS_MAX];
@@ -60,6 +64,7 @@ launch(struct net_keyd *k)
 	}
 	close(ends[1]);
 	k->control = ends[0];
+	k->beat = 0;
 	chan_patience(k->control, PATIENCE_MS);
 	return SP_OK;
 }
@@ -80,7 +85,10 @@ ask(struct net_keyd *k, enum net_keyd_type type, const struct frame_writer *body
 	}
 	if ((err = chan_send(k->control, &f, fds, nfds)) != SP_OK)
 		return err;
-	return chan_answer(k->control, k->tag, m, 0);
+	err = chan_answer(k->control, k->tag, m, 0);
+	if (err == SP_OK)
+		k->beat = 0;	/* it has said so by that, and chan_answer() has put away what it said before */
+	return err;
 }
 
 static int
@@ -132,16 +140,49 @@ net_keyd_leave(struct net_keyd *k)
 bool
 net_keyd_stop(struct net_keyd *k)
 {
+	uint64_t until = clock_ms() + END_MS;
 	int status = 0;
-	pid_t pid;
+	pid_t pid, got;
 
 	if (k == NULL)
 		return true;
 	pid = k->pid;
 	net_keyd_leave(k);
-	while (pid > 0 && waitpid(pid, &status, 0) == -1 && errno == EINTR)
-		;
+	while (pid > 0 && ((got = waitpid(pid, &status, WNOHANG)) == 0 || (got == -1 && errno == EINTR))) {
+		if (clock_ms() >= until)
+			kill(pid, SIGKILL);
+		usleep(2000);
+	}
 	return status == 0;
+}
+
+void
+net_keyd_beat(struct net_keyd *k)
+{
+	const struct frame f = { .type = NET_KEYD_BEAT, .tag = k->tag + 1 };
+
+	if (k->control != -1 && k->beat == 0 && chan_send(k->control, &f, NULL, 0) == SP_OK)
+		k->beat = ++k->tag;
+}
+
+bool
+net_keyd_hear(struct net_keyd *k)
+{
+	struct chan_msg *m = xmalloc(sizeof(*m));
+	int err = chan_recv(k->control, m, 0);
+	bool well = err == SP_OK && m->f.tag == k->beat && m->f.type == NET_KEYD_DONE && m->f.len == 0;
+
+	if (well)
+		k->beat = 0;
+	if (err == SP_OK)
+		chan_done(m);
+	if (err != SP_OK && err != SP_ETIME) {
+		/* it ends, if it has not ended already: who starts the next one hears of it */
+		close(k->control);
+		k->control = -1;
+	}
+	free(m);
+	return well;
 }
 
 pid_t

@@ -436,8 +436,10 @@ stats_prometheus(const char *program, const char *version, size_t *n)
 	fputs("\"} 1\n", f);
 	/* counted where there are no metrics */
 	stats_put(STATS_CELL(LOG_LOST, 0, 0), log_lost());
-	for (unsigned i = 0; i < LIVES_N; i++)
+	for (unsigned i = 0; i < LIVES_N; i++) {
 		stats_put(STATS_CELL(RESTARTS, i, 0), lives_again_count((enum lives_of)i));
+		stats_put(STATS_CELL(HUNG, i, 0), lives_hung_count((enum lives_of)i));
+	}
 	for (unsigned i = 0; i < LIVES_NCACHES; i++)
 		stats_put(STATS_CELL(AUTHD_ENTRIES, i, 0), lives_cache((enum lives_cache)i));
 	stats_put(STATS_CELL(LIMIT_HITS, STATS_LIMIT_GUESSES, 0), lives_cache_full(LIVES_GUESSES));

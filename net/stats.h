@@ -277,6 +277,7 @@ enum {
 	X(DIRECTORY_ASKED, "sallyport_directory_asked_total", COUNTER, ANSWER, NONE, "Answers that LDAP was asked for, since nothing fresh was remembered.") \
 	X(LOOKUPS, "sallyport_directory_lookups_total", COUNTER, ANSWER, NONE, "Users looked up in the directory, by what came of it.") \
 	X(RESTARTS, "sallyport_process_restarts_total", COUNTER, PROCESS, NONE, "Times that one of our processes has ended by a fault, and another has taken its place.") \
+	X(HUNG, "sallyport_process_hung_total", COUNTER, PROCESS, NONE, "Times that one of our processes did not answer, and was ended.") \
 	X(SHARED, "sallyport_shared_up", GAUGE, NONE, NONE, "1 while what the nodes of an array share is to be had; 0: it is not, or nothing is shared.") \
 	X(SHARED_LOST, "sallyport_shared_losses_total", SEEN, SHARED_REASON, NONE, "Times that this node was on its own, by cause.") \
 	X(AUTHD_ENTRIES, "sallyport_authd_cache_entries", GAUGE, CACHE, NONE, "What authd remembers: wrong passwords, used Digest nonces, and users from LDAP.") \

@@ -159,6 +159,8 @@ is_order(const struct one *o)
 		return o->f.len == 0 && o->nfds <= 1;
 	case NET_KEYD_KEEP:
 		return o->f.len % 8 == 0 && o->f.len <= 8 * NET_KEYD_KEYS_MAX && o->nfds == 0;
+	case NET_KEYD_BEAT:
+		return o->f.len == 0 && o->nfds == 0;
 	case NET_KEYD_CHANNELS:
 		return o->f.len == 0 && nchannels + o->nfds <= CHANNELS_MAX;
 	default:

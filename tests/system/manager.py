@@ -175,7 +175,8 @@ def fetch():
 def hang():
     """One of two workers hangs: the other one and the process go on, and all the same the manager hears nothing more."""
     m = Manager("hang")
-    d = Daemon("hang", "tests/planted/planted-edge", "edge.conf", edge_config(), m)
+    # the master would replace the process before; that is another test's (hung.py)
+    d = Daemon("hang", "tests/planted/planted-edge", "edge.conf", edge_config() + "timers = { hung = 0; };\n", m)
     T.check("hang: ready", m.hears("READY=1") is not None)
     T.check("hang: the watchdog is fed", m.hears("WATCHDOG=1") is not None)
     c = dial(USERS)

@@ -28,7 +28,7 @@ serial = [0]
 
 
 class Director(sipnet.Edge):
-    def __init__(self, name, extra="", at=DIRECTOR, program="sallyport-director"):
+    def __init__(self, name, extra="", at=DIRECTOR, program="sallyport-director", timers=""):
         self.dir = os.path.join(RUN, name)
         os.makedirs(self.dir, exist_ok=True)
         self.write("director.conf", "control = { socket = \"%s/director.sock\"; };" % self.dir + """
@@ -38,9 +38,9 @@ doors = ( { listen = "%s"; admits = "servers"; }, { listen = "%s"; admits = "cli
 edges = ( { name = "edge.int.example.com"; address = "%s"; } );
 pools = ( { name = "pool.int.example.com"; address = "%s"; } );
 auth = { users = "%s/users"; };
-timers = { drain = 0; connect = 2; };
+timers = { drain = 0; connect = 2; %s };
 %s
-""" % (NAME, PKI, PKI, PKI, at + ":5061", at + ":5063", EDGE, POOL, RUN, extra))
+""" % (NAME, PKI, PKI, PKI, at + ":5061", at + ":5063", EDGE, POOL, RUN, timers, extra))
         self.launch(program, "director.conf")
 
 

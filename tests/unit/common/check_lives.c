@@ -27,6 +27,7 @@ START_TEST(all_processes_count_as_one)
 	if (pid == 0) {
 		lives_again(LIVES_PROXY);
 		lives_again(LIVES_WINBIND);
+		lives_hung(LIVES_KEYD, 5000);
 		_exit(lives_again_count(LIVES_PROXY) == 2 ? 0 : 1);
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
@@ -34,6 +35,10 @@ START_TEST(all_processes_count_as_one)
 	ck_assert_uint_eq(lives_again_count(LIVES_PROXY), 2);
 	ck_assert_uint_eq(lives_again_count(LIVES_KEYD), 0);
 	ck_assert_uint_eq(lives_again_count(LIVES_WINBIND), 1);
+	/* that one hung is not that it was started again, which is counted when it is */
+	ck_assert_uint_eq(lives_hung_count(LIVES_KEYD), 1);
+	ck_assert_uint_eq(lives_hung_count(LIVES_PROXY), 0);
+	ck_assert_uint_eq(lives_hung_count(LIVES_N), 0);
 }
 END_TEST
 
@@ -41,6 +46,7 @@ START_TEST(each_has_a_name)
 {
 	ck_assert_str_eq(lives_name(LIVES_PROXY), "proxy");
 	ck_assert_str_eq(lives_name(LIVES_WINBIND), "winbind");
+	ck_assert_str_eq(lives_name(LIVES_SHARED), "shared");
 	ck_assert_str_eq(lives_name(LIVES_N), "");
 	lives_share();
 	lives_again(LIVES_N);
