@@ -87,8 +87,8 @@ class Daemon(Edge):
         self.write(file, text)
         if file == "edge.conf":
             self.write("policy.conf", POLICY)
-            self.write(file, 'policy = "%s/policy.conf";\ncontrol = { socket = "%s/edge.sock"; };\ntimers = { drain = 0; };\n' %
-                       (self.dir, self.dir) + text)
+            self.write(file, 'policy = "%s/policy.conf";\ncontrol = { socket = "%s/edge.sock"; };\n' % (self.dir, self.dir) + text +
+                       ("" if "timers = " in text else "timers = { drain = 0; };\n"))
         self.log_path = os.path.join(self.dir, "log")
         self.log_file = open(self.log_path, "ab")
         self.proc = subprocess.Popen([os.path.join(BUILD, program), "-f", os.path.join(self.dir, file)],
@@ -176,7 +176,7 @@ def hang():
     """One of two workers hangs: the other one and the process go on, and all the same the manager hears nothing more."""
     m = Manager("hang")
     # the master would replace the process before; that is another test's (hung.py)
-    d = Daemon("hang", "tests/planted/planted-edge", "edge.conf", edge_config() + "timers = { hung = 0; };\n", m)
+    d = Daemon("hang", "tests/planted/planted-edge", "edge.conf", edge_config() + "timers = { drain = 0; hung = 0; };\n", m)
     T.check("hang: ready", m.hears("READY=1") is not None)
     T.check("hang: the watchdog is fed", m.hears("WATCHDOG=1") is not None)
     c = dial(USERS)
