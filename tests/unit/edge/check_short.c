@@ -203,10 +203,43 @@ START_TEST(mistakes_have_their_line)
 }
 END_TEST
 
+/* Why that is refused; "": it is good. */
+static const char *
+first_mistake(const char *text)
+{
+	static char why[512];
+	struct conf_errors *errs = conf_errors_new();
+	struct edge_config *c = load(text, errs);
+
+	snprintf(why, sizeof(why), "%s", conf_errors_count(errs) != 0 ? conf_errors_get(errs, 0) : "");
+	edge_config_free(c);
+	conf_errors_free(errs);
+	return why;
+}
+
+#define SHORT "domains = \"example.com\"; next_hop = \"d.int.example.com\"; certificate = \"/c\"; outside = \"192.0.2.1\";\n"
+#define INSIDE SHORT "inside = \"10.0.0.1\";\n"
+#define NAMED SHORT "inner = { listen = \"10.0.0.1:5061\"; name = \"edge-a.int.example.com\"; };\n"
+#define REDIS(more) "shared = { server = \"10.0.0.2:6379\"; name = \"redis.int.example.com\"; trust = \"/t\"; " more "};\n"
+
+/* Nodes that share are told apart by a name that the short form, which would give it to each of them, does not make. */
+START_TEST(nodes_that_share_have_names)
+{
+	ck_assert_str_eq(first_mistake(NAMED REDIS("")), "");
+	ck_assert_ptr_nonnull(strstr(first_mistake(INSIDE REDIS("")), "edge.conf:3: shared.server: nodes are told apart by inner.name"));
+	ck_assert_str_eq(first_mistake(INSIDE), "");
+	ck_assert_ptr_nonnull(strstr(first_mistake(NAMED REDIS("user = \"edge\"; ")), "shared.user: has no shared.password"));
+	ck_assert_ptr_nonnull(strstr(first_mistake(NAMED REDIS("key = \"/k\"; ")), "certificate and key are given together"));
+	ck_assert_ptr_nonnull(strstr(first_mistake(NAMED REDIS("prefix = \"a-prefix-of-forty-one-bytes-is-one-too-long\"; ")), "at most 40 bytes"));
+	ck_assert_ptr_nonnull(strstr(first_mistake(NAMED "shared = { server = \"10.0.0.2:6379\"; };\n"), "name and trust"));
+	ck_assert_ptr_nonnull(strstr(first_mistake(NAMED "shared = { server = \"redis\"; name = \"r\"; trust = \"/t\"; };\n"), "an IP address and a port"));
+}
+END_TEST
+
 int
 main(void)
 {
-	const TTest *tests[] = { three_values_are_an_edge, what_is_said_stands, what_is_missing_is_said,
+	const TTest *tests[] = { nodes_that_share_have_names, three_values_are_an_edge, what_is_said_stands, what_is_missing_is_said,
 	    policy_is_closed_until_there_is_one, mistakes_have_their_line };
 
 	return unit_run("short", tests, sizeof(tests) / sizeof(tests[0]));
