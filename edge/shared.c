@@ -361,7 +361,6 @@ tick(struct shared *s, const struct shared_here_now *here, const struct edge_dis
 	int fd = -1, err = SP_EIO;
 
 	frame_writer_init(&w, body, sizeof(body));
-	frame_put_u64(&w, here->version);
 	frame_put_span(&w, span_str(here->sha256));
 	frame_put_span(&w, span_str(here->unfit));
 	f.len = w.len;

@@ -77,8 +77,7 @@ struct shared_setup {
 enum shared_type {
 	/* to the process */
 	/*
-	 * tag; version (u64), sha256 of the policy in force here, sha256 of one that cannot be; a file of struct
-	 * edge_discovered_spent or none
+	 * tag; sha256 of the policy in force here, sha256 of one that cannot be; a file of struct edge_discovered_spent or none
 	 */
 	SHARED_TICK = 1,
 	SHARED_CLAIM,		/* tag; change (a line), sha256 of its parent; the text as a file */
@@ -130,7 +129,6 @@ struct shared_news {
 };
 /* What is in force here, for a tick. */
 struct shared_here_now {
-	uint64_t	 version;
 	const char	*sha256;
 	const char	*unfit;		/* SHA-256 of a shared text that cannot be in force here; "": none */
 };

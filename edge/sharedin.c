@@ -34,8 +34,8 @@
 /* What is in force here, remembered for as long as the file is the same. */
 struct shared_here {
 	struct stat	 seen;
+	bool		 known;			/* else it is looked at again */
 	char		 sha256[POLICY_HASH_TEXT];
-	uint64_t	 version;
 	char		 said[POLICY_HASH_TEXT];	/* a version that could not be taken, which is said once */
 	char		 unfit[POLICY_HASH_TEXT];	/* … and which is not to come again for a while; "": none */
 	uint64_t	 unfit_at;
@@ -123,18 +123,17 @@ static void
 look_here(struct edge *e)
 {
 	struct shared_here *h = e->shared_here;
-	struct policy_change c;
 	struct conf_errors *errs;
 	struct policystore *ps;
 	struct stat st;
 
-	if (stat(e->config->policy, &st) != 0 || (h->sha256[0] != '\0' && h->version != 0 && st.st_ino == h->seen.st_ino &&
+	if (stat(e->config->policy, &st) != 0 || (h->known && st.st_ino == h->seen.st_ino &&
 	    st.st_size == h->seen.st_size && st.st_mtim.tv_sec == h->seen.st_mtim.tv_sec &&
 	    st.st_mtim.tv_nsec == h->seen.st_mtim.tv_nsec))
 		return;
 	errs = conf_errors_new();
 	if ((ps = open_store(e, errs)) != NULL && policystore_hash_file(ps, h->sha256) == SP_OK) {
-		h->version = policystore_which(ps, h->sha256, &c) == SP_OK ? c.version : 0;
+		h->known = true;
 		h->seen = st;
 	}
 	policystore_close(ps);
@@ -213,7 +212,7 @@ hear_told(struct edge *e)
 	if (h->telling == 0 || !shared_claim_look(e->shared, h->telling, &c))
 		return;
 	h->telling = 0;
-	h->version = 0;		/* look again */
+	h->known = false;
 	if (c.verdict != SHARED_CLAIM_DONE)
 		return;
 	h->told_at = 0;
@@ -251,7 +250,7 @@ take_policy(struct edge *e, const struct shared_policy *p)
 	policystore_text_fini(&ahead);
 	policystore_close(ps);
 	conf_errors_free(errs);
-	e->shared_here->version = 0;	/* look again */
+	e->shared_here->known = false;
 }
 
 /* Nothing is shared yet: what is in force here is the beginning. */
@@ -272,7 +271,7 @@ begin_sharing(struct edge *e)
 	policystore_text_fini(&t);
 	policystore_close(ps);
 	conf_errors_free(errs);
-	e->shared_here->version = 0;
+	e->shared_here->known = false;
 }
 
 void
@@ -292,7 +291,7 @@ edge_answer_shared(void *edge, int fd, struct master_answer *a)
 	look_here(e);
 	if (h->unfit[0] != '\0' && clock_ms() - h->unfit_at >= UNFIT_MS)
 		h->unfit[0] = '\0';
-	shared_exchange(e->shared, &(struct shared_here_now){ h->version, h->sha256, h->unfit }, (void *)bytes,
+	shared_exchange(e->shared, &(struct shared_here_now){ h->sha256, h->unfit }, (void *)bytes,
 	    bytes != NULL ? n / sizeof(*spent) : 0, &news);
 	hear_told(e);
 	memset(&told, 0, sizeof(told));

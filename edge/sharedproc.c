@@ -37,9 +37,7 @@ struct state {
 	int			 channel;
 	const struct shared_setup *setup;
 	char			 policy_key[128], nodes_key[128];
-	/* what is in force on this node */
-	uint64_t		 version;
-	char			 sha256[POLICY_HASH_TEXT];
+	char			 sha256[POLICY_HASH_TEXT];	/* of what is in force on this node */
 	char			 unfit[POLICY_HASH_TEXT];	/* the master has looked at that and can't take it; "": none */
 	/* what the master was told last */
 	enum shared_state	 said;
@@ -496,15 +494,12 @@ take_tick(struct state *s, struct chan_msg *m)
 {
 	struct frame_reader rd;
 	struct span sha256, unfit;
-	uint64_t version;
 
 	frame_reader_init(&rd, &m->f);
-	version = frame_u64(&rd);
 	sha256 = frame_span(&rd);
 	unfit = frame_span(&rd);
 	if (!frame_done(&rd) || sha256.n >= sizeof(s->sha256) || unfit.n >= sizeof(s->unfit))
 		_exit(EX_SOFTWARE);
-	s->version = version;
 	snprintf(s->sha256, sizeof(s->sha256), "%.*s", SPAN_FMT(sha256));
 	snprintf(s->unfit, sizeof(s->unfit), "%.*s", SPAN_FMT(unfit));
 	say_again(s, m->f.tag, m->nfds == 1 ? take_spent(s, m->fds[0]) : 0);
