@@ -4,6 +4,7 @@
 #include "admin/ctl_portable.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -22,6 +22,7 @@
 #include "admin/policydiff.h"
 #include "admin/policyfile.h"
 #include "admin/record.h"
+#include "common/chan.h"
 #include "common/err.h"
 #include "common/mem.h"
 #include "common/strbuf.h"
@@ -200,18 +201,10 @@ prepare_settings(struct taking *t, enum portable_daemon d)
 static int
 text_for_child(struct span text, char name[32])
 {
-	int fd = memfd_create("import", 0);
+	int fd = chan_file("import", text);
 
-	while (fd != -1 && text.n > 0) {
-		ssize_t k = write(fd, text.p, text.n);
-
-		if (k > 0) {
-			text = span_tail(text, (size_t)k);
-		} else if (k == -1 && errno != EINTR) {
-			close(fd);
-			return -1;
-		}
-	}
+	if (fd != -1)
+		(void)fcntl(fd, F_SETFD, 0);
 	snprintf(name, 32, "/proc/self/fd/%d", fd);
 	return fd;
 }
