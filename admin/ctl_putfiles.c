@@ -13,6 +13,7 @@
 
 #include "admin/ctl_portable.h"
 #include "admin/policystore.h"
+#include "admin/secretfile.h"
 #include "common/conf.h"
 #include "common/err.h"
 #include "common/mem.h"
@@ -55,29 +56,29 @@ joined(const char *a, const char *b)
 	return s;
 }
 
-static int
-write_all(int fd, struct span text)
+/* The owner that it had. Who is not root keeps the group, if they may; if not, their own is to gain nothing by it. */
+static bool
+give_back(int fd, const struct stat *was, mode_t *mode)
 {
-	while (text.n > 0) {
-		ssize_t k = write(fd, text.p, text.n);
-
-		if (k > 0)
-			text = span_tail(text, (size_t)k);
-		else if (k == -1 && errno != EINTR)
-			return -1;
-	}
-	return 0;
+	if (fchown(fd, was->st_uid, was->st_gid) == 0)
+		return true;
+	if (geteuid() == 0)
+		return false;
+	if (fchown(fd, (uid_t)-1, was->st_gid) != 0)
+		*mode &= ~(mode_t)070;
+	return true;
 }
 
 int
 ctl_write_beside(const char *path, struct span text, char **tmp, struct conf_errors *errs)
 {
 	struct stat st;
-	mode_t mask = umask(0);
+	mode_t mask = umask(0), mode;
 	bool there = stat(path, &st) == 0;
 	int fd, err = SP_OK;
 
 	umask(mask);
+	mode = there ? st.st_mode & 07777 : 0666 & ~mask;
 	*tmp = joined(path, ".XXXXXX");
 	if ((fd = mkstemp(*tmp)) == -1) {
 		err = ctl_failed(errs, path, "a file beside it cannot be made");
@@ -85,12 +86,11 @@ ctl_write_beside(const char *path, struct span text, char **tmp, struct conf_err
 		*tmp = NULL;
 		return err;
 	}
-	if (write_all(fd, text) != 0)
+	if (secretfile_write(fd, text.p, text.n) != SP_OK)
 		err = ctl_failed(errs, path, "a file beside it cannot be written");
-	/* who is not root keeps their own group where they may not give it away */
-	if (err == SP_OK && there && (fchown(fd, st.st_uid, st.st_gid) != 0 && geteuid() == 0))
+	if (err == SP_OK && there && !give_back(fd, &st, &mode))
 		err = ctl_failed(errs, path, "a file beside it cannot get its owner");
-	if (err == SP_OK && (fchmod(fd, there ? st.st_mode & 07777 : 0666 & ~mask) != 0 || fsync(fd) != 0))
+	if (err == SP_OK && (fchmod(fd, mode) != 0 || fsync(fd) != 0))
 		err = ctl_failed(errs, path, "a file beside it cannot be finished");
 	if (close(fd) != 0 && err == SP_OK)
 		err = ctl_failed(errs, path, "a file beside it cannot be written");
