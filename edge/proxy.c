@@ -777,6 +777,8 @@ from_outside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 		proved_server(w, l);
 	if ((d.limited && !within_limits(w, l, m, &f, &routed, &plan)) || !content_passes(w, l, m, &d, &routed, &plan))
 		return;
+	if (d.class != POLICY_CLASS_REMOTE_USER)
+		sip_mark_received(m, sip_link_remote(l));
 	if (d.hop == POLICY_HOP_PARTNER)
 		relay_onward(w, l, m, &d, &plan);
 	else if (d.class == POLICY_CLASS_REMOTE_USER &&

@@ -334,8 +334,9 @@ put_uri_host(struct strbuf *out, const struct far_end *f)
 	strbuf_puts(out, v6 ? "]" : "");
 }
 
+/* client: with what leads back to its connection (MS 7.3). */
 static void
-complete_via(struct sip_message *m, const struct far_end *f)
+complete_via(struct sip_message *m, const struct far_end *f, bool client)
 {
 	const struct sip_via *via = &m->via;
 	struct span end = span_of(via->whole.p + via->whole.n, 0), rport;
@@ -354,10 +355,13 @@ complete_via(struct sip_message *m, const struct far_end *f)
 		strbuf_puts(&sb, ";received=");
 		strbuf_puts(&sb, f->host);
 	}
-	strbuf_puts(&sb, ";ms-received-port=");
-	strbuf_puts(&sb, f->port);
-	strbuf_puts(&sb, f->cid);
-	sip_edit_replace(m, end, strbuf_span_of(&sb));
+	if (client) {
+		strbuf_puts(&sb, ";ms-received-port=");
+		strbuf_puts(&sb, f->port);
+		strbuf_puts(&sb, f->cid);
+	}
+	if (sb.len != 0)
+		sip_edit_replace(m, end, strbuf_span_of(&sb));
 }
 
 /* One Contact value that asks for its address to be replaced: by its parameter "proxy", whose value and piece these are. */
@@ -422,6 +426,17 @@ has_one_via(const struct sip_message *m)
 	return sip_message_next(m, SIP_H_VIA, i) < 0 && sip_header_next(m, i, &rest, &value) && !sip_header_next(m, i, &rest, &value);
 }
 
+void
+sip_mark_received(struct sip_message *m, const struct net_addr *from)
+{
+	struct far_end far;
+
+	if (!sip_takes_more(m->via.whole, m->via.params))
+		return;
+	far_end_of(&far, from, 0);
+	complete_via(m, &far, false);
+}
+
 enum sip_check
 sip_mark_first_hop(struct sip_message *m, const struct net_addr *from, uint64_t cid)
 {
@@ -434,7 +449,7 @@ sip_mark_first_hop(struct sip_message *m, const struct net_addr *from, uint64_t 
 		return SIP_CHECK_VIA;
 	far_end_of(&far, from, cid);
 	if (m->is_request)
-		complete_via(m, &far);
+		complete_via(m, &far, true);
 	for (int i = m->first[SIP_H_CONTACT]; i >= 0; i = sip_message_next(m, SIP_H_CONTACT, i)) {
 		struct span rest = sip_header_value(m, i), value;
 

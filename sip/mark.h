@@ -68,4 +68,12 @@ bool	sip_mark_read(const struct sip_message *, struct sip_mark *);
  */
 enum sip_check sip_mark_first_hop(struct sip_message *, const struct net_addr *from, uint64_t cid);
 
+/*
+ * What a parsed request from another server gets: received and rport on its Via, where
+ * RFC 3261 18.2.1 and RFC 3581 4 ask for them; nothing if they would make that
+ * Via too long, since its answer comes back by our record anyway. Not for what comes
+ * from inside: where our own servers are is nobody's business outside.
+ */
+void	sip_mark_received(struct sip_message *, const struct net_addr *from);
+
 #endif

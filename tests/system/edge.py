@@ -457,6 +457,8 @@ def peers():
         if m.all(MARK) != ["ms-source-type=DirectPartner;ms-ep-fqdn=edge.int.example.com;ms-source-verified-user=verified;"
                            "ms-source-network=federation"]:
             return m.all(MARK)
+        if ";received=%s" % partner.sock.getsockname()[0] not in m.all("Via")[1] or "ms-received" in m.all("Via")[1]:
+            return m.all("Via")
         if m.get("ms-asserted-verification-level") or m.get("Authorization") or m.get("P-Asserted-Identity"):
             return m.raw
         director.send(m.reply(200, headers=["Authentication-Info: x", "ms-user-logon-data: RemoteUser"]))

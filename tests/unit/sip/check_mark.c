@@ -363,6 +363,31 @@ START_TEST(the_first_hop)
 		}
 	}
 
+	/* Another server's Via: where it is, if that is not what it says, and its port if it asks (RFC 3261 18.2.1, RFC 3581). */
+	static const struct {
+		const char *via, *new_via;
+	} servers[] = {
+		{ "SIP/2.0/TLS sip.contoso.example:5061;branch=z", "SIP/2.0/TLS sip.contoso.example:5061;branch=z;received=198.51.100.7" },
+		{ "SIP/2.0/TLS 192.168.1.5;branch=z", "SIP/2.0/TLS 192.168.1.5;branch=z;received=198.51.100.7" },
+		{ "SIP/2.0/TLS 198.51.100.7;branch=z", "SIP/2.0/TLS 198.51.100.7;branch=z" },
+		{ "SIP/2.0/TLS 198.51.100.7;rport;branch=z", "SIP/2.0/TLS 198.51.100.7;rport=2231;branch=z;received=198.51.100.7" },
+		{ "SIP/2.0/TLS h;received=10.0.0.1;rport=9;ms-received-cid=F, SIP/2.0/TLS i",
+		    "SIP/2.0/TLS h;rport=2231;received=198.51.100.7, SIP/2.0/TLS i" },
+	};
+	for (size_t i = 0; i < sizeof(servers) / sizeof(servers[0]); i++) {
+		char text[1000], want[1000];
+		struct net_addr where;
+
+		ck_assert_int_eq(net_addr_parse(&where, SPAN_LIT("198.51.100.7:2231"), 0), SP_OK);
+		snprintf(text, sizeof(text), "INVITE sip:h SIP/2.0\r\nVia: %s\r\n" REST END, servers[i].via);
+		index_text(text);
+		ck_assert_int_eq(sip_message_parse(&msg), SIP_CHECK_OK);
+		sip_mark_strip(&msg, SIP_CROSS_PEER_IN);
+		sip_mark_received(&msg, &where);
+		snprintf(want, sizeof(want), "INVITE sip:h SIP/2.0\r\nVia: %s\r\n" REST END, servers[i].new_via);
+		ck_assert_str_eq(render(), want);
+	}
+
 	/* In a response the Vias are not the client's; its Contact is. */
 	struct net_addr from;
 	ck_assert_int_eq(net_addr_parse(&from, SPAN_LIT("198.51.100.7:2231"), 0), SP_OK);
