@@ -264,6 +264,20 @@ from_partner(const struct home_facts *f)
 	return onward(f);
 }
 
+/*
+ * An ACK is never challenged (MS 3.3): it belongs to a dialog whose route we signed, or nowhere. Who has an association
+ * signs its ACKs too, in its own name; with Digest there is nothing that one could prove itself by.
+ */
+static bool
+is_ack_of_dialog(const struct home_facts *f)
+{
+	if (f->route != POLICY_ROUTE_OURS || is_ill_signed(f->proof))
+		return false;
+	if (!is_authenticated(f->source))
+		return true;
+	return f->proof == HOME_PROOF_OK ? f->from_is_principal : !f->way_signs;
+}
+
 struct home_decision
 homes_decide(const struct home_facts *f)
 {
@@ -271,9 +285,8 @@ homes_decide(const struct home_facts *f)
 
 	if (f->source == HOME_FROM_NOBODY)
 		return refuse(POLICY_REASON_UNTRUSTED_PEER);
-	/* never challenged (MS 3.3): it belongs to a dialog whose route we signed, or nowhere; a signature must be right */
 	if (f->method == POLICY_METHOD_ACK) {
-		if (!is_ill_signed(f->proof) && f->route == POLICY_ROUTE_OURS)
+		if (is_ack_of_dialog(f))
 			d = along_route(f);
 		return d.verdict == HOME_PROXY ? d : just(HOME_DROP, POLICY_REASON_STRAY_ACK);
 	}

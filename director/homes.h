@@ -70,6 +70,7 @@ struct home_facts {
 	enum home_next		 next;		/* route OURS or FOREIGN */
 	int			 next_index;
 	bool			 flow_leads;	/* route OURS, and its token names a server that is configured */
+	bool			 way_signs;	/* route OURS, and its token is of a device that signs what it sends */
 	bool			 in_dialog;	/* To has a tag */
 	bool			 from_ours, to_ours; /* domains of From and Request-URI are our own */
 	bool			 to_us;		/* the Request-URI is this Director itself, without a user */

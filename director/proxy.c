@@ -134,6 +134,7 @@ route_facts(struct passage *p)
 		f->next = edge >= 0 ? HOME_NEXT_EDGE : pool >= 0 ? HOME_NEXT_POOL : HOME_NEXT_OTHER;
 		f->next_index = edge >= 0 ? edge : pool;
 	}
+	f->way_signs = f->route == POLICY_ROUTE_OURS && p->routed.flow.who != 0;
 	if (f->route == POLICY_ROUTE_OURS)
 		f->flow_leads = follow_flow(w, &p->routed.flow, (uint16_t)sip_link_words(p->from)[LINK_ID], 0, NULL, NULL);
 }

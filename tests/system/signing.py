@@ -341,6 +341,31 @@ def guessing():
     conn.close()
 
 
+def acknowledges(w, a):
+    """The ACK of a call that was signed is signed, once, and in the caller's name."""
+    bob, there = "sip:bob@example.com", "sip:bob@192.0.2.10"
+    w.edge.send(a.signed("INVITE", bob, headers=["Contact: <sip:alice@192.0.2.7:5061;transport=tls>"]))
+    invite = w.pool().recv()
+    w.pool().send(invite.reply(200, headers=["Contact: <%s>" % there]))
+    while w.edge.recv().status != 200:
+        pass
+    route = "Route: " + [r for r in invite.all("Record-Route") if NAME in r][0]
+    kept = dict(to=bob, to_tag="far", call=invite.get("Call-ID"), headers=[route])
+    for what, data in (("without a signature", a.make("ACK", there, **kept)),
+                       ("in another's name", a.make("ACK", there, sender=bob, **kept)),
+                       ("with a wrong signature", a.signed("ACK", there, **kept).replace(b'response="0100', b'response="0200'))):
+        w.edge.send(data)
+        T.check("an ACK %s is dropped, on the way of the call, too" % what, w.pool().quiet() and w.edge.quiet())
+    data = a.make("ACK", there, sender=bob, **kept)
+    w.edge.send(with_header(data, a.sa.header(Message(data))))
+    T.check("  and one that she signs in bob's name", w.pool().quiet() and w.edge.quiet())
+    good = a.signed("ACK", there, **kept)
+    w.edge.send(good)
+    T.check("  while hers passes", w.pool().recv().method == "ACK")
+    w.edge.send(good)
+    T.check("  once", w.pool().quiet() and w.edge.quiet())
+
+
 def forgeries():
     with World() as w:
         a = Client(w.edge)
@@ -369,6 +394,7 @@ def forgeries():
         data = a.make("ACK", "sip:bob@example.com", to_tag="x")
         w.edge.send(with_header(data, a.sa.header(Message(data)).replace('response="01', 'response="02')))
         T.check("an ACK with a wrong signature is dropped", w.pool().quiet() and w.edge.quiet())
+        acknowledges(w, a)
         odd = a.signed("MESSAGE", "sip:bob@example.com").replace(b"Max-Forwards: 70", b"Max-Forwards: x")
         got = a.ask(odd)
         T.check("a malformed message: the refusal is signed", got.status == 400 and a.sa.is_right(got))

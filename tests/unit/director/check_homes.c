@@ -110,6 +110,17 @@ static const struct {
 	{ "ACK", { INSIDE, .source = HOME_FROM_USER, M(ACK), BY_ROUTE(HOME_NEXT_POOL, 3) }, TO(HOME_TO_POOL, 3) },
 	{ "ACK by the token", { INSIDE, .source = HOME_FROM_USER, M(ACK), BY_ROUTE(HOME_NEXT_NONE, 0), .flow_leads = true },
 	    TO(HOME_TO_FLOW, 0) },
+	{ "ACK of who signs, unsigned", { INSIDE, .source = HOME_FROM_USER, M(ACK), BY_ROUTE(HOME_NEXT_POOL, 3), .way_signs = true },
+	    { .verdict = HOME_DROP, .reason = POLICY_REASON_STRAY_ACK } },
+	{ "ACK of who signs, with a password that nobody looks at", { INSIDE, .source = HOME_FROM_CLIENT, M(ACK),
+	    .proof = HOME_PROOF_UNASKED, BY_ROUTE(HOME_NEXT_POOL, 3), .way_signs = true },
+	    { .verdict = HOME_DROP, .reason = POLICY_REASON_STRAY_ACK } },
+	{ "ACK of who signs", { PROVED(HOME_FROM_USER), M(ACK), BY_ROUTE(HOME_NEXT_POOL, 3), .way_signs = true },
+	    TO(HOME_TO_POOL, 3) },
+	{ "ACK in another's name", { INSIDE, .source = HOME_FROM_USER, M(ACK), .proof = HOME_PROOF_OK, BY_ROUTE(HOME_NEXT_POOL, 3) },
+	    { .verdict = HOME_DROP, .reason = POLICY_REASON_STRAY_ACK } },
+	{ "ACK of the other side", { SERVER(HOME_FROM_POOL), M(ACK), BY_ROUTE(HOME_NEXT_EDGE, 0), .way_signs = true },
+	    TO(HOME_TO_EDGE, 0) },
 	{ "ACK to nowhere", { INSIDE, .source = HOME_FROM_USER, M(ACK), BY_ROUTE(HOME_NEXT_NONE, 0) },
 	    { .verdict = HOME_DROP, .reason = POLICY_REASON_STRAY_ACK } },
 	{ "ACK of nothing", { INSIDE, .source = HOME_FROM_USER, M(ACK) },
@@ -223,7 +234,7 @@ facts_of(const unsigned *d)
 {
 	return (struct home_facts){
 		.source = (enum home_source)d[0], .method = methods[d[1]], .route = (enum policy_route)d[2],
-		.next = (enum home_next)d[3], .flow_leads = d[4], .from_ours = d[5] & 1, .to_ours = d[5] >> 1 & 1,
+		.next = (enum home_next)d[3], .flow_leads = d[4] & 1, .way_signs = d[4] >> 1, .from_ours = d[5] & 1, .to_ours = d[5] >> 1 & 1,
 		.to_us = d[5] >> 2, .to_nobody = d[6], .from_is_principal = d[7] & 1, .to_is_principal = d[7] >> 1,
 		.has_edges = d[8], .proof = (enum home_proof)d[9], .pool_of_source = 2,
 		.principal = { .entry = HOME_KNOWN, .remote = d[10] & 1, .federation = d[10] >> 1, .pool = 1 },
@@ -234,7 +245,7 @@ facts_of(const unsigned *d)
 /* Whatever the facts: nobody passes who should not. */
 START_TEST(always)
 {
-	static const unsigned of[] = { HOME_NSOURCES, 6, 4, 4, 2, 8, 2, 4, 2, 7, 4, 4, 4 };
+	static const unsigned of[] = { HOME_NSOURCES, 6, 4, 4, 4, 8, 2, 4, 2, 7, 4, 4, 4 };
 	unsigned digit[13] = { 0 };
 	unsigned long n = 0;
 
@@ -254,6 +265,9 @@ START_TEST(always)
 			ck_abort_msg("a stranger passes");
 		if (passes && user && !ack && (f.proof != HOME_PROOF_OK || !f.from_is_principal))
 			ck_abort_msg("unproved, or as another");
+		if (passes && user && ack && ((f.way_signs && f.proof != HOME_PROOF_OK) ||
+		    (f.proof == HOME_PROOF_OK && !f.from_is_principal)))
+			ck_abort_msg("an ACK unproved, or as another");
 		if (passes && f.source == HOME_FROM_USER && !ack && !f.principal.remote)
 			ck_abort_msg("remote access is off");
 		if (passes && f.method == POLICY_METHOD_REGISTER && (!user || !f.to_is_principal))
