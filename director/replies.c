@@ -8,6 +8,7 @@
 #include "director/links.h"
 #include "director/passage.h"
 #include "net/stats.h"
+#include "sip/logs.h"
 #include "sip/mark.h"
 #include "sip/refusals.h"
 
@@ -135,7 +136,7 @@ log_signed_out(const struct sip_message *m)
 {
 	struct logrec r = log_begin(SP_LOG_INFO, "signed-out");
 
-	log_outside(&r, "user", m->from.uri_text);
+	sip_log_address(&r, "user", m->from.uri_text);
 	log_end(&r);
 }
 

@@ -579,8 +579,8 @@ log_content(const char *event, enum policy_reason why, const struct sip_link *l,
 	if (l != NULL)
 		log_hex(&r, "conn", sip_link_id(l));
 	log_uint(&r, "links", links);
-	log_outside(&r, "from", m->from.uri_text);
-	log_outside(&r, "to", m->to.uri_text);
+	sip_log_address(&r, "from", m->from.uri_text);
+	sip_log_address(&r, "to", m->to.uri_text);
 	log_outside(&r, "call-id", m->call_id);
 	log_end(&r);
 }

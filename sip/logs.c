@@ -3,6 +3,16 @@
  */
 #include "sip/logs.h"
 
+#include "sip/tap.h"
+
+void
+sip_log_address(struct logrec *rec, const char *key, struct span address)
+{
+	char shown[SIP_ADDRESS_SHOWN];
+
+	log_outside(rec, key, sip_tap_mask_address(address, shown));
+}
+
 void
 sip_log_message(struct logrec *rec, const struct sip_message *m)
 {
@@ -13,8 +23,8 @@ sip_log_message(struct logrec *rec, const struct sip_message *m)
 	else
 		log_uint(rec, "status", m->status);
 	/* what was not parsed is shown as it stands */
-	log_outside(rec, "from", m->parsed ? m->from.uri_text : sip_message_value(m, SIP_H_FROM));
-	log_outside(rec, "to", m->parsed ? m->to.uri_text : sip_message_value(m, SIP_H_TO));
+	sip_log_address(rec, "from", m->parsed ? m->from.uri_text : sip_message_value(m, SIP_H_FROM));
+	sip_log_address(rec, "to", m->parsed ? m->to.uri_text : sip_message_value(m, SIP_H_TO));
 	log_outside(rec, "call-id", m->parsed ? m->call_id : sip_message_value(m, SIP_H_CALL_ID));
 }
 

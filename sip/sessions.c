@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "net/stats.h"
+#include "sip/tap.h"
 
 #define SHOWN	160	/* bytes of an outside value */
 
@@ -75,6 +76,14 @@ put_header(struct strbuf *sb, const char *key, struct span value)
 	strbuf_quoted(sb, value, SHOWN);
 }
 
+static void
+put_address(struct strbuf *sb, const char *key, struct span value)
+{
+	char shown[SIP_ADDRESS_SHOWN];
+
+	put_header(sb, key, sip_tap_mask_address(value, shown));
+}
+
 static size_t
 format(struct sip_session_pen *p, char line[SESSIONS_LINE], const struct sip_session *s)
 {
@@ -100,8 +109,8 @@ format(struct sip_session_pen *p, char line[SESSIONS_LINE], const struct sip_ses
 	strbuf_uint(&sb, s->ms);
 	if (s->m != NULL) {
 		/* what was not parsed is shown as it stands */
-		put_header(&sb, " from=", s->m->parsed ? s->m->from.uri_text : sip_message_value(s->m, SIP_H_FROM));
-		put_header(&sb, " to=", s->m->parsed ? s->m->to.uri_text : sip_message_value(s->m, SIP_H_TO));
+		put_address(&sb, " from=", s->m->parsed ? s->m->from.uri_text : sip_message_value(s->m, SIP_H_FROM));
+		put_address(&sb, " to=", s->m->parsed ? s->m->to.uri_text : sip_message_value(s->m, SIP_H_TO));
 		put_header(&sb, " call-id=", s->m->parsed ? s->m->call_id : sip_message_value(s->m, SIP_H_CALL_ID));
 	}
 	/* cut, if need be, behind what is whole; nothing but printable ASCII is in it */

@@ -117,6 +117,20 @@ mask_line(struct span line, struct strbuf *out)
 	}
 }
 
+struct span
+sip_tap_mask_address(struct span text, char out[SIP_ADDRESS_SHOWN])
+{
+	size_t colon = span_find(text, ':');
+	struct strbuf sb;
+
+	/* nearly all have the scheme's colon alone */
+	if (span_find(text, '@') == text.n || span_find(span_tail(text, colon + 1), ':') == span_tail(text, colon + 1).n)
+		return text;
+	strbuf_init(&sb, out, SIP_ADDRESS_SHOWN);
+	mask_line(text, &sb);
+	return strbuf_span_of(&sb);
+}
+
 void
 sip_tap_mask(struct span message, struct strbuf *out)
 {

@@ -33,6 +33,13 @@ void	sip_relay_add_tap(struct sip_relay *, struct sip_tap *);
  */
 void	sip_tap_mask(struct span message, struct strbuf *out);
 
+/*
+ * What logs show of an address: text itself or, in out, without the password that a URI in it has. What does not
+ * fit is cut, behind more than logs show of a value.
+ */
+#define SIP_ADDRESS_SHOWN	256
+struct span sip_tap_mask_address(struct span text, char out[SIP_ADDRESS_SHOWN]);
+
 /* What a look at the head gives without parsing it: values as they stand there, empty when missing. */
 struct sip_tap_head {
 	struct span	start, from, to, call_id, cseq;	/* start: the first line */

@@ -54,6 +54,29 @@ START_TEST(masks_passwords_and_bodies)
 }
 END_TEST
 
+START_TEST(masks_passwords_of_addresses)
+{
+	static const char *const rows[][2] = {
+		{ "sip:alice@y", "sip:alice@y" }, { "sip:alice@y:5061", "sip:alice@y:5061" }, { "sip:y:5061", "sip:y:5061" },
+		{ "sip:alice:se:cret@y", "sip:alice:***@y" }, { "SIPS:a:@y;b=c", "SIPS:a:***@y;b=c" }, { "tel:+1", "tel:+1" }, { "", "" },
+		{ "\"x@y\" <sip:a:p@z>;tag=1", "\"x@y\" <sip:a:***@z>;tag=1" }
+	};
+	char out[SIP_ADDRESS_SHOWN], longest[2 * SIP_ADDRESS_SHOWN];
+	struct span shown;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		shown = sip_tap_mask_address(span_str(rows[i][0]), out);
+		ck_assert_msg(span_is(shown, rows[i][1]), "%s: %.*s", rows[i][0], SPAN_FMT(shown));
+	}
+	/* a password is none of what is shown of an address that is too long to be shown */
+	memcpy(longest, "sip:a:", 6);
+	memset(longest + 6, 'p', sizeof(longest) - 6);
+	memcpy(longest + sizeof(longest) - 2, "@y", 2);
+	shown = sip_tap_mask_address(span_of(longest, sizeof(longest)), out);
+	ck_assert(span_is(shown, "sip:a:***@y"));
+}
+END_TEST
+
 /* As large as a message may be and full of what could begin a password: each byte is looked at but a few times. */
 START_TEST(many_schemes_cost_no_time)
 {
@@ -133,7 +156,7 @@ END_TEST
 int
 main(void)
 {
-	const TTest *tests[] = { masks_credentials, masks_passwords_and_bodies, many_schemes_cost_no_time, what_is_cut_is_said, looks_at_the_head,
+	const TTest *tests[] = { masks_credentials, masks_passwords_and_bodies, masks_passwords_of_addresses, many_schemes_cost_no_time, what_is_cut_is_said, looks_at_the_head,
 	    knows_whom_it_is_about };
 
 	return unit_run("tap", tests, sizeof(tests) / sizeof(tests[0]));
