@@ -922,6 +922,18 @@ enter_sandbox(const struct authd_setup *setup)
 	    sandbox_calls(SANDBOX_AUTHD) == SP_OK;
 }
 
+/*
+ * Challenges that are remembered. The proxy, which sees who begins most, gives handshakes up; here the oldest goes, so
+ * there is room for those that were given up since.
+ */
+static uint32_t
+places(uint32_t handshakes)
+{
+	const uint32_t many = 65536;
+
+	return handshakes >= many ? handshakes : handshakes > many / 16 ? many : handshakes != 0 ? 16 * handshakes : 1;
+}
+
 /* The child. Its first word on the control channel says whether it can work. */
 static void
 become_authd(const struct authd_setup *setup, const int *worker, int control)
@@ -959,7 +971,7 @@ become_authd(const struct authd_setup *setup, const int *worker, int control)
 		_exit(EX_CONFIG);
 	p.replay = replay_new(setup->replay_entries);
 	p.guesses = guesses_new(&setup->guesses);
-	p.handshakes = handshakes_new(setup->handshakes != 0 ? setup->handshakes : 1, &setup->ntlm);
+	p.handshakes = handshakes_new(places(setup->handshakes), &setup->ntlm);
 	p.channel = xcalloc(p.nchannels, sizeof(*p.channel));
 	for (unsigned i = 0; i < setup->nworkers; i++) {
 		p.channel[i].fd = worker[i];

@@ -58,7 +58,7 @@ proof_conn(const struct sip_link *l, const struct sip_message *m, bool is_branch
 }
 
 /*
- * From where it comes, as guesses are counted: the client's address; of IPv6
+ * From where it comes, as guesses and handshakes are counted: the client's address; of IPv6
  * the /64, which is what one customer is given at least. The Via is the one that
  * an edge of ours has completed, whatever the client has written below it.
  */
@@ -93,7 +93,11 @@ offered(const struct passage *p)
 static struct sa_claim
 claim(const struct passage *p)
 {
-	return (struct sa_claim){ span_str(p->from_aor), endpoint_epid(&p->m->from), proof_conn(p->from, p->m, p->is_branch) };
+	char text[GUESSES_SOURCE_MAX];
+	struct span source = source_of_guess(p, text);
+
+	return (struct sa_claim){ .aor = span_str(p->from_aor), .epid = endpoint_epid(&p->m->from),
+	    .conn = proof_conn(p->from, p->m, p->is_branch), .source = hash_bytes(source.p, source.n) };
 }
 
 /* ---- associations ---- */

@@ -14,6 +14,7 @@
 
 #define PARTS		64	/* each with its lock; the lowest bits of an opaque */
 #define WINDOW		256
+#define SOURCES		256	/* kinds of addresses that handshakes come from, in one part */
 #define BEGUN_PER_CONN	4	/* handshakes that one connection has in progress in one part */
 
 enum sa_state { SA_BEGUN = 0, SA_TAKEN, SA_READY };
@@ -26,6 +27,7 @@ struct sa {
 	bool			 settled;		/* SA_READY: it has taken its endpoint over */
 	uint32_t		 opaque, endpoint;
 	uint64_t		 context, conn;
+	unsigned		 source;		/* below SOURCES */
 	uint64_t		 until_ms;		/* whatever happens */
 	uint64_t		 life_ms;		/* from when it is settled */
 	uint64_t		 used_ms, looked_ms, idle_ms;
@@ -42,7 +44,7 @@ struct part {
 	pthread_mutex_t	 lock;
 	struct sa	*first;
 	struct sa	**by_opaque, **by_endpoint;
-	uint32_t	 begun;
+	uint32_t	 begun, begun_by[SOURCES];
 };
 
 struct sa_table {
@@ -135,6 +137,14 @@ endpoint_bucket(struct sa_table *t, struct part *p, uint32_t endpoint)
 }
 
 static void
+no_longer_begun(struct part *p, const struct sa *s)
+{
+	p->begun--;
+	p->begun_by[s->source]--;
+	stats_move(SIGN_INS_OPEN, 0, 0, -1);
+}
+
+static void
 drop(struct sa_table *t, struct part *p, struct sa *s)
 {
 	struct sa **at = opaque_bucket(t, p, s->opaque);
@@ -153,8 +163,7 @@ drop(struct sa_table *t, struct part *p, struct sa *s)
 		atomic_fetch_sub_explicit(&t->established, 1, memory_order_relaxed);
 		stats_move(ASSOCIATIONS, 0, 0, -1);
 	} else {
-		p->begun--;
-		stats_move(SIGN_INS_OPEN, 0, 0, -1);
+		no_longer_begun(p, s);
 	}
 	sa_keys_wipe(&s->keys);
 	mem_wipe_free(s, sizeof(*s));
@@ -299,6 +308,7 @@ add(struct sa_table *t, struct part *p, enum sa_scheme scheme, const struct sa_c
 	} while (s->opaque == 0 || find_any(t, p, s->opaque) != NULL);
 	s->scheme = scheme;
 	s->conn = c->conn;
+	s->source = (unsigned)(c->source % SOURCES);
 	s->until_ms = now + t->limits.half_open_ms;
 	s->used_ms = now;
 	memcpy(s->aor, c->aor.p, c->aor.n);
@@ -315,21 +325,39 @@ add(struct sa_table *t, struct part *p, enum sa_scheme scheme, const struct sa_c
 		s->next->prev = &s->next;
 	p->first = s;
 	p->begun++;
+	p->begun_by[s->source]++;
 	stats_move(SIGN_INS_OPEN, 0, 0, 1);
 	return s;
 }
 
-/* Room for one more handshake: this connection's own oldest goes first, then anybody's. */
+static uint32_t
+most_begun(const struct part *p)
+{
+	uint32_t most = 0;
+
+	for (unsigned i = 0; i < SOURCES; i++)
+		if (p->begun_by[i] > most)
+			most = p->begun_by[i];
+	return most;
+}
+
+/*
+ * Room for one more handshake: this connection's own oldest goes first, then that of whoever has begun most. A stranger
+ * who begins one after the other in somebody's name does not drive out that user's own.
+ */
 static void
 make_room(struct sa_table *t, struct part *p, uint64_t conn)
 {
+	bool full = p->begun * PARTS >= t->limits.half_open;
+	uint32_t most = full ? most_begun(p) : 0;
 	struct sa *oldest = NULL, *own = NULL;
 	unsigned n = 0;
 
 	for (struct sa *s = p->first; s != NULL; s = s->next) {
 		if (s->state == SA_READY)
 			continue;
-		oldest = s;
+		if (p->begun_by[s->source] == most)
+			oldest = s;
 		if (s->conn == conn) {
 			own = s;
 			n++;
@@ -337,7 +365,7 @@ make_room(struct sa_table *t, struct part *p, uint64_t conn)
 	}
 	if (n >= BEGUN_PER_CONN)
 		drop(t, p, own);
-	else if (p->begun * PARTS >= t->limits.half_open && oldest != NULL) {
+	else if (full && oldest != NULL) {
 		stats_limit_hit(SIGN_INS);
 		drop(t, p, oldest);
 	}
@@ -448,8 +476,7 @@ sa_establish(struct sa_table *t, uint32_t opaque, const struct sa_claim *c, unsi
 	opaque = 0;
 	if (s != NULL) {
 		s->state = SA_READY;
-		p->begun--;
-		stats_move(SIGN_INS_OPEN, 0, 0, -1);
+		no_longer_begun(p, s);
 		atomic_fetch_add_explicit(&t->established, 1, memory_order_relaxed);
 		stats_move(ASSOCIATIONS, 0, 0, 1);
 		s->version = version;

@@ -78,10 +78,13 @@ void	 sa_each(struct sa_table *, uint64_t now_ms, bool (*fn)(void *arg, const st
 /* Let go what has expired; from time to time, by anybody. */
 void	 sa_sweep(struct sa_table *, uint64_t now_ms);
 
-/* Who says so: unproven until the handshake is done. conn: a number for the connection, the same only for the same one. */
+/*
+ * Who says so: unproven until the handshake is done. conn: a number for the connection, the same only for the same one.
+ * source: one for the address that it comes from; whoever begins more handshakes than others is the first to lose one.
+ */
 struct sa_claim {
 	struct span	 aor, epid;
-	uint64_t	 conn;
+	uint64_t	 conn, source;
 };
 /* A number for an endpoint, never 0. Two endpoints may have the same: the address of record tells them apart. */
 uint32_t sa_endpoint(const struct sa_table *, struct span aor, struct span epid);

@@ -31,7 +31,7 @@ sign(struct sip_message *m)
 	char *out;
 
 	if (desk == NULL) {
-		struct sa_claim c = { SPAN_LIT("alice@example.com"), SPAN_LIT("e"), 1 };
+		struct sa_claim c = { SPAN_LIT("alice@example.com"), SPAN_LIT("e"), 1, 0 };
 		struct sa_keys keys = { .scheme = SA_NTLM };
 		struct authd_user u = { .found = true };
 

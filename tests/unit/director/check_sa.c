@@ -22,7 +22,7 @@ static const struct sa_limits limits = {
 static struct sa_claim
 claim(const char *aor, const char *epid, uint64_t conn)
 {
-	return (struct sa_claim){ span_str(aor), span_str(epid), conn };
+	return (struct sa_claim){ span_str(aor), span_str(epid), conn, 0 };
 }
 
 static struct sa_keys
@@ -75,7 +75,7 @@ START_TEST(who_shares_the_key_gives_the_same_numbers)
 	static const unsigned char other_key[HASH_KEY_SIZE] = "another";
 	struct sa_table *one = sa_table_new(&limits, endpoint_key), *two = sa_table_new(&limits, endpoint_key);
 	struct sa_table *stranger = sa_table_new(&limits, other_key);
-	struct sa_claim alice = { SPAN_LIT("alice@example.com"), SPAN_LIT("1a2b3c"), 1 };
+	struct sa_claim alice = { SPAN_LIT("alice@example.com"), SPAN_LIT("1a2b3c"), 1, 0 };
 	uint32_t number = sa_endpoint(one, alice.aor, alice.epid);
 
 	ck_assert_uint_ne(number, 0);
@@ -252,6 +252,38 @@ START_TEST(memory)
 	ck_assert_uint_eq(sa_established(t), 10000);
 	after = mallinfo2().uordblks;
 	ck_assert_msg(after - before < 30u << 20, "%zu bytes", after - before);
+	sa_table_free(t);
+}
+END_TEST
+
+/* Whoever begins handshakes in somebody's name, on however many connections, does not drive out that user's own. */
+START_TEST(strangers_drive_nobody_out)
+{
+	static const struct sa_limits few = { .total = 100, .per_user = 3, .half_open = 64 * 8, .half_open_ms = 32000,
+	    .idle_ms = 600000, .lifetime_ms = 28800000 };
+	struct sa_table *t = sa_table_new(&few, endpoint_key);
+	struct sa_claim alice = claim("alice@example.com", "e0", 1), bob = claim("alice@example.com", "f0", 2), c;
+	uint32_t own = 0, other = 0, first = 0, last = 0;
+	uint64_t context;
+
+	alice.source = 1001;
+	bob.source = 1002;
+	for (unsigned i = 0; i < 1000; i++) {
+		c = claim("alice@example.com", "z", 100 + i);
+		c.source = 1003;
+		last = sa_begin(t, SA_NTLM, &c, i, NOW + i);
+		if (i == 0)
+			first = last;
+		if (i == 500)
+			own = sa_begin(t, SA_NTLM, &alice, 4711, NOW + i);
+		if (i == 600)
+			other = sa_begin(t, SA_NTLM, &bob, 4712, NOW + i);
+	}
+	ck_assert(sa_take(t, own, SA_NTLM, &alice, NOW + 1000, &context) && context == 4711);
+	ck_assert(sa_take(t, other, SA_NTLM, &bob, NOW + 1000, &context) && context == 4712);
+	ck_assert(sa_take(t, last, SA_NTLM, &c, NOW + 1000, &context) && context == 999);
+	c.conn = 100;
+	ck_assert(!sa_take(t, first, SA_NTLM, &c, NOW + 1000, &context));
 	sa_table_free(t);
 }
 END_TEST
@@ -480,7 +512,8 @@ END_TEST
 int
 main(void)
 {
-	const TTest *tests[] = { handshakes, what_is_refused_changes_nothing, lives, registrations, memory, bounds, replays, pens, threads, identifiers, registered_for,
+	const TTest *tests[] = { handshakes, what_is_refused_changes_nothing, lives, registrations, memory,
+	    strangers_drive_nobody_out, bounds, replays, pens, threads, identifiers, registered_for,
 	    who_shares_the_key_gives_the_same_numbers };
 
 	return unit_run("sa", tests, sizeof(tests) / sizeof(tests[0]));

@@ -153,7 +153,7 @@ table(struct sa_keys *keys, unsigned version, uint32_t *opaque)
 {
 	static const struct sa_limits limits = { 10, 10, 640, 32000, 60000, 600000 };
 	struct sa_table *t = sa_table_new(&limits, endpoint_key);
-	struct sa_claim c = { SPAN_LIT("alice@example.com"), SPAN_LIT("1a2b3c4d5e"), 1 };
+	struct sa_claim c = { SPAN_LIT("alice@example.com"), SPAN_LIT("1a2b3c4d5e"), 1, 0 };
 	struct authd_user u = { .found = true };
 	unsigned char key[NTLM_KEY_SIZE];
 

@@ -496,7 +496,7 @@ START_TEST(associations)
 	struct sa_table *table = sa_table_new(&limits, endpoint_key);
 	struct tickets *t = opened("sip.keytab", HOST);
 	struct users *us = people();
-	struct sa_claim claim = { SPAN_LIT("alice@example.com"), SPAN_LIT("e1"), 7 };
+	struct sa_claim claim = { SPAN_LIT("alice@example.com"), SPAN_LIT("e1"), 7, 0 };
 	struct sa_keys keys = { .scheme = SA_KERBEROS };
 	unsigned char mic[SA_SIGNATURE_MAX];
 	struct authd_answer a;
