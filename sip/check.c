@@ -221,6 +221,8 @@ check_dialog(const struct sip_message *m)
 	if (!sip_chars_all(span_head(id, at), SIP_CHAR_WORD) ||
 	    (at < id.n && !sip_chars_all(span_of(id.p + at + 1, id.n - at - 1), SIP_CHAR_WORD)))
 		return SIP_CHECK_CALL_ID;
+	if (m->cseq == SIP_CSEQ_BEYOND)
+		return SIP_CHECK_CSEQ;
 	if (m->is_request && !span_eq(m->method, m->cseq_method))
 		return SIP_CHECK_CSEQ_METHOD;
 	return SIP_CHECK_OK;

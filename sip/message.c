@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "sip/chars.h"
 #include "sip/framer.h"
 
 /* ---- the index ---- */
@@ -246,6 +247,28 @@ parse_max_forwards(struct sip_message *m)
 	return SIP_CHECK_OK;
 }
 
+/*
+ * A CSeq whose number nobody can count with, but else sound: its sender can be told
+ * so, for an answer only repeats it (RFC 4475 3.1.2.4). The check refuses it.
+ */
+static bool
+parse_large_cseq(struct sip_message *m)
+{
+	struct span s = sip_message_value(m, SIP_H_CSEQ);
+	size_t n = 0;
+
+	while (n < s.n && s.p[n] >= '0' && s.p[n] <= '9')
+		n++;
+	if (n == 0 || n == s.n || (s.p[n] != ' ' && s.p[n] != '\t'))
+		return false;
+	s = span_trim(span_tail(s, n));
+	if (!sip_chars_all(s, SIP_CHAR_TOKEN))
+		return false;
+	m->cseq = SIP_CSEQ_BEYOND;
+	m->cseq_method = s;
+	return true;
+}
+
 enum sip_check
 sip_message_parse(struct sip_message *m)
 {
@@ -276,9 +299,9 @@ sip_message_parse(struct sip_message *m)
 	m->call_id = sip_message_value(m, SIP_H_CALL_ID);
 	if (span_is_empty(m->call_id))
 		return SIP_CHECK_CALL_ID;
-	if (sip_cseq_parse(sip_message_value(m, SIP_H_CSEQ), &m->cseq, &m->cseq_method) != SP_OK)
+	if (sip_cseq_parse(sip_message_value(m, SIP_H_CSEQ), &m->cseq, &m->cseq_method) != SP_OK && !parse_large_cseq(m))
 		return SIP_CHECK_CSEQ;
-	why = parse_max_forwards(m);
+	why = m->cseq == SIP_CSEQ_BEYOND ? SIP_CHECK_OK : parse_max_forwards(m);
 	if (why != SIP_CHECK_OK)
 		return why;
 	m->method_id = policy_method_of(m->is_request ? m->method : m->cseq_method);

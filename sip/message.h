@@ -76,6 +76,8 @@ struct sip_edit {
 	uint32_t	text, text_n;	/* these of scratch come in their place */
 };
 
+#define SIP_CSEQ_BEYOND	UINT32_MAX	/* RFC 3261 8.1.1.5: less than 2**31 */
+
 struct sip_message {
 	const char		*bytes;		/* borrowed */
 	size_t			 n;		/* the whole message */
@@ -108,7 +110,7 @@ struct sip_message {
 	struct sip_via		 vias_below[SIP_VIAS_KEPT];
 	struct sip_addr		 contact;	/* and the first Contact, if it is an address */
 	struct span		 call_id;
-	uint32_t		 cseq;
+	uint32_t		 cseq;		/* SIP_CSEQ_BEYOND: the number is too large; no check lets that pass */
 	struct span		 cseq_method;
 	int			 max_forwards;	/* -1: no such header */
 	uint64_t		 tx_key;	/* sip_tx_key(), once it was asked for; 0: not yet */
