@@ -91,7 +91,7 @@ began(struct master *m, struct life *l, pid_t pid)
 	watch_begin(&l->watch, m->spec->hung_ms, l->began);
 }
 
-/* It has ended: when is the next start? */
+/* It has ended, or could not be started: when is the next start? */
 static void
 ended(struct life *l)
 {
@@ -100,6 +100,7 @@ ended(struct life *l)
 	l->pid = 0;
 	if (now - l->began >= CALM_MS)
 		l->pause = 0;
+	l->began = now;		/* a start that fails is no long life */
 	l->due = now + l->pause + 1;
 	l->pause = l->pause == 0 ? FIRST_PAUSE_MS : l->pause * 2 > MASTER_PAUSE_MS ? MASTER_PAUSE_MS : l->pause * 2;
 }

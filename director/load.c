@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "admin/stage.h"
 #include "common/err.h"
@@ -178,12 +179,14 @@ director_check_secrets(const struct director_config *c, struct conf_errors *errs
 	char password[LDAPD_PASSWORD_MAX];
 	size_t n = 0;
 
-	check_keytab(c, errs);
-	check_users(c, errs, false);
 	if (c->directory.homes != HOMES_FILE && c->directory.bind == BIND_SIMPLE &&
 	    ldapd_read_password(c->directory.password_file, password, &n) != SP_OK)
 		conf_error(errs, c->directory.password_file, 0, "the password of the directory cannot be read; the log says why");
 	mem_wipe(password, sizeof(password));
+	if (geteuid() == 0 && is_given(c->auth_user) && proc_drop_to(c->auth_user) != SP_OK)
+		conf_error(errs, NULL, 0, "auth.user: cannot become \"%s\"", c->auth_user);
+	check_keytab(c, errs);
+	check_users(c, errs, false);
 }
 
 void

@@ -4,7 +4,11 @@
  */
 #include "director/master.h"
 
+#include <sys/wait.h>
+
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -212,6 +216,40 @@ take(struct director *d, struct director_config *c, struct net_tls_material **ma
 }
 
 /*
+ * Could an authd begin with c? Else errs says why not, and so does the log. Another process looks: nothing secret gets into
+ * the memory of this one, of which the next proxy has a copy.
+ */
+static bool
+suits_authd(const struct director_config *c, struct conf_errors *errs)
+{
+	int ends[2] = { -1, -1 }, status = -1;
+	pid_t pid = -1;
+	char text[2048];
+	FILE *f = NULL;
+
+	if (pipe2(ends, O_CLOEXEC) == 0 && (pid = fork()) == 0) {
+		director_check_secrets(c, errs);
+		for (size_t i = 0; i < conf_errors_count(errs); i++)
+			dprintf(ends[1], "%s\n", conf_errors_get(errs, i));
+		_exit(EX_OK);
+	}
+	if (ends[1] != -1)
+		close(ends[1]);
+	if (ends[0] != -1 && (f = fdopen(ends[0], "r")) == NULL)
+		close(ends[0]);
+	while (pid > 0 && f != NULL && fgets(text, sizeof(text), f) != NULL)
+		conf_error(errs, NULL, 0, "%.*s", (int)strcspn(text, "\n"), text);
+	if (f != NULL)
+		fclose(f);
+	while (pid > 0 && waitpid(pid, &status, 0) == -1 && errno == EINTR)
+		;
+	if (status != 0)
+		conf_error(errs, NULL, 0, "what authd needs cannot be looked at; the log may say why");
+	director_log_errors(errs, "reload");
+	return conf_errors_count(errs) == 0;
+}
+
+/*
  * authd takes c as well. One that is away, for it has just ended, begins with it: then it is looked at here whether it
  * can. Else errs says why not, and so does the log.
  */
@@ -222,9 +260,7 @@ configure_authd(struct director *d, struct director_config *c, struct conf_error
 	int err = d->authd.pid != 0 ? authd_command(&d->authd, AUTHD_CONFIGURE) : SP_ECLOSED;
 
 	if (err == SP_ECLOSED) {
-		director_check_secrets(c, errs);
-		director_log_errors(errs, "reload");
-		err = conf_errors_count(errs) == 0 ? SP_OK : SP_EINVAL;
+		err = suits_authd(c, errs) ? SP_OK : SP_EINVAL;
 		why = "authd, which is just being started again, could not use it";
 	} else if (err != SP_EINVAL) {
 		why = "authd does not answer";
@@ -280,8 +316,10 @@ refresh(void *owner)
 	struct director *d = owner;
 	struct director_config *c = read_again(d, errs);
 
-	if (c != NULL)
+	if (c != NULL && suits_authd(c, errs))
 		take(d, c, material, errs);
+	else if (c != NULL)
+		log_say(SP_LOG_ERROR, "reload-refused", "authd could not begin with it; the old configuration stays in force");
 	stage_unref(material, DIRECTOR_DOORS_MAX);
 	director_config_unref(c);
 	conf_errors_free(errs);

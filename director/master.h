@@ -33,7 +33,10 @@ void	director_unload(struct director *);
 
 /* -n: everything that a start would look at, in one go. A start leaves the users to authd. */
 void	director_check(struct director *, struct conf_errors *);
-/* What authd would look at before it takes a configuration: users, keytab, the directory's password. */
+/*
+ * What authd would look at before it begins: the directory's password, keytab, users. As it would: this process becomes
+ * its account for good.
+ */
 void	director_check_secrets(const struct director_config *, struct conf_errors *);
 /* Started as root, the processes become somebody else: are those there? */
 void	director_check_accounts(const struct director_config *, const char *file, struct conf_errors *);

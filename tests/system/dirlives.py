@@ -1,6 +1,7 @@
 """dirlives - each process of the Director is killed while users sign in and write, and another version of the program
 takes over. Every request that was sent is counted: it has an answer, or its connection was closed. Run by dirlives.sh."""
 
+import datetime
 import hashlib
 import mmap
 import os
@@ -369,10 +370,15 @@ def reloaded_without_authd(director):
     with open(users, "w") as f:
         f.write("nonsense\n")
     os.chmod(users, 0o600)
-    failed = director.log().count("event=authd detail=") + director.log().count("did not start")
+    failed = director.log().count("did not start")
+    T.check("authd lives for long", until(lambda: int(subprocess.run(["ps", "-o", "etimes=", "-p", str(Family(director).authd)],
+            check=True, capture_output=True, text=True).stdout) > 10, PATIENCE))
     os.kill(Family(director).authd, signal.SIGKILL)
-    T.check("authd is killed, and its user file is broken: none begins", until(
+    T.check("it is killed, and its user file is broken: none begins", until(
         lambda: director.log().count("did not start") > failed and Family(director).authd is None, PATIENCE))
+    director.logged("did not start", count=failed + 4, timeout=PATIENCE)
+    times = [datetime.datetime.fromisoformat(line[:23]) for line in director.log().split("\n") if "did not start" in line][failed:]
+    T.check("  it is tried again after longer and longer pauses", (times[3] - times[2]).total_seconds() > 0.3, repr(times))
     status, said = reload(director)
     T.check("  a reload that mends nothing is refused, and says what is wrong", status != 0 and users + ":1" in said, said)
     director.write("director.conf", text.replace(users, other))
@@ -382,6 +388,23 @@ def reloaded_without_authd(director):
     os.rename(users + ".good", users)
     director.write("director.conf", text)
     T.check("  as it was before", reload(director)[0] == 0 and until(signs_in, PATIENCE))
+
+
+def half_edited(director):
+    """The configuration was changed, but not taken, and authd could not begin with it: the next proxy begins with the one before."""
+    broken, conf, ready = RUN + "/broken-users", os.path.join(director.dir, "director.conf"), director.log().count("event=ready")
+    with open(conf) as f:
+        text = f.read()
+    with open(broken, "w") as f:
+        f.write("nonsense\n")
+    os.chmod(broken, 0o600)
+    director.write("director.conf", text.replace(RUN + "/users", broken))
+    os.kill(Family(director).proxy, signal.SIGKILL)
+    T.check("the proxy is killed while the configuration names a broken user file: another starts", director.logged(
+        "event=ready", count=ready + 1, timeout=PATIENCE))
+    T.check("  which is said", director.logged("event=reload", broken + ":1"))
+    T.check("  and everybody is served as before", until(signs_in, PATIENCE))
+    director.write("director.conf", text)
 
 
 def slow_authd(director):
@@ -500,7 +523,7 @@ def main():
     director = None
     try:
         director = Director("killed", "limits = { user_rate = 0; };")
-        for fn in (proxy_killed, stuck, authd_killed, replayed, keyd_killed, upgraded, reloaded_without_authd, slow_authd):
+        for fn in (proxy_killed, stuck, authd_killed, replayed, keyd_killed, upgraded, reloaded_without_authd, half_edited, slow_authd):
             try:
                 fn(director)
             except Exception as e:
