@@ -6,6 +6,8 @@
  */
 #include "common/log.h"
 
+#include <sys/stat.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -82,15 +84,30 @@ aim_at(int fd)
 	return SP_OK;
 }
 
+/*
+ * Where standard error is a pipe: the same pipe, opened once more, so that whoever else writes there is not concerned. Nobody
+ * waits for its reader: a line that has no room is lost, and counted. -1: it is none.
+ */
+static int
+open_pipe(void)
+{
+	struct stat st;
+
+	if (fstat(STDERR_FILENO, &st) == -1 || !S_ISFIFO(st.st_mode))
+		return -1;
+	return open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+}
+
 static int
 open_file(const char *path)
 {
-	int fd;
+	int fd = path == NULL ? open_pipe() : -1;
 
-	if (path == NULL && atomic_load(&target) == STDERR_FILENO)
+	if (path == NULL && fd == -1 && atomic_load(&target) == STDERR_FILENO)
 		return SP_OK;
-	fd = path != NULL ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640) :
-	    fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (fd == -1)
+		fd = path != NULL ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640) :
+		    fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 	/* With standard error closed, open() may have taken its number. */
 	if (fd != -1 && fd <= STDERR_FILENO) {
 		int high = fcntl(fd, F_DUPFD_CLOEXEC, 3);

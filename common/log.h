@@ -46,8 +46,8 @@ struct logrec {
 };
 
 /*
- * path NULL: standard error. Otherwise appended to, created 0640. The program's
- * name (copied, at most 31 bytes of it) is in each line. From one thread at a time,
+ * path NULL: standard error; where that is a pipe, nobody waits for its reader, and what has no room is lost and counted.
+ * Otherwise appended to, created 0640. The program's name (copied, at most 31 bytes of it) is in each line. From one thread at a time,
  * while others may be writing records. SP_EIO with errno when it can't be opened
  * (then the earlier target stays).
  */

@@ -376,6 +376,40 @@ START_TEST(journal_gone_or_full)
 }
 END_TEST
 
+/* Whoever reads standard error hangs: nobody waits for that. What has room is whole lines. */
+START_TEST(a_full_pipe_keeps_nobody)
+{
+	char line[2 * LOG_LINE_MAX];
+	uint64_t before;
+	size_t n = 0;
+	int fds[2];
+	FILE *f;
+
+	start();
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_int_eq(dup2(fds[1], STDERR_FILENO), STDERR_FILENO);
+	ck_assert_int_eq(log_open("check", NULL, SP_LOG_INFO), SP_OK);
+	before = log_lost();
+	for (int i = 0; i < 20000; i++)
+		log_say(SP_LOG_INFO, "many", "%d", i);
+	ck_assert_uint_gt(log_lost(), before);
+	/* whoever else writes there waits, as he did */
+	ck_assert_int_eq(fcntl(fds[1], F_GETFL) & O_NONBLOCK, 0);
+	ck_assert_int_eq(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+	ck_assert_ptr_nonnull(f = fdopen(fds[0], "r"));
+	for (; fgets(line, sizeof(line), f) != NULL; n++)
+		ck_assert_msg(strstr(line, "event=many") != NULL && line[strlen(line) - 1] == '\n', "%s", line);
+	ck_assert_uint_gt(n, 100);
+	ck_assert_uint_eq(n + (log_lost() - before), 20000);
+	log_say(SP_LOG_INFO, "one", "more");
+	clearerr(f);
+	ck_assert_ptr_nonnull(fgets(line, sizeof(line), f));
+	ck_assert_ptr_nonnull(strstr(line, "event=one"));
+	fclose(f);
+	done();
+}
+END_TEST
+
 START_TEST(journal_by_environment)
 {
 	char dev[64];
@@ -403,7 +437,7 @@ main(void)
 	const TTest *tests[] = { one_line_for_one_record, levels_are_kept, long_values_are_cut,
 		long_records_are_cut, reopens_after_rotation, keeps_the_old_file_when_a_new_one_fails,
 		goes_to_standard_error, threads_do_not_mix, journal_fields, journal_of_cut_records,
-		journal_gone_or_full, journal_by_environment };
+		journal_gone_or_full, a_full_pipe_keeps_nobody, journal_by_environment };
 
 	return unit_run("log", tests, sizeof(tests) / sizeof(tests[0]));
 }
