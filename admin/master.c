@@ -266,6 +266,10 @@ push(struct master *m, struct push *p)
 	p->due = 0;
 	if (m->proxy.pid == 0 || m->pushed == -1)
 		return;		/* the next one gets them with its birth */
+	if (p->type == MASTER_KEYS && net_keyd_is_mute(m->spec->keyd)) {
+		p->due = clock_ms() + FIRST_PAUSE_MS;
+		return;		/* it answers again, or another one does */
+	}
 	if ((err = send_channels(m, p)) == SP_OK) {
 		p->tries = 0;
 		kill(m->proxy.pid, SIGCHLD);	/* DAEMON_CHILD there */

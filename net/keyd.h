@@ -11,6 +11,9 @@
  *
  * A key is named by its public half, so that the same file read again is the same
  * key, and a keyd that was started again goes on where the one before ended.
+ *
+ * The master waits for an answer at most 10 seconds; of a keyd that has let it wait so, it asks nothing more until it hears from
+ * it (net_keyd_hear()), or has started another.
  */
 #ifndef SALLYPORT_NET_KEYD_H
 #define SALLYPORT_NET_KEYD_H
@@ -71,6 +74,7 @@ int	 net_keyd_channels(struct net_keyd *, int *fds);
  */
 void	 net_keyd_beat(struct net_keyd *);
 bool	 net_keyd_hear(struct net_keyd *);
+bool	 net_keyd_is_mute(const struct net_keyd *);	/* it is asked nothing just now */
 /* In a child of the master: close all that is the master's of it, without ending it. NULL: nothing. */
 void	 net_keyd_leave(struct net_keyd *);
 

@@ -35,6 +35,7 @@ struct net_keyd {
 	unsigned	 nworkers;
 	uint64_t	 tag;
 	uint64_t	 beat;		/* the question whether it is well; 0: none is open */
+	bool		 mute;		/* it has let a question without an answer, and none has come since */
 	char		*run_as;
 	bool		 sandbox;
 	struct held	 held[NET_KEYD_KEYS_MAX];
@@ -65,6 +66,7 @@ launch(struct net_keyd *k)
 	close(ends[1]);
 	k->control = ends[0];
 	k->beat = 0;
+	k->mute = false;
 	chan_patience(k->control, PATIENCE_MS);
 	return SP_OK;
 }
@@ -79,15 +81,16 @@ ask(struct net_keyd *k, enum net_keyd_type type, const struct frame_writer *body
 
 	if (k->control == -1)
 		return SP_ECLOSED;
+	/* somebody may have a thousand keys to load, and the master others to look after */
+	if (k->mute)
+		return SP_ETIME;
 	if (body != NULL) {
 		f.body = body->p;
 		f.len = body->len;
 	}
-	if ((err = chan_send(k->control, &f, fds, nfds)) != SP_OK)
-		return err;
-	err = chan_answer(k->control, k->tag, m, 0);
-	if (err == SP_OK)
+	if ((err = chan_send(k->control, &f, fds, nfds)) == SP_OK && (err = chan_answer(k->control, k->tag, m, 0)) == SP_OK)
 		k->beat = 0;	/* it has said so by that, and chan_answer() has put away what it said before */
+	k->mute = err == SP_ETIME;
 	return err;
 }
 
@@ -95,6 +98,7 @@ static int
 tell(struct net_keyd *k, enum net_keyd_type type, const struct frame_writer *body, const int *fds, unsigned nfds)
 {
 	struct chan_msg *m = xmalloc(sizeof(*m));
+	bool was_mute = k->mute;
 	int err = ask(k, type, body, fds, nfds, m);
 
 	if (err == SP_OK) {
@@ -103,7 +107,7 @@ tell(struct net_keyd *k, enum net_keyd_type type, const struct frame_writer *bod
 		chan_done(m);
 	}
 	free(m);
-	if (err != SP_OK)
+	if (err != SP_OK && !was_mute)
 		log_say(SP_LOG_ERROR, "keyd", "does not answer: %s", sp_err_name(err));
 	return err == SP_OK ? SP_OK : SP_EIO;
 }
@@ -166,6 +170,12 @@ net_keyd_beat(struct net_keyd *k)
 }
 
 bool
+net_keyd_is_mute(const struct net_keyd *k)
+{
+	return k->mute;
+}
+
+bool
 net_keyd_hear(struct net_keyd *k)
 {
 	struct chan_msg *m = xmalloc(sizeof(*m));
@@ -174,8 +184,10 @@ net_keyd_hear(struct net_keyd *k)
 
 	if (well)
 		k->beat = 0;
-	if (err == SP_OK)
+	if (err == SP_OK) {
+		k->mute = false;	/* whatever that answers */
 		chan_done(m);
+	}
 	if (err != SP_OK && err != SP_ETIME) {
 		/* it ends, if it has not ended already: who starts the next one hears of it */
 		close(k->control);

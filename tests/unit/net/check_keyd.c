@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include <openssl/ssl.h>
 
 #include "common/chan.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/mem.h"
 #include "net/tls_ctx.h"
@@ -429,6 +431,39 @@ open_files(void)
 }
 
 /* The same file again is the same key; many others come and go. */
+/* One that hangs is waited for once, and then asked nothing until it is heard again. */
+START_TEST(who_hangs_is_waited_for_once)
+{
+	struct pollfd p = { .events = POLLIN };
+	uint64_t began;
+	int fds[1];
+
+	begin();
+	net_keyd_beat(keyd);
+	net_keyd_beat(keyd);	/* one question is enough */
+	p.fd = net_keyd_control(keyd);
+	ck_assert_int_eq(poll(&p, 1, 60000), 1);
+	ck_assert(net_keyd_hear(keyd));
+	ck_assert_int_eq(poll(&p, 1, 0), 0);
+	ck_assert_int_eq(kill(net_keyd_pid(keyd), SIGSTOP), 0);
+	net_keyd_keep(keyd, NULL, 0);
+	ck_assert(net_keyd_is_mute(keyd));
+	began = clock_ms();
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(net_keyd_channels(keyd, fds), SP_EIO);
+	ck_assert_uint_lt(clock_ms() - began, 9000);
+	net_keyd_beat(keyd);
+	ck_assert_int_eq(kill(net_keyd_pid(keyd), SIGCONT), 0);
+	/* what it answers to the question that was given up comes first */
+	for (began = clock_ms(); !net_keyd_hear(keyd);)
+		ck_assert_uint_lt(clock_ms() - began, 60000);
+	ck_assert(!net_keyd_is_mute(keyd));
+	ck_assert_int_eq(net_keyd_channels(keyd, fds), SP_OK);
+	close(fds[0]);
+	end();
+}
+END_TEST
+
 START_TEST(reloads_leave_nothing)
 {
 	struct net_tls_material *m, *again;
@@ -507,7 +542,7 @@ int
 main(void)
 {
 	const TTest *tests[] = { handshakes, survives_its_end, what_does_not_do_is_said, wrong_frames_end_it,
-	    refuses_and_goes_on, signs_handshakes_alone, takes_long_content_as_a_file, waits_for_nobody, reloads_leave_nothing, packs };
+	    refuses_and_goes_on, signs_handshakes_alone, takes_long_content_as_a_file, waits_for_nobody, who_hangs_is_waited_for_once, reloads_leave_nothing, packs };
 
 	return unit_run("keyd", tests, sizeof(tests) / sizeof(tests[0]));
 }
