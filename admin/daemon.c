@@ -4,6 +4,7 @@
 #include "admin/daemon.h"
 
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include <errno.h>
@@ -21,6 +22,7 @@
 #include "config.h"
 
 #define WATCHDOG_MAX_MS	86400000
+#define NOTIFY_MS	500	/* how long a service manager may take to take a word */
 
 static void
 help(const char *program, const char *what, const char *dflt)
@@ -109,33 +111,65 @@ daemon_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+static enum daemon_event
+event_of(int sig)
+{
+	switch (sig) {
+	case SIGHUP:
+		return DAEMON_RELOAD;
+	case SIGUSR1:
+		return DAEMON_REOPEN;
+	case SIGUSR2:
+		return DAEMON_ASKED;
+	case SIGCHLD:
+		return DAEMON_CHILD;
+	default:
+		return DAEMON_STOP;
+	}
+}
+
+/* The next of these signals; waits for it at most so long (NULL: without end). 0: there is none. */
+static int
+next_signal(const sigset_t *set, const struct timespec *wait)
+{
+	int sig;
+
+	while ((sig = sigtimedwait(set, NULL, wait)) == -1 && errno != EAGAIN)
+		;
+	return sig == -1 ? 0 : sig;
+}
+
 enum daemon_event
 daemon_wait(unsigned tick_ms)
 {
-	struct timespec tick = { (time_t)(tick_ms / 1000), (long)(tick_ms % 1000) * 1000000 };
+	/* there is one thread that waits */
+	static enum daemon_event last = DAEMON_STOP;
+	static uint64_t tick_at;
+	const struct timespec none = { 0, 0 };
+	uint64_t now = clock_ms(), left;
+	struct timespec wait;
 	sigset_t set;
+	int sig = 0;
 
+	if (tick_at == 0)
+		tick_at = now + tick_ms;
 	event_set(&set);
-	for (;;) {
-		int sig = sigtimedwait(&set, NULL, tick_ms != 0 ? &tick : NULL);
-
-		if (sig == -1 && errno == EAGAIN)
-			return DAEMON_TICK;
-		if (sig == -1)
-			continue;
-		switch (sig) {
-		case SIGHUP:
-			return DAEMON_RELOAD;
-		case SIGUSR1:
-			return DAEMON_REOPEN;
-		case SIGUSR2:
-			return DAEMON_ASKED;
-		case SIGCHLD:
-			return DAEMON_CHILD;
-		default:
-			return DAEMON_STOP;
-		}
+	/* what a thread of ours sends comes before what others do, as often as it is sent: those have a turn, too */
+	if (last == DAEMON_ASKED) {
+		sigdelset(&set, SIGUSR2);
+		sig = next_signal(&set, &none);
+		sigaddset(&set, SIGUSR2);
 	}
+	/* and so has time; but no two ticks in a row while somebody waits */
+	if (sig == 0 && (tick_ms == 0 || now < tick_at || last == DAEMON_TICK)) {
+		left = now < tick_at ? tick_at - now : 0;
+		wait = (struct timespec){ (time_t)(left / 1000), (long)(left % 1000) * 1000000 };
+		sig = next_signal(&set, tick_ms != 0 ? &wait : NULL);
+	}
+	last = sig != 0 ? event_of(sig) : DAEMON_TICK;
+	if (last == DAEMON_TICK)
+		tick_at = clock_ms() + tick_ms;
+	return last;
 }
 
 void
@@ -165,6 +199,7 @@ daemon_sockets(int *fds, size_t max)
 void
 daemon_notify(const char *state)
 {
+	const struct timeval patience = { NOTIFY_MS / 1000, NOTIFY_MS % 1000 * 1000 };
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	size_t n = path != NULL ? strlen(path) : 0;
@@ -177,7 +212,8 @@ daemon_notify(const char *state)
 		sun.sun_path[0] = '\0';	/* abstract name */
 	if ((fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) == -1)
 		return;
-	/* best effort: a service manager that does not listen changes nothing */
+	/* best effort: a service manager that does not listen changes nothing, and one that hangs keeps nobody for long */
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	(void)!sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&sun,
 	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
 	close(fd);

@@ -28,14 +28,17 @@ enum daemon_event {
 	DAEMON_REOPEN,		/* USR1: log files */
 	DAEMON_CHILD,		/* a process of ours ended */
 	DAEMON_ASKED,		/* USR2, which daemon_ask() sends: control_run_main() has something to do */
-	DAEMON_TICK		/* nothing for so long */
+	DAEMON_TICK		/* so much time has gone by */
 };
 
 /* Block those signals, before the first thread, so that only daemon_wait() sees them. SIGPIPE is ignored. */
 void	daemon_signals(void);
 /* Whom the administrator sends them to: the process that called daemon_signals(), also in its children. */
 pid_t	daemon_pid(void);
-/* The next of them; waits, at most tick_ms and then it is DAEMON_TICK (0: without end). */
+/*
+ * The next of them; waits. Every tick_ms it is DAEMON_TICK (0: never). Whatever comes often hides nothing else. For one thread of
+ * the process.
+ */
 enum daemon_event daemon_wait(unsigned tick_ms);
 /* From any thread: the one that waits in daemon_wait() gets DAEMON_ASKED, once at least after this. */
 void	daemon_ask(pthread_t waits);
@@ -45,7 +48,10 @@ void	daemon_ask(pthread_t waits);
  * many, at most max, into fds[], close-on-exec from now on. The variables are taken away.
  */
 size_t	daemon_sockets(int *fds, size_t max);
-/* Tell the service manager (sd_notify protocol, NOTIFY_SOCKET); nothing happens without one. "READY=1", "STOPPING=1" … */
+/*
+ * Tell the service manager (sd_notify protocol, NOTIFY_SOCKET); nothing happens without one. "READY=1", "STOPPING=1" … It is not
+ * waited for, but for half a second.
+ */
 void	daemon_notify(const char *state);
 /* The same for the start of a reload, with the time that newer ones want to be told. READY=1 ends it. */
 void	daemon_notify_reloading(void);

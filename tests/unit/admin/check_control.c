@@ -25,6 +25,7 @@
 #include "admin/control.h"
 #include "admin/ctlclient.h"
 #include "admin/daemon.h"
+#include "common/clock.h"
 #include "common/err.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -500,6 +501,39 @@ START_TEST(asks_the_main_thread)
 }
 END_TEST
 
+/* However often a thread asks, signals of others are seen, and so is that time goes by. */
+START_TEST(questions_hide_nothing)
+{
+	unsigned asked = 0, ticks = 0;
+	enum daemon_event e;
+	uint64_t until;
+
+	daemon_signals();
+	daemon_ask(pthread_self());
+	ck_assert_int_eq(daemon_wait(50), DAEMON_ASKED);
+	kill(getpid(), SIGTERM);
+	kill(getpid(), SIGCHLD);
+	for (int left = 2; left > 0; asked++) {
+		daemon_ask(pthread_self());
+		if ((e = daemon_wait(50)) == DAEMON_STOP || e == DAEMON_CHILD)
+			left--;
+		ck_assert_uint_lt(asked, 100);
+	}
+	for (until = clock_ms() + 60000; ticks < 3; ) {
+		daemon_ask(pthread_self());
+		ticks += daemon_wait(50) == DAEMON_TICK;
+		ck_assert_uint_lt(clock_ms(), until);
+	}
+	/* ticks that come late do not hide questions either */
+	for (asked = 0; asked < 3; asked += e == DAEMON_ASKED) {
+		daemon_ask(pthread_self());
+		usleep(60 * 1000);
+		e = daemon_wait(50);
+		ck_assert_uint_lt(clock_ms(), until);
+	}
+}
+END_TEST
+
 START_TEST(passes_a_file)
 {
 	struct ctlclient *c;
@@ -840,7 +874,7 @@ main(void)
 {
 	const TTest *tests[] = { answers_one_after_the_other, refuses_what_is_not_in_the_table, asks_every_worker,
 	    does_not_wait_for_a_worker_that_hangs, ends_while_a_worker_hangs, cuts_what_is_too_much,
-	    asks_the_main_thread, passes_a_file, rude_clients_hurt_themselves, slow_readers_are_cut,
+	    asks_the_main_thread, questions_hide_nothing, passes_a_file, rude_clients_hurt_themselves, slow_readers_are_cut,
 	    who_leaves_is_noticed, places_are_for_who_works, rights_follow_the_account,
 	    nobody_else_gets_to_a_closed_socket, a_socket_of_the_wrong_group_is_closed_to_groups, one_socket_has_one_daemon, a_dead_daemons_socket_is_replaced };
 
