@@ -45,6 +45,8 @@ struct directory {
 	directory_fn		 fn;
 	int			 fd;		/* -1: the far end is gone */
 	enum authd_type		 begin;		/* the far end is to be told to begin anew; 0: it is not */
+	bool			 old;		/* it was told to read its configuration, and has not begun anew since */
+	uint64_t		 reads;		/* how often it had read that when it began */
 	struct dircache		*known, *nobody, *logins;
 	struct slots		*ids;
 	struct wanted		*first, **last, *bucket[BUCKETS];
@@ -184,11 +186,13 @@ send_begin(struct directory *d)
 	struct frame f = { .type = (uint16_t)d->begin };
 	unsigned char out[FRAME_HEAD];
 
-	if (d->begin == 0)
+	/* one after the other: two at once might be read by one process */
+	if (d->begin == 0 || d->old)
 		return true;
 	frame_format(&f, out);
 	if (d->fd < 0 || send(d->fd, out, sizeof(out), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		return false;
+	d->old = d->begin == AUTHD_RELOAD;
 	d->begin = 0;
 	return true;
 }
@@ -372,6 +376,18 @@ ask_again(struct directory *d)
 	send_all(d);
 }
 
+/* A process has begun that had read its configuration so often. */
+static void
+begun(struct directory *d, uint64_t reads)
+{
+	/* the one that was told so has died of something else: it may not have come to its keeper */
+	if (d->old && reads == d->reads)
+		d->begin = AUTHD_RELOAD;
+	d->old = false;
+	d->reads = reads;
+	ask_again(d);
+}
+
 static void
 take(struct directory *d, const unsigned char *in, size_t n, uint64_t now)
 {
@@ -381,7 +397,7 @@ take(struct directory *d, const unsigned char *in, size_t n, uint64_t now)
 	struct frame f;
 
 	if (frame_parse(in, n, &f) == (ssize_t)n && f.type == AUTHD_DONE && f.len == 0) {
-		ask_again(d);
+		begun(d, f.tag);
 		return;
 	}
 	if (frame_parse(in, n, &f) == (ssize_t)n && f.type == AUTHD_BEAT && f.len == 0) {
@@ -396,7 +412,9 @@ take(struct directory *d, const unsigned char *in, size_t n, uint64_t now)
 		return;
 	if (who.found && (w->login ? strchr(who.aor, '@') == NULL : !span_iis(span_str(w->whom), who.aor)))
 		die("an answer about somebody else");
-	settle(d, w, &who, now);
+	/* by the old configuration; whoever comes next is asked it again */
+	if (!d->old && d->begin != AUTHD_RELOAD)
+		settle(d, w, &who, now);
 }
 
 void
@@ -486,7 +504,7 @@ directory_fd(const struct directory *d)
 short
 directory_events(const struct directory *d)
 {
-	return d->nunsent != 0 || d->begin != 0 ? POLLIN | POLLOUT : POLLIN;
+	return d->nunsent != 0 || (d->begin != 0 && !d->old) ? POLLIN | POLLOUT : POLLIN;
 }
 
 int

@@ -90,6 +90,7 @@ struct keeper {
 	size_t			 password_n;
 	int			 fd;
 	unsigned		 hung_ms;
+	uint64_t		 reads;		/* so often that was read again, or tried */
 };
 
 /* --- servers: which may be asked ------------------------------------------------ */
@@ -316,14 +317,22 @@ fence_files(const struct dirconf *conf)
 	return rc == SP_OK;
 }
 
+static bool
+say_hello(int fd, uint64_t reads)
+{
+	struct frame hello = { .type = AUTHD_DONE, .tag = reads };
+	unsigned char text[FRAME_HEAD];
+
+	frame_format(&hello, text);
+	return send(fd, text, sizeof(text), MSG_NOSIGNAL) >= 0;
+}
+
 static void
 work(const struct keeper *k, int beats)
 {
 	const struct dirconf *conf = k->conf;
 	struct ldapd d = { .conf = conf, .password = k->password, .password_n = k->password_n, .fd = k->fd, .beats = beats,
 	    .hung_ms = k->hung_ms };
-	struct frame hello = { .type = AUTHD_DONE };
-	unsigned char text[FRAME_HEAD];
 	pthread_t thread;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -341,8 +350,7 @@ work(const struct keeper *k, int beats)
 		_exit(EX_OSERR);
 	if (sandbox_calls(SANDBOX_LDAPD) != SP_OK)
 		_exit(EX_OSERR);
-	frame_format(&hello, text);
-	if (send(d.fd, text, sizeof(text), MSG_NOSIGNAL) < 0)
+	if (!say_hello(d.fd, k->reads))
 		_exit(EX_OK);
 	pthread_mutex_unlock(&d.lock);
 	serve(&d);
@@ -359,6 +367,7 @@ read_again(struct keeper *k)
 	char password[LDAPD_PASSWORD_MAX];
 	size_t n = 0;
 
+	k->reads++;
 	conf_errors_free(errs);
 	if (c == NULL || (c->directory.homes != HOMES_FILE && c->directory.bind == BIND_SIMPLE &&
 	    ldapd_read_password(c->directory.password_file, password, &n) != SP_OK)) {
@@ -396,6 +405,8 @@ idle(struct keeper *k)
 	struct frame f;
 	int err;
 
+	if (!say_hello(k->fd, k->reads))
+		_exit(EX_OK);
 	while (k->hung_ms != 0 && poll(&p, 1, (int)(k->hung_ms / WATCH_STEPS)) <= 0)
 		tell_authd(k);
 	if ((err = frame_wait(k->fd, in, sizeof(in), &f)) == SP_ECLOSED)

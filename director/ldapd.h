@@ -13,7 +13,9 @@
  * AUTHD_REOPEN and AUTHD_RELOAD, which have no answer), one in each packet. The keeper looks after it (common/watch.h): a process
  * that is stopped, or none of whose threads comes to an end with what it asks, is killed and forked anew; and says itself, by
  * AUTHD_BEAT, that it is well. A process that begins says
- * AUTHD_DONE, tag 0, without a body: what the one before it was asked is lost, and to be asked again.
+ * AUTHD_DONE without a body, and so does a keeper that has nobody to be asked: what the one before it was asked is
+ * lost, and to be asked again. The tag says how often the keeper had read its configuration again. After AUTHD_RELOAD
+ * more than one answer may come by the old configuration (the threads end one after the other); none after AUTHD_DONE.
  */
 #ifndef SALLYPORT_DIRECTOR_LDAPD_H
 #define SALLYPORT_DIRECTOR_LDAPD_H

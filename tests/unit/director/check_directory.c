@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -272,10 +273,125 @@ START_TEST(lies)
 }
 END_TEST
 
+/* What it was told at the far end; 0: nothing. */
+static unsigned
+told(void)
+{
+	unsigned char in[LDAPD_PACKET_MAX];
+	ssize_t n = recv(far, in, sizeof(in), MSG_DONTWAIT);
+	struct frame f;
+
+	if (n < 0)
+		return 0;
+	ck_assert_int_eq(frame_parse(in, (size_t)n, &f), n);
+	ck_assert_uint_eq(f.len, 0);
+	return f.type;
+}
+
+/* A process begins there that has read its configuration so often. */
+static void
+begins(uint64_t reads)
+{
+	struct frame f = { .type = AUTHD_DONE, .tag = reads };
+	unsigned char out[FRAME_HEAD];
+
+	frame_format(&f, out);
+	ck_assert_int_eq(send(far, out, sizeof(out), 0), (ssize_t)sizeof(out));
+	directory_ready(dir, POLLIN | POLLOUT, 0);
+}
+
+/* After a reload, what the process of the old configuration still says counts for nothing. */
+START_TEST(old_answers_do_not_count)
+{
+	struct authd_user alice = { .found = true, .enabled = true, .aor = "alice@x", .pool = "p" }, nobody = { 0 }, who;
+	struct dirconf other = conf;
+	char aor[USER_AOR_MAX];
+	uint64_t tag;
+
+	begin();
+	begins(0);
+	ck_assert(!ask("alice@x", 0, 1, &who));
+	tag = asked(aor);
+	directory_set(dir, &other);
+	ck_assert_uint_eq(told(), AUTHD_RELOAD);
+	answer(tag, &alice, 1);
+	/* asked while nobody knows yet which process will read it */
+	ck_assert(!ask("bob@x", 1, 2, &who));
+	tag = asked(aor);
+	ck_assert_str_eq(aor, "bob@x");
+	answer(tag, &nobody, 1);
+	ck_assert_uint_eq(came.n, 0);
+	ck_assert_int_eq(directory_events(dir), POLLIN);
+	begins(1);
+	tag = asked(aor);
+	ck_assert_str_eq(aor, "alice@x");
+	answer(tag, &nobody, 2);
+	ck_assert_uint_eq(came.n, 1);
+	ck_assert(!came.who.found);
+	ck_assert(ask("alice@x", 3, 3, &who) && !who.found);
+	memcpy(alice.aor, "bob@x", sizeof("bob@x"));
+	tag = asked(aor);
+	ck_assert_str_eq(aor, "bob@x");
+	answer(tag, &alice, 2);
+	ck_assert_uint_eq(came.n, 2);
+	ck_assert(came.who.found);
+	/* another death is none of a reload's */
+	ck_assert(!ask("carol@x", 4, 4, &who));
+	asked(aor);
+	begins(1);
+	tag = asked(aor);
+	ck_assert_str_eq(aor, "carol@x");
+	answer(tag, &nobody, 5);
+	ck_assert_uint_eq(came.n, 3);
+	end();
+}
+END_TEST
+
+/* Who was told to read it and died of something else is told again; and two reloads are told one after the other. */
+START_TEST(reloads_are_not_lost)
+{
+	struct authd_user nobody = { 0 }, who;
+	struct dirconf other = conf, third = conf;
+	char aor[USER_AOR_MAX];
+	uint64_t tag;
+
+	begin();
+	begins(0);
+	directory_set(dir, &other);
+	ck_assert_uint_eq(told(), AUTHD_RELOAD);
+	ck_assert(!ask("alice@x", 0, 1, &who));
+	asked(aor);
+	begins(0);
+	ck_assert_uint_eq(told(), AUTHD_RELOAD);
+	tag = asked(aor);
+	answer(tag, &nobody, 1);
+	ck_assert_uint_eq(came.n, 0);
+	directory_set(dir, &third);
+	directory_reopen_log(dir);
+	ck_assert_uint_eq(told(), 0);
+	begins(1);
+	ck_assert_uint_eq(told(), AUTHD_RELOAD);
+	tag = asked(aor);
+	answer(tag, &nobody, 1);
+	ck_assert_uint_eq(came.n, 0);
+	begins(2);
+	ck_assert_str_eq(aor, "alice@x");
+	tag = asked(aor);
+	answer(tag, &nobody, 1);
+	ck_assert_uint_eq(came.n, 1);
+	ck_assert_uint_eq(told(), 0);
+	directory_reopen_log(dir);
+	ck_assert_uint_eq(told(), AUTHD_REOPEN);
+	begins(2);
+	ck_assert_uint_eq(told(), 0);
+	end();
+}
+END_TEST
+
 int
 main(void)
 {
-	const TTest *tests[] = { asks_once, asks_for_logins, fails, too_many, lies };
+	const TTest *tests[] = { asks_once, asks_for_logins, fails, too_many, lies, old_answers_do_not_count, reloads_are_not_lost };
 
 	return unit_run("director-directory", tests, sizeof(tests) / sizeof(tests[0]));
 }
