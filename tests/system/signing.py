@@ -28,11 +28,11 @@ serial = [0]
 
 
 class Director(sipnet.Edge):
-    def __init__(self, name, extra="", at=DIRECTOR, program="sallyport-director", timers=""):
+    def __init__(self, name, extra="", at=DIRECTOR, program="sallyport-director", timers="", workers=2):
         self.dir = os.path.join(RUN, name)
         os.makedirs(self.dir, exist_ok=True)
         self.write("director.conf", "control = { socket = \"%s/director.sock\"; };" % self.dir + """
-name = "%s"; domains = [ "example.com" ]; user = "nobody"; workers = 2;
+name = "%s"; domains = [ "example.com" ]; user = "nobody"; workers = %d;
 tls = { certificate = "%s/director.pem"; key = "%s/director.key"; trust = "%s/ca.pem"; };
 doors = ( { listen = "%s"; admits = "servers"; }, { listen = "%s"; admits = "clients"; } );
 edges = ( { name = "edge.int.example.com"; address = "%s"; } );
@@ -40,7 +40,7 @@ pools = ( { name = "pool.int.example.com"; address = "%s"; } );
 auth = { users = "%s/users"; };
 timers = { drain = 0; connect = 2; %s };
 %s
-""" % (NAME, PKI, PKI, PKI, at + ":5061", at + ":5063", EDGE, POOL, RUN, timers, extra))
+""" % (NAME, workers, PKI, PKI, PKI, at + ":5061", at + ":5063", EDGE, POOL, RUN, timers, extra))
         self.launch(program, "director.conf")
 
 
