@@ -33,8 +33,8 @@ struct tracer {
 struct trace {
 	struct sip_tap		 tap;		/* first */
 	const char		*(*class_name)(unsigned);
-	struct control		*control;	/* set by the first request */
-	pthread_mutex_t		 lock;		/* of tracers' on, number and filter */
+	pthread_mutex_t		 lock;		/* of control, and tracers' on, number and filter */
+	struct control		*control;	/* set by each request */
 	struct tracer		 tracer[TRACE_TRACERS];
 	uint64_t		 numbers;
 	_Atomic unsigned	 queued;
@@ -104,6 +104,7 @@ struct wish {
 	unsigned	 which;
 	uint64_t	 number;
 	bool		 heads;
+	struct control	*control;
 };
 
 static void
@@ -127,7 +128,7 @@ send_to(struct trace *t, const struct wish *wish, struct sip_link *l, const stru
 	    .n = w.w.len };
 	memcpy(m->bytes, w.w.p, w.w.len);
 	atomic_fetch_add_explicit(&t->queued, 1, memory_order_relaxed);
-	control_post(t->control, &m->mail);
+	control_post(wish->control, &m->mail);
 }
 
 static void
@@ -147,7 +148,7 @@ message(struct sip_tap *tap, struct sip_link *l, bool in, struct span bytes)
 		const struct filter *f = &t->tracer[i].filter;
 
 		if (t->tracer[i].on && is_with(&s, f->partner) && sip_tap_is_about(&h, span_str(f->domain), span_str(f->user)))
-			wish[n++] = (struct wish){ i, t->tracer[i].number, f->heads };
+			wish[n++] = (struct wish){ i, t->tracer[i].number, f->heads, t->control };
 	}
 	pthread_mutex_unlock(&t->lock);
 	for (unsigned i = 0; i < n; i++)
@@ -242,8 +243,8 @@ trace_run_with(struct trace *t, struct control_request *r, const char *server)
 		control_end(r, EX_TEMPFAIL, "%d others are tracing already", TRACE_TRACERS);
 		return;
 	}
-	t->control = control_of(r);
 	pthread_mutex_lock(&t->lock);
+	t->control = control_of(r);
 	tr->number = ++t->numbers;
 	tr->request = r;
 	tr->left = control_int(r, "count", 0) > 0 ? (uint64_t)control_int(r, "count", 0) : 0;
