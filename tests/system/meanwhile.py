@@ -71,7 +71,7 @@ class Daemon:
     """How to ask one."""
 
     def __init__(self, daemon, name):
-        self.socket = os.path.join(daemon.dir, name)
+        self.daemon, self.socket = daemon, os.path.join(daemon.dir, name)
 
     def command(self, *words):
         return [os.path.join(BUILD, "sallyportctl"), "--socket", self.socket] + list(words)
@@ -82,6 +82,12 @@ class Daemon:
 
     def asks(self, *words):
         return lambda: self.ask(*words)
+
+    def hangs_up(self):
+        """A reload that the control socket knows nothing of."""
+        before = self.daemon.log().count("event=reloaded")
+        self.daemon.hup()
+        return until(lambda: self.daemon.log().count("event=reloaded") > before, PATIENCE) or "HUP"
 
     def traces(self, *words):
         """Until it has seen enough, which proves that it is told."""
@@ -225,7 +231,7 @@ def edge():
     loads = [Load(lambda: Asker(dial(USERS)), 4), Load(PartnerAsker, 4)]
     T.check("connections are with every worker", until(lambda: on_workers(e) == 4, PATIENCE))
     all_done("an edge", [
-        Doing([renews, ctl.asks("block", "spam.example", *store), ctl.asks("reopen-logs"), tries,
+        Doing([renews, ctl.hangs_up, ctl.asks("block", "spam.example", *store), ctl.asks("reopen-logs"), tries,
                ctl.asks("unblock", "spam.example", *store), ctl.asks("partner", "pause", "Contoso", *store),
                ctl.asks("partner", "resume", "Contoso", *store)]),
         Doing([ctl.asks("status"), ctl.asks("connections"), ctl.asks("metrics"), ctl.asks("certs", "--all"),
@@ -290,7 +296,7 @@ def director():
         return ctl.ask("reload")
 
     all_done("a Director", [
-        Doing([renews, lambda: changes("set", "carol@example.com", "--disabled"), ctl.asks("reopen-logs"),
+        Doing([renews, ctl.hangs_up, lambda: changes("set", "carol@example.com", "--disabled"), ctl.asks("reopen-logs"),
                lambda: changes("set", "carol@example.com", "--enabled")]),
         Doing([ctl.asks("status"), ctl.asks("connections"), ctl.asks("signed-in"), ctl.asks("pools"), ctl.asks("metrics"),
                ctl.asks("certs")]),
