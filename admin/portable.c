@@ -376,6 +376,21 @@ is_path(const char *s)
 	return false;
 }
 
+/* The beginning of that path that has a value of its own, and so is no group; the caller's to free. NULL: there is none. */
+static char *
+value_above(json_t *settings, const char *path)
+{
+	char *above = xstrdup(path), *dot;
+
+	while ((dot = strrchr(above, '.')) != NULL) {
+		*dot = '\0';
+		if (json_object_get(settings, above) != NULL)
+			return above;
+	}
+	free(above);
+	return NULL;
+}
+
 static int
 read_settings(const char *name, enum portable_daemon d, json_t *settings, struct conf_errors *errs)
 {
@@ -384,12 +399,15 @@ read_settings(const char *name, enum portable_daemon d, json_t *settings, struct
 	json_t *j;
 
 	json_object_foreach(settings, path, j) {
-		char *value = value_text(j);
+		char *value = value_text(j), *above = NULL;
 
 		if (!is_path(path) || !portable_option(d, path, json_is_string(j) || json_is_array(j)))
 			conf_error(errs, name, 0, "%s: %.100s is no option that is exported", portable_daemon_name(d), path);
 		else if (value == NULL)
 			conf_error(errs, name, 0, "%s: %s: expects a number, true or false, a text, or texts", portable_daemon_name(d), path);
+		else if ((above = value_above(settings, path)) != NULL)
+			conf_error(errs, name, 0, "%s: %s: %s has a value itself", portable_daemon_name(d), path, above);
+		free(above);
 		free(value);
 	}
 	return conf_errors_count(errs) == before ? SP_OK : SP_EINVAL;
