@@ -6,6 +6,7 @@
  */
 #include "common/log.h"
 
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <errno.h>
@@ -33,7 +34,10 @@
 static atomic_int target = STDERR_FILENO;
 static atomic_int shown = SP_LOG_NOTICE;
 static _Atomic uint64_t lost;
-static atomic_bool torn;	/* the newest line in the file has no end */
+/* Lines of which the disk took a part only, and how many of them were ended since. Shared with those who are forked. */
+static struct tears {
+	_Atomic uint64_t all, ended;
+} tears_here, *tears = &tears_here;
 static atomic_int journal = -1;	/* a socket; then target is not written to */
 
 static char name[32] = "sallyport";
@@ -128,6 +132,12 @@ log_open(const char *program, const char *path, enum log_level level)
 	copy = path != NULL ? xstrdup(path) : NULL;
 	free(file);
 	file = copy;
+	if (tears == &tears_here) {
+		void *shared = mmap(NULL, sizeof(*tears), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+		if (shared != MAP_FAILED)
+			tears = shared;
+	}
 	snprintf(name, sizeof(name), "%s", program);
 	atomic_store(&shown, level);
 	return SP_OK;
@@ -347,6 +357,24 @@ log_kept(uint64_t after, void (*each)(void *arg, uint64_t number, struct span li
 	return newest;
 }
 
+/*
+ * Of a line before, the disk may have taken a part only: nothing is written until that has its end. Whoever
+ * else finds it so meanwhile ends it, too, and leaves an empty line.
+ */
+static bool
+mended(void)
+{
+	uint64_t all = atomic_load(&tears->all);
+
+	if (all != atomic_load(&tears->ended)) {
+		if (write(atomic_load(&target), "\n", 1) != 1)
+			return false;
+		/* not of what was torn meanwhile */
+		atomic_store(&tears->ended, all);
+	}
+	return true;
+}
+
 void
 log_end(struct logrec *r)
 {
@@ -371,17 +399,18 @@ log_end(struct logrec *r)
 		return;
 	}
 	sb->p[sb->len++] = '\n';
-	/* of a line before, the disk has taken a part only */
-	if (atomic_exchange_explicit(&torn, false, memory_order_relaxed) && write(atomic_load(&target), "\n", 1) != 1)
-		atomic_store_explicit(&torn, true, memory_order_relaxed);
 	/* A log that can't be written has nobody to complain to, but is counted. */
+	if (!mended()) {
+		atomic_fetch_add_explicit(&lost, 1, memory_order_relaxed);
+		return;
+	}
 	do
 		n = write(atomic_load(&target), sb->p, sb->len);
 	while (n == -1 && errno == EINTR);
 	if (n != (ssize_t)sb->len)
 		atomic_fetch_add_explicit(&lost, 1, memory_order_relaxed);
 	if (n > 0 && n != (ssize_t)sb->len)
-		atomic_store_explicit(&torn, true, memory_order_relaxed);
+		atomic_fetch_add(&tears->all, 1);
 }
 
 void

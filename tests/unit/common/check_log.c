@@ -3,11 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -284,6 +287,62 @@ is_native(void)
 	}
 }
 
+/* The disk has room for so many bytes more; -1: for all. */
+static void
+room_for(long n)
+{
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+	struct stat st;
+
+	ck_assert_int_eq(stat("log", &st), 0);
+	if (n >= 0)
+		limit.rlim_cur = (rlim_t)(st.st_size + n);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static unsigned
+glued(void)
+{
+	unsigned n = 0;
+
+	content("log");
+	for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+		const char *first = strstr(line, " check notice ");
+
+		n += first != NULL && strstr(first + 1, " check notice ") != NULL;
+	}
+	return n;
+}
+
+/* Of a line that the disk took a part of, the rest is lost; the next one is a line of its own, whoever writes it. */
+START_TEST(a_full_disk_glues_nothing)
+{
+	uint64_t before;
+	pid_t pid;
+	int status;
+
+	start();
+	signal(SIGXFSZ, SIG_IGN);
+	room_for(20);
+	before = log_lost();
+	log_say(SP_LOG_NOTICE, "t", "this breaks off");
+	for (int i = 0; i < 3; i++)
+		log_say(SP_LOG_NOTICE, "t", "for this there is no room");
+	ck_assert_uint_eq(log_lost(), before + 4);
+	/* another process */
+	room_for(-1);
+	if ((pid = fork()) == 0) {
+		log_say(SP_LOG_NOTICE, "t", "a line of its own");
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	log_say(SP_LOG_NOTICE, "t", "and this is another");
+	ck_assert_uint_eq(glued(), 0);
+	ck_assert_ptr_nonnull(strstr(content("log"), "\n2023-11-14T22:13:20.000Z check notice event=t text=\"a line of its own\"\n2023"));
+	done();
+}
+END_TEST
+
 START_TEST(journal_fields)
 {
 	struct logrec r;
@@ -436,7 +495,7 @@ main(void)
 {
 	const TTest *tests[] = { one_line_for_one_record, levels_are_kept, long_values_are_cut,
 		long_records_are_cut, reopens_after_rotation, keeps_the_old_file_when_a_new_one_fails,
-		goes_to_standard_error, threads_do_not_mix, journal_fields, journal_of_cut_records,
+		goes_to_standard_error, threads_do_not_mix, a_full_disk_glues_nothing, journal_fields, journal_of_cut_records,
 		journal_gone_or_full, a_full_pipe_keeps_nobody, journal_by_environment };
 
 	return unit_run("log", tests, sizeof(tests) / sizeof(tests[0]));
