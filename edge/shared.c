@@ -103,23 +103,10 @@ static void
 start(struct shared *s)
 {
 	bool again = s->started_at != 0;
-	int ends[2];
 
 	s->started_at = clock_ms();
-	if (chan_pair(ends) != SP_OK)
+	if ((s->pid = shared_fork(&s->setup, &s->channel)) == -1)
 		return;
-	if ((s->pid = fork()) == 0) {
-		int keep[3] = { ends[1], log_descriptor(), log_journal_descriptor() };
-
-		proc_close_all_but(keep, 3);
-		shared_process(ends[1], &s->setup);
-	}
-	close(ends[1]);
-	if (s->pid == -1) {
-		close(ends[0]);
-		return;
-	}
-	s->channel = ends[0];
 	chan_patience(s->channel, 100);
 	watch_begin(&s->watch, SHARED_KILL_MS, s->started_at);
 	if (again)
@@ -222,7 +209,7 @@ take_status(struct shared *s, uint64_t tick, struct frame_reader *r)
 	uint64_t version = frame_u64(r), told = frame_u64(r);
 	struct span detail = frame_span(r);
 
-	if (!frame_done(r) || state > SHARED_ALONE || reason >= STATS_NSHARED || version > SHARED_VERSION_MAX)
+	if (!frame_done(r) || state == SHARED_OFF || state > SHARED_ALONE || reason >= STATS_NSHARED || version > SHARED_VERSION_MAX)
 		return false;
 	/* each tick has one answer, and they come in order */
 	if (tick != 0 && (s->nticks == 0 || s->tick[0].tag != tick))

@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 
 #include "admin/policychange.h"
@@ -93,8 +94,11 @@ enum shared_type {
 
 enum shared_verdict { SHARED_CLAIM_DONE = 0, SHARED_CLAIM_LOST, SHARED_CLAIM_ALONE };
 
-/* Never returns: 0 when the channel is closed. The setup's files are read first. */
-_Noreturn void shared_process(int channel, const struct shared_setup *);
+/*
+ * Start it: its pid, and the master's end of its channel, which is closed to end it. -1: it cannot be. The setup's files
+ * are read first.
+ */
+pid_t	shared_fork(const struct shared_setup *, int *channel);
 
 /*
  * What another node has written of itself and a partner, as redis has it. now: wall clock. False: it is not that, or too old

@@ -542,8 +542,8 @@ run(struct state *s)
 	}
 }
 
-_Noreturn void
-shared_process(int channel, const struct shared_setup *setup)
+_Noreturn static void
+process(int channel, const struct shared_setup *setup)
 {
 	struct net_tlsline_spec spec = { .to = setup->server, .name = setup->name, .trust = setup->trust,
 	    .certificate = setup->certificate, .key = setup->key, .ms = SHARED_ANSWER_MS };
@@ -576,4 +576,26 @@ shared_process(int channel, const struct shared_setup *setup)
 	if (setup->sandbox && (sandbox_files(SANDBOX_SHARED, NULL, 0) != SP_OK || sandbox_calls(SANDBOX_SHARED) != SP_OK))
 		exit(EX_OSERR);
 	run(&s);
+}
+
+pid_t
+shared_fork(const struct shared_setup *setup, int *channel)
+{
+	int ends[2];
+	pid_t pid;
+
+	if (chan_pair(ends) != SP_OK)
+		return -1;
+	if ((pid = fork()) == 0) {
+		int keep[3] = { ends[1], log_descriptor(), log_journal_descriptor() };
+
+		proc_close_all_but(keep, 3);
+		process(ends[1], setup);
+	}
+	close(ends[1]);
+	if (pid != -1)
+		*channel = ends[0];
+	else
+		close(ends[0]);
+	return pid;
 }
