@@ -196,14 +196,15 @@ may_assert(struct edge_worker *w, const struct policy_decision *d, struct span r
 	return true;
 }
 
-/* What a peer in the trust domain asserts of its own users passes; true if there was any. */
+/* What a peer in the trust domain says there of its own users passes; true if there was any. */
 static bool
-keep_identities(struct edge_worker *w, struct sip_message *m, const struct policy_decision *d)
+keep_identities(struct edge_worker *w, struct sip_message *m, const struct policy_decision *d, enum sip_header_id id)
 {
-	int i = m->first[SIP_H_P_ASSERTED_IDENTITY];
 	bool kept = false;
 
-	for (; d->trust_identity && d->peer != POLICY_NO_PEER && i >= 0; i = sip_message_next(m, SIP_H_P_ASSERTED_IDENTITY, i)) {
+	if (!d->trust_identity || d->peer == POLICY_NO_PEER)
+		return false;
+	for (int i = m->first[id]; i >= 0; i = sip_message_next(m, id, i)) {
 		if (!may_assert(w, d, sip_header_value(m, i)))
 			continue;
 		sip_edit_keep_header(m, i);
@@ -215,7 +216,8 @@ keep_identities(struct edge_worker *w, struct sip_message *m, const struct polic
 static void
 identities_inward(struct edge_worker *w, struct sip_message *m, const struct policy_decision *d)
 {
-	if (!keep_identities(w, m, d) && d->mark_identity)
+	(void)keep_identities(w, m, d, SIP_H_DIVERSION);
+	if (!keep_identities(w, m, d, SIP_H_P_ASSERTED_IDENTITY) && d->mark_identity)
 		sip_mark_write_identity(m);
 }
 
@@ -708,7 +710,7 @@ relay_onward(struct edge_worker *w, struct sip_link *l, struct sip_message *m, c
 	plan->note.word[NOTE_WAY] = WAY_RELAY;
 	plan_partner(w, d, plan);
 	sip_mark_strip(m, SIP_CROSS_RELAY);
-	(void)keep_identities(w, m, d);
+	(void)keep_identities(w, m, d, SIP_H_P_ASSERTED_IDENTITY);
 	sip_mark_write_outward(m, d);
 	if (begins_dialog(m))
 		sip_forward_record_route(m, w->signer, sip_link_face(l), &here, plan->face, &here);
@@ -969,7 +971,7 @@ response_relayed(struct edge_worker *w, struct sip_link *from, struct sip_messag
 	f.facts.assertion = assertion;
 	d = policy_decide(w->rules, &f.facts);
 	try_other(w, m, &f.facts, &d);
-	(void)keep_identities(w, m, &d);
+	(void)keep_identities(w, m, &d, SIP_H_P_ASSERTED_IDENTITY);
 	sip_mark_write_outward(m, &d);
 	filter_response(w, from, m, d.content);
 }

@@ -8,7 +8,8 @@
 /* Letters and digits of the names that carry trust, in the order of the alphabet; a name that begins like one is one. */
 static const char *const trusted[] = {
 	"msassertedverificationlevel", "msedgeproxymessagetrust", "mssplitdomaininfo", "msuserlogondata", "passertedidentity",
-	"passertedservice", "pchargingfunctionaddresses", "pchargingvector", "pserveduser", "remotepartyid", "xsallyportrefused"
+	"passertedservice", "passociateduri", "pcalledpartyid", "pchargingfunctionaddresses", "pchargingvector", "pprofilekey",
+	"pserveduser", "puserdatabase", "pvisitednetworkid", "remotepartyid", "xsallyportrefused"
 };
 #define NTRUSTED	(sizeof(trusted) / sizeof(trusted[0]))
 #define TRUSTED_MIN	11	/* length of the shortest */
@@ -178,13 +179,13 @@ struct range {
 };
 
 static const struct range trusted_by[26] = {
-	['m' - 'a'] = { 0, 4 }, ['p' - 'a'] = { 4, 9 }, ['r' - 'a'] = { 9, 10 }, ['x' - 'a'] = { 10, 11 }
+	['m' - 'a'] = { 0, 4 }, ['p' - 'a'] = { 4, 14 }, ['r' - 'a'] = { 14, 15 }, ['x' - 'a'] = { 15, 16 }
 };
 static const struct range weighty_by[26] = {
 	['c' - 'a'] = { 0, 3 }, ['f' - 'a'] = { 3, 5 }, ['i' - 'a'] = { 5, 6 }, ['l' - 'a'] = { 6, 7 }, ['m' - 'a'] = { 7, 8 },
 	['r' - 'a'] = { 8, 10 }, ['t' - 'a'] = { 10, 13 }, ['v' - 'a'] = { 13, 15 }
 };
-_Static_assert(NTRUSTED == 11 && NWEIGHTY == 15, "the ranges are those of these names");
+_Static_assert(NTRUSTED == 16 && NWEIGHTY == 15, "the ranges are those of these names");
 
 /*
  * Do the letters from here on, whatever stands between them, begin with a name that carries trust? Looks no further

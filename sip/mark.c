@@ -28,12 +28,9 @@ static const unsigned char goes[SIP_NHEADER_IDS] = {
 	/* Identity among trusted servers. What a remote user prefers is under its signature and stays. */
 	[SIP_H_P_ASSERTED_IDENTITY] = UI | PI | PO | RL,
 	[SIP_H_P_PREFERRED_IDENTITY] = PI | PO | RL,
-	/* Those of other trust domains. */
-	[SIP_H_REMOTE_PARTY_ID] = UI | PI,
-	[SIP_H_P_ASSERTED_SERVICE] = UI | PI,
-	[SIP_H_P_SERVED_USER] = UI | PI,
-	[SIP_H_P_CHARGING_VECTOR] = UI | PI,
-	[SIP_H_P_CHARGING_FUNCTION_ADDRESSES] = UI | PI,
+	[SIP_H_OF_TRUST_DOMAIN] = UI | PI,
+	/* Who sent a call on is what gateways charge for it and mailboxes open to (RFC 5806 6). */
+	[SIP_H_DIVERSION] = UI | PI,
 	/* Clients never send diagnostics; inside names are not for outside. The public form may leave. */
 	[SIP_H_MS_DIAGNOSTICS] = UI | PI | UO | PO | RL,
 	[SIP_H_MS_DIAGNOSTICS_PUBLIC] = UI,

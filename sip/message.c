@@ -39,7 +39,9 @@ static const struct header_name names_8[] = {
 	{ "refer-to", SIP_H_REFER_TO }, { "replaces", SIP_H_REPLACES }, { "reply-to", SIP_H_REPLY_TO },
 	{ "sip-etag", SIP_H_SIP_ETAG }, { NULL, SIP_H_OTHER }
 };
-static const struct header_name names_9[] = { { "supported", SIP_H_SUPPORTED }, { NULL, SIP_H_OTHER } };
+static const struct header_name names_9[] = {
+	{ "supported", SIP_H_SUPPORTED }, { "diversion", SIP_H_DIVERSION }, { NULL, SIP_H_OTHER }
+};
 static const struct header_name names_11[] = {
 	{ "referred-by", SIP_H_REFERRED_BY }, { "unsupported", SIP_H_UNSUPPORTED },
 	{ "compression", SIP_H_COMPRESSION }, { "min-expires", SIP_H_MIN_EXPIRES }, { NULL, SIP_H_OTHER }
@@ -52,23 +54,27 @@ static const struct header_name names_12[] = {
 static const struct header_name names_13[] = {
 	{ "authorization", SIP_H_AUTHORIZATION }, { "proxy-require", SIP_H_PROXY_REQUIRE },
 	{ "service-route", SIP_H_SERVICE_ROUTE }, { "ms-keep-alive", SIP_H_MS_KEEP_ALIVE },
-	{ "target-dialog", SIP_H_TARGET_DIALOG }, { "p-served-user", SIP_H_P_SERVED_USER }, { NULL, SIP_H_OTHER }
+	{ "target-dialog", SIP_H_TARGET_DIALOG }, { "p-served-user", SIP_H_OF_TRUST_DOMAIN },
+	{ "p-profile-key", SIP_H_OF_TRUST_DOMAIN }, { NULL, SIP_H_OTHER }
 };
 static const struct header_name names_14[] = {
 	{ "content-length", SIP_H_CONTENT_LENGTH }, { "ms-diagnostics", SIP_H_MS_DIAGNOSTICS }, { NULL, SIP_H_OTHER }
 };
 static const struct header_name names_15[] = {
-	{ "session-expires", SIP_H_SESSION_EXPIRES }, { "remote-party-id", SIP_H_REMOTE_PARTY_ID },
-	{ NULL, SIP_H_OTHER }
+	{ "session-expires", SIP_H_SESSION_EXPIRES }, { "remote-party-id", SIP_H_OF_TRUST_DOMAIN },
+	{ "p-user-database", SIP_H_OF_TRUST_DOMAIN }, { NULL, SIP_H_OTHER }
 };
 static const struct header_name names_16[] = {
 	{ "www-authenticate", SIP_H_WWW_AUTHENTICATE }, { "content-encoding", SIP_H_CONTENT_ENCODING },
+	{ "p-associated-uri", SIP_H_OF_TRUST_DOMAIN },
 	{ NULL, SIP_H_OTHER }
 };
-static const struct header_name names_17[] = { { "p-charging-vector", SIP_H_P_CHARGING_VECTOR }, { NULL, SIP_H_OTHER } };
+static const struct header_name names_17[] = {
+	{ "p-charging-vector", SIP_H_OF_TRUST_DOMAIN }, { "p-called-party-id", SIP_H_OF_TRUST_DOMAIN }, { NULL, SIP_H_OTHER }
+};
 static const struct header_name names_18[] = {
 	{ "proxy-authenticate", SIP_H_PROXY_AUTHENTICATE }, { "ms-user-logon-data", SIP_H_MS_USER_LOGON_DATA },
-	{ "subscription-state", SIP_H_SUBSCRIPTION_STATE }, { "p-asserted-service", SIP_H_P_ASSERTED_SERVICE },
+	{ "subscription-state", SIP_H_SUBSCRIPTION_STATE }, { "p-asserted-service", SIP_H_OF_TRUST_DOMAIN },
 	{ NULL, SIP_H_OTHER }
 };
 static const struct header_name names_19[] = {
@@ -78,7 +84,7 @@ static const struct header_name names_19[] = {
 };
 static const struct header_name names_20[] = {
 	{ "p-preferred-identity", SIP_H_P_PREFERRED_IDENTITY },
-	{ "ms-split-domain-info", SIP_H_MS_SPLIT_DOMAIN_INFO }, { NULL, SIP_H_OTHER }
+	{ "ms-split-domain-info", SIP_H_MS_SPLIT_DOMAIN_INFO }, { "p-visited-network-id", SIP_H_OF_TRUST_DOMAIN }, { NULL, SIP_H_OTHER }
 };
 static const struct header_name names_21[] = {
 	{ "ms-diagnostics-public", SIP_H_MS_DIAGNOSTICS_PUBLIC }, { NULL, SIP_H_OTHER }
@@ -88,7 +94,7 @@ static const struct header_name names_25[] = {
 };
 static const struct header_name names_27[] = { { "ms-edge-proxy-message-trust", SIP_H_MS_TRUST }, { NULL, SIP_H_OTHER } };
 static const struct header_name names_29[] = {
-	{ "p-charging-function-addresses", SIP_H_P_CHARGING_FUNCTION_ADDRESSES }, { NULL, SIP_H_OTHER }
+	{ "p-charging-function-addresses", SIP_H_OF_TRUST_DOMAIN }, { NULL, SIP_H_OTHER }
 };
 static const struct header_name names_30[] = {
 	{ "ms-asserted-verification-level", SIP_H_MS_VERIFICATION }, { NULL, SIP_H_OTHER }

@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static const char *const trusted[] = {
 	"msedgeproxymessagetrust", "msassertedverificationlevel", "passertedidentity", "msuserlogondata", "mssplitdomaininfo",
-	"xsallyportrefused", "remotepartyid", "passertedservice", "pserveduser", "pchargingvector", "pchargingfunctionaddresses"
+	"xsallyportrefused", "remotepartyid", "passertedservice", "pserveduser", "pchargingvector", "pchargingfunctionaddresses",
+	"passociateduri", "pcalledpartyid", "pprofilekey", "puserdatabase", "pvisitednetworkid"
 };
 static const char *const weighty[] = {
 	"from", "to", "callid", "cseq", "via", "route", "recordroute", "maxforwards", "contentlength", "transferencoding",

@@ -716,6 +716,22 @@ default_route = { server = "sip.house.example"; trusted = true; };""")
     asserts("house.example", "<sip:y@b.example>", False)
     asserts("house.example", "<sip:y@mail.spam.example>", False)
     asserts("house.example", "<sip:alice@example.com>", False)
+
+    def diverts(domain, by, arrives):
+        def fn():
+            c = who[domain]
+            c.send(request(uri="sip:alice@example.com", sender="sip:x@" + domain,
+                           headers=["Diversion: " + by, "P-Called-Party-ID: " + by, "History-Info: " + by]))
+            m = us.inbox.recv()
+            us.inbox.send(m.reply(404))
+            return (m.all("Diversion") == ([by] if arrives else []) and m.get("P-Called-Party-ID") is None and
+                    m.all("History-Info") == [by] and c.recv().status == 404) or m.raw
+        T.run("%s says that %s has sent a call on: %s" % (domain, by, "believed" if arrives else "not believed"), fn)
+
+    who["b.example"] = dial(at(HEAD, 1) + ":5061", "sip.example.com", cert="b.example-outer")
+    diverts("a.example", "<sip:y@a.example>;reason=unconditional;counter=1", True)
+    diverts("a.example", "<sip:alice@example.com>;reason=unconditional", False)
+    diverts("b.example", "<sip:y@b.example>;reason=unconditional", False)
     for c in who.values():
         c.close()
     us.close()

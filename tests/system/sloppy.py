@@ -8,7 +8,8 @@ import unicodedata
 FORGED = "FORGED"       # stands in whatever the tests make up
 TRUSTED = ("msedgeproxymessagetrust", "msassertedverificationlevel", "passertedidentity", "msuserlogondata",
            "mssplitdomaininfo", "xsallyportrefused", "remotepartyid", "passertedservice", "pservedusers",
-           "pserveduser", "pchargingvector", "pchargingfunctionaddresses")
+           "pserveduser", "pchargingvector", "pchargingfunctionaddresses", "passociateduri", "pcalledpartyid", "pprofilekey",
+           "puserdatabase", "pvisitednetworkid")
 HOP_PARAMS = ("received", "msreceivedport", "msreceivedcid")
 SINGLE = {"from": "f", "to": "t", "callid": "i", "cseq": None, "maxforwards": None, "contentlength": "l", "contenttype": "c"}
 METHODS = ("REGISTER", "SERVICE", "INVITE", "MESSAGE", "SUBSCRIBE", "NOTIFY", "CANCEL", "ACK", "BYE", "OPTIONS", "INFO")

@@ -124,7 +124,8 @@ MARKS = {
     "behind CR CR": line(b"Subject: a\r\r" + M + b": " + V),
 }
 for _name in (PAI, b"ms-asserted-verification-level", b"ms-user-logon-data", b"ms-split-domain-info", b"x-sallyport-refused",
-              b"Remote-Party-ID", b"P-Asserted-Service", b"P-Served-User", b"P-Charging-Vector"):
+              b"Remote-Party-ID", b"P-Asserted-Service", b"P-Served-User", b"P-Charging-Vector",
+              b"P-Called-Party-ID", b"P-Associated-URI"):
     _n = _name.decode()
     MARKS["%s" % _n] = line(_name + b": <sip:FORGED@example.com>")
     MARKS["%s, a blank before the colon" % _n] = line(_name.upper() + b" : <sip:FORGED@example.com>")

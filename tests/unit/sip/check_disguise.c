@@ -16,7 +16,8 @@
 static const char *const trusted[] = {
 	"msedgeproxymessagetrust", "msassertedverificationlevel", "passertedidentity", "msuserlogondata",
 	"mssplitdomaininfo", "xsallyportrefused", "remotepartyid", "passertedservice", "pserveduser",
-	"pchargingvector", "pchargingfunctionaddresses"
+	"pchargingvector", "pchargingfunctionaddresses", "passociateduri", "pcalledpartyid", "pprofilekey", "puserdatabase",
+	"pvisitednetworkid"
 };
 #define NTRUSTED	(sizeof(trusted) / sizeof(trusted[0]))
 
