@@ -39,7 +39,8 @@ sign(struct sip_message *m)
 		t = sa_table_new(&limits, endpoint_key);
 		assert((opaque = sa_establish(t, 0, &c, 4, &keys, &u, 0, 1)) != 0);
 	}
-	if (!sipae_sign(desk, &self, t, opaque, 1, m))
+	/* framers leave room for what we put in */
+	if (m->nheaders > SIP_HEADERS_MAX - SIP_HEADERS_OURS || !sipae_sign(desk, &self, t, opaque, 1, m))
 		return;
 	out = malloc(sip_message_room(m));
 	assert(out != NULL && (n = sip_message_render(m, out)) != 0);
