@@ -24,13 +24,15 @@ static char text[300000];
 static void
 is_one(struct strbuf *sb, enum sip_check was)
 {
+	/* a To that just fits has our tag behind it now */
+	const struct sip_frame_limits next = sip_frame_limits_of_servers(limits);
 	struct span s = strbuf_span_of(sb);
 	struct sip_framer f;
 	size_t used;
 
 	assert(strbuf_ok(sb));
 	sip_framer_init(&f);
-	assert(sip_framer_next(&f, &limits, s.p, s.n, &used, &answer) == SIP_FRAME_MESSAGE);
+	assert(sip_framer_next(&f, &next, s.p, s.n, &used, &answer) == SIP_FRAME_MESSAGE);
 	assert(used == s.n && answer.body.n == 0);
 	if (was == SIP_CHECK_OK)
 		assert(sip_check_message(&answer) == SIP_CHECK_OK);
