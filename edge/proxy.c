@@ -699,6 +699,25 @@ within_limits(struct edge_worker *w, struct sip_link *l, struct sip_message *m, 
 	return false;
 }
 
+/* Is this edge asked whether it is there (RFC 3261 11), by a server of whom we know? */
+static bool
+asks_us(const struct edge_worker *w, const struct sip_message *m)
+{
+	if (m->method_id != POLICY_METHOD_OPTIONS || !span_is_empty(m->to.tag) || !span_is_empty(m->ruri.user))
+		return false;
+	for (unsigned i = 0; i < EDGE_FACES(w->edge->config); i++)
+		if (span_ieq(m->ruri.host, span_str(w->face[i].name)))
+			return true;
+	return false;
+}
+
+static void
+say_here(struct edge_worker *w, struct sip_link *l, struct sip_message *m, const struct sip_plan *plan)
+{
+	sip_edit_clear(m);
+	sip_relay_answer(w->relay, l, m, 200, "OK", SPAN_NONE, &plan->note);
+}
+
 /* To another member of the clearing house that we are: out by the outer door again. */
 static void
 relay_onward(struct edge_worker *w, struct sip_link *l, struct sip_message *m, const struct policy_decision *d,
@@ -768,6 +787,12 @@ from_outside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 	if (d.hop == POLICY_HOP_DIRECTOR && !edge_has_inside(w->edge->config)) {
 		d.verdict = POLICY_DENY;	/* a policy that came later than the configuration */
 		d.reason = POLICY_REASON_TO_NOT_INTERNAL;
+	}
+	/* nothing passes, so it is enough that policy finds no more wrong with it than that nobody inside is meant */
+	if (d.peer != POLICY_NO_PEER && (d.verdict == POLICY_ALLOW || d.reason == POLICY_REASON_TO_NOT_INTERNAL) && asks_us(w, m)) {
+		count_partner(w, d.peer, STATS_PARTNER_IN);
+		say_here(w, l, m, &plan);
+		return;
 	}
 	if (d.verdict != POLICY_ALLOW || (d.hop != POLICY_HOP_DIRECTOR && d.hop != POLICY_HOP_PARTNER)) {
 		refused_partner(w, d.peer, d.reason);
@@ -839,12 +864,18 @@ from_inside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 	const struct edge_director_conf *node;
 	struct sip_facts f;
 	struct policy_decision d;
+	bool internal;
 
 	sip_forward_take_routes(m, w->signer, w->faces, names_of_ours(w), &routed);
 	facts_of(w, l, &f);
+	internal = policy_class_of_peer(w->rules, &f.facts) == POLICY_CLASS_INTERNAL;
 	/* who is not internal has nothing passed on in our name; policy refuses it below */
-	if ((node = node_of(w, &routed)) != NULL && policy_class_of_peer(w->rules, &f.facts) == POLICY_CLASS_INTERNAL) {
+	if (internal && (node = node_of(w, &routed)) != NULL) {
 		pass_to_node(w, l, m, node);
+		return;
+	}
+	if (internal && routed.flow.kind != SIP_FLOW_USER && asks_us(w, m)) {
+		say_here(w, l, m, &plan);
 		return;
 	}
 	sip_facts_of_message(&f, m, &routed);

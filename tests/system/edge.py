@@ -480,6 +480,24 @@ def peers():
             r = partner.recv()
             return r.status == status and director.quiet(0.15) or r.raw
         T.run("%s is refused" % what, refusal)
+    def ping(conn, status, uri, **kw):
+        conn.send(request("OPTIONS", uri=uri, to=uri, **kw))
+        r = conn.recv()
+        return r.status == status and director.quiet(0.1) or r.raw
+    carol = dict(sender="sip:carol@contoso.example")
+    T.run("a partner asks whether we are there: we are", lambda: ping(partner, 200, "sip:sip.example.com:5061;transport=tls", **carol))
+    T.run("  not in another's name", lambda: ping(partner, 403, "sip:sip.example.com:5061", sender="sip:x@other.example"))
+    T.run("  nor if it means somebody", lambda: ping(partner, 404, "sip:x@sip.example.com:5061", **carol))
+    T.run("  nor another server", lambda: ping(partner, 404, "sip:sip.elsewhere.example:5061", **carol))
+    T.run("  nor within a dialog", lambda: ping(partner, 404, "sip:sip.example.com:5061", to_tag="1", **carol))
+
+    def from_inside():
+        director.send(request("OPTIONS", uri="sip:edge.int.example.com:5061;transport=tls", to="sip:edge.int.example.com",
+                              sender="sip:monitor@example.com"))
+        r = director.recv()
+        return (r.status == 200 and r.get(MARK).startswith("ms-source-type=EdgeProxyGenerated;") and partner.quiet(0.1)) or r.raw
+    T.run("so does a Director", from_inside)
+
     T.check("each refusal is logged with its reason", edge.logged("reason=spoofed-from") and edge.logged("reason=from-domain-blocked", count=2)
             and edge.logged("reason=method-not-allowed", count=2) and edge.logged("reason=to-not-internal"))
 
