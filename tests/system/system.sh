@@ -14,6 +14,16 @@ LAB_TOP=$(cd "$(dirname "$0")/../.." && pwd)
 lab_begin "${SYSTEM_RUN:-${TMPDIR:-/tmp}/sallyport-$(basename "$0" .sh)}"
 failures=0
 
+# A check failed: who reads that has this text, and perhaps nothing else of the run.
+not_ok() {	# WHAT
+	failures=$((failures + 1))
+	echo "not ok $1"
+	for lately in $(find "$LAB" -maxdepth 1 -name '*.log' -size +0 -newermt '-30 seconds' | sort | head -n 12); do
+		echo "    the end of ${lately##*/}:"
+		tail -n 6 "$lately" | cut -c 1-300 | LC_ALL=C sed 's/[^[:print:]\t]/?/g; s/^/      /'
+	done
+}
+
 # ok WHAT COMMAND [ARGUMENT]...: the command succeeds
 ok() {
 	what=$1
@@ -21,8 +31,7 @@ ok() {
 	if "$@"; then
 		echo "ok $what"
 	else
-		failures=$((failures + 1))
-		echo "not ok $what"
+		not_ok "$what"
 	fi
 }
 
@@ -31,8 +40,7 @@ no() {
 	what=$1
 	shift
 	if "$@"; then
-		failures=$((failures + 1))
-		echo "not ok $what"
+		not_ok "$what"
 	else
 		echo "ok $what"
 	fi
@@ -48,8 +56,7 @@ answers() {
 	"SIP/2.0 $status "*)
 		echo "ok $what" ;;
 	*)
-		failures=$((failures + 1))
-		echo "not ok $what"
+		not_ok "$what"
 		echo "    wanted $status, got: ${last:-no answer}"
 		grep -a '^--- ' "$LAB/sipsend.log" | sed 's/^/    /' ;;
 	esac
