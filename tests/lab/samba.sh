@@ -38,6 +38,8 @@ samba_make() {
 	  disable netbios = yes
 	  dns update command = /bin/true
 	  prefork children = 1
+	  # nobody will want this domain again
+	  ldb:nosync = true
 	  ntlm auth = ntlmv2-only
 	  vfs objects = dfs_samba4 acl_xattr xattr_tdb
 	  server services = $samba_services
