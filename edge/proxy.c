@@ -196,7 +196,7 @@ may_assert(struct edge_worker *w, const struct policy_decision *d, struct span r
 	return true;
 }
 
-/* What a peer in the trust domain says there of its own users passes; true if there was any. */
+/* Those headers in which a peer of our trust domain names its own users pass; true if there was any. */
 static bool
 keep_identities(struct edge_worker *w, struct sip_message *m, const struct policy_decision *d, enum sip_header_id id)
 {
@@ -699,13 +699,13 @@ within_limits(struct edge_worker *w, struct sip_link *l, struct sip_message *m, 
 	return false;
 }
 
-/* Is this edge asked whether it is there (RFC 3261 11), by a server of whom we know? */
+/* Is this edge asked whether it is there (RFC 3261 11)? By one of its first n doors: no partner needs to know the inner one. */
 static bool
-asks_us(const struct edge_worker *w, const struct sip_message *m)
+asks_us(const struct edge_worker *w, const struct sip_message *m, size_t n)
 {
 	if (m->method_id != POLICY_METHOD_OPTIONS || !span_is_empty(m->to.tag) || !span_is_empty(m->ruri.user))
 		return false;
-	for (unsigned i = 0; i < EDGE_FACES(w->edge->config); i++)
+	for (size_t i = 0; i < n; i++)
 		if (span_ieq(m->ruri.host, span_str(w->face[i].name)))
 			return true;
 	return false;
@@ -730,6 +730,7 @@ relay_onward(struct edge_worker *w, struct sip_link *l, struct sip_message *m, c
 	plan_partner(w, d, plan);
 	sip_mark_strip(m, SIP_CROSS_RELAY);
 	(void)keep_identities(w, m, d, SIP_H_P_ASSERTED_IDENTITY);
+	(void)keep_identities(w, m, d, SIP_H_DIVERSION);
 	sip_mark_write_outward(m, d);
 	if (begins_dialog(m))
 		sip_forward_record_route(m, w->signer, sip_link_face(l), &here, plan->face, &here);
@@ -789,7 +790,8 @@ from_outside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 		d.reason = POLICY_REASON_TO_NOT_INTERNAL;
 	}
 	/* nothing passes, so it is enough that policy finds no more wrong with it than that nobody inside is meant */
-	if (d.peer != POLICY_NO_PEER && (d.verdict == POLICY_ALLOW || d.reason == POLICY_REASON_TO_NOT_INTERNAL) && asks_us(w, m)) {
+	if (d.peer != POLICY_NO_PEER && (d.verdict == POLICY_ALLOW || d.reason == POLICY_REASON_TO_NOT_INTERNAL) &&
+	    asks_us(w, m, EDGE_INNER(w->edge->config))) {
 		count_partner(w, d.peer, STATS_PARTNER_IN);
 		say_here(w, l, m, &plan);
 		return;
@@ -874,7 +876,7 @@ from_inside(struct edge_worker *w, struct sip_link *l, struct sip_message *m)
 		pass_to_node(w, l, m, node);
 		return;
 	}
-	if (internal && routed.flow.kind != SIP_FLOW_USER && asks_us(w, m)) {
+	if (internal && routed.flow.kind != SIP_FLOW_USER && asks_us(w, m, EDGE_FACES(w->edge->config))) {
 		say_here(w, l, m, &plan);
 		return;
 	}
@@ -1003,6 +1005,7 @@ response_relayed(struct edge_worker *w, struct sip_link *from, struct sip_messag
 	d = policy_decide(w->rules, &f.facts);
 	try_other(w, m, &f.facts, &d);
 	(void)keep_identities(w, m, &d, SIP_H_P_ASSERTED_IDENTITY);
+	(void)keep_identities(w, m, &d, SIP_H_DIVERSION);
 	sip_mark_write_outward(m, &d);
 	filter_response(w, from, m, d.content);
 }

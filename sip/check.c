@@ -57,6 +57,7 @@ static const struct {
 	[SIP_H_PROXY_AUTHENTICATION_INFO] = { 16, 0 },
 	[SIP_H_P_ASSERTED_IDENTITY] = { 0, 8 },
 	[SIP_H_P_PREFERRED_IDENTITY] = { 0, 8 },
+	[SIP_H_DIVERSION] = { 0, 32, 192 },
 };
 static const uint64_t bounded =
     SIP_H_BIT(VIA) | SIP_H_BIT(ROUTE) | SIP_H_BIT(RECORD_ROUTE) | SIP_H_BIT(CONTACT) |
@@ -64,7 +65,7 @@ static const uint64_t bounded =
     SIP_H_BIT(REQUIRE) | SIP_H_BIT(PROXY_REQUIRE) | SIP_H_BIT(UNSUPPORTED) | SIP_H_BIT(AUTHORIZATION) |
     SIP_H_BIT(PROXY_AUTHORIZATION) | SIP_H_BIT(WWW_AUTHENTICATE) | SIP_H_BIT(PROXY_AUTHENTICATE) |
     SIP_H_BIT(AUTHENTICATION_INFO) | SIP_H_BIT(PROXY_AUTHENTICATION_INFO) | SIP_H_BIT(P_ASSERTED_IDENTITY) |
-    SIP_H_BIT(P_PREFERRED_IDENTITY);
+    SIP_H_BIT(P_PREFERRED_IDENTITY) | SIP_H_BIT(DIVERSION);
 
 /* Proxy-Require tags that cost us nothing to understand (MS 2). */
 static const char *const extensions[] = { "ms-benotify" };

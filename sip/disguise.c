@@ -15,14 +15,18 @@ static const char *const trusted[] = {
 #define TRUSTED_MIN	11	/* length of the shortest */
 #define FIRST_OF_TRUSTED (LETTER('m') | LETTER('p') | LETTER('r') | LETTER('x'))
 
-/* Names of which a second one would be another sender, another length, another way. Whole names, in order. */
+/*
+ * Names of which a second one would be another sender, another length, another way; and one that carries trust, but is a
+ * word too. Whole names, in order.
+ */
 static const char *const weighty[] = {
-	"callid", "contentlength", "cseq", "f", "from", "i", "l", "maxforwards", "recordroute", "route", "t", "to",
+	"callid", "contentlength", "cseq", "diversion", "f", "from", "i", "l", "maxforwards", "recordroute", "route", "t", "to",
 	"transferencoding", "v", "via"
 };
 #define NWEIGHTY	(sizeof(weighty) / sizeof(weighty[0]))
 #define WEIGHTY_MAX	16	/* length of the longest */
-#define FIRST_OF_WEIGHTY (LETTER('c') | LETTER('f') | LETTER('i') | LETTER('l') | LETTER('m') | LETTER('r') | LETTER('t') | LETTER('v'))
+#define FIRST_OF_WEIGHTY (LETTER('c') | LETTER('d') | LETTER('f') | LETTER('i') | LETTER('l') | LETTER('m') | LETTER('r') | \
+	LETTER('t') | LETTER('v'))
 
 /* What the walk along a value does with a character. */
 enum kind {
@@ -182,10 +186,10 @@ static const struct range trusted_by[26] = {
 	['m' - 'a'] = { 0, 4 }, ['p' - 'a'] = { 4, 14 }, ['r' - 'a'] = { 14, 15 }, ['x' - 'a'] = { 15, 16 }
 };
 static const struct range weighty_by[26] = {
-	['c' - 'a'] = { 0, 3 }, ['f' - 'a'] = { 3, 5 }, ['i' - 'a'] = { 5, 6 }, ['l' - 'a'] = { 6, 7 }, ['m' - 'a'] = { 7, 8 },
-	['r' - 'a'] = { 8, 10 }, ['t' - 'a'] = { 10, 13 }, ['v' - 'a'] = { 13, 15 }
+	['c' - 'a'] = { 0, 3 }, ['d' - 'a'] = { 3, 4 }, ['f' - 'a'] = { 4, 6 }, ['i' - 'a'] = { 6, 7 }, ['l' - 'a'] = { 7, 8 },
+	['m' - 'a'] = { 8, 9 }, ['r' - 'a'] = { 9, 11 }, ['t' - 'a'] = { 11, 14 }, ['v' - 'a'] = { 14, 16 }
 };
-_Static_assert(NTRUSTED == 16 && NWEIGHTY == 15, "the ranges are those of these names");
+_Static_assert(NTRUSTED == 16 && NWEIGHTY == 16, "the ranges are those of these names");
 
 /*
  * Do the letters from here on, whatever stands between them, begin with a name that carries trust? Looks no further
@@ -377,13 +381,13 @@ static const unsigned char class_of[256] = {
 	[0 ... '\t' - 1] = CLASS_LOOK, ['\t' + 1 ... 0x1f] = CLASS_LOOK, [0x7f ... 0xff] = CLASS_LOOK,
 	['%'] = CLASS_ESCAPE, ['\\'] = CLASS_ESCAPE, ['&'] = CLASS_MARK, ['?'] = CLASS_MARK, [':'] = CLASS_COLON,
 	['0' ... '9'] = CLASS_LETTER,
-	['a'] = CLASS_LETTER, ['b'] = CLASS_LETTER, ['c'] = CLASS_WEIGHTY, ['d'] = CLASS_LETTER, ['e'] = CLASS_LETTER,
+	['a'] = CLASS_LETTER, ['b'] = CLASS_LETTER, ['c'] = CLASS_WEIGHTY, ['d'] = CLASS_WEIGHTY, ['e'] = CLASS_LETTER,
 	['f'] = CLASS_WEIGHTY, ['g'] = CLASS_LETTER, ['h'] = CLASS_LETTER, ['i'] = CLASS_WEIGHTY, ['j'] = CLASS_LETTER,
 	['k'] = CLASS_LETTER, ['l'] = CLASS_WEIGHTY, ['m'] = CLASS_TRUSTED, ['n'] = CLASS_LETTER, ['o'] = CLASS_LETTER,
 	['p'] = CLASS_TRUSTED, ['q'] = CLASS_LETTER, ['r'] = CLASS_TRUSTED, ['s'] = CLASS_LETTER, ['t'] = CLASS_WEIGHTY,
 	['u'] = CLASS_LETTER, ['v'] = CLASS_WEIGHTY, ['w'] = CLASS_LETTER, ['x'] = CLASS_TRUSTED, ['y'] = CLASS_LETTER,
 	['z'] = CLASS_LETTER,
-	['A'] = CLASS_LETTER, ['B'] = CLASS_LETTER, ['C'] = CLASS_WEIGHTY, ['D'] = CLASS_LETTER, ['E'] = CLASS_LETTER,
+	['A'] = CLASS_LETTER, ['B'] = CLASS_LETTER, ['C'] = CLASS_WEIGHTY, ['D'] = CLASS_WEIGHTY, ['E'] = CLASS_LETTER,
 	['F'] = CLASS_WEIGHTY, ['G'] = CLASS_LETTER, ['H'] = CLASS_LETTER, ['I'] = CLASS_WEIGHTY, ['J'] = CLASS_LETTER,
 	['K'] = CLASS_LETTER, ['L'] = CLASS_WEIGHTY, ['M'] = CLASS_TRUSTED, ['N'] = CLASS_LETTER, ['O'] = CLASS_LETTER,
 	['P'] = CLASS_TRUSTED, ['Q'] = CLASS_LETTER, ['R'] = CLASS_TRUSTED, ['S'] = CLASS_LETTER, ['T'] = CLASS_WEIGHTY,
@@ -509,7 +513,7 @@ begins_otherwise(struct span name, const char *first)
 	return is_letter(c) && strchr(first, c) == NULL;
 }
 
-#define FIRST_OF_NAMES	"cfilmprtvx"	/* of all in trusted and weighty */
+#define FIRST_OF_NAMES	"cdfilmprtvx"	/* of all in trusted and weighty */
 
 static enum sip_check
 check_name(const struct sip_message *m, int i)

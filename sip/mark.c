@@ -28,7 +28,7 @@ static const unsigned char goes[SIP_NHEADER_IDS] = {
 	/* Identity among trusted servers. What a remote user prefers is under its signature and stays. */
 	[SIP_H_P_ASSERTED_IDENTITY] = UI | PI | PO | RL,
 	[SIP_H_P_PREFERRED_IDENTITY] = PI | PO | RL,
-	[SIP_H_OF_TRUST_DOMAIN] = UI | PI,
+	[SIP_H_OF_TRUST_DOMAIN] = UI | PI,	/* RFC 7315 6, RFC 5502 6 */
 	/* Who sent a call on is what gateways charge for it and mailboxes open to (RFC 5806 6). */
 	[SIP_H_DIVERSION] = UI | PI,
 	/* Clients never send diagnostics; inside names are not for outside. The public form may leave. */

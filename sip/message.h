@@ -47,7 +47,7 @@ enum sip_header_id {
 	SIP_H_MS_ARCHIVING, SIP_H_MS_USER_LOGON_DATA, SIP_H_MS_DIAGNOSTICS, SIP_H_MS_DIAGNOSTICS_PUBLIC,
 	SIP_H_MS_SPLIT_DOMAIN_INFO, SIP_H_MS_KEEP_ALIVE, SIP_H_COMPRESSION,
 	SIP_H_X_REFUSED,		/* x-sallyport-refused: edge to Director only */
-	SIP_H_OF_TRUST_DOMAIN,		/* P-Served-User and others: said among servers that trust each other (RFC 7315 6) */
+	SIP_H_OF_TRUST_DOMAIN,		/* P-Served-User and others: said among servers that trust each other */
 	SIP_H_DIVERSION,
 	/* others that may stand once */
 	SIP_H_SESSION_EXPIRES, SIP_H_MIN_SE, SIP_H_SUBSCRIPTION_STATE, SIP_H_REPLACES, SIP_H_JOIN, SIP_H_RSEQ, SIP_H_RACK,

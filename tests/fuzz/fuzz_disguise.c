@@ -19,7 +19,7 @@ static const char *const trusted[] = {
 };
 static const char *const weighty[] = {
 	"from", "to", "callid", "cseq", "via", "route", "recordroute", "maxforwards", "contentlength", "transferencoding",
-	"f", "t", "i", "v", "l"
+	"f", "t", "i", "v", "l", "diversion"
 };
 
 static int

@@ -491,12 +491,24 @@ def peers():
     T.run("  nor another server", lambda: ping(partner, 404, "sip:sip.elsewhere.example:5061", **carol))
     T.run("  nor within a dialog", lambda: ping(partner, 404, "sip:sip.example.com:5061", to_tag="1", **carol))
 
+    T.run("  nor by the name of the inner door", lambda: ping(partner, 404, "sip:edge.int.example.com:5061", **carol))
+
+    def by_user():
+        user = dial(USERS)
+        user.send(request("OPTIONS", uri="sip:sip.example.com", to="sip:sip.example.com"))
+        m = director.recv()
+        director.send(m.reply(401))
+        r = user.recv()
+        user.close()
+        return m.method == "OPTIONS" and r.status == 401 or r.raw
+    T.run("a user who asks is answered by the Director, who knows whether it is one", by_user)
+
     def from_inside():
         director.send(request("OPTIONS", uri="sip:edge.int.example.com:5061;transport=tls", to="sip:edge.int.example.com",
                               sender="sip:monitor@example.com"))
         r = director.recv()
         return (r.status == 200 and r.get(MARK).startswith("ms-source-type=EdgeProxyGenerated;") and partner.quiet(0.1)) or r.raw
-    T.run("so does a Director", from_inside)
+    T.run("a Director hears that, too", from_inside)
 
     T.check("each refusal is logged with its reason", edge.logged("reason=spoofed-from") and edge.logged("reason=from-domain-blocked", count=2)
             and edge.logged("reason=method-not-allowed", count=2) and edge.logged("reason=to-not-internal"))

@@ -775,6 +775,19 @@ def pure():
                     (back is None or r.all("P-Asserted-Identity") == back)) or (m.raw, r.raw)
         T.run(what, fn)
 
+    def diverted():
+        by = "<sip:x@a.example>;reason=unavailable"
+        a.send(request(uri="sip:y@b.example", sender="sip:x@a.example", headers=["Diversion: " + by]))
+        m = b.recv()
+        b.send(m.reply(200))
+        if m.all("Diversion") != [by] or a.recv().status != 200:
+            return m.raw
+        d.send(request(uri="sip:y@b.example", sender="sip:x@d.example", headers=["Diversion: <sip:x@d.example>"]))
+        m = b.recv()
+        b.send(m.reply(200))
+        return m.get("Diversion") is None and d.recv().status == 200 or m.raw
+    T.run("who sent it on passes between members in the trust domain, and from none other", diverted)
+
     def pai(*identities):
         return ["P-Asserted-Identity: " + i for i in identities]
 

@@ -211,6 +211,11 @@ static const struct {
 	{ SIP_CHECK_MARK_DISGUISED, CONTACT, "Subject: a&P-Associated-URI: x", NULL },
 	/* no word of a language is taken for a name */
 	{ SIP_CHECK_OK, CONTACT, "Subject: why? Diversion: a&diversion=b", NULL },
+	{ SIP_CHECK_HEADER_DISGUISED, CONTACT, "Subject: a%0d%0aDiversion: <sip:b@h>", NULL },
+	{ SIP_CHECK_HEADER_DISGUISED, CONTACT, "%44iversion: <sip:b@h>", NULL },
+	{ SIP_CHECK_HEADER_DISGUISED, CONTACT, "Diver_sion: <sip:b@h>", NULL },
+	{ SIP_CHECK_OK, CONTACT, "Diversion: <sip:b@h>", NULL },
+	{ SIP_CHECK_OK, CONTACT, "Diversions: a", NULL },
 	{ SIP_CHECK_OK, CONTACT, "Subject: 100 %, C:\\new\\report & more? \\", NULL },
 	{ SIP_CHECK_OK, CONTACT, "Refer-To: <sip:a@h?body=one%0d%0atwo>", NULL },
 	{ SIP_CHECK_MARK_DISGUISED, VIA, "Via: SIP/2.0/TLS 192.0.2.1;ms_received_cid=1;branch=z9hG4bK1", NULL },

@@ -24,7 +24,7 @@ static const char *const trusted[] = {
 /* Names of which a second one would be another sender, another length, another way. Whole names. */
 static const char *const weighty[] = {
 	"from", "to", "callid", "cseq", "via", "route", "recordroute", "maxforwards", "contentlength",
-	"transferencoding", "f", "t", "i", "v", "l"
+	"transferencoding", "f", "t", "i", "v", "l", "diversion"
 };
 #define NWEIGHTY	(sizeof(weighty) / sizeof(weighty[0]))
 #define WEIGHTY_MAX	16	/* length of the longest */
