@@ -853,7 +853,7 @@ routes_by_default(const struct lync_object *edge)
 }
 
 static void
-find_routing(struct making *m)
+find_routing(struct making *m, const struct lync_given *given)
 {
 	const char *kind = lync_kind_name(LYNC_EDGE);
 	char *route = NULL;
@@ -869,6 +869,8 @@ find_routing(struct making *m)
 	}
 	if (route != NULL && names_above(&m->blocked, route) != NULL) {
 		note(m, LYNC_LOST, kind, "DefaultRouteFqdn", "is in a blocked domain");
+	} else if (route != NULL && is_inside(given, route)) {
+		note(m, LYNC_LOST, kind, "DefaultRouteFqdn", "is one of our own servers");
 	} else if (route != NULL) {
 		snprintf(m->route, sizeof(m->route), "%s", route);
 		note(m, LYNC_KEPT, kind, "DefaultRouteFqdn", "default_route.server = %s", route);
@@ -987,7 +989,7 @@ lync_map(const struct lync_objects *all, const struct lync_given *given, struct 
 		err = SP_EINVAL;
 	}
 	if (err == SP_OK) {
-		find_routing(&m);
+		find_routing(&m, given);
 		settle_providers(&m, given);
 		settle_allowed(&m, given);
 		settle_routes(&m, given);
