@@ -304,10 +304,10 @@ def opened(pid):
 
 
 def is_fenced(pid, account):
-    """Every thread of it."""
+    """Every thread of it is, as soon as it has begun: until then it has read nothing from outside."""
     uid = str(pwd.getpwnam(account).pw_uid)
-    return all(set(s["Uid"].split()) == {uid} and int(s["CapEff"], 16) == 0 and int(s["CapPrm"], 16) == 0 and
-               s["Seccomp"] == "2" and s["NoNewPrivs"] == "1" for s in threads(pid))
+    return until(lambda: all(set(s["Uid"].split()) == {uid} and int(s["CapEff"], 16) == 0 and int(s["CapPrm"], 16) == 0 and
+                             s["Seccomp"] == "2" and s["NoNewPrivs"] == "1" for s in threads(pid)), PATIENCE)
 
 
 def who():

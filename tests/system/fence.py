@@ -113,6 +113,9 @@ def who():
     p = Processes(edge)
     nobody, daemon = (str(pwd.getpwnam(n).pw_uid) for n in ("nobody", "daemon"))
     T.check("there are a master, keyd and a proxy", p.n == 2, repr(p.status.keys()))
+    # as soon as they have begun: until then they have read nothing from outside
+    until(lambda: all(s["Seccomp"] == "2" for pid in (p.proxy, p.keyd) for s in threads(pid)))
+    p = Processes(edge)
     T.check("the proxy is nobody, and so are all its threads", all(uids(s) == {nobody} for s in threads(p.proxy)))
     T.check("every thread of it is behind the filter", [s["Seccomp"] for s in threads(p.proxy)].count("2") ==
             len(list(threads(p.proxy))) and len(list(threads(p.proxy))) >= 3)
