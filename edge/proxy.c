@@ -196,14 +196,12 @@ may_assert(struct edge_worker *w, const struct policy_decision *d, struct span r
 	return true;
 }
 
-/* Those headers in which a peer of our trust domain names its own users pass; true if there was any. */
+/* Those of these headers in which all are users whom the peer may vouch for pass; true if there was any. */
 static bool
-keep_identities(struct edge_worker *w, struct sip_message *m, const struct policy_decision *d, enum sip_header_id id)
+keep_vouched(struct edge_worker *w, struct sip_message *m, const struct policy_decision *d, enum sip_header_id id)
 {
 	bool kept = false;
 
-	if (!d->trust_identity || d->peer == POLICY_NO_PEER)
-		return false;
 	for (int i = m->first[id]; i >= 0; i = sip_message_next(m, id, i)) {
 		if (!may_assert(w, d, sip_header_value(m, i)))
 			continue;
@@ -213,11 +211,20 @@ keep_identities(struct edge_worker *w, struct sip_message *m, const struct polic
 	return kept;
 }
 
+/* What a peer in the trust domain says of its own users passes; true if it asserts who the sender is. */
+static bool
+keep_identities(struct edge_worker *w, struct sip_message *m, const struct policy_decision *d)
+{
+	if (!d->trust_identity || d->peer == POLICY_NO_PEER)
+		return false;
+	(void)keep_vouched(w, m, d, SIP_H_DIVERSION);
+	return keep_vouched(w, m, d, SIP_H_P_ASSERTED_IDENTITY);
+}
+
 static void
 identities_inward(struct edge_worker *w, struct sip_message *m, const struct policy_decision *d)
 {
-	(void)keep_identities(w, m, d, SIP_H_DIVERSION);
-	if (!keep_identities(w, m, d, SIP_H_P_ASSERTED_IDENTITY) && d->mark_identity)
+	if (!keep_identities(w, m, d) && d->mark_identity)
 		sip_mark_write_identity(m);
 }
 
@@ -729,8 +736,7 @@ relay_onward(struct edge_worker *w, struct sip_link *l, struct sip_message *m, c
 	plan->note.word[NOTE_WAY] = WAY_RELAY;
 	plan_partner(w, d, plan);
 	sip_mark_strip(m, SIP_CROSS_RELAY);
-	(void)keep_identities(w, m, d, SIP_H_P_ASSERTED_IDENTITY);
-	(void)keep_identities(w, m, d, SIP_H_DIVERSION);
+	(void)keep_identities(w, m, d);
 	sip_mark_write_outward(m, d);
 	if (begins_dialog(m))
 		sip_forward_record_route(m, w->signer, sip_link_face(l), &here, plan->face, &here);
@@ -1004,8 +1010,7 @@ response_relayed(struct edge_worker *w, struct sip_link *from, struct sip_messag
 	f.facts.assertion = assertion;
 	d = policy_decide(w->rules, &f.facts);
 	try_other(w, m, &f.facts, &d);
-	(void)keep_identities(w, m, &d, SIP_H_P_ASSERTED_IDENTITY);
-	(void)keep_identities(w, m, &d, SIP_H_DIVERSION);
+	(void)keep_identities(w, m, &d);
 	sip_mark_write_outward(m, &d);
 	filter_response(w, from, m, d.content);
 }

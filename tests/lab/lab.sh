@@ -199,10 +199,9 @@ lab_forget() {
 	echo $(($(wc -l <"$LAB/$1.log") + 1)) >"$LAB/$1.first"
 }
 
-# lab_wait_line NAME PATTERN [SECONDS]: 30 of them, which is long enough for a machine that
-# stands still now and then
+# lab_wait_line NAME PATTERN [SECONDS]
 lab_wait_line() {
-	lab_wait "${3:-30}" "a line like \"$2\" from $1" lab_saw_or_died "$1" "$2" &&
+	lab_wait "${3:-10}" "a line like \"$2\" from $1" lab_saw_or_died "$1" "$2" &&
 	    lab_saw "$1" "$2" && return 0
 	echo "last lines of $1:" >&2
 	tail -n 15 "$LAB/$1.log" | sed 's/^/    /' >&2
@@ -218,7 +217,7 @@ lab_listens() {	# ADDRESS PORT: does anybody listen there?
 }
 
 lab_wait_port() {	# NAME ADDRESS PORT: until that process, and no other, listens there
-	lab_wait 30 "$1 listening on $2:$3" lab_owns_or_died "$1" "$2" "$3" &&
+	lab_wait 10 "$1 listening on $2:$3" lab_owns_or_died "$1" "$2" "$3" &&
 	    lab_alive "$1" && return 0
 	echo "last lines of $1:" >&2
 	tail -n 15 "$LAB/$1.log" | sed 's/^/    /' >&2
@@ -475,7 +474,7 @@ lab_sipsend_start() {
 
 # lab_signed_in NAME: wait until the client, whichever it is, has signed in
 lab_signed_in() {
-	lab_wait 30 "$1 signed in" lab_is_signed_in "$1" && return 0
+	lab_wait 10 "$1 signed in" lab_is_signed_in "$1" && return 0
 	echo "last lines of $1:" >&2
 	tail -n 15 "$LAB/$1.log" | sed 's/^/    /' >&2
 	return 1

@@ -42,7 +42,7 @@ dropped() {
 	# shellcheck disable=SC2086
 	lab_sipsend bad --timeout 1 $as_partner "raw $LAB/message" || :
 	no "$1: no answer" grep -a -q '^<<<' "$LAB/bad.log"
-	ok "  but the log has it: $2" lab_wait_quietly 30 more_than "$before" "event=refused reason=$2"
+	ok "  but the log has it: $2" lab_wait_quietly 5 more_than "$before" "event=refused reason=$2"
 }
 more_than() {
 	[ "$(grep -c -a "$2" "$LAB/edge.log" || :)" -gt "$1" ]

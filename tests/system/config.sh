@@ -186,7 +186,7 @@ ok "is refused too" says "flow.keys: others may read it; expects mode 0600"
 good "user = \"$world_user\";"
 cp "$LAB/edge.conf" "$LAB/first.conf"
 lab_start first "$edge" -f "$LAB/first.conf"
-lab_wait_quietly 30 grep -q event=ready "$LAB/first.log"
+lab_wait_quietly 10 grep -q event=ready "$LAB/first.log"
 ok "a port that is in use" run 71 -f "$LAB/edge.conf"
 ok "is explained" says "$outer:4430: Address already in use; another program listens there"
 
@@ -219,19 +219,19 @@ pid=$(lab_pid first)
 if [ "$(id -u)" -eq 0 ]; then
 	ok "the keys are root's alone" test -z "$(find "$LAB/pki" -name 'edge-*.key' \( ! -user 0 -o -perm /077 \))"
 	kill -HUP "$pid"
-	ok "a reload reads them all the same" lab_wait_quietly 30 grep -q event=reloaded "$LAB/first.log"
+	ok "a reload reads them all the same" lab_wait_quietly 10 grep -q event=reloaded "$LAB/first.log"
 	chown "$world_user" "$LAB/pki"/edge-*.key
 	: >"$LAB/first.log"
 fi
 echo 'federation = maybe;' >>"$LAB/policy.conf"
 kill -HUP "$pid"
-ok "a bad policy is refused at a reload" lab_wait_quietly 30 grep -q event=reload-refused "$LAB/first.log"
+ok "a bad policy is refused at a reload" lab_wait_quietly 10 grep -q event=reload-refused "$LAB/first.log"
 ok "the log names file and line" grep -q 'event=reload text=".*policy.conf:3: syntax error' "$LAB/first.log"
 policy
 kill -HUP "$pid"
-ok "a good one is taken over" lab_wait_quietly 30 grep -q event=reloaded "$LAB/first.log"
+ok "a good one is taken over" lab_wait_quietly 10 grep -q event=reloaded "$LAB/first.log"
 kill -TERM "$pid"
-ok "it ends when it is told to" lab_wait_quietly 30 grep -q event=stopped "$LAB/first.log"
+ok "it ends when it is told to" lab_wait_quietly 10 grep -q event=stopped "$LAB/first.log"
 expected_end first
 
 finish

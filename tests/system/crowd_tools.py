@@ -166,7 +166,7 @@ def sanitized():
     return any(mark in symbols for mark in (b"__asan_init", b"__tsan_init"))
 
 
-def until(condition, seconds=30.0):
+def until(condition, seconds=10.0):
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:

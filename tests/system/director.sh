@@ -33,7 +33,7 @@ no_line() {
 	no "  $1" lab_saw sipsend "$2"
 }
 reason() {
-	ok "  logged as $1" lab_wait_line director "event=refused reason=$1 "
+	ok "  logged as $1" lab_wait_line director "event=refused reason=$1 " 5
 }
 received() {	# lines of the last answer
 	tr -d '\r' <"$LAB/sipsend.log" | awk '/^<<< /{ n = 0 } { line[n++] = $0 } END { for (i = 0; i < n; i++) print line[i] }'
@@ -128,7 +128,7 @@ answers "a pool registers" 403 $as_pool --user bob@example.com "$(register bob)"
 "$LAB_TOP/certs-example/make-pki" "$pki" cert rogue --dns rogue.int.example.com >/dev/null
 no "a certificate of somebody else" lab_sipsend sipsend $to --connect $director:5061 --cert $pki/rogue.pem --key $pki/rogue.key \
     --user bob@example.com "send MESSAGE sip:alice@example.com -b x"
-ok "  closed, with the reason" lab_wait_line director 'event=disconnected .*reason=untrusted-peer'
+ok "  closed, with the reason" lab_wait_line director 'event=disconnected .*reason=untrusted-peer' 5
 no "no certificate at the servers' door" lab_sipsend sipsend $to --connect $director:5061 --user bob@example.com \
     "send MESSAGE sip:alice@example.com -b x"
 
@@ -145,17 +145,17 @@ answers "carol may not write to partners" 403 $client --user carol@example.com -
 # --- what changes while it runs
 "$LAB_BUILD/sallyportctl" user set alice@example.com --users "$LAB/users" --no-remote
 kill -HUP "$(lab_pid director)"
-ok "HUP reads everything again" lab_wait_line director 'event=reloaded'
+ok "HUP reads everything again" lab_wait_line director 'event=reloaded' 5
 no "  also a key that is root's alone" lab_saw director 'event=certificate-kept'
 answers "alice may not come from outside any more" 403 $edge --user alice@example.com --password Alice-1 "$(register alice)"
 "$LAB_BUILD/sallyportctl" user set alice@example.com --users "$LAB/users" --remote
 alice_may_again() {
 	lab_sipsend sipsend $edge --user alice@example.com --password Alice-1 "$(register alice)"
 }
-ok "a changed user file is noticed without being told" lab_wait 30 "the change to be noticed" alice_may_again
+ok "a changed user file is noticed without being told" lab_wait 10 "the change to be noticed" alice_may_again
 echo 'nonsense = 1;' >>"$LAB/director.conf"
 kill -HUP "$(lab_pid director)"
-ok "a bad configuration is refused" lab_wait_line director 'event=reload-refused'
+ok "a bad configuration is refused" lab_wait_line director 'event=reload-refused' 5
 ok "  and the line is named" lab_saw director 'director.conf:[0-9]+: nonsense: there is no such option'
 ok "  the old one stays in force" alice_may_again
 sed -i '$d' "$LAB/director.conf"
@@ -190,8 +190,8 @@ was=$(lab_pid director)
 dead=$(authd_of)
 served=$(proxy_of)
 kill -KILL "$dead"
-ok "when authd dies that is said" lab_wait_line director 'event=authd-ended .*signal 9'
-ok "  and another takes its place" lab_wait_line director 'event=authd-started .*the workers'
+ok "when authd dies that is said" lab_wait_line director 'event=authd-ended .*signal 9' 5
+ok "  and another takes its place" lab_wait_line director 'event=authd-started .*the workers' 5
 another_lives() {
 	[ -n "$(authd_of)" ] && [ "$(authd_of)" != "$dead" ] && [ "$(proxy_of)" = "$served" ]
 }
@@ -206,7 +206,7 @@ kill -KILL "$(lab_pid director)"
 left_alone() {
 	! kill -0 "$left" 2>/dev/null
 }
-ok "when the Director is killed authd does not stay behind" lab_wait 30 "authd to end" left_alone
+ok "when the Director is killed authd does not stay behind" lab_wait 5 "authd to end" left_alone
 lab_stop director
 
 # check STATUS PATTERN: what -n says about the configuration

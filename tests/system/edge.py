@@ -480,6 +480,7 @@ def peers():
             r = partner.recv()
             return r.status == status and director.quiet(0.15) or r.raw
         T.run("%s is refused" % what, refusal)
+
     def ping(conn, status, uri, **kw):
         conn.send(request("OPTIONS", uri=uri, to=uri, **kw))
         r = conn.recv()
@@ -490,7 +491,6 @@ def peers():
     T.run("  nor if it means somebody", lambda: ping(partner, 404, "sip:x@sip.example.com:5061", **carol))
     T.run("  nor another server", lambda: ping(partner, 404, "sip:sip.elsewhere.example:5061", **carol))
     T.run("  nor within a dialog", lambda: ping(partner, 404, "sip:sip.example.com:5061", to_tag="1", **carol))
-
     T.run("  nor by the name of the inner door", lambda: ping(partner, 404, "sip:edge.int.example.com:5061", **carol))
 
     def by_user():

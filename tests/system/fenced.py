@@ -14,7 +14,7 @@ def sanitizer(program):
     return "asan" if b"__asan_init" in symbols else "tsan" if b"__tsan_init" in symbols else None
 
 
-def until(cond, seconds=30, every=0.01):
+def until(cond, seconds=10, every=0.01):
     end = time.monotonic() + seconds
     while not cond():
         if time.monotonic() > end:

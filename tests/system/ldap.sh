@@ -83,12 +83,12 @@ says() {
 	ok "  $1" lab_saw sipsend "$2"
 }
 reason() {
-	ok "  logged as $1" lab_wait_line director "event=refused reason=$1 "
+	ok "  logged as $1" lab_wait_line director "event=refused reason=$1 " 5
 }
 reload() {
 	lab_forget director
 	kill -HUP "$(lab_pid director)"
-	lab_wait_line director 'event=reloaded'
+	lab_wait_line director 'event=reloaded' 5
 }
 both="\"ldaps://$first\", \"ldaps://$second\""
 partner="--user x@contoso.example"
@@ -165,7 +165,7 @@ for address in "$first" "$second"; do
 	msRTCSIP-PrimaryHomeServer: pool.int.example.com
 	LDIF
 done
-ok "grace is found once it is forgotten that she was not there" lab_wait 30 "grace" status_is 480 grace
+ok "grace is found once it is forgotten that she was not there" lab_wait 10 "grace" status_is 480 grace
 
 # --- filters that are none
 for user in '*' 'b*' 'bob)(cn=*' '*)(objectClass=*' 'x)(%7c(cn=bob)' '%5c2a' 'bob%00' '%28' '%c3%a4' 'bob%5c' '!bob' 'a&b'; do
@@ -177,7 +177,7 @@ ok "the servers were never asked for a pattern" [ "$(grep -a -c 'filter=.*[=*]\*
 # --- servers fail
 lab_stop ldap1
 answers "the first server ends: the second knows carol's gate" 403 $edge $partner "$(write_to carol "$provider_mark")"
-ok "  the failure is logged" lab_wait_line director "event=ldap-down server=.*$first"
+ok "  the failure is logged" lab_wait_line director "event=ldap-down server=.*$first" 5
 reload
 answers "  also when nothing is remembered" 480 $edge $partner "$(write_to bob)"
 ok "  the second was asked" [ "$(ldap_asked ldap2 'sip:bob@example.com')" -gt 0 ]
@@ -185,7 +185,7 @@ ldap_run ldap1 "$first"
 ask_anew() {
 	status_is 404 "nobody$(date +%s%N)" && lab_saw director "event=ldap-up .*$first"
 }
-ok "the first is used again when it is back" lab_wait 30 "the first server" ask_anew
+ok "the first is used again when it is back" lab_wait 20 "the first server" ask_anew
 
 lab_kill STOP "$(lab_pid ldap1)"
 reload
@@ -195,13 +195,13 @@ answers "both hang: what is remembered holds" 480 $edge $partner "$(write_to bob
 lab_forget director
 lab_sipsend_start waiting $edge $partner "$(write_to stranger)"
 answers "a wrong password does not wait for them" 401 $client --user bob@example.com --password wrong "$(register bob)"
-ok "who is not remembered gets 504" lab_wait_line waiting '^SIP/2.0 504 '
-ok "  for a reason" lab_wait_line director 'event=refused reason=directory-unavailable'
+ok "who is not remembered gets 504" lab_wait_line waiting '^SIP/2.0 504 ' 10
+ok "  for a reason" lab_wait_line director 'event=refused reason=directory-unavailable' 5
 ok "  and later than the wrong password" sh -c 'sed -n "/event=bad-credentials/,\$p" "$1" | grep -q reason=directory-unavailable' sh "$LAB/director.log"
 expected_end waiting
 lab_kill CONT "$(lab_pid ldap1)"
 lab_kill CONT "$(lab_pid ldap2)"
-ok "all is well again when they go on" lab_wait 30 "the directory" status_is 404 stranger
+ok "all is well again when they go on" lab_wait 20 "the directory" status_is 404 stranger
 
 # --- servers fail under load: each request has its answer, and who is remembered is served
 lab_start load /usr/bin/python3 -B "$LAB_TOP/tests/system/ldapload.py" "$director:5061" "$pki" "$LAB/load.counts"
@@ -215,9 +215,9 @@ grows() {	# WHAT BY: is it so many more than it was when this was last marked?
 mark() {
 	cp "$LAB/load.counts" "$LAB/load.mark"
 }
-lab_wait 30 "the load" test -s "$LAB/load.counts"
+lab_wait 10 "the load" test -s "$LAB/load.counts"
 mark
-ok "partners write to users who are there and who are not" lab_wait 30 "answers" grows unknown 20
+ok "partners write to users who are there and who are not" lab_wait 20 "answers" grows unknown 20
 for how in STOP KILL; do
 	for server in ldap1 ldap2; do
 		lab_kill "$how" "$(lab_pid $server)"
@@ -225,7 +225,7 @@ for how in STOP KILL; do
 	mark
 	ok "$how to both servers under load: who is not remembered is told that nobody can say" lab_wait 30 "504" grows late 6
 	mark
-	ok "  who is remembered is served all the while" lab_wait 30 "answers" grows known 6
+	ok "  who is remembered is served all the while" lab_wait 20 "answers" grows known 6
 	if [ "$how" = STOP ]; then
 		lab_kill CONT "$(lab_pid ldap1)"
 		lab_kill CONT "$(lab_pid ldap2)"
@@ -268,7 +268,7 @@ configure "$both"
 (umask 077 && echo Ask-Me-2 >"$LAB/ldap.password")
 reload
 answers "the password in the file is another, and wrong" 504 $edge $partner "$(write_to bob)"
-ok "  as is said" lab_wait_line director 'event=ldap-down .*bind: Invalid credentials'
+ok "  as is said" lab_wait_line director 'event=ldap-down .*bind: Invalid credentials' 5
 echo Ask-Me-1 >"$LAB/ldap.password"
 reload
 soon "  right again" 480 bob
@@ -276,7 +276,7 @@ chmod 644 "$LAB/ldap.password"
 sed -i 's/pause = 2;/pause = 3;/' "$LAB/director.conf"
 lab_forget director
 lab_kill HUP "$(lab_pid director)"
-ok "a password that others may read" lab_wait_line director 'event=reload-refused .*authd'
+ok "a password that others may read" lab_wait_line director 'event=reload-refused .*authd' 5
 answers "  leaves the old configuration in force" 480 $edge $partner "$(write_to bob)"
 chmod 600 "$LAB/ldap.password"
 sed -i 's/homes = "ldap"/homes = "file"/; s/servers = \[.*\];$/servers = [ ];/' "$LAB/director.conf"
@@ -298,14 +298,14 @@ ok "it runs as $world_user or who authd is" test -n "$was"
 ok "  in a sandbox" grep -q '^Seccomp:.*2$' "/proc/$was/status"
 no "  and does not have the user file" sh -c 'ls -l /proc/"$1"/fd | grep -q users' sh "$was"
 lab_kill KILL "$was"
-ok "another takes its place" lab_wait_line director 'event=ldap-ended'
+ok "another takes its place" lab_wait_line director 'event=ldap-ended' 5
 reload
-ok "  and answers" lab_wait 30 "the directory" status_is 480 bob
+ok "  and answers" lab_wait 10 "the directory" status_is 480 bob
 was=$(asker)
 lab_kill KILL "$(keeper)"
-ok "when the one that starts it dies, authd begins anew with both" lab_wait_line director 'event=authd-started .*the workers'
+ok "when the one that starts it dies, authd begins anew with both" lab_wait_line director 'event=authd-started .*the workers' 10
 ok "  which ended, and says why" lab_saw director 'event=authd-anew'
-ok "  and answers" lab_wait 30 "the directory" status_is 480 bob
+ok "  and answers" lab_wait 10 "the directory" status_is 480 bob
 another_asks() {
 	[ -n "$(asker)" ] && [ "$(asker)" != "$was" ]
 }
@@ -318,7 +318,7 @@ ok "  was used" lab_saw ldap1 'STARTTLS|TLS established'
 soon "proxyAddresses count if that is said" 480 robert
 restart_with "\"ldap://$third\""
 answers "StartTLS with a stranger's certificate is refused" 504 $edge $partner "$(write_to bob)"
-ok "  and the failure named" lab_wait_line director 'event=ldap-down .*StartTLS'
+ok "  and the failure named" lab_wait_line director 'event=ldap-down .*StartTLS' 5
 restart_with "\"ldaps://$third\""
 answers "so is TLS from the beginning" 504 $edge $partner "$(write_to bob)"
 no "the password was not told" lab_saw ldap3 'BIND dn="cn=sallyport'
@@ -327,8 +327,8 @@ answers "a server that is not there" 504 $edge $partner "$(write_to bob)"
 (umask 077 && echo Ask-Me-2 >"$LAB/ldap.password")
 restart_with "$both"
 answers "a wrong password of ours" 504 $edge $partner "$(write_to bob)"
-ok "  is named" lab_wait_line director 'event=ldap-down .*bind: Invalid credentials'
-ok "  for both" lab_wait_line director "event=ldap-down server=.*$second"
+ok "  is named" lab_wait_line director 'event=ldap-down .*bind: Invalid credentials' 5
+ok "  for both" lab_wait_line director "event=ldap-down server=.*$second" 5
 
 # --- both
 echo Ask-Me-1 >"$LAB/ldap.password"
@@ -353,11 +353,11 @@ if [ -n "$kerberos" ]; then
 		world_director_run
 		soon "with a ticket instead of a password ($servers)" 480 bob
 	done
-	ok "  as whom the server knows us" lab_wait_line ldap1 'BIND dn="uid=sallyport,cn=gssapi,cn=auth"'
+	ok "  as whom the server knows us" lab_wait_line ldap1 'BIND dn="uid=sallyport,cn=gssapi,cn=auth"' 5
 	lab_stop kdc
 	world_director_run
 	answers "without a KDC there is no ticket" 504 $edge $partner "$(write_to bob)"
-	ok "  which is named" lab_wait_line director 'event=ldap-down .*bind: .*GSS'
+	ok "  which is named" lab_wait_line director 'event=ldap-down .*bind: .*GSS' 5
 	lab_stop director
 	restart_with "$both"
 	lab_stop director

@@ -23,7 +23,7 @@ to_carol() {	# WHAT STATUS
 	answers "$1" "$2" --timeout 20 $at_pool --user bob@example.com --password Bob-1 "send MESSAGE sip:carol@contoso.example -b x"
 }
 why() {	# LOG PATTERN
-	ok "  and the log says why: $2" lab_wait_line "$1" "$2"
+	ok "  and the log says why: $2" lab_wait_line "$1" "$2" 5
 	lab_forget "$1"
 }
 
@@ -50,7 +50,7 @@ steadily() {
 		reaches_bob || return 1
 	done
 }
-ok "the Director is back" lab_wait 30 "messages passing again" steadily
+ok "the Director is back" lab_wait 20 "messages passing again" steadily
 
 # the home pool
 lab_forget director
@@ -77,7 +77,7 @@ while True:
     threading.Thread(target=sink, args=(listener.accept()[0],), daemon=True).start()
 PY
 mute=$!
-lab_wait 30 "the mute pool listening" lab_listens "$pool" 5061
+lab_wait 5 "the mute pool listening" lab_listens "$pool" 5061
 # As with the others, the Director tries again after a while only; who asks
 # meanwhile has an answer at once.
 mute_found_out() {
@@ -94,7 +94,7 @@ lab_stop bob
 # shellcheck disable=SC2086
 lab_sipsend_start bob $at_pool --user bob@example.com --password Bob-1 register stay
 lab_signed_in bob
-ok "the home pool is back" lab_wait 30 "messages passing again" reaches_bob
+ok "the home pool is back" lab_wait 20 "messages passing again" reaches_bob
 
 # the partner
 lab_forget edge
@@ -113,7 +113,7 @@ found_out() {
 	lab_sipsend sipsend $at_pool --user bob@example.com --password Bob-1 "send MESSAGE sip:carol@contoso.example -b x" || :
 	lab_saw edge 'event=refused reason=hop-certificate'
 }
-ok "an impostor is in the partner's place: found out" lab_wait 30 "the edge tries and logs hop-certificate" found_out
+ok "an impostor is in the partner's place: found out" lab_wait 20 "the edge tries and logs hop-certificate" found_out
 to_carol "  the sender gets 504" 504
 no "  and hears nothing" lab_saw impostor '^<<<'
 lab_stop impostor
@@ -128,7 +128,7 @@ reaches_carol() {
 	# shellcheck disable=SC2086
 	lab_sipsend sipsend --timeout 20 $at_pool --user bob@example.com --password Bob-1 "send MESSAGE sip:carol@contoso.example -b x"
 }
-ok "the partner is back" lab_wait 30 "messages passing again" reaches_carol
+ok "the partner is back" lab_wait 20 "messages passing again" reaches_carol
 
 # DNS
 lab_stop dns

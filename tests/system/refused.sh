@@ -16,7 +16,7 @@ contoso="$partners --cert $pki/partner-edge-outer.pem --key $pki/partner-edge-ou
 
 # reason WHAT REASON: the edge has logged that refusal
 reason() {
-	ok "$1" lab_wait_line edge "reason=$2( |\$)"
+	ok "$1" lab_wait_line edge "reason=$2( |\$)" 5
 }
 
 # Options hold no blanks, so they may fall apart into words.

@@ -73,24 +73,24 @@ lab_signed_in phone
 
 # --- pools
 answers "a pool whose first address is dead" 200 $edge --user alice@example.com --password Alice-1 "$(register alice)"
-ok "  which was tried" lab_wait_line director 'event=hop-down .*hop="pool.int.example.com"'
+ok "  which was tried" lab_wait_line director 'event=hop-down .*hop="pool.int.example.com"' 5
 answers "a pool by SRV, whose first server is dead" 200 $edge --user bob@example.com --password Bob-1 "$(register bob)"
 ok "  found in DNS" lab_saw director 'event=srv-found name="_sips._tcp.pool2.int.example.com" targets=2'
 answers "alice, in one pool, writes to bob, in another" 200 $alice "send MESSAGE sip:bob@example.com -H '$user_mark' -b across"
-ok "  who gets it" lab_wait_line bob-in '^across'
+ok "  who gets it" lab_wait_line bob-in '^across' 5
 answers "her pool does so for her" 200 $as_pool --user alice@example.com "send MESSAGE sip:bob@example.com -b by-pool"
-ok "  too" lab_wait_line bob-in '^by-pool'
+ok "  too" lab_wait_line bob-in '^by-pool' 5
 answers "a pool that is down" 504 $edge --user dave@example.com --password Dave-1 "$(register dave)"
-ok "  is the reason" lab_wait_line director 'event=refused reason=hop-unreachable .*dave@example.com'
+ok "  is the reason" lab_wait_line director 'event=refused reason=hop-unreachable .*dave@example.com' 5
 answers "a message to who lives there" 504 $client --user bob@example.com --password Bob-1 "send MESSAGE sip:dave@example.com -b x"
 says "with diagnostics" '^ms-diagnostics: 1007;'
 answers "clients are redirected by name, wherever that is" 301 $client --user bob@example.com --password Bob-1 "send REGISTER sip:example.com -T sip:bob@example.com -H 'Contact: <sip:bob@127.0.0.1:5999;transport=tls>'"
 answers "a server that DNS names, but that does not prove to be the pool" 504 $edge --user erin@example.com --password Erin-1 "$(register erin)"
-ok "  for a reason of its own" lab_wait_line director 'event=refused reason=hop-certificate .*erin@example.com'
+ok "  for a reason of its own" lab_wait_line director 'event=refused reason=hop-certificate .*erin@example.com' 5
 
 # --- static routes
 answers "alice calls a number" 200 $alice "send MESSAGE sip:+12065550100@example.com -H '$user_mark' -b to-phone"
-ok "  and gets the gateway, by its second address" lab_wait_line phone '^to-phone'
+ok "  and gets the gateway, by its second address" lab_wait_line phone '^to-phone' 5
 answers "escaped, it is the same number" 200 $alice "send MESSAGE sip:%2B12065550100@example.com;user=phone -H '$user_mark' -b escaped"
 answers "a number in the gateway's own domain, which is more specific" 404 $alice "send MESSAGE sip:+442079@example.com -H '$user_mark' -b x"
 no "  was not looked for here" lab_saw director 'reason=unknown-user'
@@ -98,7 +98,7 @@ answers "a foreign domain that a route matches does not go to the edge" 404 $ali
 answers "a number that is no address" 404 $alice "send MESSAGE tel:+1-206-555 -H '$user_mark' -b x"
 answers "a number that nobody there has" 480 $alice "send MESSAGE sip:+1999@example.com -H '$user_mark' -b x"
 answers "partners have no use of the gateway" 404 $edge --user x@contoso.example "send MESSAGE sip:+12065550100@example.com -H '$partner_mark' -b x"
-ok "  since they are asked for a user" lab_wait_line director 'event=refused reason=unknown-user .*x@contoso.example'
+ok "  since they are asked for a user" lab_wait_line director 'event=refused reason=unknown-user .*x@contoso.example' 5
 answers "unless that is said" 480 $edge --user x@contoso.example "send MESSAGE sip:open@example.com -H '$partner_mark' -b x"
 answers "who has not proved who it is, has none either" 401 $edge --user alice@example.com "send MESSAGE sip:+12065550100@example.com -H '$user_mark' -b x"
 answers "the gateway itself reaches users" 200 $as_gateway --user +12065550100@example.com "send MESSAGE sip:bob@example.com -b from-gateway"
@@ -108,7 +108,7 @@ answers "  but not itself" 404 $as_gateway --user +12065550100@example.com "send
 sed -i "s/\"pool3.int.example.com\"; address = \"$nobody_there\"/\"pool3.int.example.com\"; srv = \"_sips._tcp.pool3.int.example.com\"/" "$LAB/director.conf"
 lab_forget director
 kill -HUP "$(lab_pid director)"
-ok "a pool that DNS does not know" lab_wait_line director 'event=srv-failed name="_sips._tcp.pool3.int.example.com"'
+ok "a pool that DNS does not know" lab_wait_line director 'event=srv-failed name="_sips._tcp.pool3.int.example.com"' 10
 answers "  is a pool that is down" 504 $edge --user dave@example.com --password Dave-1 "$(register dave)"
 }
 

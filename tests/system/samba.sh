@@ -48,7 +48,7 @@ ok "a message from one to the other" lab_wait_line dora '^received sip:alice@exa
 lab_tell dora 'say sip:busy@example.com two from dora'
 ok "and on, from NTLM to Kerberos" lab_wait_line busy '^received sip:dora@example\.com: two from dora'
 for name in alice dora busy; do
-	ok "everything that $name got was signed" lab_wait 30 "signatures" validated $name 3
+	ok "everything that $name got was signed" lab_wait 5 "signatures" validated $name 3
 	ok "  and well" never_invalid $name
 done
 ok "nor was a signature of theirs wrong" world_not_received director 'reason=bad-signature|reason=replayed'
@@ -87,7 +87,7 @@ below() {	# PID: all that it has started, and those have
 dc_signal STOP
 unavailable domain-unavailable "the controller hangs: nobody new gets in"
 ok "  it is called slow" lab_saw director 'event=winbind-slow'
-ok "  who waits for it is given up" lab_wait_line director 'event=winbind-stuck'
+ok "  who waits for it is given up" lab_wait_line director 'event=winbind-stuck' 5
 lab_tell alice 'say sip:dora@example.com three from alice'
 ok "  who is in goes on" lab_wait_line dora '^received sip:alice@example\.com: three from alice'
 dc_signal CONT
@@ -110,7 +110,7 @@ lab_tell alice 'say sip:dora@example.com four from alice'
 ok "  who is in goes on" lab_wait_line dora '^received sip:alice@example\.com: four from alice'
 ok "the controller comes back" samba_run
 ok "  and with it they do" signs_in 30
-ok "  which is said, too" lab_wait_line director 'event=domain-up'
+ok "  which is said, too" lab_wait_line director 'event=domain-up' 5
 lab_stop late
 
 # --- its process
@@ -124,7 +124,7 @@ ok "who asks winbind is nobody" [ "$(stat -c %U "/proc/${was:-0}")" = nobody ]
 ok "  in a sandbox" grep -q "^Seccomp:.2" "/proc/${was:-0}/status"
 no "  and has neither the user file nor the keytab" sh -c 'ls -l /proc/"$1"/fd | grep -q "users\|keytab"' sh "$was"
 lab_kill KILL "${was:-0}"
-ok "  when it dies another takes its place" lab_wait_line director 'event=winbind-ended'
+ok "  when it dies another takes its place" lab_wait_line director 'event=winbind-ended' 5
 ok "  and answers" signs_in 20
 lab_stop late
 

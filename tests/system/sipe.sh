@@ -64,15 +64,15 @@ ok "by the Director" lab_wait_line director 'event=refused reason=content-link'
 refused_signed() {
 	grep -a -A 40 '^SIP/2.0 403' "$LAB/alice.home/debug.log" | grep -a -q 'signature of incoming message validated'
 }
-ok "which she believes" lab_wait 30 "a signed 403" refused_signed
+ok "which she believes" lab_wait 10 "a signed 403" refused_signed
 no "and it goes no further" lab_saw dora 'evil\.example'
 
 lab_tell alice 'say sip:dora@example.com one from alice'
 ok "a message to another such client" lab_wait_line dora '^received sip:alice@example\.com: one from alice'
 lab_tell dora 'say sip:alice@example.com two from dora'
 ok "and back" lab_wait_line alice '^received sip:dora@example\.com: two from dora'
-ok "every answer and request was signed (alice)" lab_wait 30 "four signatures" validated alice 4
-ok "every answer and request was signed (dora)" lab_wait 30 "four signatures" validated dora 4
+ok "every answer and request was signed (alice)" lab_wait 5 "four signatures" validated alice 4
+ok "every answer and request was signed (dora)" lab_wait 5 "four signatures" validated dora 4
 ok "none of them was wrong" never_invalid alice
 ok "nor was one of theirs" world_not_received director 'reason=bad-signature|reason=replayed'
 
@@ -101,7 +101,7 @@ ok "she registers again before her time is up" lab_wait 30 "a second signed REGI
 lab_tell alice offline
 ok "signs out" lab_wait_line director 'event=signed-out user="sip:alice@example\.com"'
 lab_tell alice online
-ok "signs in again" lab_wait 30 "a second line" sh -c "[ \$(grep -c '^connected' '$LAB/alice.log') -ge 2 ]"
+ok "signs in again" lab_wait 10 "a second line" sh -c "[ \$(grep -c '^connected' '$LAB/alice.log') -ge 2 ]"
 
 # It offers an older version of the protocol now. Who registers just then is told
 # to wait for a minute.
@@ -147,6 +147,6 @@ ok "and nothing of ours was wrong" never_invalid dora
 
 lab_purple inside alice@example.com alice Alice-1 "director.int.example.com:5063" "$director"
 ok "a client inside signs in at the Director" lab_wait_line director 'event=signed-in .*class=client scheme=NTLM'
-ok "and is sent to its pool" lab_wait 30 "the redirection" grep -a -q '^SIP/2.0 301 ' "$LAB/inside.home/debug.log"
-ok "which it believes" lab_wait 30 "a signature" validated inside 1
+ok "and is sent to its pool" lab_wait 10 "the redirection" grep -a -q '^SIP/2.0 301 ' "$LAB/inside.home/debug.log"
+ok "which it believes" lab_wait 5 "a signature" validated inside 1
 finish

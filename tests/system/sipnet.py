@@ -20,7 +20,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ.get("LAB_BUILD", os.getcwd())
 RUN = os.environ.get("SYSTEM_RUN", os.path.join(BUILD, "system-tests", "edge"))
 PKI = os.path.join(RUN, "pki")
-PATIENCE = 30.0
+PATIENCE = 10.0
 
 
 class Message:

@@ -90,7 +90,7 @@ def children(pid):
     return set(map(int, out.split()))
 
 
-def until(cond, seconds=30):
+def until(cond, seconds=10):
     end = time.monotonic() + seconds
     while not cond():
         if time.monotonic() > end:

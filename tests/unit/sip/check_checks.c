@@ -332,6 +332,7 @@ START_TEST(lists_are_bounded)
 		{ "Contact", "<sip:h>", 31 },
 		{ "Supported", "a", 64 },
 		{ "P-Asserted-Identity", "<sip:h>", 8 },
+		{ "Diversion", "<sip:h>", 32 },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -360,7 +361,7 @@ END_TEST
 /* So many parameters may addresses of one kind have together, wherever they stand, and not one more. */
 START_TEST(parameters_have_bounds)
 {
-	static const char *const names[] = { "Route", "Record-Route", "Path", "Service-Route" };
+	static const char *const names[] = { "Route", "Record-Route", "Path", "Service-Route", "Diversion" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		for (unsigned over = 0; over < 2; over++) {

@@ -713,7 +713,7 @@ START_TEST(each_call_has_one_end)
 }
 END_TEST
 
-/* A crew that is stopped in the middle: what is in the boxes finds relays, or nobody. */
+/* A crew that is stopped in the middle: what is in the boxes finds relays, or nobody. end() asserts that nothing went wrong. */
 START_TEST(a_stop_in_the_middle)
 {
 	begin(0);
